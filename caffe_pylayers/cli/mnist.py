@@ -1,0 +1,58 @@
+"""Write MNIST as the two LMDBs that Caffe's Data layer reads: train_lmdb and test_lmdb.
+
+Without other options they hold this package's sample: 4,000 digits to train, 1,000 to test.
+  --test-source DIR   train on all 5,000, test on the official 10,000
+  --full              MNIST itself, 60,000 and 10,000, downloaded once and then kept
+Existing LMDBs are replaced when the new ones are whole. The nets in prototxt/ look in data/mnist.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from caffe_pylayers import _engine
+from caffe_pylayers._mnist import DataError, database, source
+from caffe_pylayers._mnist.idx import Digits
+from caffe_pylayers.cli import UserError
+
+HELD_OUT = 1000
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of ``caffe-pylayers mnist``."""
+    parser.add_argument("--output", type=Path, metavar="DIR", required=True, help="folder for the two LMDBs")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--full", action="store_true", help="all of MNIST instead of the sample")
+    which.add_argument("--test-source", type=Path, metavar="DIR", help="folder with the two official t10k files")
+    parser.add_argument(
+        "--source", type=Path, metavar="DIR", help="with --full: folder with the four official files; no download"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the LMDBs and say what they hold; UserError where that is impossible."""
+    if args.source is not None and not args.full:
+        raise UserError("--source goes with --full; for the official test digits alone there is --test-source")
+    datum = _engine.messages().Datum
+    try:
+        digits = _digits(args)
+        database.write(args.output, {f"{part}_lmdb": those for part, those in digits.items()}, datum)
+    except DataError as error:
+        raise UserError(str(error)) from error
+    for part, those in digits.items():
+        print(f"{part}: {len(those.labels)} digits -> {args.output / part}_lmdb")
+    return 0
+
+
+def _digits(args: argparse.Namespace) -> dict[str, Digits]:
+    if args.full:
+        folder = args.source if args.source is not None else source.download()
+        return {"train": source.official(folder, "train"), "test": source.official(folder, "t10k")}
+    sample = source.sample()
+    if args.test_source is not None:
+        return {"train": sample, "test": source.official(args.test_source, "t10k")}
+    return {
+        "train": Digits(sample.images[:-HELD_OUT], sample.labels[:-HELD_OUT]),
+        "test": Digits(sample.images[-HELD_OUT:], sample.labels[-HELD_OUT:]),
+    }

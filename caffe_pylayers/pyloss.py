@@ -1,0 +1,151 @@
+"""Losses on predictions and targets.
+
+    layer {
+      name: "loss"  type: "Python"
+      bottom: "ip2"  bottom: "one_hot_label"  top: "loss"
+      python_param { module: "caffe_pylayers.pyloss"  layer: "EuclideanLossLayer" }
+      loss_weight: 1
+    }
+
+Caffe gives a Python layer no default loss weight: without ``loss_weight`` it trains nothing.
+"""
+
+from __future__ import annotations
+
+import math
+
+from caffe_pylayers import _array, _check
+from caffe_pylayers._layer import Layer, Parameter
+
+__all__ = ["EuclideanLossLayer", "euclidean_loss_backward", "euclidean_loss_forward"]
+
+
+def euclidean_loss_forward(xp, predictions, targets, difference, weights=None, weighted=None):
+    """Return sum(weights * (predictions - targets)**2) / 2, not normalized.
+
+    difference: receives predictions - targets.
+    weighted: receives weights * difference; the caller's to give when there are weights.
+    weights: broadcasts to difference.
+    """
+    xp.subtract(predictions, targets, out=difference)
+    if weights is None:
+        weighted = difference
+    else:
+        xp.multiply(difference, weights, out=weighted)
+    return xp.dot(difference.reshape(-1), weighted.reshape(-1)) / 2
+
+
+def euclidean_loss_backward(xp, weighted, scale, d_predictions=None, d_targets=None):
+    """Write the gradients asked for: scale * weighted, and its negative for the targets.
+
+    weighted: weights * (predictions - targets).
+    scale: the loss's gradient over its normalizer.
+    """
+    if d_predictions is not None:
+        xp.multiply(weighted, scale, out=d_predictions)
+    if d_targets is not None:
+        xp.multiply(weighted, -scale, out=d_targets)
+
+
+class EuclideanLossLayer(Layer):
+    """Half the mean squared Euclidean distance.
+
+    loss = sum(w * (p - t)**2) / (2 Z), with Z from the normalization.
+
+    Bottom:
+        [0] predictions p, any shape of one axis or more, N its first size
+        [1] targets t, as many values as p and the same N
+        [2] weights w, optional: the shape of p, or 1 on any axis; missing trailing axes count
+            as 1, so (N,) weights samples and (N, 1, H, W) positions. Default: 1
+    Top:
+        [0] loss (1,)
+    Backward:
+        d_p = g w (p - t) / Z, d_t = -d_p, d_w = g (p - t)**2 / (2 Z), with the loss weight in
+        g = top[0].diff[0].
+    Raises:
+        ValueError for shapes that do not fit.
+
+    With two bottoms and the default normalization it is Caffe's EuclideanLoss, loss and
+    gradients, but for the top's shape: (1,) here and () there.
+    """
+
+    array_api = True
+
+    normalization = Parameter(
+        str,
+        "batch",
+        choices=("batch", "full", "valid", "none"),
+        doc="Z: N, the number of values in p, that of values with a weight other than 0, or 1; never below 1",
+    )
+
+    def setup(self, bottom, top):
+        _check.bottoms(self, bottom, "predictions", "targets", "weights", optional=1)
+        _check.tops(self, top, "loss")
+        self._bottoms, self._shapes = range(len(bottom)), []
+
+    def reshape(self, bottom, top):
+        shapes = [bottom[i].data.shape for i in self._bottoms]
+        if shapes != self._shapes:
+            self._check_shapes(*map(tuple, shapes))
+            xp = _array.namespace(bottom[0].data)
+            self._difference = xp.empty_like(bottom[0].data)
+            self._weighted = self._difference if len(bottom) == 2 else xp.empty_like(self._difference)
+            self._shapes = shapes
+        top[0].reshape(1)
+
+    def forward(self, bottom, top):
+        predictions = bottom[0].data
+        xp = _array.namespace(predictions)
+        weights = self._weights(bottom) if len(bottom) == 3 else None
+        targets = bottom[1].data.reshape(predictions.shape)
+        loss = euclidean_loss_forward(xp, predictions, targets, self._difference, weights, self._weighted)
+        self._normalizer = self._count(xp, weights)
+        top[0].data[...] = loss / self._normalizer
+
+    def backward(self, top, propagate_down, bottom):
+        xp = _array.namespace(self._difference)
+        scale = top[0].diff[0] / self._normalizer
+        d_predictions = bottom[0].diff if propagate_down[0] else None
+        d_targets = bottom[1].diff.reshape(self._shapes[0]) if propagate_down[1] else None
+        euclidean_loss_backward(xp, self._weighted, scale, d_predictions, d_targets)
+        if len(bottom) == 3 and propagate_down[2]:
+            self._backward_weights(scale, bottom[2].diff)
+
+    def _check_shapes(self, predictions, targets, weights=()):
+        if not predictions or predictions[:1] != targets[:1] or math.prod(predictions) != math.prod(targets):
+            raise _check.error(
+                self,
+                f"bottom[1] (targets) must have the first size and as many values as "
+                f"bottom[0] (predictions) of shape {predictions}, got {targets}",
+            )
+        self._weights_shape = weights + (1,) * (len(predictions) - len(weights))
+        fits = len(weights) <= len(predictions) and all(w in (1, p) for w, p in zip(self._weights_shape, predictions))
+        if not fits:
+            raise _check.error(
+                self,
+                f"bottom[2] (weights) must have the shape of bottom[0] (predictions) {predictions}, "
+                f"with 1 on any axis and trailing axes left out at will, got {weights}",
+            )
+
+    def _weights(self, bottom):
+        return bottom[2].data.reshape(self._weights_shape)
+
+    def _count(self, xp, weights):
+        shape = self._shapes[0]
+        values = math.prod(shape)
+        if self.normalization == "batch":
+            count = shape[0]
+        elif self.normalization == "full" or (self.normalization == "valid" and weights is None):
+            count = values
+        elif self.normalization == "valid":
+            count = int(xp.count_nonzero(weights)) * values // max(math.prod(self._weights_shape), 1)
+        else:
+            count = 1
+        return max(count, 1)
+
+    def _backward_weights(self, scale, d_weights):
+        squares = self._difference * self._difference
+        shared = tuple(i for i, w in enumerate(self._weights_shape) if w == 1)
+        if shared:
+            squares = squares.sum(shared)
+        d_weights[...] = (squares * (scale / 2)).reshape(d_weights.shape)

@@ -1,0 +1,79 @@
+"""Fixtures for the tests that run a real Caffe."""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+
+# Before caffe is imported: glog reads it once. Repeatable sums need one BLAS thread.
+os.environ.setdefault("GLOG_minloglevel", "2")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+if importlib.util.find_spec("caffe"):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what Caffe's own dependencies say of each other
+        import caffe  # noqa: F401
+
+
+@pytest.fixture(scope="session")
+def root():
+    """The repository."""
+    return Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def run_program(root):
+    """Run a program, stdout and stderr together: run_program(*args, cwd=, pythonpath=, **env)."""
+
+    def run(*args, cwd=root, pythonpath=(root,), **env):
+        env = dict(os.environ, PYTHONPATH=os.pathsep.join(map(str, pythonpath)), **env)
+        return subprocess.run(
+            list(map(str, args)),
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def caffe_program(run_program):
+    """Run the `caffe` program of this interpreter's Caffe, with its log."""
+    beside = Path(sys.prefix).parent / "bin" / "caffe"
+    program = str(beside) if beside.exists() else shutil.which("caffe")
+    assert program, "no caffe program beside this Python and none on PATH"
+    return lambda *args, **kwargs: run_program(program, *args, GLOG_minloglevel="0", **kwargs)
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory):
+    """A folder with data/mnist/train_lmdb and test_lmdb of the shipped digits: where LeNet's nets can run."""
+    from caffe_pylayers.cli import main
+
+    folder = tmp_path_factory.mktemp("digits")
+    assert main(["--output", str(folder / "data" / "mnist")], verb="mnist") == 0
+    return folder
+
+
+@pytest.fixture
+def make_net(tmp_path):
+    """Build a net from prototxt text: make_net(text, phase=TRAIN)."""
+
+    def build(text, phase=None):
+        import caffe
+
+        path = tmp_path / "net.prototxt"
+        path.write_text(text)
+        return caffe.Net(str(path), caffe.TRAIN if phase is None else phase)
+
+    return build

@@ -1,0 +1,103 @@
+"""The contract of Caffe's Python layers, on every layer of the package."""
+
+import importlib
+import inspect
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import caffe_pylayers
+from caffe_pylayers import Layer
+from caffe_pylayers._parameter import declared
+from caffe_pylayers.testing import LayerRun, check_layer
+from tests.layers.cases import CASES
+
+ROOT = Path(caffe_pylayers.__file__).parent
+MODULES = sorted(path.stem for path in ROOT.glob("[!_]*.py"))
+ROWS = [pytest.param(name, row, id=f"{name}-{i}") for name, rows in CASES.items() for i, row in enumerate(rows)]
+
+
+def layers():
+    for stem in MODULES:
+        module = importlib.import_module(f"caffe_pylayers.{stem}")
+        for name in module.__all__:
+            if inspect.isclass(getattr(module, name)):
+                yield f"{stem}.{name}", getattr(module, name)
+
+
+LAYERS = dict(layers())
+
+
+def test_every_layer_has_cases_and_every_case_a_layer():
+    assert set(CASES) == set(LAYERS)
+
+
+def test_public_modules_hold_layers_and_nothing_shadows_another_module():
+    for stem in MODULES:
+        assert any(name.startswith(f"{stem}.") for name in LAYERS), f"{stem}.py holds no layer"
+        spec = importlib.util.find_spec(stem)
+        assert spec is None or Path(spec.origin).parent in (ROOT / "bare", Path(ROOT).parent), (
+            f"{stem} shadows {spec.origin}"
+        )
+    for path in (ROOT / "bare").glob("*.py"):
+        assert path.stem in MODULES
+
+
+@pytest.mark.parametrize(("name", "row"), ROWS)
+def test_contract(name, row):
+    check_layer(LAYERS[name], **row)
+
+
+@pytest.mark.parametrize(("name", "row"), ROWS)
+def test_tensors_give_the_numbers_of_arrays(name, row):
+    torch = pytest.importorskip("torch")
+    if not LAYERS[name].array_api:
+        return
+    options = {key: row[key] for key in ("param_str", "tops") if key in row}
+    bottoms = [np.asarray(x, np.float32) for x in row["bottoms"]]
+    arrays = LayerRun(LAYERS[name], bottoms, dtype=np.float32, **options)
+    tensors = LayerRun(LAYERS[name], [torch.from_numpy(x) for x in bottoms], **options)
+    for ours, theirs in zip(arrays.forward(), tensors.forward()):
+        assert isinstance(theirs, torch.Tensor)
+        np.testing.assert_allclose(theirs.numpy(), ours, rtol=1e-6)
+    diffs = [np.full(top.shape, 3.7, np.float32) for top in arrays.top]
+    for ours, theirs in zip(arrays.backward(diffs), tensors.backward([torch.from_numpy(d) for d in diffs])):
+        np.testing.assert_allclose(theirs.numpy(), ours, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_documented(name):
+    layer = LAYERS[name]
+    for block in ("Bottom:", "Top:", "Backward:", "Raises:"):
+        assert block in layer.__doc__, f"{name} documents no {block}"
+    for parameter in declared(layer).values():
+        assert parameter.doc
+    module = inspect.getmodule(layer)
+    assert f'module: "{module.__name__}"' in module.__doc__
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_is_a_layer_without_an_init(name):
+    layer = LAYERS[name]
+    assert issubclass(layer, Layer)
+    assert "__init__" not in vars(layer)
+    assert [m for m in vars(layer) if m in ("setup", "reshape", "forward", "backward")] == [
+        "setup",
+        "reshape",
+        "forward",
+        "backward",
+    ]
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_unknown_parameter_is_refused(name):
+    row = CASES[name][0]
+    with pytest.raises(ValueError, match=rf"{name.split('.')[1]}: unknown parameter 'nonsense' in param_str; known: "):
+        LayerRun(LAYERS[name], row["bottoms"], param_str='{"nonsense": 1}')
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_bottoms_are_counted(name):
+    with pytest.raises(ValueError, match=rf"{name.split('.')[1]}: needs \d( to \d)? bottoms \(.*\), got 9"):
+        LayerRun(LAYERS[name], [np.zeros((2, 2))] * 9)
