@@ -32,7 +32,7 @@ def euclidean_loss_forward(xp, predictions, targets, difference, weights=None, w
         weighted = difference
     else:
         xp.multiply(difference, weights, out=weighted)
-    return xp.dot(difference.reshape(-1), weighted.reshape(-1)) / 2
+    return xp.dot(difference.ravel(), weighted.ravel()) / 2
 
 
 def euclidean_loss_backward(xp, weighted, scale, d_predictions=None, d_targets=None):
@@ -87,28 +87,30 @@ class EuclideanLossLayer(Layer):
         shapes = [bottom[i].data.shape for i in self._bottoms]
         if shapes != self._shapes:
             self._check_shapes(*map(tuple, shapes))
-            xp = _array.namespace(bottom[0].data)
-            self._difference = xp.empty_like(bottom[0].data)
-            self._weighted = self._difference if len(bottom) == 2 else xp.empty_like(self._difference)
+            self._xp = _array.namespace(bottom[0].data)
+            self._difference = self._xp.empty_like(bottom[0].data)
+            self._weighted = self._difference if len(shapes) == 2 else self._xp.empty_like(self._difference)
+            self._normalizer = self._count(shapes[0])
             self._shapes = shapes
         top[0].reshape(1)
 
     def forward(self, bottom, top):
-        predictions = bottom[0].data
-        xp = _array.namespace(predictions)
-        weights = self._weights(bottom) if len(bottom) == 3 else None
-        targets = bottom[1].data.reshape(predictions.shape)
-        loss = euclidean_loss_forward(xp, predictions, targets, self._difference, weights, self._weighted)
-        self._normalizer = self._count(xp, weights)
+        predictions, targets, weights = bottom[0].data, bottom[1].data, None
+        if targets.shape != predictions.shape:
+            targets = targets.reshape(predictions.shape)
+        if self._weighted is not self._difference:
+            weights = bottom[2].data.reshape(self._weights_shape)
+            if self.normalization == "valid":
+                self._normalizer = self._count_valid(weights)
+        loss = euclidean_loss_forward(self._xp, predictions, targets, self._difference, weights, self._weighted)
         top[0].data[...] = loss / self._normalizer
 
     def backward(self, top, propagate_down, bottom):
-        xp = _array.namespace(self._difference)
         scale = top[0].diff[0] / self._normalizer
         d_predictions = bottom[0].diff if propagate_down[0] else None
-        d_targets = bottom[1].diff.reshape(self._shapes[0]) if propagate_down[1] else None
-        euclidean_loss_backward(xp, self._weighted, scale, d_predictions, d_targets)
-        if len(bottom) == 3 and propagate_down[2]:
+        d_targets = bottom[1].diff.reshape(self._difference.shape) if propagate_down[1] else None
+        euclidean_loss_backward(self._xp, self._weighted, scale, d_predictions, d_targets)
+        if len(propagate_down) == 3 and propagate_down[2]:
             self._backward_weights(scale, bottom[2].diff)
 
     def _check_shapes(self, predictions, targets, weights=()):
@@ -127,21 +129,14 @@ class EuclideanLossLayer(Layer):
                 f"with 1 on any axis and trailing axes left out at will, got {weights}",
             )
 
-    def _weights(self, bottom):
-        return bottom[2].data.reshape(self._weights_shape)
+    def _count(self, shape):
+        if self.normalization == "none":
+            return 1
+        return max(shape[0] if self.normalization == "batch" else math.prod(shape), 1)
 
-    def _count(self, xp, weights):
-        shape = self._shapes[0]
-        values = math.prod(shape)
-        if self.normalization == "batch":
-            count = shape[0]
-        elif self.normalization == "full" or (self.normalization == "valid" and weights is None):
-            count = values
-        elif self.normalization == "valid":
-            count = int(xp.count_nonzero(weights)) * values // max(math.prod(self._weights_shape), 1)
-        else:
-            count = 1
-        return max(count, 1)
+    def _count_valid(self, weights):
+        repeats = math.prod(self._shapes[0]) // max(math.prod(self._weights_shape), 1)
+        return max(int(self._xp.count_nonzero(weights)) * repeats, 1)
 
     def _backward_weights(self, scale, d_weights):
         squares = self._difference * self._difference
