@@ -41,9 +41,7 @@ def axis(layer: Any, value: int, axes: int, what: str) -> int:
     return value % axes
 
 
-def class_labels(
-    layer: Any, labels: Any, shape: tuple[int, ...], classes: Any, ignore_label: int | None = None
-) -> Any:
+def class_labels(layer: Any, labels: Any, shape: tuple[int, ...], classes: Any, ignore_label: int | None = None) -> Any:
     """Labels as int64 indices; an ignored label becomes some other number.
 
     labels: (M,) of any real dtype (Caffe's labels are float32).

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
+import signal
 import sys
 from typing import Any, Sequence
 
@@ -26,12 +28,17 @@ def main(argv: Sequence[str] | None = None, verb: str | None = None) -> int:
     """Run the command line; with ``verb``, the arguments are that verb's. Returns the exit code."""
     args = _parser(verb).parse_args(argv)
     try:
-        return int(args.run(args))
+        code = int(args.run(args))
+        sys.stdout.flush()
+        return code
     except (UserError, EngineError) as error:
         print(f"{args.prog}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        return 130
+        return 128 + signal.SIGINT
+    except BrokenPipeError:  # a reader such as head has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
 
 
 def _parser(verb: str | None) -> argparse.ArgumentParser:

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from caffe_pylayers import _engine
-from caffe_pylayers._mnist import DataError, database, source
-from caffe_pylayers._mnist.idx import Digits
 from caffe_pylayers.cli import UserError
+
+if TYPE_CHECKING:
+    from caffe_pylayers._mnist.idx import Digits
 
 HELD_OUT = 1000
 
@@ -32,6 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the LMDBs and say what they hold; UserError where that is impossible."""
+    from caffe_pylayers import _engine
+    from caffe_pylayers._mnist import DataError, database
+
     if args.source is not None and not args.full:
         raise UserError("--source goes with --full; for the official test digits alone there is --test-source")
     datum = _engine.messages().Datum
@@ -46,6 +50,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _digits(args: argparse.Namespace) -> dict[str, Digits]:
+    from caffe_pylayers._mnist import source
+    from caffe_pylayers._mnist.idx import Digits
+
     if args.full:
         folder = args.source if args.source is not None else source.download()
         return {"train": source.official(folder, "train"), "test": source.official(folder, "t10k")}

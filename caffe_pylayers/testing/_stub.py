@@ -82,7 +82,9 @@ class LayerRun:
         self.bottom = [Blob(_copy(x, dtype)) for x in bottoms]
         self.top = [Blob(self._empty(dtype)) for _ in range(tops)]
         # A subclass, because caffe.Layer's own blobs is a property of the engine, not to be set.
-        with_blobs: Any = type(layer_class.__name__, (layer_class,), {"blobs": None, "__module__": layer_class.__module__})
+        with_blobs: Any = type(
+            layer_class.__name__, (layer_class,), {"blobs": None, "__module__": layer_class.__module__}
+        )
         self.layer: Any = with_blobs.__new__(with_blobs)
         self.layer.param_str = param_str
         self.layer.phase = phase

@@ -1,0 +1,41 @@
+"""Run as a program, ``_caffe_probe.py SYS_PATH_AS_JSON import|gpu``: what caffe is, from the inside.
+
+A caffe that does not fit its environment may end the process, so it gets one of its own.
+``import`` prints facts as JSON; ``gpu`` exits with 0 where GPU 0 can be used.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+
+def facts() -> dict[str, Any]:
+    """The module found, or the error that importing it raised."""
+    try:
+        import caffe
+    except BaseException as error:
+        return {"error": type(error).__name__, "text": str(error)}
+    return {
+        "file": getattr(caffe, "__file__", None),
+        "folders": list(getattr(caffe, "__path__", [])),
+        "version": getattr(caffe, "__version__", "of unknown version"),
+        "types": list(caffe.layer_type_list()) if hasattr(caffe, "layer_type_list") else None,
+    }
+
+
+def use_gpu() -> None:
+    """Return where GPU 0 works; else Caffe ends the process with a message."""
+    import caffe
+
+    caffe.set_mode_gpu()
+    caffe.set_device(0)
+
+
+if __name__ == "__main__":
+    sys.path[:] = json.loads(sys.argv[1])
+    if sys.argv[2] == "gpu":
+        use_gpu()
+    else:
+        print(f"\n{json.dumps(facts())}")  # on a line of its own: pycaffe may print as well

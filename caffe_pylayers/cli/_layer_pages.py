@@ -1,0 +1,75 @@
+"""What the package's own layers say of themselves, as text."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import re
+import sys
+import textwrap
+from typing import Sequence
+
+import caffe_pylayers
+from caffe_pylayers._layer import Layer
+from caffe_pylayers._parameter import REQUIRED, Parameter, declared
+
+
+def all_layers() -> dict[str, type[Layer]]:
+    """The layer classes by ``module.Class``: those in ``__all__`` of the modules right under the package."""
+    found = {}
+    for module in pkgutil.iter_modules(caffe_pylayers.__path__):
+        if module.ispkg or module.name.startswith("_"):
+            continue
+        loaded = importlib.import_module(f"caffe_pylayers.{module.name}")
+        for name in loaded.__all__:
+            cls = getattr(loaded, name)
+            if inspect.isclass(cls) and issubclass(cls, Layer):
+                found[f"{module.name}.{name}"] = cls
+    return found
+
+
+def listing(cls: type[Layer]) -> str:
+    """A layer in the list: its name, the first line of its docstring, its parameters and defaults."""
+    lines = [f"{cls.__module__}.{cls.__name__}", f"  {_doc(cls).splitlines()[0]}"]
+    parameters = declared(cls).values()
+    if parameters:
+        lines.append(f"  param_str: {', '.join(f'{p.name}={_default(p)}' for p in parameters)}")
+    return "\n".join(lines)
+
+
+def page(cls: type[Layer]) -> str:
+    """All about a layer: its docstring, a table of its parameters, and a prototxt to paste."""
+    parts = [f"{cls.__module__}.{cls.__name__}", _doc(cls)]
+    rows = [(p.name, p.expected(), _default(p), p.doc) for p in declared(cls).values()]
+    if rows:
+        parts.append("Parameters in param_str:\n" + _table([("name", "accepts", "default", "meaning"), *rows]))
+    parts.append("In a prototxt:\n" + textwrap.indent(_snippet(cls), "    "))
+    return "\n\n".join(parts)
+
+
+def _doc(cls: type) -> str:
+    return inspect.cleandoc(cls.__doc__ or "(no description)")
+
+
+def _default(parameter: Parameter) -> str:
+    if parameter.default is REQUIRED:
+        return "required"
+    return "not given" if parameter.default is None else str(parameter.default)
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)] + [0]
+    return "\n".join("  " + "  ".join(f"{c:<{w}}" for c, w in zip(row, widths)).rstrip() for row in rows)
+
+
+def _snippet(cls: type) -> str:
+    """The layer block in its module's docstring that names the class; failing that, a plain one."""
+    doc = inspect.getdoc(sys.modules[cls.__module__]) or ""
+    for block in re.findall(r"^ *layer \{$.*?^ *\}$", doc, re.MULTILINE | re.DOTALL):
+        if f'layer: "{cls.__name__}"' in block:
+            return textwrap.dedent(block)
+    return (
+        f'layer {{\n  name: "{cls.__name__}"  type: "Python"\n'
+        f'  python_param {{ module: "{cls.__module__}"  layer: "{cls.__name__}" }}\n}}'
+    )

@@ -1,0 +1,108 @@
+"""What a net says: its loss in training, its outputs in tests."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict
+
+import numpy as np
+
+Results = Dict[str, float]  # by column, "test/accuracy"
+
+MAX_VALUES = 100  # an output of more is one column, its mean
+
+
+class Objective:
+    """The number that training makes smaller: each loss times its weight, over iter_size passes."""
+
+    def __init__(self, net: Any, iter_size: int = 1) -> None:
+        self._terms = [(net.blobs[name], weight) for name, weight in net.blob_loss_weights.items() if weight]
+        self._passes: list[float] = []
+        # Older engines have no callbacks: there it is the last pass's.
+        if iter_size > 1 and hasattr(net, "after_forward"):
+            self._last_layer = len(net.layers) - 1
+            net.after_forward(self._after_layer)
+
+    def __bool__(self) -> bool:
+        """Whether there is a loss at all."""
+        return bool(self._terms)
+
+    def _after_layer(self, layer: int) -> None:
+        if layer == self._last_layer:
+            self._passes.append(self._now())
+
+    def _now(self) -> float:
+        return sum(float(weight) * float(blob.data.sum()) for blob, weight in self._terms)
+
+    def value(self) -> float:
+        """The loss of the iteration that has just been."""
+        passes, self._passes = self._passes or [self._now()], []
+        return sum(passes) / len(passes)
+
+
+class Evaluation:
+    """The test passes of a solver.
+
+    columns: the names of the results; ``test1/accuracy`` where there are several test nets, and
+        ``test/class_accuracy[3]`` for an output of several values.
+    """
+
+    def __init__(self, solver: Any, param: Any) -> None:
+        self._solver = solver
+        self._param = param
+        names = ["test"] if len(param.test_iter) == 1 else [f"test{i}" for i in range(len(param.test_iter))]
+        passes = zip(names, solver.test_nets, param.test_iter)
+        self._nets = [_TestNet(name, net, count, param.test_compute_loss) for name, net, count in passes if count]
+        self.columns = [column for net in self._nets for column in net.columns]
+
+    def due(self, iteration: int) -> bool:
+        """Whether to test at this iteration."""
+        if iteration == 0:
+            return bool(self._nets) and self._param.test_initialization
+        return bool(self._nets) and (iteration % self._param.test_interval == 0 or iteration == self._param.max_iter)
+
+    def run(self, stop: Callable[[], bool]) -> Results | None:
+        """The outputs with the solver's weights of now; None when ``stop`` said so first."""
+        results: Results = {}
+        for net in self._nets:
+            means = net.run(self._solver.net, stop)
+            if means is None:
+                return None
+            results.update(zip(net.columns, means))
+        return results
+
+
+class _TestNet:
+    def __init__(self, name: str, net: Any, passes: int, with_loss: bool) -> None:
+        self._net = net
+        self._passes = passes
+        self._loss = Objective(net) if with_loss else None
+        self._counts = {output: net.blobs[output].data.size for output in net.outputs}
+        self.columns = [column for output in net.outputs for column in self._columns_of(f"{name}/{output}", output)]
+        if self._loss:
+            self.columns.append(f"{name}/total_loss")
+
+    def _columns_of(self, column: str, output: str) -> list[str]:
+        count = self._counts[output]
+        return [f"{column}[{i}]" for i in range(count)] if 1 < count <= MAX_VALUES else [column]
+
+    def run(self, trained: Any, stop: Callable[[], bool]) -> list[float] | None:
+        self._net.share_with(trained)
+        sums = np.zeros(len(self.columns))
+        for _ in range(self._passes):
+            if stop():
+                return None
+            sums += self._forward()
+        return [float(value) for value in sums / self._passes]
+
+    def _forward(self) -> list[float]:
+        outputs = self._net.forward()
+        values = [value for output in self._net.outputs for value in self._values_of(output, outputs[output])]
+        return values + ([self._loss.value()] if self._loss else [])
+
+    def _values_of(self, output: str, data: Any) -> list[float]:
+        expected = self._counts[output]
+        if expected > MAX_VALUES:
+            return [float(data.mean())]
+        if data.size != expected:
+            raise ValueError(f"test output {output} had {expected} values and now has {data.size}")
+        return [float(value) for value in data.ravel()]

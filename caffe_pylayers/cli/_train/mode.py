@@ -1,0 +1,64 @@
+"""CPU or GPU, and a quiet Caffe."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from typing import Any
+
+from caffe_pylayers import _engine
+from caffe_pylayers.cli import UserError
+
+_USE_GPU = "import caffe; caffe.set_device({}); caffe.set_mode_gpu()"
+
+
+def quiet() -> None:
+    """Only Caffe's errors on the terminal, unless GLOG_minloglevel asks for more; before caffe is imported."""
+    os.environ.setdefault("GLOG_minloglevel", "2")
+
+
+def choose_mode(param: Any, gpu: int | None, cpu: bool) -> None:
+    """Write the mode to run in into a SolverParameter: the one asked for, the file's own, or CPU.
+
+    A solver_mode that is not given is CPU here as in the caffe program, though the message's
+    default is GPU.
+    """
+    if gpu is not None:
+        param.solver_mode, param.device_id = param.GPU, gpu
+    elif cpu or not param.HasField("solver_mode"):
+        param.solver_mode = param.CPU
+
+
+def check_mode(param: Any, asked_by: str) -> None:
+    """UserError where the engine cannot run in the chosen mode.
+
+    asked_by: who chose it, for the message.
+    """
+    if param.solver_mode == param.CPU:
+        return
+    # A Caffe without that GPU ends its process.
+    path = os.pathsep.join(folder for folder in sys.path if folder)
+    command = [sys.executable, "-c", _USE_GPU.format(param.device_id)]
+    environment = dict(os.environ, PYTHONPATH=path)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode != 0:
+        reason = _reason(done.stderr)
+        raise UserError(f"{asked_by}: GPU {param.device_id} cannot be used: {reason}; --cpu trains on the CPU")
+
+
+def _reason(stderr: str) -> str:
+    """What Caffe's log says in its fatal line, ``F1123 03:20:41.2 29864 common.cpp:66] Cannot ...``."""
+    fatal = re.search(r"^F\d+ .*?\] (.*)$", stderr, re.MULTILINE)
+    return fatal.group(1) if fatal else stderr.strip() or "the process ended without a word"
+
+
+def enter_mode(param: Any) -> None:
+    """Set the engine's mode."""
+    caffe = _engine.caffe()
+    if param.solver_mode == param.CPU:
+        caffe.set_mode_cpu()
+    else:
+        caffe.set_device(param.device_id)
+        caffe.set_mode_gpu()

@@ -1,0 +1,47 @@
+"""What goes into a training and what comes out of it."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Mapping, Sequence
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user asked for; paths are absolute, and None is what the solver file says."""
+
+    solver: Path
+    max_iter: int | None = None
+    weights: Sequence[Path] = ()
+    snapshot: Path | None = None
+    output_dir: Path | None = None
+    gpu: int | None = None
+    cpu: bool = False
+    seed: int | None = None
+    log_csv: Path | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a training did.
+
+    iteration: the last one.
+    tests: the last test's results, by the log's columns: ``{"test/accuracy": 0.97}``.
+    snapshot: the newest solverstate.
+    model: the final weights; None unless max_iter was reached.
+    log, plot: the log and its picture, None where there is none.
+    solver: the solver file as it ran.
+    stopped_by: the signal that ended it before max_iter.
+    """
+
+    iteration: int
+    tests: Mapping[str, float]
+    output_dir: Path
+    snapshot: Path | None = None
+    model: Path | None = None
+    log: Path | None = None
+    plot: Path | None = None
+    solver: Path | None = None
+    stopped_by: signal.Signals | None = None

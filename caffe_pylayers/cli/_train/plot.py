@@ -1,0 +1,122 @@
+"""The curves of a training log as a PNG. Needs matplotlib."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from caffe_pylayers.cli._train import files
+from caffe_pylayers.cli._train.log import COLUMNS, Row, read_log
+
+LOSS_COLOR = "#1f5fa8"
+TEST_LOSS_COLORS = ("#0b2a4d", "#4a90c2", "#5a6b7d")
+ACCURACY_COLORS = ("#c8551b", "#2a7f76", "#7b4fa3", "#8a6d1d")
+GREY = "#666666"
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The finite values of one column and their iterations."""
+
+    name: str
+    x: Any
+    y: Any
+
+    @property
+    def label(self) -> str:
+        """How the legend names it."""
+        return self.name.replace("/", " ")
+
+    @property
+    def is_accuracy(self) -> bool:
+        """Whether it goes on the axis from 0 to 1."""
+        return "acc" in self.name.lower() and self.y.size > 0 and bool((self.y >= 0).all() and (self.y <= 1).all())
+
+    @property
+    def is_loss(self) -> bool:
+        """Whether it goes with the training loss."""
+        return "loss" in self.name.lower() and not self.is_accuracy
+
+    def smoothed(self) -> Curve:
+        """The mean over a fiftieth of the values around each."""
+        window = max(1, self.y.size // 50)
+        sums = np.cumsum(np.concatenate([[0.0], self.y]))
+        middle = slice((window - 1) // 2, self.y.size - window // 2)
+        return Curve(self.name, self.x[middle], (sums[window:] - sums[:-window]) / window)
+
+
+def plot(log: Path, path: Path, title: str) -> None:
+    """Draw a log's loss, test losses and accuracies; nothing for a log without any."""
+    columns, rows = read_log(log)
+    loss, *tests = (_curve(name, rows) for name in columns[COLUMNS.index("loss") :])
+    figure = Figure(figsize=(9, 5), dpi=130)
+    FigureCanvasAgg(figure)  # pyplot would choose a backend for the whole process
+    axes = figure.add_subplot(1, 1, 1)
+    handles = _draw_losses(axes, loss, [curve for curve in tests if curve.is_loss])
+    handles += _draw_accuracies(axes.twinx(), [curve for curve in tests if curve.is_accuracy])
+    axes.set_title(title, loc="left", fontsize=11)
+    axes.set_xlabel("iteration")
+    axes.legend(handles=handles, loc="lower right", bbox_to_anchor=(1, 1), ncol=4, frameon=False, fontsize=9)
+    figure.tight_layout()
+    with files.whole(path) as temporary:
+        figure.savefig(temporary, format="png")
+
+
+def _curve(name: str, rows: list[Row]) -> Curve:
+    points = [(int(row["iteration"]), float(row[name])) for row in rows if row[name]]
+    x, y = np.array(points, dtype=float).reshape(-1, 2).T
+    finite = np.isfinite(y)
+    return Curve(name, x[finite], y[finite])
+
+
+def _draw_losses(axes: Any, loss: Curve, tests: list[Curve]) -> list[Any]:
+    axes.plot(loss.x, loss.y, color=LOSS_COLOR, alpha=0.3, linewidth=0.7)
+    smooth = loss.smoothed()
+    handles = axes.plot(smooth.x, smooth.y, color=LOSS_COLOR, linewidth=1.8, label="training loss")
+    for curve, color in zip(tests, TEST_LOSS_COLORS * len(tests)):
+        style = {"linestyle": "none", "marker": "D", "markersize": 6, "markeredgecolor": "white"}
+        handles += axes.plot(curve.x, curve.y, color=color, label=curve.label, zorder=3, **style)
+    values = np.concatenate([curve.y for curve in (loss, *tests)])
+    if values.size and (values > 0).all():
+        _use_log_scale(axes, values.max() / values.min())
+    axes.set_ylabel("loss", color=LOSS_COLOR)
+    axes.tick_params(axis="y", colors=LOSS_COLOR, which="both")
+    axes.grid(color="#dddddd", linewidth=0.6)
+    _drop_frame(axes, "top", "right")
+    return list(handles)
+
+
+def _use_log_scale(axes: Any, ratio: float) -> None:
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if ratio < 1000 else (1,)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def _draw_accuracies(axes: Any, curves: list[Curve]) -> list[Any]:
+    handles = []
+    for curve, color in zip(curves, ACCURACY_COLORS * len(curves)):
+        style = {"linewidth": 1.4, "marker": "o", "markersize": 5, "markeredgecolor": "white"}
+        handles += axes.plot(curve.x, curve.y, color=color, label=curve.label, **style)
+        last = (curve.x[-1], curve.y[-1])
+        place = {"xytext": (0, -9), "textcoords": "offset points", "ha": "right", "va": "top"}
+        axes.annotate(f"{curve.y[-1]:.4f}", last, color=color, fontsize=10, fontweight="bold", **place)
+    if not curves:
+        axes.set_axis_off()
+        return handles
+    axes.set_ylim(0, 1.02)
+    axes.set_ylabel("accuracy", color=GREY)
+    axes.tick_params(axis="y", colors=GREY)
+    _drop_frame(axes, "top", "left")
+    return handles
+
+
+def _drop_frame(axes: Any, *sides: str) -> None:
+    for side in sides:
+        axes.spines[side].set_visible(False)

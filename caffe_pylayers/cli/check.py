@@ -1,0 +1,83 @@
+"""Check a net, or this environment: what would fail, and why backward is called or not.
+
+Without a net: which Python and caffe run here, and whether they can run Python layers.
+
+With a net, for each phase: Python layers whose module, class or param_str is wrong; wrong
+wiring, unknown layer types, missing data; and for each Python layer (with --all, each layer)
+whether Caffe calls its backward, what propagate_down it is told for each bottom, and why.
+Checking imports the modules that the net names. How many blobs a Python layer learns is known
+only once it is set up: as many are assumed as it has `param { }` blocks.
+
+The exit code is 1 if there are problems.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from caffe_pylayers.cli import UserError
+from caffe_pylayers.cli._report import Report
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``check``."""
+    parser.add_argument("net", nargs="?", metavar="NET.prototxt", help="without it, the environment is checked")
+    parser.add_argument("--phase", choices=("TRAIN", "TEST"), help="one phase only (default: both)")
+    parser.add_argument("--stage", action="append", default=[], metavar="S", help="a stage of the net; repeatable")
+    parser.add_argument("--level", type=int, default=0, metavar="N", help="the level of the net (default: 0)")
+    parser.add_argument("--all", action="store_true", help="the plan of every layer, not of Python layers only")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print what was found; the exit code."""
+    report = Report()
+    if args.net is None:
+        from caffe_pylayers.cli._environment import check_environment
+
+        check_environment(report)
+    else:
+        _check_net(args, report)
+    return report.end()
+
+
+def _check_net(args: argparse.Namespace, report: Report) -> None:
+    _import_caffe()
+    from caffe_pylayers.cli._net_report import check_net
+
+    net = _read(args.net, report)
+    if net is not None:
+        phases = [args.phase] if args.phase else ["TRAIN", "TEST"]
+        check_net(report, net, args.net, phases, args.level, args.stage, every_layer=args.all)
+
+
+def _import_caffe() -> None:
+    from caffe_pylayers import _engine
+    from caffe_pylayers.cli._import_advice import advice, last_line
+
+    try:
+        _engine.messages()
+    except _engine.EngineError:
+        raise
+    except Exception as error:  # whatever a caffe that does not fit its environment raises
+        text = str(error)
+        raise UserError(f"import caffe: {type(error).__name__}: {last_line(text)}; {advice(text)}") from None
+
+
+def _read(path: str, report: Report) -> Any:
+    from caffe_pylayers import _prototxt
+
+    try:
+        net = _prototxt.read_net(path)
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from None
+    except ValueError as error:
+        report.problem(str(error))
+        return None
+    if net.layers:
+        report.problem(
+            f"{path}: in the old format, with `layers {{ }}`. Caffe itself upgrades it as it reads it; to check it, "
+            f"upgrade the file: upgrade_net_proto_text {path} NEW.prototxt"
+        )
+        return None
+    return net

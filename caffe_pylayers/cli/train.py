@@ -1,0 +1,139 @@
+"""Train a net.
+
+Runs a solver file, any solver type, on the engine that Python finds: tests, snapshots, a CSV log
+and a plot go into the output folder. Works from any folder: paths in the solver and its nets start
+from the working directory, as in the caffe program, or else from the nearest folder above the
+solver file where its net is found.
+
+Without --gpu and --cpu the solver's solver_mode says where to train; a file without one is trained
+on the CPU, as in the caffe program, though its documentation gives GPU as the default.
+
+In the output folder (by default that of snapshot_prefix):
+  PREFIX_iter_N.caffemodel, .solverstate   snapshots, with .h5 behind for snapshot_format: HDF5
+  final.caffemodel                         the weights, once max_iter is reached
+  solver.prototxt                          the solver as it ran
+  log.csv, train.png                       loss, learning rate and test outputs
+
+Ctrl-C finishes the iteration, takes a snapshot and ends with code 0, as the caffe program does;
+SIGTERM the same with code 143. A second one ends at once. SIGHUP takes a snapshot and goes on.
+Any failure ends with code 1. Set GLOG_minloglevel=0 to see Caffe's own log.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import signal
+import sys
+from pathlib import Path
+from typing import Sequence
+
+from caffe_pylayers.cli import UserError
+from caffe_pylayers.cli._train.options import Options, Result
+
+__all__ = ["Result", "add_arguments", "run", "train"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("--solver", required=True, metavar="FILE", help="the solver prototxt")
+    parser.add_argument("--max-iter", type=int, metavar="N", help="train up to this iteration, whatever the file says")
+    parser.add_argument("--weights", metavar="FILE[,FILE]", help="start from the weights in these caffemodels")
+    parser.add_argument("--snapshot", metavar="FILE", help="go on from this .solverstate or .solverstate.h5")
+    parser.add_argument("--output-dir", metavar="DIR", help="where everything is written")
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument("--gpu", type=int, metavar="N", help="train on this GPU")
+    mode.add_argument("--cpu", action="store_true", help="train on the CPU")
+    parser.add_argument("--seed", type=int, metavar="N", help="seed of Caffe, numpy and random, for Python layers")
+    parser.add_argument("--log-csv", metavar="FILE", help="the log, one row an iteration (default: DIR/log.csv)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train; returns the exit code."""
+    try:
+        result = train(
+            args.solver,
+            max_iter=args.max_iter,
+            weights=args.weights.split(",") if args.weights else (),
+            snapshot=args.snapshot,
+            output_dir=args.output_dir,
+            gpu=args.gpu,
+            cpu=args.cpu,
+            seed=args.seed,
+            log_csv=args.log_csv,
+        )
+    except KeyboardInterrupt:
+        print("stopped at once", file=sys.stderr)
+        return 128 + signal.SIGINT
+    except UserError as error:
+        snapshot = getattr(error, "snapshot", None)
+        if snapshot is None:
+            raise
+        raise UserError(f"{error}\nonce that is mended, go on with\n  {_resume_command(args, snapshot)}") from error
+    if result.stopped_by is None:
+        return 0
+    if result.snapshot is not None:
+        print(f"go on with\n  {_resume_command(args, result.snapshot)}", flush=True)
+    return 0 if result.stopped_by == signal.SIGINT else 128 + result.stopped_by
+
+
+def train(
+    solver: str | os.PathLike[str],
+    *,
+    max_iter: int | None = None,
+    weights: Sequence[str | os.PathLike[str]] = (),
+    snapshot: str | os.PathLike[str] | None = None,
+    output_dir: str | os.PathLike[str] | None = None,
+    gpu: int | None = None,
+    cpu: bool = False,
+    seed: int | None = None,
+    log_csv: str | os.PathLike[str] | None = None,
+) -> Result:
+    """Train a net, as the command line does.
+
+    solver: its file; the options are the command line's, and None what the file says.
+    Raises UserError for what is wrong with the files and options, TrainingError and DivergedError,
+    both UserErrors, for what goes wrong in training.
+    """
+    from caffe_pylayers.cli._train.mode import quiet
+
+    quiet()
+    from caffe_pylayers.cli._train.driver import drive  # imports caffe
+
+    return drive(
+        Options(
+            solver=_absolute(solver),
+            max_iter=max_iter,
+            weights=[_absolute(path) for path in weights],
+            snapshot=None if snapshot is None else _absolute(snapshot),
+            output_dir=None if output_dir is None else _absolute(output_dir),
+            gpu=gpu,
+            cpu=cpu,
+            seed=seed,
+            log_csv=None if log_csv is None else _absolute(log_csv),
+        )
+    )
+
+
+def _absolute(path: str | os.PathLike[str]) -> Path:
+    return Path(os.path.abspath(path))
+
+
+def _resume_command(args: argparse.Namespace, snapshot: Path) -> str:
+    """The command that goes on, in the words of the one that was given."""
+    words = [*_program(), "--solver", args.solver, "--snapshot", str(snapshot)]
+    for name in ("max_iter", "output_dir", "gpu", "seed", "log_csv"):
+        value = getattr(args, name)
+        if value is not None:
+            words += [f"--{name.replace('_', '-')}", str(value)]
+    return " ".join(map(shlex.quote, words + ["--cpu"] * args.cpu))
+
+
+def _program() -> list[str]:
+    program = Path(sys.argv[0])
+    if program.name == "__main__.py":
+        return [sys.executable, "-m", "caffe_pylayers", "train"]
+    if program.suffix == ".py":  # scripts/train.py
+        return [sys.executable, sys.argv[0]]
+    return [sys.argv[0], "train"]

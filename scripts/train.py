@@ -1,0 +1,12 @@
+#!/usr/bin/env python3
+"""Train a net: ``caffe-pylayers train`` without an installation."""
+
+from __future__ import annotations
+
+import sys
+
+import _init_paths  # noqa: F401
+
+from caffe_pylayers import cli
+
+sys.exit(cli.main(verb="train"))

@@ -1,0 +1,88 @@
+"""``caffe-pylayers layers``."""
+
+import sys
+
+import pytest
+
+from caffe_pylayers.cli import main
+
+
+def layers(capsys, *args):
+    assert main(list(args), verb="layers") == 0
+    return capsys.readouterr().out
+
+
+def test_the_list(capsys):
+    out = layers(capsys)
+    assert (
+        "caffe_pylayers.one_hot.label2one_hot\n"
+        "  Labels to one-hot codes, shaped like the features they belong to.\n"
+        "  param_str: num_classes=not given, axis=1, ignore_label=not given, on_value=1.0, off_value=0.0\n"
+    ) in out
+    assert "caffe_pylayers.pyloss.EuclideanLossLayer\n" in out
+    assert "_forward" not in out
+
+
+@pytest.mark.parametrize("name", ["label2one_hot", "one_hot.label2one_hot", "caffe_pylayers.one_hot.label2one_hot"])
+def test_a_page(capsys, name):
+    out = layers(capsys, name)
+    assert out.startswith("caffe_pylayers.one_hot.label2one_hot\n\nLabels to one-hot codes")
+    assert "\nBottom:\n    [0] labels" in out
+    assert (
+        "  name          accepts          default    meaning\n"
+        "  num_classes   an integer >= 1  not given  C; default: the size of the features' class axis\n"
+    ) in out
+    assert out.endswith(
+        "In a prototxt:\n"
+        "    layer {\n"
+        '      name: "one_hot"  type: "Python"\n'
+        '      bottom: "label"  bottom: "ip2"  top: "one_hot_label"\n'
+        '      python_param { module: "caffe_pylayers.one_hot"  layer: "label2one_hot" }\n'
+        "    }\n"
+    )
+
+
+def test_choices_are_listed(capsys):
+    assert "  normalization  one of batch, full, valid, none  batch    Z: " in layers(capsys, "EuclideanLossLayer")
+
+
+def test_a_class_without_a_snippet_or_parameters():
+    from caffe_pylayers import Layer
+    from caffe_pylayers.cli._layer_pages import listing, page
+
+    class Plain(Layer):
+        pass
+
+    assert listing(Plain) == f"{__name__}.Plain\n  (no description)"
+    assert f'python_param {{ module: "{__name__}"  layer: "Plain" }}' in page(Plain)
+    assert "Parameters" not in page(Plain)
+
+
+def test_a_required_parameter():
+    from caffe_pylayers import Layer, Parameter
+    from caffe_pylayers.cli._layer_pages import listing, page
+
+    class Margin(Layer):
+        """A margin."""
+
+        margin = Parameter(float, low=0, doc="in pixels")
+
+    assert listing(Margin).endswith("\n  A margin.\n  param_str: margin=required")
+    assert "  margin  a number >= 0  required  in pixels\n" in page(Margin)
+
+
+def test_an_unknown_name(capsys):
+    assert main(["EuclideanLoss"], verb="layers") == 1
+    err = capsys.readouterr().err
+    assert "no layer 'EuclideanLoss' (did you mean EuclideanLossLayer?); layers: " in err
+    assert "label2one_hot" in err
+
+
+def test_needs_no_caffe(run_program, root):
+    program = (
+        "import sys; sys.modules['caffe'] = sys.modules['torch'] = None\n"
+        "from caffe_pylayers.cli import main; sys.exit(main(['label2one_hot'], 'layers'))"
+    )
+    done = run_program(sys.executable, "-c", program, cwd=root)
+    assert done.returncode == 0, done.stdout
+    assert "In a prototxt:" in done.stdout

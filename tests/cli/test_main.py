@@ -1,0 +1,55 @@
+"""The command line itself."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from caffe_pylayers import __version__
+from caffe_pylayers.cli import VERBS, main
+
+
+def test_help_names_every_verb(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["--help"])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    assert all(f"    {verb} " in text for verb in VERBS)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_of_a_verb(capsys, verb):
+    with pytest.raises(SystemExit):
+        main([verb, "--help"])
+    assert f"usage: caffe-pylayers {verb}" in capsys.readouterr().out
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert capsys.readouterr().out.strip() == __version__
+
+
+def test_help_loads_neither_numpy_nor_an_engine(root):
+    code = "import sys\nfrom caffe_pylayers.cli import main\ntry:\n main(['--help'])\nexcept SystemExit:\n pass\n"
+    code += "assert not {'numpy', 'caffe', 'torch'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=root, stdout=subprocess.DEVNULL, check=True)
+
+
+def test_no_caffe_is_one_line(capsys, monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "caffe", None)
+    assert main(["mnist", "--output", str(tmp_path)]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("caffe-pylayers mnist: no caffe can be imported; ")
+    assert error.count("\n") == 1
+
+
+def test_a_reader_that_has_left_is_no_traceback(root):
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "caffe_pylayers", "layers", "label2one_hot"]
+    run = subprocess.run(command, cwd=root, stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(write)
+    assert (run.returncode, run.stderr) == (128 + signal.SIGPIPE, "")
