@@ -18,7 +18,7 @@ tools := .venv/installed
 .PHONY: train test caffe bench lint clean
 
 train: caffe $(digits)
-	$(caffe_python) scripts/train.py --solver prototxt/lenet/solver.prototxt --output-dir output/lenet
+	$(caffe_python) scripts/train.py --solver prototxt/lenet/solver.prototxt
 
 test: caffe $(tools)
 	$(caffe_python) -m pytest
