@@ -1,5 +1,6 @@
-# make train   a real Caffe, the digits, and LeNet trained with the two Python layers
-# make test    the tests, on real Caffe and on today's Python
+# make train   LeNet trained with the two Python layers on the digits that ship with the package
+#              (ENGINE=caffe: on real Caffe instead of the runtime)
+# make test    the tests, on real Caffe and on the runtime, and of one against the other
 # make caffe   only the real Caffe, in .caffe/
 # make bench   the layers' speed beside Caffe's own and beside straightforward versions
 # make lint    ruff, mypy, shellcheck
@@ -8,21 +9,25 @@
 # MNIST_SOURCE=DIR with the official t10k files: train on the 5,000 shipped digits, test on the official 10,000.
 
 PYTHON ?= python3
+ENGINE ?= runtime
 MNIST_SOURCE ?=
 export MNIST_SOURCE
 
 caffe_python := .caffe/bin/python
+runtime_python := .venv/bin/python
 digits := data/mnist/test_lmdb/data.mdb
 tools := .venv/installed
+engine_runtime := $(tools)
+engine_caffe := caffe
 
 .PHONY: train test caffe bench lint clean
 
-train: caffe $(digits)
-	$(caffe_python) scripts/train.py --solver prototxt/lenet/solver.prototxt
+train: $(engine_$(ENGINE)) $(digits)
+	$($(ENGINE)_python) scripts/train.py --solver prototxt/lenet/solver.prototxt
 
 test: caffe $(tools)
 	$(caffe_python) -m pytest
-	.venv/bin/python -m pytest -m "not caffe"
+	$(runtime_python) -m pytest -m "not caffe"
 
 caffe:
 	@scripts/install_caffe.sh .caffe
@@ -39,8 +44,9 @@ lint: $(tools)
 clean:
 	rm -rf .caffe .venv data build dist
 
-$(digits): | caffe
-	$(caffe_python) -m caffe_pylayers mnist --output data/mnist $(if $(MNIST_SOURCE),--test-source "$(MNIST_SOURCE)")
+$(digits): | $(engine_$(ENGINE))
+	$($(ENGINE)_python) -m caffe_pylayers mnist --output data/mnist \
+	  $(if $(MNIST_SOURCE),--test-source "$(MNIST_SOURCE)")
 
 $(tools): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -1,8 +1,18 @@
-"""The caffe this process runs on."""
+"""The caffe this process runs on: a real one where it can be imported, else the runtime.
+
+CAFFE_PYLAYERS_ENGINE=caffe or =runtime decides otherwise.
+"""
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
+import os
+import sys
 from typing import Any
+
+VARIABLE = "CAFFE_PYLAYERS_ENGINE"
+ENGINES = ("caffe", "runtime")
 
 
 class EngineError(RuntimeError):
@@ -10,24 +20,52 @@ class EngineError(RuntimeError):
 
 
 def caffe() -> Any:
-    """The ``caffe`` module; EngineError where there is none with Python layers."""
+    """The engine under the name ``caffe``; EngineError where there is none with Python layers."""
+    wanted = os.environ.get(VARIABLE, "")
+    if wanted not in ("", *ENGINES):
+        raise EngineError(f"{VARIABLE} must be one of {', '.join(ENGINES)}, got {wanted!r}")
+    if wanted == "runtime":
+        return _runtime()
     try:
         import caffe
     except ModuleNotFoundError as error:
         if error.name != "caffe":
             raise
-        raise EngineError(
-            "no caffe can be imported; `scripts/install_caffe.sh` puts a real one into a folder, "
-            "or set PYTHONPATH to the python folder of yours"
-        ) from None
+        if wanted == "caffe":
+            raise EngineError(f"{VARIABLE}=caffe, but no caffe can be imported") from None
+        return _runtime()
     if not hasattr(caffe, "layer_type_list"):
         raise EngineError(f"{caffe.__file__} is not pycaffe 1.0 or newer: it has no layer_type_list")
     return caffe
 
 
+def available() -> bool:
+    """Whether there is an engine, as far as can be told without loading it."""
+    found = {name: importlib.util.find_spec(name) is not None for name in ("caffe", "torch")}
+    runtime = found["torch"] and sys.version_info >= (3, 10)
+    return {"caffe": found["caffe"], "runtime": runtime}.get(os.environ.get(VARIABLE, ""), found["caffe"] or runtime)
+
+
+def _runtime() -> Any:
+    if sys.version_info < (3, 10):
+        raise EngineError(
+            "no caffe can be imported, and the runtime needs Python 3.10; `scripts/install_caffe.sh` puts a real "
+            "Caffe into a folder, or set PYTHONPATH to the python folder of yours"
+        )
+    try:
+        return importlib.import_module("caffe_pylayers.runtime.install").install()
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "caffe_pylayers":
+            raise
+        raise EngineError(
+            f"no caffe can be imported, and the runtime lacks {error.name}: pip install 'caffe-pylayers[runtime]'; "
+            "or `scripts/install_caffe.sh` puts a real Caffe into a folder"
+        ) from None
+    except RuntimeError as error:
+        raise EngineError(str(error)) from None
+
+
 def messages() -> Any:
     """The module of Caffe's protobuf messages, caffe.proto.caffe_pb2."""
     caffe()
-    from caffe.proto import caffe_pb2
-
-    return caffe_pb2
+    return importlib.import_module("caffe.proto.caffe_pb2")

@@ -14,17 +14,24 @@ __all__ = ["Layer", "Parameter"]
 TRAIN = 0
 
 
-def _engine_layer() -> Any:
-    """``caffe.Layer``, or ``object`` where no caffe is installed.
+class _NoEngineLayer:
+    """In place of ``caffe.Layer`` where no caffe can be imported.
 
-    Without an engine a layer class can still be read, documented and gradient-checked.
+    A layer class can then still be read, documented and gradient-checked; and an engine that
+    turns up later can make it, as it makes its own.
     """
+
+    def __init__(self, layer_param: Any = None) -> None:
+        pass
+
+
+def _engine_layer() -> Any:
     try:
         import caffe
     except ModuleNotFoundError as error:
         if error.name != "caffe":
             raise
-        return object
+        return _NoEngineLayer
     try:
         return caffe.Layer
     except AttributeError:

@@ -99,7 +99,7 @@ def _no_class(module: Any, name: str) -> str:
 
 def _class_problems(cls: type, asked: str) -> list[str]:
     engine = getattr(sys.modules.get("caffe"), "Layer", None)
-    if engine is not None and not issubclass(cls, engine):
+    if engine is not None and not issubclass(cls, _bases()):
         return [f"class {cls.__name__} does not derive from caffe.Layer"]
     required = ["reshape", "forward"]
     if not issubclass(cls, Layer):

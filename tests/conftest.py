@@ -14,6 +14,9 @@ import pytest
 os.environ.setdefault("GLOG_minloglevel", "2")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+# The runtime needs torch.
+collect_ignore_glob = [] if importlib.util.find_spec("torch") else ["parity/*", "runtime/*"]
+
 if importlib.util.find_spec("caffe"):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what Caffe's own dependencies say of each other

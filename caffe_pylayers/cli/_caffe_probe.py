@@ -6,15 +6,27 @@ A caffe that does not fit its environment may end the process, so it gets one of
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import json
+import os
 import sys
 from typing import Any
+
+
+def engine() -> Any:
+    """The caffe that training would use: the runtime where it is asked for, or where there is no other."""
+    from caffe_pylayers import _engine
+
+    if _engine.available() and (os.environ.get(_engine.VARIABLE) or not importlib.util.find_spec("caffe")):
+        return _engine.caffe()
+    return importlib.import_module("caffe")
 
 
 def facts() -> dict[str, Any]:
     """The module found, or the error that importing it raised."""
     try:
-        import caffe
+        caffe = engine()
     except BaseException as error:
         return {"error": type(error).__name__, "text": str(error)}
     return {
@@ -27,8 +39,7 @@ def facts() -> dict[str, Any]:
 
 def use_gpu() -> None:
     """Return where GPU 0 works; else Caffe ends the process with a message."""
-    import caffe
-
+    caffe = engine()
     caffe.set_mode_gpu()
     caffe.set_device(0)
 

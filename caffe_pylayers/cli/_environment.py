@@ -82,6 +82,8 @@ def _gpu() -> str:
         return "GPU build, GPU 0 usable"
     if "CPU-only" in done.stderr:
         return "CPU-only build"
+    if "this PyTorch" in done.stderr:
+        return f"no usable GPU ({last_line(done.stderr)})"
     fatal = re.findall(r"^F\d.*\] (.*)$", done.stderr, re.MULTILINE)
     return f"GPU build, no usable GPU ({fatal[0] if fatal else _ending(done.returncode)})"
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 from typing import Any, Sequence
 
 import numpy as np
 
+from caffe_pylayers import _engine
 from caffe_pylayers.testing._gradient import check_gradient
 from caffe_pylayers.testing._net import layer_net
 from caffe_pylayers.testing._stub import LayerRun
@@ -33,7 +33,7 @@ def check_layer(
     - backward adds to the diffs of the layer's learned blobs;
     - the layer takes another batch size between two iterations;
     - in a net of the engine that is there, float32, it gives the same numbers within rtol, atol;
-      skipped only where no caffe can be imported.
+      skipped only where there is neither a caffe nor the runtime.
 
     The arguments are those of check_gradient.
     """
@@ -42,7 +42,7 @@ def check_layer(
     rng = np.random.RandomState(gradient.get("seed", 1701))
     _check_writes(layer_class, bottoms, rng, options)
     _check_batch_size(layer_class, bottoms, rng, options)
-    if importlib.util.find_spec("caffe") is not None:
+    if _engine.available():
         _check_in_net(layer_class, bottoms, rng, options, rtol, atol)
 
 

@@ -1,5 +1,6 @@
 """``caffe-pylayers check`` without a net, with caffes of all kinds."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -136,7 +137,17 @@ def test_a_folder_named_caffe(tmp_path, monkeypatch, capsys):
     assert f"problem: {tmp_path / 'caffe'} is not pycaffe 1.0" in out
 
 
+def test_the_runtime_where_there_is_no_caffe(monkeypatch, capsys):
+    pytest.importorskip("torch")
+    monkeypatch.setenv("CAFFE_PYLAYERS_ENGINE", "runtime")
+    code, out = check(capsys)
+    assert code == 0
+    assert "caffe_pylayers/runtime/__init__.py" in out.replace(os.sep, "/")
+    assert "runs Python layers" in out
+
+
 def test_no_caffe(monkeypatch, capsys):
+    monkeypatch.setenv("CAFFE_PYLAYERS_ENGINE", "caffe")
     monkeypatch.setattr(sys, "path", [p for p in sys.path if not Path(p, "caffe").is_dir()])
     code, out = check(capsys)
     assert code == 1

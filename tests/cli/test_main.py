@@ -40,9 +40,10 @@ def test_help_loads_neither_numpy_nor_an_engine(root):
 
 def test_no_caffe_is_one_line(capsys, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "caffe", None)
+    monkeypatch.setenv("CAFFE_PYLAYERS_ENGINE", "caffe")
     assert main(["mnist", "--output", str(tmp_path)]) == 1
     error = capsys.readouterr().err
-    assert error.startswith("caffe-pylayers mnist: no caffe can be imported; ")
+    assert error.startswith("caffe-pylayers mnist: CAFFE_PYLAYERS_ENGINE=caffe, but no caffe can be imported")
     assert error.count("\n") == 1
 
 

@@ -10,9 +10,9 @@ from typing import Any, Callable
 
 import numpy as np
 
-from caffe_pylayers import _engine
+from caffe_pylayers import _engine, _files
 from caffe_pylayers.cli import UserError
-from caffe_pylayers.cli._train import files, solver_file
+from caffe_pylayers.cli._train import solver_file
 from caffe_pylayers.cli._train.evaluation import Evaluation, Objective
 from caffe_pylayers.cli._train.job import SEEDS, Job, make_job, solver_param, write_record
 from caffe_pylayers.cli._train.log import Log
@@ -31,7 +31,7 @@ Plot = Callable[[Path, Path, str], None]
 def drive(options: Options) -> Result:
     """Check what was asked for, and train."""
     param = solver_param(options)
-    with files.working_directory(solver_file.base_folder(param, options.solver, Path.cwd())):
+    with _files.working_directory(solver_file.base_folder(param, options.solver, Path.cwd())):
         job = make_job(options, param)
         if job.state is not None and job.done:
             print(f"nothing left to do: {job.state.path} is at iteration {job.state.iteration} of {param.max_iter}")
@@ -113,7 +113,7 @@ def _seed(seed: int) -> None:
 
 def _solver(job: Job) -> Any:
     """The engine's solver."""
-    part = files.part(job.output / "solver.prototxt")
+    part = _files.part(job.output / "solver.prototxt")
     engine_param = solver_file.for_engine(job.param, job.output / FOLDER / job.prefix.name)
     solver_file.write(engine_param, part, "What the engine reads.")
     try:

@@ -10,8 +10,8 @@ from typing import Any, Dict, Sequence
 
 import numpy as np
 
+from caffe_pylayers import _files
 from caffe_pylayers.cli import UserError
-from caffe_pylayers.cli._train import files
 
 Row = Dict[str, Any]  # by column; what is not there stays empty
 
@@ -35,7 +35,7 @@ class Log:
         self._begin = time.monotonic() - (float(rows[-1]["seconds"]) if rows else 0)
         last = rows.pop() if rows and int(rows[-1]["iteration"]) == iteration else {}
         self.first: Row = {**{name: value for name, value in last.items() if value}, "iteration": iteration}
-        files.write_text(path, self._text(dict(zip(self._columns, self._columns)), *rows))
+        _files.write_text(path, self._text(dict(zip(self._columns, self._columns)), *rows))
         self._file = open(path, "a", buffering=1, encoding="utf-8", newline="")  # noqa: SIM115  (closed by close)
 
     def _kept(self, iteration: int) -> list[Row]:

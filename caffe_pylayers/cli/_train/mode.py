@@ -11,7 +11,7 @@ from typing import Any
 from caffe_pylayers import _engine
 from caffe_pylayers.cli import UserError
 
-_USE_GPU = "import caffe; caffe.set_device({}); caffe.set_mode_gpu()"
+_USE_GPU = "from caffe_pylayers import _engine; caffe = _engine.caffe(); caffe.set_device({}); caffe.set_mode_gpu()"
 
 
 def quiet() -> None:

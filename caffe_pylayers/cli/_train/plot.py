@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from caffe_pylayers.cli._train import files
+from caffe_pylayers import _files
 from caffe_pylayers.cli._train.log import COLUMNS, Row, read_log
 
 LOSS_COLOR = "#1f5fa8"
@@ -64,7 +64,7 @@ def plot(log: Path, path: Path, title: str) -> None:
     axes.set_xlabel("iteration")
     axes.legend(handles=handles, loc="lower right", bbox_to_anchor=(1, 1), ncol=4, frameon=False, fontsize=9)
     figure.tight_layout()
-    with files.whole(path) as temporary:
+    with _files.whole(path) as temporary:
         figure.savefig(temporary, format="png")
 
 

@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from caffe_pylayers import _engine
+from caffe_pylayers import _engine, _files
 from caffe_pylayers.cli import UserError
-from caffe_pylayers.cli._train import files
 from caffe_pylayers.cli._train.weights import hdf5_library
 
 FOLDER = ".snapshot.part"  # in the output folder, while one is written
@@ -64,7 +63,7 @@ class Snapshots:
     def final(self, path: Path) -> Path:
         """Write the weights alone."""
         self._check_finite()
-        with files.whole(path) as temporary:
+        with _files.whole(path) as temporary:
             self._solver.net.save(str(temporary))
         return path
 
@@ -91,8 +90,8 @@ class Snapshots:
         path = self._prefix.parent / state
         name_model = _name_model_hdf5 if self._hdf5 else _name_model
         name_model(folder / state, path.with_name(model))
-        files.move(folder / model, path.with_name(model))
-        files.move(folder / state, path)
+        _files.move(folder / model, path.with_name(model))
+        _files.move(folder / state, path)
         return path
 
 

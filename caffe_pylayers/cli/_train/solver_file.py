@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
 
-from caffe_pylayers import _net_check, _prototxt
+from caffe_pylayers import _files, _net_check, _prototxt
 from caffe_pylayers.cli import UserError
-from caffe_pylayers.cli._train import files
 
 NET_FIELDS = ("net", "train_net", "test_net")
 TRAIN, TEST = 0, 1
@@ -126,4 +125,4 @@ def write(param: Any, path: Path, comment: str) -> None:
     from google.protobuf import text_format
 
     lines = "".join(f"# {line}\n" for line in comment.splitlines())
-    files.write_text(path, lines + text_format.MessageToString(param))
+    _files.write_text(path, lines + text_format.MessageToString(param))

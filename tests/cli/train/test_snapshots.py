@@ -67,10 +67,10 @@ def test_snapshot_diff(project):
 @pytest.mark.parametrize("moved", [0, 1])
 def test_failure_in_the_middle_leaves_no_half(project, monkeypatch, moved):
     """The disk fails as the model, or as the state gets its name."""
-    from caffe_pylayers.cli._train import files
+    from caffe_pylayers import _files
 
     names = []
-    move = files.move
+    move = _files.move
 
     def failing_move(source, path):
         if ".snapshot.part" in str(source):
@@ -79,7 +79,7 @@ def test_failure_in_the_middle_leaves_no_half(project, monkeypatch, moved):
             names.append(path.name)
         move(source, path)
 
-    monkeypatch.setattr(files, "move", failing_move)
+    monkeypatch.setattr(_files, "move", failing_move)
     project.solver(snapshot=5)
     with pytest.raises(OSError, match="No space left"):
         project.train()

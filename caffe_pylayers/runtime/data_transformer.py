@@ -1,0 +1,103 @@
+"""``transform_param``: what data layers do to each item, subtract a mean, scale, crop and mirror."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from caffe_pylayers.runtime import device, rng
+from caffe_pylayers.runtime.binaryproto import read_array
+from caffe_pylayers.runtime.image import decode
+from caffe_pylayers.runtime.proto.caffe_pb2 import TRAIN
+
+Shape = tuple[int, ...]
+
+
+class DataTransformer:
+    """One layer's transformation of arrays (channels, height, width), uint8 or float32.
+
+    out = (item - mean) * scale, of ``crop_size`` square: from a random place in TRAIN and from the middle
+    in TEST; mirrored left to right at random with ``mirror``. The mean is ``mean_file``, of the items'
+    shape, or a ``mean_value`` for all channels or for each. Caffe's DataTransformer.
+
+    It draws from a generator of its own, seeded from the process's, so that a thread may run it.
+    ValueError for what Caffe refuses.
+    """
+
+    def __init__(self, param: Any, phase: int) -> None:
+        self._param = param
+        self._train = phase == TRAIN
+        self._mean: Any = None
+        self._mean_values = np.array(param.mean_value, np.float32)
+        if param.HasField("mean_file"):
+            if param.mean_value:
+                raise ValueError("transform_param takes mean_file or mean_value, not both")
+            self._mean = read_array(param.mean_file)
+            self._mean = self._mean.reshape((1,) * (4 - self._mean.ndim) + self._mean.shape)[0]
+        if param.mirror or (param.crop_size and self._train):
+            seed = torch.randint(2**31, (), generator=rng.generator(device.HOST))
+            self._random = np.random.default_rng(int(seed))
+
+    def read(self, datum: Any) -> Any:
+        """A Datum's values as an array (channels, height, width): uint8 of its data, or float32 of its float_data."""
+        if datum.encoded:
+            if self._param.force_color and self._param.force_gray:
+                raise ValueError("transform_param takes force_color or force_gray, not both")
+            return decode(datum.data, color=self._param.force_color, gray=self._param.force_gray)
+        shape = (datum.channels, datum.height, datum.width)
+        values = np.frombuffer(datum.data, np.uint8) if datum.data else np.array(datum.float_data, np.float32)
+        if values.size != math.prod(shape):
+            raise ValueError(f"a Datum of shape {shape} must not have {values.size} values")
+        return values.reshape(shape)
+
+    def shape(self, item: Any) -> Shape:
+        """The shape of an item once transformed."""
+        crop = self._param.crop_size
+        channels, height, width = item.shape
+        if not channels or min(height, width) < crop:
+            raise ValueError(f"an item of shape {item.shape} cannot be cropped to {crop} x {crop}")
+        return (channels, crop or height, crop or width)
+
+    def transform(self, items: Sequence[Any], out: Any) -> None:
+        """Transform the items into out (items, channels, height, width), float32."""
+        for item in {item.shape: item for item in items}.values():  # one of each shape
+            if self.shape(item) != out.shape[1:]:
+                raise ValueError(f"an item becomes of shape {self.shape(item)}, its batch has {out.shape[1:]}")
+        cuts = self._cuts(items, *out.shape[2:])
+        out[...] = np.stack([item[cut] for item, cut in zip(items, cuts)] if cuts else items)
+        if self._mean is not None:
+            self._check_mean(items)
+            out -= np.stack([self._mean[cut] for cut in cuts]) if cuts else self._mean
+        if self._mean_values.size:
+            if self._mean_values.size not in (1, out.shape[1]):
+                given = self._mean_values.size
+                raise ValueError(f"takes 1 mean_value or {out.shape[1]}, as many as channels, got {given}")
+            out -= self._mean_values[:, None, None]
+        if self._param.scale != 1:
+            out *= np.float32(self._param.scale)
+
+    def _cuts(self, items: Sequence[Any], height: int, width: int) -> list[Any]:
+        """The part to take of each item, drawn at random, right to left where it is mirrored; [] for all of each."""
+        crop, count = self._param.crop_size, len(items)
+        if not (crop or self._param.mirror):
+            return []
+        mirrored = self._random.integers(2, size=count) if self._param.mirror else np.zeros(count, int)
+        room: Any = np.array([item.shape[1:] for item in items]) - (height, width)
+        places = self._random.integers(room + 1) if crop and self._train else room // 2
+        cuts = []
+        for (top, left), mirror in zip(places.tolist(), mirrored.tolist()):
+            columns = slice(left, left + width)
+            if mirror:
+                columns = slice(left + width - 1, left - 1 if left else None, -1)
+            cuts.append((slice(None), slice(top, top + height), columns))
+        return cuts
+
+    def _check_mean(self, items: Sequence[Any]) -> None:
+        for item in items:
+            if self._mean.shape != item.shape:
+                name, shape = self._param.mean_file, self._mean.shape
+                raise ValueError(f"mean_file {name} has shape {shape}, an item has {item.shape}")

@@ -1,0 +1,115 @@
+"""Which fork of Caffe a layer type or a prototxt field belongs to that BVLC's Caffe does not know."""
+
+from __future__ import annotations
+
+_FAST_RCNN = "rbgirshick/caffe-fast-rcnn"
+_RFCN = "daijifeng001/caffe-rfcn"
+_MNC = "daijifeng001/caffe-mnc"
+_SSD = "weiliu89/caffe, branch ssd"
+_REFINEDET = "sfzhang15/RefineDet"
+_YOLO = "eric612/MobileNet-YOLO"
+_DEFORMABLE = "unsky/FPN"
+_PSPNET = "hszhao/PSPNet"
+_SEGNET = "alexgkendall/caffe-segnet"
+_WINDOWS = "happynear/caffe-windows"
+_FACE = "ydwen/caffe-face"
+_FLOWNET = "lmb-freiburg/flownet2"
+_XLEARN = "thuml/Xlearn"
+_CTPN = "tianzhi0549/CTPN"
+_VIDEO = "chuckcho/video-caffe"
+_NVIDIA = "NVIDIA/caffe"
+_WARPCTC = "xmfbit/warpctc-caffe"
+_STN = "christopher5106/last_caffe_with_stn"
+_TRIPLET = "xiaolonw/caffe-video_triplet"
+_CPM = "CMU-Perceptual-Computing-Lab/caffe_train"
+_SPHEREFACE = "wy1iu/sphereface"
+_SENET = "hujie-frank/SENet"
+_SHUFFLENET = "farmingyard/ShuffleNet"
+_FOCAL = "zimenglan-sysu-512/Focal-Loss"
+
+_TYPES = {
+    _FAST_RCNN: "ROIPooling SmoothL1Loss",
+    _RFCN: "PSROIPooling BoxAnnotatorOHEM SoftmaxWithLossOHEM SmoothL1LossOHEM",
+    _MNC: "ROIWarping ROIWarpingTest MaskPooling MaskResize",
+    f"{_DEFORMABLE} or makefile/frcnn": "ROIAlign PSROIAlign DeformableConvolution DeformablePSROIPooling",
+    _SSD: "Permute Normalize PriorBox DetectionOutput MultiBoxLoss AnnotatedData DetectionEvaluate VideoData "
+    "SmoothL1LossSSD",
+    _YOLO: "Reorg RegionLoss Yolov3 Yolov3DetectionOutput YoloDetectionOutput ReLU6",
+    f"{_SEGNET} or {_YOLO}": "Upsample",
+    f"{_SEGNET}, {_PSPNET}, {_WINDOWS} or {_CTPN}, each with a meaning of its own": "BN",
+    _PSPNET: "Interp ImageSegData SegAccuracy DenseCRF DomainTransform BiasChannel",
+    _SEGNET: "DenseImageData",
+    "s9xie/hed": "ImageLabelmapData",
+    "yonghenglh6/DepthwiseConvolution": "DepthwiseConvolution ConvolutionDepthwise",
+    _SHUFFLENET: "ShuffleChannel",
+    _SENET: "Axpy",
+    _FACE: "CenterLoss",
+    _SPHEREFACE: "MarginInnerProduct",
+    _WINDOWS: "TripletLoss GeneralTripletLoss GeneralContrastiveLoss LabelSpecificAdd InnerDistance",
+    _TRIPLET: "Norm RankHardLoss",
+    "rksltnl/Caffe-Deep-Metric-Learning-CVPR16": "LiftedStructSimilaritySoftmaxLoss",
+    f"{_FOCAL}, chuanqi305/FocalLoss or {_WINDOWS}, each with a meaning of its own": "FocalLoss MultiBoxFocalLoss",
+    _XLEARN: "MMDLoss JMMDLoss EntropyLoss GradientScaler",
+    _WARPCTC: "CtcLoss ContinuationIndicator LabelsequenceAccuracy WarpCTCLoss CTCGreedyDecoder",
+    _CTPN: "Lstm Transpose Reverse",
+    _FLOWNET: "Correlation Correlation1D FlowWarp Resample Downsample ChannelNorm L1Loss LpqLoss Mean NegReLU Accum "
+    "DataAugmentation",
+    "twhui/LiteFlowNet": "Warp Grid ExpMax NegSquare",
+    _VIDEO: "NdConvolution NdPooling",
+    _STN: "SpatialTransformer",
+    _NVIDIA: "DetectNetTransformation",
+    _CPM: "CPMData",
+    "peteanderson80/bottom-up-attention": "InnerProductBlob",
+    "sophgo/caffe": "MatMul Mish Padding Proposal FrcnDetection RetinaFaceDetection",
+}
+
+_FIELDS = {
+    _FAST_RCNN: "roi_pooling_param smooth_l1_loss_param scale_train",
+    _RFCN: "psroi_pooling_param box_annotator_ohem_param pre_fixed_normalizer",
+    _MNC: "roi_warping_param mask_resize_param",
+    f"{_DEFORMABLE} or makefile/frcnn": "psroi_align_param deformable_convolution_param deformable_psroi_pooling_param",
+    "zhaoweicai/cascade-rcnn": "pad_ratio ceil_mode",
+    _SSD: "permute_param norm_param prior_box_param detection_output_param multibox_loss_param annotated_data_param "
+    "detection_evaluate_param video_data_param resize_param noise_param distort_param expand_param emit_constraint "
+    "crop_h crop_w eval_type ap_version show_per_class_result plateau_winsize",
+    _REFINEDET: "objectness_score",
+    _YOLO: "reorg_param region_loss_param yolov3_param yolov3_detection_output_param yolo_detection_output_param "
+    "relu6_param",
+    f"{_SEGNET} or {_YOLO}": "upsample_param",
+    f"{_SEGNET}, {_PSPNET}, {_WINDOWS} or {_CTPN}, each with a meaning of its own": "bn_param",
+    _PSPNET: "interp_param seg_accuracy_param label_type scale_factors crop_width crop_height update_global_stats",
+    _SEGNET: "dense_image_data_param weight_by_label_freqs class_weighting sample_weights_test",
+    _SHUFFLENET: "shuffle_channel_param",
+    _FACE: "center_loss_param",
+    _SPHEREFACE: "margin_inner_product_param",
+    _WINDOWS: "smoothl1_param normalize_param triplet_loss_param general_triplet_loss_param "
+    "general_contrastive_loss_param label_specific_add_param inner_distance_param",
+    _TRIPLET: "rank_param pair_size",
+    f"{_FOCAL}, chuanqi305/FocalLoss or {_WINDOWS}, each with a meaning of its own": "focal_loss_param",
+    _XLEARN: "mmd_param entropy_param gradient_scaler_param",
+    _WARPCTC: "ctc_loss_param continuation_indicator_param",
+    _CTPN: "lstm_param transpose_param reverse_param",
+    _FLOWNET: "correlation_param resample_param l1_loss_param augmentation_param",
+    _VIDEO: "kernel_shape pad_shape stride_shape",
+    _STN: "st_param",
+    _NVIDIA: "detectnet_groundtruth_param detectnet_augmentation_param scale_bias",
+    _CPM: "cpm_transform_param",
+}
+
+
+def fork_of_type(layer_type: str) -> str | None:
+    """The fork that has a layer type, None where none is known for it."""
+    return _BY_TYPE.get(layer_type)
+
+
+def fork_of_field(field: str) -> str | None:
+    """The fork whose prototxts have a field, None where none is known for it."""
+    return _BY_FIELD.get(field)
+
+
+def _by_name(table: dict[str, str]) -> dict[str, str]:
+    return {name: fork for fork, names in table.items() for name in names.split()}
+
+
+_BY_TYPE = _by_name(_TYPES)
+_BY_FIELD = _by_name(_FIELDS)

@@ -1,0 +1,74 @@
+"""What the elementwise layers share: one layout for all operands, scratch memory, Caffe's NeuronLayer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+
+from caffe_pylayers.runtime.blob import Blob
+from caffe_pylayers.runtime.layer import Layer
+from caffe_pylayers.runtime.memory import CHANNELS_LAST, CONTIGUOUS
+
+_scratch: dict[tuple[torch.device, torch.dtype], torch.Tensor] = {}
+
+
+def scratch(count: int, device: torch.device, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    """Undefined values, the caller's until anybody calls again: one memory for all layers, warm in the cache."""
+    pool = _scratch.get((device, dtype))
+    if pool is None or pool.numel() < count:
+        pool = _scratch[device, dtype] = torch.empty(count, dtype=dtype, device=device)
+    return pool[:count]
+
+
+def scratch_like(x: torch.Tensor) -> torch.Tensor:
+    """Scratch of the shape and layout of a dense tensor."""
+    return scratch(x.numel(), x.device).as_strided(x.shape, x.stride())
+
+
+def layout_of(blobs: Sequence[Blob]) -> str:
+    """The layout to read blobs of as many axes each in: channels last as soon as one is in it."""
+    return CHANNELS_LAST if any(blob.layout == CHANNELS_LAST for blob in blobs) else CONTIGUOUS
+
+
+def diff_layout_of(blobs: Sequence[Blob]) -> str:
+    """The same for their gradients."""
+    return CHANNELS_LAST if any(blob.diff_layout == CHANNELS_LAST for blob in blobs) else CONTIGUOUS
+
+
+def refuse_in_place(layer: Layer, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+    """For a layer that would lose what it has yet to read."""
+    if any(blob is other for blob in top for other in bottom):
+        raise layer.error("cannot work in place: its tops must have other names than its bottoms")
+
+
+class Neuron(Layer):
+    """y = f(x) for each value. A subclass says f in ``value``, and its gradient in ``gradient``.
+
+    Bottom: [0] any shape. Top: [0] the same; may be the bottom: x is then y in backward, as in Caffe.
+    """
+
+    from_top: ClassVar[bool] = False  # gradient takes y, not x
+
+    def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        self.in_place = top[0] is bottom[0]
+        top[0].reshape(*bottom[0].shape)
+
+    def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        layout = bottom[0].layout
+        self.value(bottom[0].read(layout), top[0].write(layout))
+
+    def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
+        if propagate_down[0]:
+            layout = top[0].diff_layout
+            kept = top[0] if self.from_top else bottom[0]
+            self.gradient(kept.read(layout), top[0].read_diff(layout), bottom[0].write_diff(layout))
+
+    def value(self, x: torch.Tensor, y: torch.Tensor) -> None:
+        """Write y; it is x where the layer works in place."""
+        raise NotImplementedError
+
+    def gradient(self, kept: torch.Tensor, d_y: torch.Tensor, d_x: torch.Tensor) -> None:
+        """Write d_x from x, or y; it is d_y where the layer works in place."""
+        raise NotImplementedError

@@ -1,0 +1,122 @@
+"""What the losses share: Caffe's LossLayer, class labels, and the rules that normalize a loss."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+
+from caffe_pylayers.runtime.blob import Blob
+from caffe_pylayers.runtime.layer import Count, Layer
+from caffe_pylayers.runtime.layers._setup import canonical_axis
+from caffe_pylayers.runtime.memory import CONTIGUOUS
+from caffe_pylayers.runtime.proto.caffe_pb2 import LossParameter
+
+FLT_MIN = torch.finfo(torch.float32).tiny  # the least probability of SoftmaxWithLoss
+LOG_THRESHOLD = 1e-20  # the least probability of the other losses with a logarithm
+
+Divisor = float | torch.Tensor  # a tensor where it depends on values, so that nothing waits for the device
+
+
+class LossLayer(Layer):
+    """A loss: a scalar top that the net makes where the prototxt names none, multiplied by its loss weight.
+
+    Bottom: [0] predictions (N, ...); [1] labels (N, ...), to which no gradient goes.
+    """
+
+    bottoms: ClassVar[Count] = 2
+    tops: ClassVar[Count] = 1
+    auto_tops = True
+
+    def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        first, second = bottom[0].shape, bottom[1].shape
+        if not first or not second or first[0] != second[0]:
+            raise self.error(f"bottom[0] and bottom[1] must have the same first size, got shapes {first} and {second}")
+        top[0].reshape()
+
+    def allow_force_backward(self, bottom: int) -> bool:
+        return bottom != 1
+
+    def refuse_gradient(self, propagate_down: Sequence[bool], index: int, what: str) -> None:
+        """Raise if this bottom's gradient is asked for."""
+        if index < len(propagate_down) and propagate_down[index]:
+            raise self.error(f"cannot backpropagate to bottom[{index}], the {what}")
+
+    def num(self, blob: Blob, index: int) -> int:
+        """The first size of a bottom of at most 4 axes, which is what Caffe's num() takes."""
+        if len(blob.shape) > 4:
+            raise self.error(f"bottom[{index}] must have at most 4 axes, got shape {blob.shape}")
+        return blob.shape[0]
+
+
+class Labels:
+    """One class label for each place of the scores: (N, H, W) or any shape of its count for scores (N, C, H, W).
+
+    axis: of the classes. classes: C. outer, inner: the counts of places before and after that axis.
+    valid: whether each label of the last read counts; None where all do.
+    """
+
+    def __init__(self, layer: Layer, axis: int, ignore: int | None) -> None:
+        self._layer, self._axis, self._ignore = layer, axis, ignore
+        self.axis = self.classes = self.outer = self.inner = 0
+        self.valid: torch.Tensor | None = None
+        self._shape: tuple[int, ...] = ()
+
+    def reshape(self, scores: Blob, labels: Blob) -> None:
+        """Check the labels' count; ValueError where it is not the scores' without their axis."""
+        shape = scores.shape
+        self.axis = canonical_axis(self._layer, scores, self._axis)
+        self._shape = (*shape[: self.axis], 1, *shape[self.axis + 1 :])
+        self.classes = shape[self.axis]
+        self.outer = torch.Size(shape[: self.axis]).numel()
+        self.inner = torch.Size(shape[self.axis + 1 :]).numel()
+        if self.outer * self.inner != labels.count:
+            raise self._layer.error(
+                f"bottom[1] must have {self.outer * self.inner} labels, one for each place of bottom[0] of shape "
+                f"{shape} without axis {self.axis}, got shape {labels.shape}"
+            )
+
+    def read(self, blob: Blob) -> torch.Tensor:
+        """The labels as indices, with 1 for the classes' axis; those to be ignored are 0 and not ``valid``."""
+        index = blob.read().view(self._shape).long()  # towards zero, as a cast in C
+        if self._ignore is not None:
+            self.valid = index != self._ignore
+            index.masked_fill_(~self.valid, 0)
+        check_labels(self._layer, index, self.classes)
+        return index
+
+
+def check_labels(layer: Layer, index: torch.Tensor, classes: int) -> None:
+    """Raise for a label outside [0, classes), where Caffe reads or writes past the end of the array."""
+    wrong = (index < 0) | (index >= classes)
+    if wrong.any():  # the one look at values: a wrong index on a GPU ends the process
+        at = int(wrong.flatten().nonzero()[0])
+        raise layer.error(f"bottom[1]: label {int(index.flatten()[at])} at index {at} is outside [0, {classes})")
+
+
+def ignore_label(param: Any) -> int | None:
+    """The ``ignore_label`` of a LossParameter or AccuracyParameter."""
+    return param.ignore_label if param.HasField("ignore_label") else None
+
+
+def normalization(param: Any, default: int) -> int:
+    """The mode of a LossParameter: ``normalization``, or what the older flag ``normalize`` stands for."""
+    if param.HasField("normalization"):
+        return int(param.normalization)
+    if param.HasField("normalize"):
+        return int(LossParameter.VALID if param.normalize else LossParameter.BATCH_SIZE)
+    return default
+
+
+def normalizer(mode: int, outer: int, inner: int, valid: torch.Tensor | None) -> Divisor:
+    """What a summed loss is divided by, at least 1: all places, the valid ones, the outer ones, or nothing."""
+    if mode == LossParameter.VALID and valid is not None:
+        return valid.sum(dtype=torch.float32).clamp_min_(1)
+    counts = {LossParameter.BATCH_SIZE: outer, LossParameter.NONE: 1}
+    return float(max(counts.get(mode, outer * inner), 1))
+
+
+def common_layout(bottom: Sequence[Blob]) -> str:
+    """The layout to read two bottoms in that are combined value by value: Caffe's unless they have one shape."""
+    return bottom[0].layout if bottom[0].shape == bottom[1].shape else CONTIGUOUS

@@ -1,0 +1,192 @@
+"""Pooling over the last two axes, for Pooling, SPP and LRN: Caffe's windows on PyTorch's kernels.
+
+PyTorch drops a last window that lies outside the map and takes no pad beyond half a window; Caffe
+has both. Where the two agree, the kernels work on the map itself; elsewhere on a padded copy.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from caffe_pylayers.runtime import rng
+from caffe_pylayers.runtime.memory import Shape
+
+Pair = tuple[int, int]
+LOWEST = torch.finfo(torch.float32).min
+
+
+@dataclass(frozen=True)
+class PoolWindow:
+    """Kernel, stride and pad of height and width; ceil rounds the number of positions up."""
+
+    kernel: Pair
+    stride: Pair
+    pad: Pair
+    ceil: bool = True
+
+    def slide(self, sizes: Pair) -> Pair:
+        """The number of positions over a map of these sizes."""
+        out = []
+        for n, k, s, p in zip(sizes, self.kernel, self.stride, self.pad):
+            steps = (n + 2 * p - k) / s
+            positions = (math.ceil(steps) if self.ceil else math.floor(steps)) + 1
+            # With a pad the last window starts inside the map or the pad before it.
+            out.append(positions - (any(self.pad) and (positions - 1) * s >= n + p))
+        return out[0], out[1]
+
+    def as_torch(self, sizes: Pair) -> bool:
+        """Whether PyTorch has the same windows over a map of these sizes."""
+        for n, k, s, p, out in zip(sizes, self.kernel, self.stride, self.pad, self.slide(sizes)):
+            if 2 * p > k or (out - 1) * s >= n + p or n + 2 * p < k:
+                return False
+        return True
+
+
+class Pool:
+    """One pooling of maps of one shape; keeps what backward needs."""
+
+    outside = 0.0  # what the padded copy holds around the map
+
+    def __init__(self, window: PoolWindow, shape: Shape) -> None:
+        self.window = window
+        sizes = shape[2], shape[3]
+        self.out = window.slide(sizes)
+        self.same = window.as_torch(sizes)
+        self._arguments = (window.kernel, window.stride, window.pad if self.same else (0, 0))
+        self._ceil = window.ceil if self.same else False
+        covered = [(out - 1) * s + k for out, s, k in zip(self.out, window.stride, window.kernel)]
+        self._padded_shape = (*shape[:2], *covered)
+        seen = [min(n, end - p) for n, end, p in zip(sizes, covered, window.pad)]
+        self._seen: Any = (..., *(slice(0, max(0, n)) for n in seen))
+        self._inside: Any = (..., *(slice(p, p + max(0, n)) for p, n in zip(window.pad, seen)))
+
+    def forward(self, x: torch.Tensor, y: torch.Tensor) -> None:
+        """Pool x into y."""
+        raise NotImplementedError
+
+    def backward(self, d_y: torch.Tensor, x: torch.Tensor, d_x: torch.Tensor) -> None:
+        """Write the gradient of x, which is as it was in forward."""
+        raise NotImplementedError
+
+    def _padded(self, x: torch.Tensor) -> torch.Tensor:
+        """The map as all windows see it."""
+        if self.same:
+            return x
+        padded = x.new_full(self._padded_shape, self.outside)
+        padded[self._inside] = x[self._seen]
+        return padded
+
+    def _crop(self, d_padded: torch.Tensor, d_x: torch.Tensor) -> None:
+        d_x.zero_()
+        d_x[self._seen] = d_padded[self._inside]
+
+
+class MaxPool(Pool):
+    """The largest value, the first of equals; the lowest float where a window sees none."""
+
+    outside = -math.inf
+
+    def __init__(self, window: PoolWindow, shape: Shape) -> None:
+        super().__init__(window, shape)
+        self._width = shape[3]
+        self._indices = torch.empty(0, dtype=torch.int64)
+
+    def forward(self, x: torch.Tensor, y: torch.Tensor) -> None:
+        self._indices = _indices(self._indices, y)
+        torch.ops.aten.max_pool2d_with_indices.out(
+            self._padded(x), *self._arguments, (1, 1), self._ceil, out=y, indices=self._indices
+        )
+        if not self.same:
+            y.clamp_(min=LOWEST)
+
+    def mask(self, y: torch.Tensor, mask: torch.Tensor) -> None:
+        """Write each maximum's position in its map, -1 where there is none."""
+        if self.same:
+            mask.copy_(self._indices)
+            return
+        width = self._padded_shape[3]
+        row = self._indices // width - self.window.pad[0]
+        column = self._indices % width - self.window.pad[1]
+        mask.copy_(torch.where(y > LOWEST, row * self._width + column, -1))
+
+    def backward(self, d_y: torch.Tensor, x: torch.Tensor, d_x: torch.Tensor) -> None:
+        kernel = torch.ops.aten.max_pool2d_with_indices_backward
+        arguments = (*self._arguments, (1, 1), self._ceil, self._indices)
+        if self.same:
+            kernel.grad_input(d_y, x, *arguments, grad_input=d_x)
+        else:
+            # A window that sees nothing points at the pad, which is cropped.
+            self._crop(kernel(d_y, self._padded(x), *arguments), d_x)
+
+
+class AveragePool(Pool):
+    """The sum over the window's size, clipped to the padded map; NaN where that is zero."""
+
+    def __init__(self, window: PoolWindow, shape: Shape) -> None:
+        super().__init__(window, shape)
+        if not self.same:
+            clipped = [
+                [min(i * s - p + k, n + p) - (i * s - p) for i in range(out)]
+                for k, s, p, n, out in zip(window.kernel, window.stride, window.pad, shape[2:], self.out)
+            ]
+            self._sizes = torch.outer(torch.tensor(clipped[0]), torch.tensor(clipped[1])).float()
+
+    def forward(self, x: torch.Tensor, y: torch.Tensor) -> None:
+        if self.same:
+            torch.ops.aten.avg_pool2d.out(x, *self._arguments, self._ceil, True, None, out=y)
+            return
+        sums = torch.ops.aten.avg_pool2d(self._padded(x), *self._arguments, False, True, 1)
+        self._sizes = self._sizes.to(x.device)
+        torch.div(sums, self._sizes, out=y)
+
+    def backward(self, d_y: torch.Tensor, x: torch.Tensor, d_x: torch.Tensor) -> None:
+        kernel = torch.ops.aten.avg_pool2d_backward
+        if self.same:
+            kernel.grad_input(d_y, x, *self._arguments, self._ceil, True, None, grad_input=d_x)
+        else:
+            # Where the size is zero the gradient is infinite, all of it in the pad, which is cropped.
+            d_padded = kernel(d_y / self._sizes, self._padded(x), *self._arguments, False, True, 1)
+            self._crop(d_padded, d_x)
+
+
+class StochasticPool(Pool):
+    """Training: a value drawn in proportion to the values, which are not negative; else their mean so weighted."""
+
+    def __init__(self, window: PoolWindow, shape: Shape, training: bool) -> None:
+        super().__init__(window, shape)
+        self.same = False
+        self.training = training
+
+    def forward(self, x: torch.Tensor, y: torch.Tensor) -> None:
+        windows = self._windows(self._padded(x))
+        if self.training:
+            sums = windows.cumsum(dim=-1)
+            drawn = torch.rand(y.shape, device=y.device, generator=rng.generator()).unsqueeze(-1)
+            # The first at which the running sum reaches its share; 1 - drawn is in (0, 1].
+            self._chosen = (sums >= (1 - drawn) * sums[..., -1:]).to(torch.uint8).argmax(dim=-1, keepdim=True)
+            y.copy_(windows.gather(-1, self._chosen).squeeze(-1))
+        else:
+            total = windows.sum(dim=-1)
+            y.copy_(torch.where(total > 0, windows.square().sum(dim=-1) / total, 0))
+
+    def backward(self, d_y: torch.Tensor, x: torch.Tensor, d_x: torch.Tensor) -> None:
+        place = torch.arange(math.prod(self._padded_shape), device=x.device).view(self._padded_shape)
+        chosen = self._windows(place).gather(-1, self._chosen).flatten()
+        d_padded = x.new_zeros(self._padded_shape)
+        d_padded.view(-1).index_add_(0, chosen, d_y.reshape(-1))
+        self._crop(d_padded, d_x)
+
+    def _windows(self, padded: torch.Tensor) -> torch.Tensor:
+        (height, width), (down, right) = self.window.kernel, self.window.stride
+        return padded.unfold(2, height, down).unfold(3, width, right).flatten(4)
+
+
+def _indices(known: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Memory for y's indices, laid out as y is."""
+    if known.shape == y.shape and known.stride() == y.stride() and known.device == y.device:
+        return known
+    return torch.empty_strided(y.shape, y.stride(), dtype=torch.int64, device=y.device)

@@ -1,0 +1,34 @@
+"""What layers with learned blobs share: canonical axes, and making the blobs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from caffe_pylayers.runtime import fillers
+from caffe_pylayers.runtime.blob import Blob
+from caffe_pylayers.runtime.layer import Layer
+from caffe_pylayers.runtime.memory import Shape
+
+
+def canonical_axis(layer: Layer, blob: Blob, axis: int, name: str = "axis") -> int:
+    """The axis of bottom[0] counted from the front; refused unless the blob has it."""
+    axes = len(blob.shape)
+    if not -axes <= axis < axes:
+        raise layer.error(f"{name} must be in [{-axes}, {axes}) for bottom[0] of shape {blob.shape}, got {axis}")
+    return axis % axes
+
+
+def learn(layer: Layer, *specs: tuple[Shape, Any]) -> None:
+    """Make the learned blobs of these shapes with these fillers (None for zero); blobs given already are kept."""
+    if layer.blobs:
+        found, wanted = [blob.shape for blob in layer.blobs], [shape for shape, _ in specs]
+        layer.check(found == wanted, f"its learned blobs must have shapes {wanted}, got {found}")
+        return
+    for i, (shape, filler) in enumerate(specs):
+        blob = Blob(shape)
+        if filler is not None:
+            try:
+                fillers.fill(blob, filler)
+            except ValueError as error:
+                raise layer.error(f"blobs[{i}]: {error}") from error
+        layer.blobs.append(blob)

@@ -1,0 +1,68 @@
+"""The window of a Convolution, Deconvolution or Im2col: sizes for each spatial axis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from caffe_pylayers.runtime.layer import Layer
+from caffe_pylayers.runtime.memory import Shape
+
+
+@dataclass(frozen=True)
+class Window:
+    """A sliding window over some spatial axes."""
+
+    kernel: Shape
+    stride: Shape
+    pad: Shape
+    dilation: Shape
+
+    @classmethod
+    def read(cls, layer: Layer, axes: int) -> Window:
+        """From the layer's convolution_param: each size once, once per axis, or as _h and _w."""
+        param = layer.layer_param.convolution_param
+        kernel = _sizes(layer, param, "kernel", "kernel_size", axes, None)
+        stride = _sizes(layer, param, "stride", "stride", axes, 1)
+        pad = _sizes(layer, param, "pad", "pad", axes, 0)
+        dilation = _sizes(layer, param, "dilation", "dilation", axes, 1)
+        for name, values in (("kernel_size", kernel), ("stride", stride), ("dilation", dilation)):
+            layer.check(all(values), f"{name} must be positive, got {values}")
+        return cls(kernel, stride, pad, dilation)
+
+    @property
+    def extent(self) -> Shape:
+        """What the window covers of each axis."""
+        return tuple(d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilation))
+
+    def slide(self, sizes: Sequence[int]) -> Shape:
+        """The number of the window's positions along axes of these sizes.
+
+        Where it doesn't fit, Caffe's division, which rounds to zero, may still find one position;
+        the missing values count as zeros, see ``missing``.
+        """
+        steps = (n + 2 * p - e for n, p, e in zip(sizes, self.pad, self.extent))
+        return tuple((abs(step) // s if step >= 0 else -(abs(step) // s)) + 1 for step, s in zip(steps, self.stride))
+
+    def missing(self, sizes: Sequence[int]) -> Shape:
+        """How far the window at its first position reaches beyond each padded axis."""
+        return tuple(max(0, e - n - 2 * p) for n, p, e in zip(sizes, self.pad, self.extent))
+
+    def unslide(self, sizes: Sequence[int]) -> Shape:
+        """The sizes of axes along which the window has these numbers of positions."""
+        return tuple(s * (n - 1) + e - 2 * p for n, s, e, p in zip(sizes, self.stride, self.extent, self.pad))
+
+
+def _sizes(layer: Layer, param: Any, name: str, repeated: str, axes: int, default: int | None) -> Shape:
+    given = list(getattr(param, repeated))
+    names = (f"{name}_h", f"{name}_w")
+    if name != "dilation" and any(param.HasField(field) for field in names):
+        layer.check(axes == 2, f"{' and '.join(names)} are for 2 spatial axes, bottom[0] has {axes}")
+        layer.check(not given, f"either {repeated} or {' and '.join(names)}, not both")
+        return getattr(param, names[0]), getattr(param, names[1])
+    if not given and default is not None:
+        return (default,) * axes
+    if len(given) not in (1, axes):
+        raise layer.error(f"{repeated} must be given once or {axes} times, one for each spatial axis, got {given}")
+    return tuple(given * axes if len(given) == 1 else given)

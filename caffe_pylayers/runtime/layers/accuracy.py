@@ -1,0 +1,55 @@
+"""Accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from caffe_pylayers.runtime.blob import Blob
+from caffe_pylayers.runtime.layer import Layer, register
+from caffe_pylayers.runtime.layers._loss import Labels, ignore_label
+
+
+@register("Accuracy")
+class Accuracy(Layer):
+    """The share of labels among the ``top_k`` best scores; a class with the same score stands before the label.
+
+    Bottom: [0] scores (N, C, ...) with the classes on ``axis``; [1] labels, one for each place, in [0, C).
+    Top: [0] accuracy, a scalar, 0 where every label is ignored; [1], if there, the accuracy of each
+    class (C), 0 for a class without labels. No backward. Caffe's AccuracyLayer.
+    """
+
+    bottoms = 2
+    tops = (1, 2)
+
+    def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        param = self.layer_param.accuracy_param
+        self._top_k = param.top_k
+        self._labels = Labels(self, param.axis, ignore_label(param))
+
+    def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        labels = self._labels
+        labels.reshape(bottom[0], bottom[1])
+        if self._top_k > labels.classes:
+            raise self.error(f"top_k {self._top_k} is more than the {labels.classes} classes of {bottom[0].shape}")
+        top[0].reshape()
+        if len(top) > 1:
+            top[1].reshape(labels.classes)
+
+    def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        labels = self._labels
+        scores, index = bottom[0].read(bottom[0].layout), labels.read(bottom[1])
+        better = (scores >= scores.gather(labels.axis, index)).sum(labels.axis, keepdim=True)  # the label among them
+        right = better <= self._top_k
+        counted = torch.ones_like(right) if labels.valid is None else labels.valid
+        right &= counted
+        torch.div(right.sum(), counted.sum().clamp_min_(1), out=top[0].write())
+        if len(top) > 1:
+            zeros, flat = scores.new_zeros(labels.classes), index.reshape(-1)
+            counts = zeros.scatter_add(0, flat, counted.reshape(-1).float()).clamp_min_(1)
+            torch.div(zeros.scatter_add_(0, flat, right.reshape(-1).float()), counts, out=top[1].write())
+
+    def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
+        if any(propagate_down):
+            raise self.error("has no gradient: it cannot be a loss")

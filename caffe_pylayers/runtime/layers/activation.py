@@ -1,0 +1,118 @@
+"""Activations: ReLU, ELU, Sigmoid, TanH, BNLL and Swish."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from caffe_pylayers.runtime.blob import Blob
+from caffe_pylayers.runtime.layer import register
+from caffe_pylayers.runtime.layers._elementwise import Neuron, scratch_like
+
+aten = torch.ops.aten
+
+
+@register("ReLU")
+class ReLU(Neuron):
+    """y = max(x, 0) + negative_slope min(x, 0), as Caffe's ReLU; but -inf gives 0, in Caffe NaN."""
+
+    def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        self._slope = self.layer_param.relu_param.negative_slope
+
+    def value(self, x: torch.Tensor, y: torch.Tensor) -> None:
+        if self._slope:
+            aten.leaky_relu.out(x, self._slope, out=y)
+        else:
+            torch.clamp(x, min=0, out=y)
+
+    def gradient(self, kept: torch.Tensor, d_y: torch.Tensor, d_x: torch.Tensor) -> None:
+        if self._slope:
+            aten.leaky_relu_backward.grad_input(d_y, kept, self._slope, False, grad_input=d_x)
+        else:
+            aten.threshold_backward.grad_input(d_y, kept, 0, grad_input=d_x)
+
+
+@register("ELU")
+class ELU(Neuron):
+    """y = x where x > 0, else alpha (exp(x) - 1), as Caffe's ELU."""
+
+    def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        self._alpha = self.layer_param.elu_param.alpha
+
+    def value(self, x: torch.Tensor, y: torch.Tensor) -> None:
+        aten.elu.out(x, self._alpha, out=y)
+
+    def gradient(self, kept: torch.Tensor, d_y: torch.Tensor, d_x: torch.Tensor) -> None:
+        if self.in_place and self._alpha < 0:  # y > 0 does not say x > 0 here, which PyTorch refuses and Caffe ignores
+            torch.where(kept > 0, d_y, (kept + self._alpha) * d_y, out=d_x)
+        else:
+            aten.elu_backward.grad_input(d_y, self._alpha, 1, 1, self.in_place, kept, grad_input=d_x)
+
+
+@register("Sigmoid")
+class Sigmoid(Neuron):
+    """y = 1 / (1 + exp(-x)), as Caffe's Sigmoid."""
+
+    from_top = True
+
+    def value(self, x: torch.Tensor, y: torch.Tensor) -> None:
+        torch.sigmoid(x, out=y)
+
+    def gradient(self, kept: torch.Tensor, d_y: torch.Tensor, d_x: torch.Tensor) -> None:
+        aten.sigmoid_backward.grad_input(d_y, kept, grad_input=d_x)
+
+
+@register("TanH")
+class TanH(Neuron):
+    """y = tanh(x), as Caffe's TanH."""
+
+    from_top = True
+
+    def value(self, x: torch.Tensor, y: torch.Tensor) -> None:
+        torch.tanh(x, out=y)
+
+    def gradient(self, kept: torch.Tensor, d_y: torch.Tensor, d_x: torch.Tensor) -> None:
+        aten.tanh_backward.grad_input(d_y, kept, grad_input=d_x)
+
+
+@register("BNLL")
+class BNLL(Neuron):
+    """y = log(1 + exp(x)), as Caffe's BNLL; in place its gradient is that at y, as in Caffe."""
+
+    def value(self, x: torch.Tensor, y: torch.Tensor) -> None:
+        aten.softplus.out(x, out=y)
+
+    def gradient(self, kept: torch.Tensor, d_y: torch.Tensor, d_x: torch.Tensor) -> None:
+        aten.softplus_backward.grad_input(d_y, kept, 1, 20, grad_input=d_x)
+
+
+@register("Swish")
+class Swish(Neuron):
+    """y = x sigmoid(beta x), as Caffe's Swish.
+
+    Backward: dy/dx = beta y + sigmoid(beta x) (1 - beta y).
+    """
+
+    def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        self._beta = self.layer_param.swish_param.beta
+        self._sigmoid = Blob()  # kept for backward, where x may be gone
+
+    def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        super().reshape(bottom, top)
+        self._sigmoid.reshape(*bottom[0].shape)
+
+    def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        layout = bottom[0].layout
+        x, sigmoid = bottom[0].read(layout), self._sigmoid.write(layout)
+        torch.mul(x, self._beta, out=sigmoid).sigmoid_()
+        torch.mul(x, sigmoid, out=top[0].write(layout))
+
+    def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
+        if not propagate_down[0]:
+            return
+        layout = top[0].diff_layout
+        y, d_y = top[0].read(layout), top[0].read_diff(layout)
+        slope = torch.mul(y, -self._beta, out=scratch_like(y)).add_(1)
+        slope.mul_(self._sigmoid.read(layout)).add_(y, alpha=self._beta)
+        torch.mul(d_y, slope, out=bottom[0].write_diff(layout))

@@ -1,0 +1,151 @@
+"""Convolution and Deconvolution."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, ClassVar, cast
+
+import torch
+from torch.nn import functional
+
+from caffe_pylayers.runtime.blob import Blob
+from caffe_pylayers.runtime.layer import Layer, register
+from caffe_pylayers.runtime.layers._columns import ColumnConvolution
+from caffe_pylayers.runtime.layers._layout import image_layout
+from caffe_pylayers.runtime.layers._setup import canonical_axis, learn
+from caffe_pylayers.runtime.layers._window import Window
+from caffe_pylayers.runtime.memory import CONTIGUOUS, Shape
+
+MOST_AXES = 3  # that PyTorch's kernels convolve over
+
+
+@register("Convolution")
+class Convolution(Layer):
+    """top[i] = weight * bottom[i] + bias, the cross-correlation, as Caffe's Convolution.
+
+    Bottom: [i] (..., C, spatial...), the channels at ``axis``, any number of spatial axes; all of one shape.
+    Top: [i] (..., num_output, positions of the window...).
+    Learned: weight (num_output, C / group, kernel...) and, with bias_term, bias (num_output).
+
+    ``engine`` and ``force_nd_im2col`` change nothing here.
+    """
+
+    bottoms = (1, None)
+    tops = (1, None)
+    equal_counts = True
+    transposed: ClassVar[bool] = False
+
+    def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        param = self.layer_param.convolution_param
+        shape = bottom[0].shape
+        self._axis = canonical_axis(self, bottom[0], param.axis)
+        self._axes = len(shape) - self._axis - 1
+        self._window = Window.read(self, self._axes)
+        self._channels, self._outputs, self._group = shape[self._axis], param.num_output, param.group
+        self.check(self._outputs > 0, "num_output must be positive")
+        if not self._group or self._channels % self._group or self._outputs % self._group:
+            raise self.error(
+                f"group {self._group} must divide the {self._channels} channels of bottom[0] "
+                f"and num_output {self._outputs}"
+            )
+        ends = (self._channels, self._outputs) if self.transposed else (self._outputs, self._channels)
+        specs: list[tuple[Shape, Any]] = [
+            ((ends[0], ends[1] // self._group, *self._window.kernel), param.weight_filler)
+        ]
+        if param.bias_term:
+            specs.append(((self._outputs,), param.bias_filler))
+        learn(self, *specs)
+        self._bias = bool(param.bias_term)
+
+    def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        shape = bottom[0].shape
+        axes = self._axis + 1 + self._axes
+        self.check(len(shape) == axes, f"bottom[0] must keep its {axes} axes, got shape {shape}")
+        if shape[self._axis] != self._channels:
+            raise self.error(f"bottom[0] must keep its {self._channels} channels at axis {self._axis}, got {shape}")
+        for i, blob in enumerate(bottom):
+            self.check(blob.shape == shape, f"bottom[{i}] must have bottom[0]'s shape {shape}, got {blob.shape}")
+        sizes = shape[self._axis + 1 :]
+        out = self._window.unslide(sizes) if self.transposed else self._window.slide(sizes)
+        if any(n < 1 for n in out):
+            raise self.error(f"the window {self._window.extent} gives bottom[0] of shape {shape} a top of sizes {out}")
+        for blob in top:
+            blob.reshape(*shape[: self._axis], self._outputs, *out)
+        # PyTorch wants one batch axis and one spatial axis at least.
+        num = math.prod(shape[: self._axis])
+        self._bottom_shape = (num, *shape[self._axis :], *((1,) if not sizes else ()))
+        self._top_shape = (num, self._outputs, *(out or (1,)))
+        self._missing = () if self.transposed else self._window.missing(sizes)
+        self._layout = image_layout(shape) if self._axis == 1 else CONTIGUOUS
+        window, group, transposed = self._window, self._group, self.transposed
+        sizes_of = [list(v) or [d] for v, d in ((window.stride, 1), (window.pad, 0), (window.dilation, 1))]
+        self._geometry = (*sizes_of, transposed, [0] * len(sizes_of[0]), group)
+        self._by_columns = None
+        if self._axes > MOST_AXES:
+            wide, narrow = self._bottom_shape, self._top_shape
+            if transposed:
+                wide, narrow = narrow, wide
+            self._by_columns = ColumnConvolution(window, wide, narrow[1], group, transposed)
+
+    def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        bias = self.blobs[1].read() if self._bias else None
+        for x, y in zip(bottom, top):
+            out = self._convolve(self._see(x.read(self._layout), self._bottom_shape), self._weight(), bias)
+            self._see(y.write(self._layout), self._top_shape).copy_(out)
+
+    def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
+        weight_wanted = self.param_propagate_down[0]
+        bias_wanted = self._bias and self.param_propagate_down[1]
+        for x, y, down in zip(bottom, top, propagate_down):
+            if not (down or weight_wanted or bias_wanted):
+                continue
+            d_x, d_weight, d_bias = self._convolve_backward(
+                self._see(y.read_diff(self._layout), self._top_shape),
+                self._see(x.read(self._layout), self._bottom_shape),
+                self._weight(),
+                [down, weight_wanted, bias_wanted],
+            )
+            if weight_wanted:
+                diff = self.blobs[0].update_diff()
+                diff.add_(d_weight.view(diff.shape))
+            if bias_wanted:
+                self.blobs[1].update_diff().add_(d_bias)
+            if down:
+                d_bottom = self._see(x.write_diff(self._layout), self._bottom_shape)
+                d_bottom.copy_(d_x[tuple(slice(n) for n in d_bottom.shape)])
+
+    def _convolve(self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+        if self._by_columns:
+            return self._by_columns.forward(x, weight, bias)
+        return cast(torch.Tensor, torch.ops.aten.convolution(self._whole(x), weight, bias, *self._geometry))
+
+    def _convolve_backward(self, d_y: torch.Tensor, x: torch.Tensor, weight: torch.Tensor, mask: list[bool]) -> Any:
+        if self._by_columns:
+            return self._by_columns.backward(d_y, x, weight, mask)
+        sizes = [self._outputs] if self._bias else None
+        return torch.ops.aten.convolution_backward(d_y, self._whole(x), weight, sizes, *self._geometry, mask)
+
+    def _see(self, tensor: torch.Tensor, shape: Shape) -> torch.Tensor:
+        return tensor if self._axis == 1 and self._axes else tensor.view(shape)
+
+    def _whole(self, x: torch.Tensor) -> torch.Tensor:
+        """The bottom with zeros for what a window that is larger than it misses."""
+        if not any(self._missing):
+            return x
+        return functional.pad(x, [n for size in reversed(self._missing) for n in (0, size)])
+
+    def _weight(self) -> torch.Tensor:
+        weight = self.blobs[0].read()
+        return weight if self._axes else weight.unsqueeze(-1)
+
+
+@register("Deconvolution")
+class Deconvolution(Convolution):
+    """The transpose of Convolution: what it does backward, plus the bias, as Caffe's Deconvolution.
+
+    Bottom: [i] (..., C, spatial...). Top: [i] (..., num_output, stride (n - 1) + extent - 2 pad...).
+    Learned: weight (C, num_output / group, kernel...) and, with bias_term, bias (num_output).
+    """
+
+    transposed = True

@@ -1,0 +1,66 @@
+"""InnerProduct."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from caffe_pylayers.runtime.blob import Blob
+from caffe_pylayers.runtime.layer import Layer, register
+from caffe_pylayers.runtime.layers._setup import canonical_axis, learn
+from caffe_pylayers.runtime.memory import Shape
+
+
+@register("InnerProduct")
+class InnerProduct(Layer):
+    """y = x W^T + b with the axes from ``axis`` on as one, as Caffe's InnerProduct.
+
+    Bottom: [0] (M..., K...), K from ``axis`` on. Top: [0] (M..., num_output).
+    Learned: W (num_output, K), with transpose (K, num_output), and, with bias_term, b (num_output).
+    """
+
+    def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        param = self.layer_param.inner_product_param
+        axis = canonical_axis(self, bottom[0], param.axis)
+        self._inputs, self._outputs = math.prod(bottom[0].shape[axis:]), param.num_output
+        shape = (self._inputs, self._outputs) if param.transpose else (self._outputs, self._inputs)
+        specs: list[tuple[Shape, Any]] = [(shape, param.weight_filler)]
+        if param.bias_term:
+            specs.append(((self._outputs,), param.bias_filler))
+        learn(self, *specs)
+        self._bias, self._transpose = bool(param.bias_term), bool(param.transpose)
+
+    def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        shape = bottom[0].shape
+        axis = canonical_axis(self, bottom[0], self.layer_param.inner_product_param.axis)
+        inputs = math.prod(shape[axis:])
+        if inputs != self._inputs:
+            raise self.error(f"bottom[0] must have {self._inputs} values from axis {axis} on, got shape {shape}")
+        top[0].reshape(*shape[:axis], self._outputs)
+        self._rows = math.prod(shape[:axis])
+
+    def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        x, y = bottom[0].read().view(self._rows, -1), top[0].write().view(self._rows, -1)
+        if self._bias:
+            torch.addmm(self.blobs[1].read(), x, self._weight().t(), out=y)
+        else:
+            torch.mm(x, self._weight().t(), out=y)
+
+    def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
+        d_y = top[0].read_diff().view(self._rows, -1)
+        if self.param_propagate_down[0]:
+            x = bottom[0].read().view(self._rows, -1)
+            left, right = (x, d_y) if self._transpose else (d_y, x)
+            self.blobs[0].update_diff().addmm_(left.t(), right)
+        if self._bias and self.param_propagate_down[1]:
+            self.blobs[1].update_diff().add_(d_y.sum(dim=0))
+        if propagate_down[0]:
+            torch.mm(d_y, self._weight(), out=bottom[0].write_diff().view(self._rows, -1))
+
+    def _weight(self) -> torch.Tensor:
+        """(num_output, K)"""
+        weight = self.blobs[0].read()
+        return weight.t() if self._transpose else weight

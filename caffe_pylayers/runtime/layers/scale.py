@@ -1,0 +1,145 @@
+"""Scale and Bias: a blob's axes times or plus another, smaller blob."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from caffe_pylayers.runtime.blob import Blob
+from caffe_pylayers.runtime.layer import Layer, register
+from caffe_pylayers.runtime.layers._elementwise import scratch_like
+from caffe_pylayers.runtime.layers._setup import canonical_axis, learn
+from caffe_pylayers.runtime.memory import CHANNELS_LAST, Shape
+from caffe_pylayers.runtime.proto.caffe_pb2 import FillerParameter
+
+
+class _Operand(Layer):
+    """What an operand is, and how it lies over bottom[0].
+
+    It is bottom[1], or learned: of the shape of num_axes axes of bottom[0] from ``axis`` on, of all
+    from there for -1, a scalar for 0.
+    """
+
+    bottoms = (1, 2)
+
+    def _span(self, bottom: Sequence[Blob], param: Any, num_axes: int) -> Shape:
+        """The shape of a learned operand."""
+        shape = bottom[0].shape
+        axis = canonical_axis(self, bottom[0], param.axis)
+        if num_axes < -1 or axis + num_axes > len(shape):
+            raise self.error(f"num_axes must be in [-1, {len(shape) - axis}] from axis {axis} on, got {num_axes}")
+        return shape[axis:] if num_axes == -1 else shape[axis : axis + num_axes]
+
+    def _align(self, bottom: Sequence[Blob], operand: Blob, param: Any) -> None:
+        """Find the operand's place: the shape that broadcasts it, the axes that its gradient is summed over."""
+        shape, own = bottom[0].shape, operand.shape
+        axis = canonical_axis(self, bottom[0], param.axis) if own else 0
+        end = axis + len(own)
+        if own != shape[axis:end]:
+            what = "bottom[1]" if len(bottom) > 1 else "the learned blob"
+            raise self.error(f"{what} must have shape {shape[axis:end]} as bottom[0] from axis {axis}, got {own}")
+        self._broadcast = (*(1 for _ in shape[:axis]), *own, *(1 for _ in shape[end:]))
+        self._summed = (*range(axis), *range(end, len(shape)))
+
+    def _sum(self, values: torch.Tensor) -> torch.Tensor:
+        return values.sum(self._summed) if self._summed else values
+
+
+@register("Bias")
+class Bias(_Operand):
+    """y = x + b, as Caffe's Bias.
+
+    Bottom: [0] x, any shape; [1] b, or else it is learned. Top: [0] as x; may be bottom[0].
+    """
+
+    def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        param = self.layer_param.bias_param
+        if len(bottom) == 1:
+            learn(self, (self._span(bottom, param, param.num_axes), param.filler))
+
+    def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        self._bias = bottom[1] if len(bottom) > 1 else self.blobs[0]
+        self._align(bottom, self._bias, self.layer_param.bias_param)
+        top[0].reshape(*bottom[0].shape)
+
+    def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        layout = bottom[0].layout
+        torch.add(bottom[0].read(layout), self._bias.read().view(self._broadcast), out=top[0].write(layout))
+
+    def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
+        layout = top[0].diff_layout
+        d_y = top[0].read_diff(layout)
+        if propagate_down[0] and top[0] is not bottom[0]:
+            bottom[0].write_diff(layout).copy_(d_y)
+        if len(bottom) == 1:
+            if self.param_propagate_down[0]:
+                self._bias.update_diff().add_(self._sum(d_y))
+        elif propagate_down[1]:
+            self._bias.write_diff().copy_(self._sum(d_y))
+
+
+@register("Scale")
+class Scale(_Operand):
+    """y = s x + b, as Caffe's Scale; b, learned, with bias_term only.
+
+    Where the axes before those of s have size 1, as in batches of one, Caffe writes over the gradient
+    of a learned s that has several values, and loses what iter_size gathered; here it is added to.
+
+    Bottom: [0] x, any shape; [1] s, or else it is learned. Top: [0] as x; may be bottom[0].
+    Learned: s, 1 unless a filler says otherwise, and b, of the shape of s.
+    """
+
+    def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        param = self.layer_param.scale_param
+        specs = []
+        if len(bottom) == 1:
+            filler: Any = param.filler if param.HasField("filler") else FillerParameter(type="constant", value=1)
+            specs.append((self._span(bottom, param, param.num_axes), filler))
+        if param.bias_term:
+            num_axes = param.num_axes if len(bottom) == 1 else len(bottom[1].shape)
+            specs.append((self._span(bottom, param, num_axes), param.bias_filler))
+        if specs:
+            learn(self, *specs)
+        self._bias = self.blobs[-1] if param.bias_term else None
+        self._copy = Blob()  # of x, which backward needs, where y is written over it
+
+    def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        self._scale = bottom[1] if len(bottom) > 1 else self.blobs[0]
+        self._align(bottom, self._scale, self.layer_param.scale_param)
+        if self._bias is not None and self._bias.shape != self._scale.shape:
+            raise self.error(f"bottom[1] must have shape {self._bias.shape} as the bias, got {self._scale.shape}")
+        top[0].reshape(*bottom[0].shape)
+        self._kept = bottom[0]
+        if top[0] is bottom[0]:
+            self._copy.reshape(*bottom[0].shape)
+            self._kept = self._copy
+
+    def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        layout = bottom[0].layout
+        x, scale = bottom[0].read(layout), self._scale.read().view(self._broadcast)
+        if self._kept is self._copy:
+            self._copy.write(layout).copy_(x)
+        y = top[0].write(layout)
+        if self._bias is None:
+            torch.mul(x, scale, out=y)
+        elif layout == CHANNELS_LAST:  # one pass; slow where the operands do not vary along the innermost axis
+            torch.addcmul(self._bias.read().view(self._broadcast), x, scale, out=y)
+        else:
+            torch.mul(x, scale, out=y).add_(self._bias.read().view(self._broadcast))
+
+    def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
+        layout = top[0].diff_layout
+        d_y = top[0].read_diff(layout)
+        if self._bias is not None and self.param_propagate_down[-1]:
+            self._bias.update_diff().add_(self._sum(d_y))
+        learned = len(bottom) == 1
+        if self.param_propagate_down[0] if learned else propagate_down[1]:
+            product = torch.mul(d_y, self._kept.read(layout), out=scratch_like(d_y))
+            if learned:
+                self._scale.update_diff().add_(self._sum(product))
+            else:
+                self._scale.write_diff().copy_(self._sum(product))
+        if propagate_down[0]:
+            torch.mul(d_y, self._scale.read().view(self._broadcast), out=bottom[0].write_diff(layout))

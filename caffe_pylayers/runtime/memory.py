@@ -1,0 +1,141 @@
+"""One array of a blob in several representations, some of them current.
+
+Caffe's SyncedMemory keeps a value on host and device and knows which copy is current; this one
+also knows layouts. A layer asks for the representation that it computes best in; a value is
+converted when it is read in another one than it was written in, and only then.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from typing import Any
+
+import torch
+
+from caffe_pylayers.runtime import device
+
+Shape = tuple[int, ...]
+Key = tuple[torch.device, str]
+
+CONTIGUOUS = "contiguous"  # N, C, H, W: Caffe's own
+CHANNELS_LAST = "channels_last"  # N, H, W, C in memory; four axes only
+HOST_KEY: Key = (device.HOST, CONTIGUOUS)
+
+
+class Memory:
+    """``capacity`` float32 values, zero at first; each representation is allocated when it is first used.
+
+    The array handed out by ``array`` is the host's contiguous representation itself. While
+    anybody holds it, or a slice of it, that representation is the truth between two calls into
+    the net: ``begin`` and ``end`` see to it.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self._stores: dict[Key, torch.Tensor] = {}
+        self._views: dict[Key, tuple[Shape, torch.Tensor]] = {}
+        self._current: set[Key] = set()
+        self._shape: Shape = (capacity,)  # that the current channels-last values were written with
+        self._flat: Any = None  # the host's contiguous values as numpy's
+        self._array: Any = None  # the newest view of it
+
+    def read(self, shape: Shape, layout: str = CONTIGUOUS) -> torch.Tensor:
+        """The values, not to be written to."""
+        key = (device.current(), layout)
+        if key not in self._current or (layout == CHANNELS_LAST and shape != self._shape):
+            self._convert(key, shape)
+        return self._view(key, shape)
+
+    def write(self, shape: Shape, layout: str = CONTIGUOUS) -> torch.Tensor:
+        """A tensor to be written to as a whole; what it holds is undefined."""
+        key = (device.current(), layout)
+        self._own(key, shape)
+        return self._view(key, shape)
+
+    def update(self, shape: Shape, layout: str = CONTIGUOUS) -> torch.Tensor:
+        """The values, to be changed in place."""
+        tensor = self.read(shape, layout)
+        self._own((device.current(), layout), shape)
+        return tensor
+
+    def layout(self, shape: Shape) -> str:
+        """The layout that costs no conversion to read."""
+        here = {layout for place, layout in self._current if place == device.current()}
+        return CHANNELS_LAST if here == {CHANNELS_LAST} and shape == self._shape else CONTIGUOUS
+
+    def array(self, shape: Shape) -> Any:
+        """The values as a numpy array, to be read and written."""
+        if HOST_KEY not in self._current:
+            self._convert(HOST_KEY, shape)
+        self._own(HOST_KEY, shape)
+        if self._flat is None:
+            # numpy() makes the tensor its base, so that all views keep this very array alive.
+            self._flat = self._store(HOST_KEY).numpy()
+        if self._array is None or self._array.shape != shape:
+            self._array = self._flat[: math.prod(shape)].reshape(shape)
+        return self._array
+
+    def begin(self) -> None:
+        """Before a call into the net: what is held outside may have been written to."""
+        if self._held():
+            self._current = {HOST_KEY}
+
+    def end(self) -> None:
+        """After a call into the net: what is held outside shows the values of now."""
+        if self._held() and HOST_KEY not in self._current:
+            self._convert(HOST_KEY, self._shape)
+
+    def _held(self) -> bool:
+        # Two references to each are this object's and the call's own; the third to _flat is _array's.
+        return self._array is not None and (sys.getrefcount(self._array) > 2 or sys.getrefcount(self._flat) > 3)
+
+    def _own(self, key: Key, shape: Shape) -> None:
+        self._current = {key}
+        if key[1] == CHANNELS_LAST:
+            self._shape = shape
+
+    def _view(self, key: Key, shape: Shape) -> torch.Tensor:
+        known = self._views.get(key)
+        if known is not None and known[0] == shape:
+            return known[1]
+        flat = self._store(key)[: math.prod(shape)]
+        if key[1] == CHANNELS_LAST:
+            n, c, h, w = shape
+            view = flat.view(n, h, w, c).permute(0, 3, 1, 2)
+        else:
+            view = flat.view(shape)
+        self._views[key] = (shape, view)
+        return view
+
+    def _store(self, key: Key) -> torch.Tensor:
+        if key not in self._stores:
+            self._stores[key] = torch.zeros(self.capacity, device=key[0])
+        return self._stores[key]
+
+    def _convert(self, key: Key, shape: Shape) -> None:
+        """Make a representation current beside those that are."""
+        if not self._current:  # never written: all representations are zero
+            self._store(key)
+        elif key[1] == CHANNELS_LAST and self._stale_channels_last(shape):
+            self._convert((key[0], CONTIGUOUS), self._shape)
+            self._current = {k for k in self._current if k[1] == CONTIGUOUS}
+            self._convert(key, shape)
+            return
+        else:
+            source = self._nearest(key)
+            written = self._shape if source[1] == CHANNELS_LAST else shape
+            if key[1] == source[1] == CONTIGUOUS:
+                self._store(key).copy_(self._store(source))
+            else:
+                self._view(key, written).copy_(self._view(source, written))
+        self._current.add(key)
+        if key[1] == CHANNELS_LAST:
+            self._shape = shape
+
+    def _stale_channels_last(self, shape: Shape) -> bool:
+        return shape != self._shape and any(layout == CHANNELS_LAST for _, layout in self._current)
+
+    def _nearest(self, key: Key) -> Key:
+        """A current representation to convert from: on the same device if there is one."""
+        return min(self._current, key=lambda k: (k[0] != key[0], k[1] != key[1]))

@@ -1,0 +1,196 @@
+"""A net from its NetParameter: layers set up in order, blobs wired by name, parameters shared by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from caffe_pylayers._backward_plan import backward_plan, loss_weights
+from caffe_pylayers._net_filter import State, included_layers
+from caffe_pylayers._net_splits import insert_splits
+from caffe_pylayers.runtime.blob import Blob
+from caffe_pylayers.runtime.forks import fork_of_type
+from caffe_pylayers.runtime.layer import LAYERS, Count, Layer
+
+AUTOMATIC = "(automatic)"  # the name of a top that the prototxt leaves out
+
+
+@dataclass
+class Step:
+    """A layer in its place.
+
+    bottom_ids, top_ids: which of the graph's blobs it reads and writes.
+    weights: the loss weight of each top, 0 where there is none.
+    backward, propagate_down: what a backward pass asks of it.
+    shapes: of the bottoms, when the tops were last given theirs.
+    """
+
+    layer: Layer
+    bottom_ids: list[int]
+    top_ids: list[int]
+    bottom: list[Blob]
+    top: list[Blob]
+    weights: list[float] = field(default_factory=list)
+    backward: bool = False
+    propagate_down: list[bool] = field(default_factory=list)
+    shapes: list[tuple[int, ...]] = field(default_factory=list)
+
+    def reshape(self) -> None:
+        """Reshape the tops, if that may change anything."""
+        shapes = [blob.shape for blob in self.bottom]
+        if self.layer.reshapes_always or shapes != self.shapes:
+            self.layer.reshape(self.bottom, self.top)
+            self.shapes = shapes
+
+
+@dataclass
+class Parameters:
+    """The learned blobs of a net, the shared ones once, in Caffe's order."""
+
+    learnable: list[Blob] = field(default_factory=list)
+    lr_mults: list[float] = field(default_factory=list)
+    decay_mults: list[float] = field(default_factory=list)
+    owners: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)  # of shared ones: (layer, blob)
+
+
+class Graph:
+    """What a net is made of.
+
+    steps: its layers. names, blobs: its blobs. inputs, outputs: ids of blobs.
+    """
+
+    def __init__(self, param: Any, state: State) -> None:
+        backward_plan(param, state)  # refuses what is wired wrongly before any layer is made
+        self.steps: list[Step] = []
+        self.names: list[str] = []
+        self.blobs: list[Blob] = []
+        self.inputs: list[int] = []
+        self.parameters = Parameters()
+        self._available: dict[str, int] = {}
+        self._rates: list[tuple[bool, bool]] = []  # of each learnable: whether lr_mult, decay_mult were given
+        self._named: dict[str, tuple[tuple[int, int], int]] = {}  # by param name: its owner, its learnable's index
+        for layer_param in insert_splits(included_layers(param, state)):
+            self._add(layer_param, state.phase)
+        self.outputs = [self._available[name] for name in sorted(self._available)]
+        self._plan_backward(param, state)
+
+    def _add(self, layer_param: Any, phase: int) -> None:
+        if not layer_param.HasField("phase"):
+            layer_param.phase = phase
+        layer = self._make(layer_param)
+        bottom_ids = [self._available.pop(name) for name in layer_param.bottom]
+        top_ids = self._tops(layer_param, layer, bottom_ids)
+        bottom, top = [self.blobs[i] for i in bottom_ids], [self.blobs[i] for i in top_ids]
+        _check_counts(layer, len(bottom), len(top))
+        step = Step(layer, bottom_ids, top_ids, bottom, top)
+        layer.setup(bottom, top)
+        step.reshape()
+        given = loss_weights(layer_param)
+        step.weights = given + [0.0] * (len(top) - len(given))
+        for blob, weight in zip(top, step.weights):
+            if weight:
+                blob.write_diff().fill_(weight)
+        self.steps.append(step)
+        for i, blob in enumerate(layer.blobs):
+            self._add_parameter(len(self.steps) - 1, i, blob)
+
+    def _make(self, layer_param: Any) -> Layer:
+        kind = layer_param.type
+        fork = fork_of_type(kind)
+        cls = LAYERS.get(kind, hint=f' (layer "{layer_param.name}"{f"; it is a type of {fork}" if fork else ""})')
+        layer: Layer = cls(layer_param, layer_param.phase)
+        return layer
+
+    def _tops(self, layer_param: Any, layer: Layer, bottom_ids: list[int]) -> list[int]:
+        ids = []
+        for i, name in enumerate(layer_param.top):
+            if layer_param.bottom[i : i + 1] == [name]:  # in place
+                ids.append(bottom_ids[i])
+            else:
+                ids.append(self._new_blob(name))
+            self._available[name] = ids[-1]
+            if layer_param.type == "Input":
+                self.inputs.append(ids[-1])
+        if layer.auto_tops:
+            wanted = layer.tops if isinstance(layer.tops, int) else layer.tops[0]
+            ids += [self._new_blob(AUTOMATIC) for _ in range(wanted - len(ids))]
+        return ids
+
+    def _new_blob(self, name: str) -> int:
+        self.names.append(name)
+        self.blobs.append(Blob())
+        return len(self.blobs) - 1
+
+    # --- parameters ------------------------------------------------------------------------------
+
+    def _add_parameter(self, step: int, number: int, blob: Blob) -> None:
+        specs = self.steps[step].layer.layer_param.param
+        spec = specs[number] if number < len(specs) else None
+        name = spec.name if spec is not None else ""
+        if name in self._named:
+            self._share(step, number, blob, spec)
+            return
+        parameters = self.parameters
+        if name:
+            self._named[name] = ((step, number), len(parameters.learnable))
+        parameters.learnable.append(blob)
+        parameters.lr_mults.append(spec.lr_mult if spec is not None else 1.0)
+        parameters.decay_mults.append(spec.decay_mult if spec is not None else 1.0)
+        self._rates.append((_has(spec, "lr_mult"), _has(spec, "decay_mult")))
+
+    def _share(self, step: int, number: int, blob: Blob, spec: Any) -> None:
+        owner, index = self._named[spec.name]
+        layer, owning = self.steps[step].layer, self.steps[owner[0]].layer
+        original = owning.blobs[owner[1]]
+        permissive = spec.share_mode == spec.PERMISSIVE
+        fits = blob.count == original.count if permissive else blob.shape == original.shape
+        if not fits:
+            raise layer.error(
+                f'parameter {number} of shape {blob.shape} shares "{spec.name}" with layer "{owning.name}", where it '
+                f"has shape {original.shape}" + ("" if permissive else "; share_mode: PERMISSIVE compares counts only")
+            )
+        blob.share_data(original)
+        blob.share_diff(original)
+        self.parameters.owners[step, number] = owner
+        had = list(self._rates[index])
+        rates = (("lr_mult", self.parameters.lr_mults), ("decay_mult", self.parameters.decay_mults))
+        for i, (field_name, values) in enumerate(rates):
+            if not spec.HasField(field_name):
+                continue
+            value = getattr(spec, field_name)
+            if had[i] and values[index] != value:
+                raise layer.error(
+                    f'parameter "{spec.name}" has {field_name} {value:g} here and {values[index]:g} before'
+                )
+            values[index], had[i] = value, True
+        self._rates[index] = (had[0], had[1])
+
+    # --- backward --------------------------------------------------------------------------------
+
+    def _plan_backward(self, param: Any, state: State) -> None:
+        learned = {step.layer.name: len(step.layer.blobs) for step in self.steps}
+        for step, plan in zip(self.steps, backward_plan(param, state, learned)):
+            step.backward = bool(plan.backward)
+            step.propagate_down = [bool(flag) for flag in plan.propagate_down]
+            specs = step.layer.layer_param.param
+            rates = [specs[i].lr_mult if i < len(specs) else 1.0 for i in range(len(step.layer.blobs))]
+            step.layer.param_propagate_down = [rate != 0 or param.force_backward for rate in rates]
+
+
+def _has(spec: Any, name: str) -> bool:
+    return spec is not None and spec.HasField(name)
+
+
+def _check_counts(layer: Layer, bottoms: int, tops: int) -> None:
+    for count, got, what in ((layer.bottoms, bottoms, "bottom"), (layer.tops, tops, "top")):
+        low, high = (count, count) if isinstance(count, int) else count
+        if got < low or (high is not None and got > high):
+            raise layer.error(f"takes {_number(count)} {what}s, got {got}")
+    if layer.equal_counts and bottoms != tops:
+        raise layer.error(f"takes as many tops as bottoms, got {bottoms} bottoms and {tops} tops")
+
+
+def _number(count: Count) -> str:
+    if isinstance(count, int):
+        return str(count)
+    return f"{count[0]} or more" if count[1] is None else f"{count[0]} to {count[1]}"

@@ -1,0 +1,116 @@
+"""The boundary to Python layers: what Caffe's PythonLayer does."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from caffe_pylayers.runtime.blob import Blob
+from caffe_pylayers.runtime.layer import Layer, register
+
+
+class BlobVec(list):  # type: ignore[type-arg]
+    """``self.blobs`` of a Python layer."""
+
+    def add_blob(self, *dims: int) -> None:
+        """Add a learned blob of this shape, zero at first."""
+        self.append(Blob(dims))
+
+
+class TensorBlob:
+    """A blob as a layer with ``array_api = True`` sees it: tensors on the blob's device, nothing copied."""
+
+    def __init__(self, blob: Blob) -> None:
+        self.blob = blob
+
+    @property
+    def data(self) -> torch.Tensor:
+        """The values, to be read and written."""
+        return self.blob.update()
+
+    @property
+    def diff(self) -> torch.Tensor:
+        """The gradients, to be read and written."""
+        return self.blob.update_diff()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.blob, name)  # shape, reshape, count, num, ...
+
+
+class TensorBlobVec(BlobVec):
+    """``self.blobs`` of a layer with ``array_api = True``."""
+
+    def add_blob(self, *dims: int) -> None:
+        """Add a learned blob of this shape, zero at first."""
+        self.append(TensorBlob(Blob(dims)))
+
+
+class PythonLayerBase:
+    """``caffe.Layer``: what a Python layer's class derives from.
+
+    The net sets ``param_str``, ``phase`` and ``blobs`` before it calls ``setup``.
+    """
+
+    type = "Python"
+
+    def __init__(self, layer_param: Any = None) -> None:
+        self.blobs = BlobVec()
+
+
+@register("Python")
+class PythonLayer(Layer):
+    """A layer whose work a Python class does, found by python_param's module and layer.
+
+    The order and number of calls are Caffe's: setup once, reshape after it and before each
+    forward. An exception reaches the caller as it is, with a note that names the layer, the
+    method and the shapes.
+    """
+
+    bottoms = (0, None)
+    tops = (0, None)
+    reshapes_always = True
+
+    def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        param = self.layer_param.python_param
+        self._class = f"{param.module}.{param.layer}"
+        self.instance = self._noted("__init__", bottom, top, self._make)
+        instance = self.instance
+        self._as_tensors = bool(getattr(instance, "array_api", False))
+        instance.param_str = param.param_str
+        instance.phase = self.phase
+        instance.blobs = TensorBlobVec() if self._as_tensors else BlobVec()
+        self._bottom, self._top = self._shown(bottom), self._shown(top)
+        self._noted("setup", bottom, top, instance.setup, self._bottom, self._top)
+        self.blobs = [blob.blob if isinstance(blob, TensorBlob) else blob for blob in instance.blobs]
+
+    def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        self._noted("reshape", bottom, top, self.instance.reshape, self._bottom, self._top)
+
+    def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        self._noted("forward", bottom, top, self.instance.forward, self._bottom, self._top)
+
+    def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
+        down = list(propagate_down)
+        self._noted("backward", bottom, top, self.instance.backward, self._top, down, self._bottom)
+
+    def _shown(self, blobs: Sequence[Blob]) -> list[Any]:
+        return [TensorBlob(blob) for blob in blobs] if self._as_tensors else list(blobs)
+
+    def _make(self) -> Any:
+        from caffe_pylayers.runtime.install import install
+
+        install()  # the module may say `import caffe`
+        param = self.layer_param.python_param
+        return getattr(importlib.import_module(param.module), param.layer)(self.layer_param)
+
+    def _noted(self, method: str, bottom: Sequence[Blob], top: Sequence[Blob], call: Any, *args: Any) -> Any:
+        try:
+            return call(*args)
+        except Exception as error:
+            if hasattr(error, "add_note"):  # Python 3.11
+                shapes = f"bottoms {[b.shape for b in bottom]}, tops {[t.shape for t in top]}"
+                error.add_note(f'in {method} of layer "{self.name}" ({self._class}), {shapes}')
+            raise

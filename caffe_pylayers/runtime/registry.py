@@ -1,0 +1,40 @@
+"""Names to classes, for layer types and solver types."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T", bound=type)
+
+
+class Registry(Generic[T]):
+    """The classes of one kind by Caffe's name for them."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+        self._classes: dict[str, T] = {}
+
+    def register(self, name: str) -> Callable[[T], T]:
+        """Class decorator: the class is found under this name. ValueError for a name that is taken."""
+
+        def add(cls: T) -> T:
+            if name in self._classes:
+                raise ValueError(f"{self._kind} {name} is registered twice: {self._classes[name]} and {cls}")
+            self._classes[name] = cls
+            return cls
+
+        return add
+
+    def get(self, name: str, hint: str = "") -> T:
+        """The class of this name; ValueError with the known names."""
+        if name in self._classes:
+            return self._classes[name]
+        close = difflib.get_close_matches(name, self._classes, n=1)
+        suggestion = f" (did you mean {close[0]}?)" if close else ""
+        raise ValueError(f"unknown {self._kind} {name}{suggestion}{hint}; known: {', '.join(self.names())}")
+
+    def names(self) -> list[str]:
+        """All names, sorted."""
+        return sorted(self._classes)

@@ -1,0 +1,32 @@
+"""Caffe's solvers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from caffe_pylayers.runtime.solvers.adadelta import AdaDeltaSolver
+from caffe_pylayers.runtime.solvers.adagrad import AdaGradSolver
+from caffe_pylayers.runtime.solvers.adam import AdamSolver
+from caffe_pylayers.runtime.solvers.nesterov import NesterovSolver
+from caffe_pylayers.runtime.solvers.rmsprop import RMSPropSolver
+from caffe_pylayers.runtime.solvers.sgd import SGDSolver
+from caffe_pylayers.runtime.solvers.solver import SOLVERS, Action, Solver, name_of, read_param
+
+__all__ = [
+    "SOLVERS",
+    "Action",
+    "AdaDeltaSolver",
+    "AdaGradSolver",
+    "AdamSolver",
+    "NesterovSolver",
+    "RMSPropSolver",
+    "SGDSolver",
+    "Solver",
+    "get_solver",
+]
+
+
+def get_solver(solver: Any) -> Solver:
+    """The solver of a solver prototxt, or of a SolverParameter, of the type that it names."""
+    made: Solver = SOLVERS.get(read_param(solver).type, hint=f" in {name_of(solver)}")(solver)
+    return made

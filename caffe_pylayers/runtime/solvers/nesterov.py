@@ -1,0 +1,28 @@
+"""Nesterov's accelerated gradient: Caffe's NesterovSolver."""
+
+from __future__ import annotations
+
+import torch
+
+from caffe_pylayers.runtime.solvers.solver import SOLVERS, Solver
+from caffe_pylayers.runtime.solvers.update import Group
+
+
+@SOLVERS.register("Nesterov")
+class NesterovSolver(Solver):
+    """h' = momentum * h + rate * g, w -= (1 + momentum) * h' - momentum * h
+
+    The step equals momentum * h' + rate * g, and is computed so. g: the gradient with the decay.
+    history: h.
+
+    Y. Nesterov, A method of solving a convex programming problem with convergence rate O(1/k²), 1983.
+    """
+
+    type = "Nesterov"
+
+    def compute_update(self, group: Group, rate: float) -> None:
+        (history,) = group.history
+        torch._foreach_mul_(group.diff, rate)
+        torch._foreach_mul_(history, self.param.momentum)
+        torch._foreach_add_(history, group.diff)
+        torch._foreach_add_(group.diff, history, alpha=self.param.momentum)

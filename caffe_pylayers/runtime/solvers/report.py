@@ -1,0 +1,80 @@
+"""What solvers log of losses, outputs and gradients, in Caffe's words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from caffe_pylayers.runtime.blob import Blob
+from caffe_pylayers.runtime.net import Net
+
+
+class SmoothedLoss:
+    """The mean of the last ``size`` losses, of fewer at first."""
+
+    def __init__(self, size: int) -> None:
+        self.value = 0.0
+        self._size = size
+        self._losses: list[float] = []
+        self._count = 0
+
+    def add(self, loss: float) -> None:
+        """Take a loss in; the oldest one goes when there are more than ``size``."""
+        if len(self._losses) < self._size:
+            self._losses.append(loss)
+            self.value += (loss - self.value) / len(self._losses)
+        else:
+            oldest = self._count % self._size
+            self.value += (loss - self._losses[oldest]) / self._size
+            self._losses[oldest] = loss
+        self._count += 1
+
+
+class OutputSums:
+    """The sums of a net's outputs over several forwards."""
+
+    def __init__(self) -> None:
+        self._sums: list[torch.Tensor] = []
+
+    def add(self, net: Net) -> None:
+        """Add the outputs of now."""
+        outputs = [net.blobs[name].read().reshape(-1) for name in net.outputs]
+        if self._sums:
+            torch._foreach_add_(self._sums, outputs)
+        else:
+            self._sums = [output.clone() for output in outputs]
+
+    def means(self, net: Net, count: int) -> Iterator[str]:
+        """A line for each value of each output."""
+        return _lines("Test", net, [[value / count for value in sums.tolist()] for sums in self._sums])
+
+
+def train_outputs(net: Net) -> Iterator[str]:
+    """A line for each value of each output of a train net."""
+    return _lines("Train", net, [net.blobs[name].read().reshape(-1).tolist() for name in net.outputs])
+
+
+def norms(blobs: Sequence[Blob]) -> str:
+    """The L1 and L2 norms of all values and of all gradients together."""
+    data, diff = [blob.read() for blob in blobs], [blob.read_diff() for blob in blobs]
+    (l1_data, l1_diff), (l2_data, l2_diff) = ([_norm(data, p), _norm(diff, p)] for p in (1, 2))
+    return (
+        f"    [Backward] All net params (data, diff): L1 norm = ({l1_data:g}, {l1_diff:g}); "
+        f"L2 norm = ({l2_data:g}, {l2_diff:g})"
+    )
+
+
+def _norm(tensors: list[torch.Tensor], p: int) -> float:
+    return torch.stack([tensor.norm(p) for tensor in tensors]).norm(p).item() if tensors else 0.0
+
+
+def _lines(kind: str, net: Net, outputs: Sequence[Sequence[float]]) -> Iterator[str]:
+    weights = net.blob_loss_weights
+    number = 0
+    for name, values in zip(net.outputs, outputs):
+        weight = weights[name]
+        for value in values:
+            loss = f" (* {weight:g} = {weight * value:g} loss)" if weight else ""
+            yield f"    {kind} net output #{number}: {name} = {value:g}{loss}"
+            number += 1

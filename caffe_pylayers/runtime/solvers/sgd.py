@@ -1,0 +1,48 @@
+"""Stochastic gradient descent with momentum: Caffe's SGDSolver."""
+
+from __future__ import annotations
+
+import torch
+
+from caffe_pylayers.runtime.solvers.solver import SOLVERS, Solver
+from caffe_pylayers.runtime.solvers.update import Group
+
+# The fused kernel scales gradients by 1 - (1 - rate), in float64: above this that is exact in float32.
+SMALLEST_FUSED_RATE = 1e-6
+
+
+@SOLVERS.register("SGD")
+class SGDSolver(Solver):
+    """h = momentum * h + rate * g, w -= h
+
+    g: the gradient with the decay. history: h.
+    """
+
+    type = "SGD"
+
+    def update(self, group: Group, rate: float, decay: float) -> None:
+        momentum = self.param.momentum
+        if momentum == 0 or rate < SMALLEST_FUSED_RATE or (decay and self.param.regularization_type != "L2"):
+            super().update(group, rate, decay)
+            return
+        (history,) = group.history
+        # PyTorch's momentum buffer is without the rate, Caffe's is with it: rate 1 and a dampened gradient.
+        torch._fused_sgd_(
+            group.data,
+            group.diff,
+            history,
+            weight_decay=decay,
+            momentum=momentum,
+            lr=1.0,
+            dampening=1 - rate,
+            nesterov=False,
+            maximize=False,
+            is_first_step=False,
+        )
+        torch._foreach_copy_(group.diff, history)
+
+    def compute_update(self, group: Group, rate: float) -> None:
+        (history,) = group.history
+        torch._foreach_mul_(history, self.param.momentum)
+        torch._foreach_add_(history, group.diff, alpha=rate)
+        torch._foreach_copy_(group.diff, history)

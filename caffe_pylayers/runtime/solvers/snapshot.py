@@ -1,0 +1,76 @@
+"""Snapshots: a net's weights and its solver's state, each in a file, to go on from."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from caffe_pylayers.runtime import device, solver_state
+from caffe_pylayers.runtime.process import LOGGER
+
+if TYPE_CHECKING:
+    from caffe_pylayers.runtime.solvers.solver import Solver
+
+
+def check_writable(param: Any, error: Callable[[str], ValueError]) -> None:
+    """Raises the error for snapshots without a prefix, RuntimeError for a prefix that cannot be written to."""
+    if not param.snapshot:
+        return
+    if not param.HasField("snapshot_prefix"):
+        raise error(f"snapshot: {param.snapshot} needs a snapshot_prefix")
+    try:
+        tempfile.TemporaryFile(dir=os.path.dirname(param.snapshot_prefix) or os.curdir).close()
+    except OSError as reason:
+        raise RuntimeError(
+            f"cannot write to snapshot_prefix {param.snapshot_prefix}: {reason.strerror}; its folder must exist"
+        ) from None
+
+
+def save(solver: Solver) -> None:
+    """Write PREFIX_iter_N.caffemodel and PREFIX_iter_N.solverstate, with .h5 where the format is HDF5."""
+    param = solver.param
+    hdf5 = param.snapshot_format == param.HDF5
+    start, suffix = f"{param.snapshot_prefix}_iter_{solver.iter}", ".h5" if hdf5 else ""
+    model, state = f"{start}.caffemodel{suffix}", f"{start}.solverstate{suffix}"
+    kind = "HDF5" if hdf5 else "binary proto"
+    LOGGER.info("Snapshotting to %s file %s", kind, model)
+    (solver.net.save_hdf5 if hdf5 else solver.net.save)(model, param.snapshot_diff)
+    LOGGER.info("Snapshotting solver state to %s file %s", kind, state)
+    history = [blob.read().to(device.HOST).numpy() for blob in solver.history]
+    solver_state.save_state(state, solver.iter, model, solver.current_step, history)
+
+
+def restore(solver: Solver, path: str) -> None:
+    """Load a state and the weights that it names; binary, or HDF5 by the suffix .h5.
+
+    Raises RuntimeError for a file that is missing, ValueError for one that does not fit: then the
+    solver's state is as it was.
+    """
+    if not os.path.exists(path):
+        raise RuntimeError(f"Could not open file {path}")
+    state = solver_state.load_state(path)
+    history = [torch.as_tensor(array, dtype=torch.float32) for array in state.history]
+    if len(history) != len(solver.history):
+        raise ValueError(
+            f"{path}: holds {len(history)} blobs of history, this net's {solver.type} solver {len(solver.history)}"
+        )
+    for i, (values, blob) in enumerate(zip(history, solver.history)):
+        if _essential(values.shape) != _essential(blob.shape):
+            raise ValueError(f"{path}: history blob {i} has shape {tuple(values.shape)}, this solver's {blob.shape}")
+    if state.learned_net:
+        if not os.path.exists(state.learned_net):
+            raise RuntimeError(f"{path}: the weights it belongs to are missing: {state.learned_net}")
+        solver.net.copy_from(state.learned_net)
+    for values, blob in zip(history, solver.history):
+        blob.write().copy_(values.view(blob.shape))
+    solver.resume(state.iteration, state.current_step)
+
+
+def _essential(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """A shape without the ones in front that files of older Caffes have."""
+    start = next((i for i, size in enumerate(shape) if size != 1), len(shape))
+    return tuple(shape[start:])

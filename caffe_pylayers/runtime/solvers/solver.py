@@ -1,0 +1,296 @@
+"""What all solvers have in common: Caffe's Solver."""
+
+from __future__ import annotations
+
+import enum
+import math
+import os
+import time
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import torch
+
+from caffe_pylayers.runtime import process, prototxt, rng, upgrade
+from caffe_pylayers.runtime.blob import Blob
+from caffe_pylayers.runtime.net import Net
+from caffe_pylayers.runtime.proto import caffe_pb2
+from caffe_pylayers.runtime.registry import Registry
+from caffe_pylayers.runtime.solvers import lr_policy, nets, report, snapshot
+from caffe_pylayers.runtime.solvers.update import Group, clip, make_groups
+
+SOLVERS: Registry[Any] = Registry("solver type")
+
+
+class Action(enum.IntEnum):
+    """What an action function asks of a solver."""
+
+    NONE = 0
+    STOP = 1
+    SNAPSHOT = 2
+
+
+def name_of(solver: Any) -> str:
+    """What errors call a solver: its file."""
+    return os.fspath(solver) if isinstance(solver, (str, os.PathLike)) else "SolverParameter"
+
+
+def read_param(solver: Any) -> Any:
+    """The SolverParameter in a file, or a copy of the one given. RuntimeError for a file that is missing."""
+    if isinstance(solver, (str, os.PathLike)):
+        if not os.path.exists(solver):
+            raise RuntimeError(f"Could not open file {os.fspath(solver)}")
+        return prototxt.read_solver(solver)
+    param = caffe_pb2.SolverParameter()
+    param.CopyFrom(solver)
+    upgrade.upgrade_solver(param, "SolverParameter")
+    return param
+
+
+class Solver:
+    """Trains a net: the base of the solver types, registered by Caffe's name: ``@SOLVERS.register("SGD")``.
+
+    Made from a solver prototxt's path or a SolverParameter; its ``type`` is not looked at, the
+    class decides. A subclass overrides ``compute_update``, and sets ``histories``: how many blobs
+    it keeps for each learned blob.
+
+    param: the SolverParameter, read anew in each iteration. net, test_nets: its nets. history:
+    what the rule remembers, in Caffe's order. current_step: of the learning rate policy.
+
+    Raises RuntimeError for files that are missing or cannot be written, ValueError for parameters
+    that Caffe refuses.
+    """
+
+    type: ClassVar[str]
+    histories: ClassVar[int] = 1
+
+    def __init__(self, solver: Any) -> None:
+        self._name = name_of(solver)
+        self.param = read_param(solver)
+        self._iter = 0
+        self.current_step = 0
+        self._callbacks: list[tuple[Callable[[], Any], Callable[[], Any]]] = []
+        self._action_function: Callable[[], int] | None = None
+        self._stopped = False
+        if self.param.average_loss < 1:
+            raise self.error(f"average_loss must be at least 1, got {self.param.average_loss}")
+        if self.param.iter_size < 1:
+            raise self.error(f"iter_size must be at least 1, got {self.param.iter_size}")
+        self.check_param()
+        if self._is_root:
+            snapshot.check_writable(self.param, self.error)
+        if self.param.random_seed >= 0:
+            rng.seed(self.param.random_seed + process.solver_rank())
+        self.net: Net = nets.train_net(self.param, self.error)
+        self.test_nets: list[Net] = nets.test_nets(self.param, self.error)
+        learnable = self.net.learnable
+        self.history = [Blob(blob.shape) for _ in range(self.histories) for blob in learnable]
+        self._groups = make_groups(learnable, self.net.lr_mults, self.net.decay_mults, self.history)
+
+    # --- what a type of solver is ------------------------------------------------------------------
+
+    def check_param(self) -> None:
+        """Raise the error for parameters that the rule refuses."""
+
+    def compute_update(self, group: Group, rate: float) -> None:
+        """Turn ``group.diff``, the gradients, into what is to be subtracted from the values."""
+        raise NotImplementedError
+
+    def update(self, group: Group, rate: float, decay: float) -> None:
+        """Add the gradient of the decay, compute the update and subtract it; ``group.diff`` then holds it."""
+        if decay:
+            group.regularize(self.param.regularization_type, decay)
+        self.compute_update(group, rate)
+        torch._foreach_sub_(group.data, group.diff)
+
+    # --- state -------------------------------------------------------------------------------------
+
+    @property
+    def iter(self) -> int:
+        """How often the weights have been updated."""
+        return self._iter
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of this iteration."""
+        try:
+            rate, self.current_step = lr_policy.learning_rate(self.param, self._iter, self.current_step)
+        except ValueError as error:
+            raise self.error(str(error)) from None
+        return rate
+
+    def resume(self, iteration: int, current_step: int) -> None:
+        """Go on from an iteration and a step of the learning rate policy."""
+        self._iter, self.current_step = iteration, current_step
+
+    def restore(self, path: Any) -> None:
+        """Go on from a snapshot: load a .solverstate, or .solverstate.h5, and the weights that it names."""
+        snapshot.restore(self, os.fspath(path))
+
+    def snapshot(self) -> None:
+        """Write the weights and the state to files named by snapshot_prefix and the iteration."""
+        snapshot.save(self)
+
+    def share_weights(self, net: Net) -> None:
+        """Have a net use the train net's weights, in one memory."""
+        net.share_with(self.net)
+
+    def add_callback(self, on_start: Callable[[], Any], on_gradient: Callable[[], Any]) -> None:
+        """Call back in each iteration: before the first forward, and when the gradients are complete."""
+        self._callbacks.append((on_start, on_gradient))
+
+    def set_action_function(self, function: Callable[[], int]) -> None:
+        """Ask this function for an Action after each iteration, and between the batches of a test."""
+        self._action_function = function
+
+    def error(self, message: str) -> ValueError:
+        """A ValueError that starts with the solver's file."""
+        return ValueError(f"{self._name}: {message}")
+
+    # --- training ----------------------------------------------------------------------------------
+
+    def solve(self, resume: Any = None) -> None:
+        """Train up to max_iter, from a snapshot if one is given; then snapshot, and show the loss and a test."""
+        param = self.param
+        self._log(f"Solving {self.net.name}")
+        self._log(f"Learning Rate Policy: {param.lr_policy}")
+        if resume is not None:
+            self._log(f"Restoring previous solver status from {os.fspath(resume)}")
+            self.restore(resume)
+        smoothed = report.SmoothedLoss(param.average_loss)
+        self._train(param.max_iter, smoothed)
+        if param.snapshot_after_train and (not param.snapshot or self._iter % param.snapshot):
+            self.snapshot()
+        if self._stopped:
+            self._log("Optimization stopped early.")
+            return
+        if param.display and self._iter % param.display == 0:
+            smoothed.add(self.net.forward_loss())
+            self._log(f"Iteration {self._iter}, loss = {smoothed.value:g}")
+        if param.test_interval and self._iter % param.test_interval == 0:
+            self._test_all()
+        self._log("Optimization Done.")
+
+    def step(self, iters: int) -> None:
+        """Train for a number of iterations."""
+        self._train(self._iter + iters, report.SmoothedLoss(self.param.average_loss))
+
+    def _train(self, stop: int, smoothed: report.SmoothedLoss) -> None:
+        param, self._stopped = self.param, False
+        started, shown = time.perf_counter(), self._iter
+        while self._iter < stop:
+            self.net.clear_param_diffs()
+            if self._is_root and self._test_is_due():
+                self._test_all()
+                if self._stopped:
+                    break
+            for on_start, _ in self._callbacks:
+                on_start()
+            display = bool(param.display) and self._iter % param.display == 0
+            smoothed.add(self._forward_backward(display and param.debug_info))
+            if display:
+                now = time.perf_counter()
+                speed = f"{(self._iter - shown) / (now - started):g} iter/s, {now - started:g}s/{param.display} iters"
+                self._log(f"Iteration {self._iter} ({speed}), loss = {smoothed.value:g}")
+                self._log(*report.train_outputs(self.net))
+                started, shown = now, self._iter
+            for _, on_gradient in self._callbacks:
+                on_gradient()
+            self.apply_update()
+            action = self._requested_action()
+            due = self._is_root and param.snapshot and self._iter % param.snapshot == 0
+            if due or action == Action.SNAPSHOT:
+                self.snapshot()
+            if action == Action.STOP:
+                self._stopped = True
+                break
+
+    def _forward_backward(self, debug: bool) -> float:
+        """The loss; the gradients of iter_size batches are added up."""
+        loss, batches = 0.0, int(self.param.iter_size)
+        for _ in range(batches):
+            loss += self.net.forward_loss()
+            self.net.backward_all()
+            if debug:
+                self._log(report.norms(self.net.learnable))
+        return loss / batches
+
+    def apply_update(self) -> None:
+        """Update the weights by their gradients, and count the iteration.
+
+        Afterwards the gradients' arrays hold what has been subtracted.
+        """
+        param = self.param
+        before = self.current_step
+        rate = self.lr
+        if param.lr_policy == "multistep" and self.current_step != before:
+            self._log(f"MultiStep Status: Iteration {self._iter}, step = {self.current_step}")
+        if param.display and self._iter % param.display == 0:
+            self._log(f"Iteration {self._iter}, lr = {rate:g}")
+        if param.weight_decay and param.regularization_type not in ("L1", "L2"):
+            raise self.error(f"regularization_type must be L1 or L2, got {param.regularization_type}")
+        memories = [memory for blob in self.net.learnable for memory in blob.memories()]
+        for memory in memories:
+            memory.begin()
+        for group in self._groups:
+            group.load()
+        if param.clip_gradients >= 0 and self._groups:
+            self._clip(param.clip_gradients)
+        for group in self._groups:
+            if param.iter_size > 1:
+                torch._foreach_mul_(group.diff, 1 / param.iter_size)
+            self.update(group, rate * group.lr_mult, param.weight_decay * group.decay_mult)
+        for memory in memories:
+            memory.end()
+        self._iter += 1
+
+    def _clip(self, limit: float) -> None:
+        norm, scale = clip([diff for group in self._groups for diff in group.diff], limit)
+        if scale != 1:
+            self._log(
+                f"Gradient clipping: scaling down gradients (L2 norm {norm:g} > {limit:g}) by scale factor {scale:g}"
+            )
+
+    # --- testing -----------------------------------------------------------------------------------
+
+    def _test_is_due(self) -> bool:
+        interval = self.param.test_interval
+        return bool(interval and self._iter % interval == 0 and (self._iter > 0 or self.param.test_initialization))
+
+    def _test_all(self) -> None:
+        for i, net in enumerate(self.test_nets):
+            if not self._stopped:
+                self._test(i, net)
+
+    def _test(self, number: int, net: Net) -> None:
+        """Log the means of a test net's outputs over its batches."""
+        self._log(f"Iteration {self._iter}, Testing net (#{number})")
+        net.share_with(self.net)
+        batches = self.param.test_iter[number]
+        loss, sums = 0.0, report.OutputSums()
+        for _ in range(batches):
+            while (action := self._requested_action()) != Action.NONE:
+                if action == Action.SNAPSHOT:
+                    self.snapshot()
+                else:
+                    self._stopped = True
+            if self._stopped:
+                self._log("Test interrupted.")
+                return
+            loss += net.forward_loss()
+            sums.add(net)
+        if self.param.test_compute_loss:
+            self._log(f"Test loss: {loss / batches if batches else math.nan:g}")
+        self._log(*sums.means(net, batches))
+
+    def _requested_action(self) -> int:
+        return Action.NONE if self._action_function is None else self._action_function()
+
+    @property
+    def _is_root(self) -> bool:
+        return process.solver_rank() == 0
+
+    def _log(self, *lines: str) -> None:
+        if self._is_root:
+            for line in lines:
+                process.LOGGER.info("%s", line)

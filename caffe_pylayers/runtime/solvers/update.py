@@ -1,0 +1,83 @@
+"""What happens to gradients before and after a solver's rule, on many learned blobs at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from caffe_pylayers.runtime.blob import Blob
+
+Tensors = list[torch.Tensor]
+
+
+class Group:
+    """Learned blobs that have one learning rate and one decay.
+
+    After ``load``, a tensor for each blob, to be changed in place: in ``data``, in ``diff`` and in
+    each list of the rule's ``history``.
+    """
+
+    def __init__(
+        self, lr_mult: float, decay_mult: float, blobs: Sequence[Blob], histories: Sequence[Sequence[Blob]]
+    ) -> None:
+        self.lr_mult = lr_mult
+        self.decay_mult = decay_mult
+        self.data: Tensors = []
+        self.diff: Tensors = []
+        self.history: list[Tensors] = []
+        self._blobs = blobs
+        self._histories = histories
+        self._scratch: dict[tuple[int, torch.device], Tensors] = {}
+
+    def load(self) -> None:
+        """Take the blobs' tensors, each in the layout that its gradient has been computed in."""
+        layouts = [blob.diff_layout for blob in self._blobs]
+        self.data = [blob.update(layout) for blob, layout in zip(self._blobs, layouts)]
+        self.diff = [blob.update_diff(layout) for blob, layout in zip(self._blobs, layouts)]
+        self.history = [[blob.update(layout) for blob, layout in zip(history, layouts)] for history in self._histories]
+
+    def scratch(self, number: int = 0) -> Tensors:
+        """Tensors to use within a step: what they hold is undefined."""
+        key = (number, self.diff[0].device)
+        if key not in self._scratch:
+            self._scratch[key] = [torch.empty_like(diff) for diff in self.diff]
+        return self._scratch[key]
+
+    def regularize(self, kind: str, decay: float) -> None:
+        """Add the gradient of the decay: decay * w for L2, decay * sign(w) for L1."""
+        if kind == "L2":
+            torch._foreach_add_(self.diff, self.data, alpha=decay)
+        else:
+            sign = self.scratch()
+            torch._foreach_copy_(sign, self.data)
+            torch._foreach_sign_(sign)
+            torch._foreach_add_(self.diff, sign, alpha=decay)
+
+
+def make_groups(
+    blobs: Sequence[Blob], lr_mults: Sequence[float], decay_mults: Sequence[float], history: Sequence[Blob]
+) -> list[Group]:
+    """The groups of a net's learned blobs; history has one blob for each of them, then the next for each."""
+    members: dict[tuple[float, float], list[int]] = {}
+    for i, rates in enumerate(zip(lr_mults, decay_mults)):
+        members.setdefault(rates, []).append(i)
+    starts = range(0, len(history), max(len(blobs), 1))
+    return [
+        Group(*rates, [blobs[i] for i in found], [[history[start + i] for i in found] for start in starts])
+        for rates, found in members.items()
+    ]
+
+
+def clip(diffs: Tensors, limit: float) -> tuple[float, float]:
+    """Scale the gradients down to the L2 norm ``limit`` where theirs, of all together, is larger.
+
+    Returns their norm and what they were multiplied by.
+    """
+    # The norm decides what happens, here as in Caffe: it has to come to the host.
+    norm = torch.stack(torch._foreach_norm(diffs)).norm().item()
+    if not norm > limit:
+        return norm, 1.0
+    scale = limit / norm
+    torch._foreach_mul_(diffs, scale)
+    return norm, scale

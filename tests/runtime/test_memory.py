@@ -1,0 +1,98 @@
+"""Representations of a value: which one is current, and what is converted when."""
+
+import numpy as np
+import pytest
+import torch
+
+from caffe_pylayers.runtime.memory import CHANNELS_LAST, CONTIGUOUS, Memory
+
+SHAPE = (2, 3, 4, 5)
+VALUES = np.arange(120, dtype=np.float32).reshape(SHAPE)
+
+
+@pytest.fixture
+def memory():
+    made = Memory(120)
+    made.array(SHAPE)[...] = VALUES
+    return made
+
+
+def test_zero_at_first():
+    assert Memory(6).read((2, 3)).eq(0).all()
+    assert Memory(120).read(SHAPE, CHANNELS_LAST).eq(0).all()
+
+
+@pytest.mark.parametrize("layout", [CONTIGUOUS, CHANNELS_LAST])
+def test_read_gives_the_values_in_a_layout(memory, layout):
+    tensor = memory.read(SHAPE, layout)
+    np.testing.assert_array_equal(tensor.numpy(), VALUES)
+    wanted = torch.channels_last if layout == CHANNELS_LAST else torch.contiguous_format
+    assert tensor.is_contiguous(memory_format=wanted)
+
+
+def test_written_in_one_layout_read_in_the_other(memory):
+    memory.write(SHAPE, CHANNELS_LAST).copy_(torch.from_numpy(VALUES + 1))
+    assert memory.layout(SHAPE) == CHANNELS_LAST
+    np.testing.assert_array_equal(memory.read(SHAPE).numpy(), VALUES + 1)
+    assert memory.layout(SHAPE) == CONTIGUOUS
+    memory.update(SHAPE).add_(1)
+    np.testing.assert_array_equal(memory.read(SHAPE, CHANNELS_LAST).numpy(), VALUES + 2)
+
+
+@pytest.mark.parametrize("shape", [(120,), (6, 20), (3, 2, 5, 4)])
+@pytest.mark.parametrize("layout", [CONTIGUOUS, CHANNELS_LAST])
+def test_another_shape_sees_the_values_in_caffes_order(memory, shape, layout):
+    memory.write(SHAPE, CHANNELS_LAST).copy_(torch.from_numpy(VALUES))
+    layout = layout if len(shape) == 4 else CONTIGUOUS
+    np.testing.assert_array_equal(memory.read(shape, layout).numpy(), VALUES.reshape(shape))
+
+
+def test_fewer_values_are_the_first_ones(memory):
+    np.testing.assert_array_equal(memory.read((2, 3)).numpy(), [[0, 1, 2], [3, 4, 5]])
+    np.testing.assert_array_equal(memory.array(SHAPE), VALUES)
+
+
+def test_the_array_is_the_memory(memory):
+    memory.array(SHAPE)[0, 0, 0, 0] = 7
+    assert memory.read(SHAPE)[0, 0, 0, 0] == 7
+    memory.update(SHAPE).zero_()
+    assert not memory.array(SHAPE).any()
+
+
+@pytest.mark.parametrize("part", [slice(None), (1, slice(1, 3))])
+def test_an_array_held_outside_follows_what_is_written_in_another_layout(memory, part):
+    held = memory.array(SHAPE)[part]
+    memory.begin()
+    memory.write(SHAPE, CHANNELS_LAST).copy_(torch.from_numpy(VALUES * 2))
+    memory.end()
+    np.testing.assert_array_equal(held, (VALUES * 2)[part])
+
+
+def test_an_array_of_another_shape_is_not_forgotten(memory):
+    held = memory.array((6, 20))
+    assert memory.array(SHAPE).shape == SHAPE
+    memory.begin()
+    memory.write(SHAPE, CHANNELS_LAST).copy_(torch.from_numpy(VALUES * 2))
+    memory.end()
+    np.testing.assert_array_equal(held, (VALUES * 2).reshape(6, 20))
+
+
+def test_what_is_written_through_a_held_array_counts(memory):
+    held = memory.array(SHAPE)
+    memory.read(SHAPE, CHANNELS_LAST)
+    held[...] = 5
+    memory.begin()
+    assert memory.read(SHAPE, CHANNELS_LAST).eq(5).all()
+
+
+def test_an_array_that_nobody_holds_costs_no_conversion(memory):
+    memory.write(SHAPE, CHANNELS_LAST)
+    memory.begin()
+    memory.end()
+    assert memory.layout(SHAPE) == CHANNELS_LAST
+
+
+def test_an_array_outlives_its_memory():
+    held = Memory(3).array((3,))
+    held[...] = 4
+    np.testing.assert_array_equal(held, [4, 4, 4])
