@@ -302,7 +302,7 @@ class Net:
                 mine.share_data(theirs)
 
     def copy_from(self, path: Any) -> None:
-        """Load trained weights, binary or HDF5 (by the suffix .h5), for the layers of the same name."""
+        """Load trained weights, a binary or an HDF5 file, for the layers of the same name."""
         weights.load(self, os.fspath(path))
 
     def save(self, path: Any, write_diff: bool = False) -> None:
