@@ -2,7 +2,7 @@
 #              (ENGINE=caffe: on real Caffe instead of the runtime)
 # make test    the tests, on real Caffe and on the runtime, and of one against the other
 # make caffe   only the real Caffe, in .caffe/
-# make bench   the layers' speed beside Caffe's own and beside straightforward versions
+# make bench   the layers' speed beside Caffe's own and straightforward versions, and LeNet on both engines
 # make lint    ruff, mypy, shellcheck
 # make clean   removes all that make made
 #
@@ -32,8 +32,9 @@ test: caffe $(tools)
 caffe:
 	@scripts/install_caffe.sh .caffe
 
-bench: caffe
+bench: caffe $(tools)
 	$(caffe_python) benchmarks/python_layers.py
+	$(runtime_python) benchmarks/lenet.py
 
 lint: $(tools)
 	.venv/bin/ruff check
