@@ -60,6 +60,26 @@ class Blob:
         """The gradients, a float32 numpy array: the memory itself, to be read and written."""
         return self._diff.array(self._shape)
 
+    @property
+    def tensor(self) -> torch.Tensor:
+        """The values as a tensor on the current device: the memory itself. It gives DLPack access too."""
+        return self.update()
+
+    @property
+    def diff_tensor(self) -> torch.Tensor:
+        """The gradients as a tensor on the current device: the memory itself."""
+        return self.update_diff()
+
+    @property
+    def _gpu_data_ptr(self) -> int:
+        """The address of the values on the current device."""
+        return self.update().data_ptr()
+
+    @property
+    def _gpu_diff_ptr(self) -> int:
+        """The address of the gradients on the current device."""
+        return self.update_diff().data_ptr()
+
     def read(self, layout: str = CONTIGUOUS) -> torch.Tensor:
         """The values, not to be written to."""
         return self._data.read(self._shape, layout)

@@ -83,6 +83,17 @@ def test_data_cannot_be_replaced():
         Blob((2,)).data = np.zeros(2)
 
 
+def test_tensors_and_dlpack_are_the_memory():
+    blob = Blob((2, 3))
+    blob.tensor[0, 0] = 5
+    blob.diff_tensor.fill_(2)
+    np.from_dlpack(blob.tensor)[1, 1] = 7
+    np.testing.assert_array_equal(blob.data, [[5, 0, 0], [0, 7, 0]])
+    assert (blob.diff == 2).all()
+    assert blob._gpu_data_ptr == blob.data.ctypes.data
+    assert blob._gpu_diff_ptr == blob.diff.ctypes.data
+
+
 def test_axis():
     assert (Blob((2, 3)).axis(-1), Blob((2, 3)).axis(0)) == (1, 0)
     with pytest.raises(ValueError, match=r"axis 2 is outside a blob of shape \(2, 3\)"):
