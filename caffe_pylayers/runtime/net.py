@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,6 @@ class Net:
         self.phase = phase
         self._graph = Graph(self._param, state)
         self._steps: list[Step] = self._graph.steps
-        self._force_backward = self._param.force_backward
         self._callbacks: dict[str, list[Callable[[int], None]]] = {name: [] for name in _CALLBACKS}
         self._input_arrays: list[Any] = []
         parameters = self._graph.parameters
@@ -181,36 +181,28 @@ class Net:
 
     def _forward(self, first: int, last: int) -> float:
         """Run layers first to last; returns the sum of their weighted losses."""
-        memories = self._memories()
-        for memory in memories:
-            memory.begin()
         loss = 0.0
-        for i in range(first, last + 1):
-            step = self._steps[i]
-            self._call("before_forward", i)
-            step.reshape()
-            step.layer.forward(step.bottom, step.top)
-            for blob, weight in zip(step.top, step.weights):
-                if weight:
-                    loss += float(blob.read().ravel() @ blob.read_diff().ravel())
-            self._call("after_forward", i)
-        for memory in memories:
-            memory.end()
+        with self._arrays_in_step():
+            for i in range(first, last + 1):
+                step = self._steps[i]
+                self._call("before_forward", i)
+                step.reshape()
+                step.layer.forward(step.bottom, step.top)
+                for blob, weight in zip(step.top, step.weights):
+                    if weight:
+                        loss += float(blob.read().ravel() @ blob.read_diff().ravel())
+                self._call("after_forward", i)
         return loss
 
     def _backward(self, first: int, last: int) -> None:
         """Run the layers that need it backward, from the higher index first to last."""
-        memories = self._memories()
-        for memory in memories:
-            memory.begin()
-        for i in range(first, last - 1, -1):
-            self._call("before_backward", i)
-            step = self._steps[i]
-            if step.backward:
-                step.layer.backward(step.top, step.propagate_down, step.bottom)
-            self._call("after_backward", i)
-        for memory in memories:
-            memory.end()
+        with self._arrays_in_step():
+            for i in range(first, last - 1, -1):
+                self._call("before_backward", i)
+                step = self._steps[i]
+                if step.backward:
+                    step.layer.backward(step.top, step.propagate_down, step.bottom)
+                self._call("after_backward", i)
 
     def forward_loss(self) -> float:
         """Run all of the net forward; returns the loss."""
@@ -254,8 +246,17 @@ class Net:
                 raise Exception(f"{name} has batch size {target.shape[0]}, got an array of {value.shape[0]}")
             target[...] = value
 
-    def _memories(self) -> list[Any]:
-        return [memory for blob in self._blobs + self.learnable for memory in blob.memories()]
+    @contextlib.contextmanager
+    def _arrays_in_step(self) -> Iterator[None]:
+        """Keep the arrays that are held outside the net and the blobs' values the same, before and after."""
+        memories = [memory for blob in self._blobs + self.learnable for memory in blob.memories()]
+        for memory in memories:
+            memory.begin()
+        try:
+            yield
+        finally:
+            for memory in memories:
+                memory.end()
 
     # --- callbacks -------------------------------------------------------------------------------
 
