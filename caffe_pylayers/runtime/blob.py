@@ -92,6 +92,14 @@ class Blob:
         """The values, to be changed in place."""
         return self._data.update(self._shape, layout)
 
+    def take(self, values: torch.Tensor, layout: str = CONTIGUOUS) -> None:
+        """Have a tensor's values, which its maker gives away."""
+        self._data.take(values.reshape(self._shape), layout)
+
+    def discard(self, layout: str = CONTIGUOUS) -> None:
+        """Before ``take``: the values of now are not needed any more."""
+        self._data.discard(layout)
+
     def read_diff(self, layout: str = CONTIGUOUS) -> torch.Tensor:
         """The gradients, not to be written to."""
         return self._diff.read(self._shape, layout)
@@ -103,6 +111,38 @@ class Blob:
     def update_diff(self, layout: str = CONTIGUOUS) -> torch.Tensor:
         """The gradients, to be changed in place."""
         return self._diff.update(self._shape, layout)
+
+    def give(self, layout: str) -> torch.Tensor:
+        """The values, which now are the caller's: the blob's are undefined until ``take`` or ``write``."""
+        values = self._data.read(self._shape, layout)
+        self._data.discard(layout)
+        return values
+
+    def take_diff(self, values: torch.Tensor, layout: str = CONTIGUOUS) -> None:
+        """Have a tensor's values as gradients."""
+        self._diff.take(values.reshape(self._shape), layout)
+
+    def discard_diff(self, layout: str = CONTIGUOUS) -> None:
+        """Before ``take_diff``: the gradients of now are not needed any more."""
+        self._diff.discard(layout)
+
+    def clear_diff(self) -> None:
+        """Set the gradients to zero."""
+        self._diff.clear(self._shape, self.diff_layout)
+
+    def add_diff(self, values: torch.Tensor, layout: str = CONTIGUOUS) -> None:
+        """Add a tensor's values, which its maker gives away, to the gradients."""
+        self._diff.add(values.reshape(self._shape), layout)
+
+    def owe_diff(self, other: Blob) -> None:
+        """Have the other's values as gradients, copied when they are first looked at and not later changed."""
+        layout = other.layout
+        self._diff.owe(lambda: self.write_diff(layout).copy_(other.read(layout)))
+
+    @property
+    def version(self) -> int:
+        """Another number says that the values may be others."""
+        return self._data.version
 
     @property
     def layout(self) -> str:

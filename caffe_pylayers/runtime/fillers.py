@@ -28,9 +28,13 @@ def fill(blob: Blob, param: Any) -> None:
         raise ValueError(f"{param.type} filler: the blob of shape {blob.shape} has no values")
     if param.sparse != NOT_SPARSE and param.type != "gaussian":
         raise ValueError(f"{param.type} filler: only gaussian can be sparse, got sparse {param.sparse}")
-    values = torch.empty(blob.shape, device=device.HOST)
-    filler(values, param)
-    blob.write().copy_(values)
+    values = blob.write()
+    if values.device == device.HOST:
+        filler(values, param)
+    else:
+        drawn = torch.empty(blob.shape, device=device.HOST)
+        filler(drawn, param)
+        values.copy_(drawn)
 
 
 @register("constant")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -36,12 +37,17 @@ class Memory:
         self._stores: dict[Key, torch.Tensor] = {}
         self._views: dict[Key, tuple[Shape, torch.Tensor]] = {}
         self._current: set[Key] = set()
+        self._sole: Key | None = None  # the only current one
         self._shape: Shape = (capacity,)  # that the current channels-last values were written with
+        self._owed: Callable[[], object] | None = None  # writes the values, once they are looked at
+        self._cleared = False  # and they are zero
+        self.version = 0  # another number says that the values may be others
         self._flat: Any = None  # the host's contiguous values as numpy's
         self._array: Any = None  # the newest view of it
 
     def read(self, shape: Shape, layout: str = CONTIGUOUS) -> torch.Tensor:
         """The values, not to be written to."""
+        self._settle()
         key = (device.current(), layout)
         if key not in self._current or (layout == CHANNELS_LAST and shape != self._shape):
             self._convert(key, shape)
@@ -52,6 +58,47 @@ class Memory:
         key = (device.current(), layout)
         self._own(key, shape)
         return self._view(key, shape)
+
+    def owe(self, write: Callable[[], object]) -> None:
+        """Have the values written by this call when they are first looked at; never, if they are replaced before."""
+        self._owed, self._cleared = write, False
+
+    def clear(self, shape: Shape, layout: str = CONTIGUOUS) -> None:
+        """Set all values to zero."""
+        self.owe(lambda: self.write(shape, layout).zero_())
+        self._cleared = True
+
+    def add(self, values: torch.Tensor, layout: str = CONTIGUOUS) -> None:
+        """Add a tensor's values, which its maker gives away."""
+        if self._cleared:
+            self.take(values, layout)
+        else:
+            self.update(tuple(values.shape), layout).add_(values)
+
+    def take(self, values: torch.Tensor, layout: str = CONTIGUOUS) -> None:
+        """Have the values of a tensor that its maker gives away.
+
+        In channels-last it becomes the representation, without a copy. The contiguous one may be
+        held outside, as an array or a tensor: it stays the memory that it is.
+        """
+        shape = tuple(values.shape)
+        if layout == CONTIGUOUS or not values.is_contiguous(memory_format=torch.channels_last):
+            self.write(shape, layout).copy_(values)
+            return
+        key = (device.current(), layout)
+        self._stores[key] = values.permute(0, 2, 3, 1).reshape(-1)
+        self._views[key] = (shape, values)
+        self._own(key, shape)
+
+    def discard(self, layout: str) -> None:
+        """Before ``take``: let go of the representation that it replaces, so that its memory serves for the new one."""
+        if layout == CHANNELS_LAST:
+            key = (device.current(), layout)
+            self._owed, self._cleared = None, False
+            self._stores.pop(key, None)
+            self._views.pop(key, None)
+            self._current.discard(key)
+            self._sole = None
 
     def update(self, shape: Shape, layout: str = CONTIGUOUS) -> torch.Tensor:
         """The values, to be changed in place."""
@@ -66,6 +113,10 @@ class Memory:
 
     def array(self, shape: Shape) -> Any:
         """The values as a numpy array, to be read and written."""
+        if self._sole is HOST_KEY and self._array is not None and self._array.shape == shape and self._owed is None:
+            self.version += 1  # the common case of a Python layer, made short
+            return self._array
+        self._settle()
         if HOST_KEY not in self._current:
             self._convert(HOST_KEY, shape)
         self._own(HOST_KEY, shape)
@@ -78,20 +129,28 @@ class Memory:
 
     def begin(self) -> None:
         """Before a call into the net: what is held outside may have been written to."""
-        if self._held():
-            self._current = {HOST_KEY}
+        if self._array is not None and self._held():
+            self._own(HOST_KEY, self._shape)
 
     def end(self) -> None:
         """After a call into the net: what is held outside shows the values of now."""
-        if self._held() and HOST_KEY not in self._current:
-            self._convert(HOST_KEY, self._shape)
+        if self._array is not None and self._held():
+            self._settle()
+            if HOST_KEY not in self._current:
+                self._convert(HOST_KEY, self._shape)
 
     def _held(self) -> bool:
         # Two references to each are this object's and the call's own; the third to _flat is _array's.
-        return self._array is not None and (sys.getrefcount(self._array) > 2 or sys.getrefcount(self._flat) > 3)
+        return sys.getrefcount(self._array) > 2 or sys.getrefcount(self._flat) > 3
+
+    def _settle(self) -> None:
+        if self._owed is not None:
+            self._owed()
 
     def _own(self, key: Key, shape: Shape) -> None:
-        self._current = {key}
+        self.version += 1
+        self._owed, self._cleared = None, False
+        self._current, self._sole = {key}, key
         if key[1] == CHANNELS_LAST:
             self._shape = shape
 
@@ -99,7 +158,12 @@ class Memory:
         known = self._views.get(key)
         if known is not None and known[0] == shape:
             return known[1]
-        flat = self._store(key)[: math.prod(shape)]
+        count = math.prod(shape)
+        if self._store(key).numel() < count:  # a tensor taken as it was, and now there is room for more
+            grown = torch.zeros(self.capacity, device=key[0])
+            grown[: self._stores[key].numel()] = self._stores[key]
+            self._stores[key] = grown
+        flat = self._stores[key][:count]
         if key[1] == CHANNELS_LAST:
             n, c, h, w = shape
             view = flat.view(n, h, w, c).permute(0, 3, 1, 2)
@@ -130,6 +194,7 @@ class Memory:
             else:
                 self._view(key, written).copy_(self._view(source, written))
         self._current.add(key)
+        self._sole = None
         if key[1] == CHANNELS_LAST:
             self._shape = shape
 

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from caffe_pylayers._net_filter import State
-from caffe_pylayers.runtime import batches, prototxt, weights
+from caffe_pylayers.runtime import allocator, batches, prototxt, weights
 from caffe_pylayers.runtime.blob import Blob
 from caffe_pylayers.runtime.net_graph import Graph, Step
 from caffe_pylayers.runtime.python_layer import PythonLayer
+from caffe_pylayers.runtime.runs import Part
 
 Arrays = dict[str, Any]
 
@@ -40,6 +41,7 @@ class Net:
         stages: Sequence[str] | None = None,
         weights: Any = None,
     ) -> None:
+        allocator.keep_pages()
         phase, level, stages, weights = _legacy(phase, args, level, stages, weights)
         self._param = _read(network_file)
         state = State(phase, level, tuple(stages or ()))
@@ -55,6 +57,7 @@ class Net:
             parameters.lr_mults,
             parameters.decay_mults,
         )
+        allocator.return_pages()
         if weights is not None:
             self.copy_from(weights)
 
@@ -182,27 +185,35 @@ class Net:
     def _forward(self, first: int, last: int) -> float:
         """Run layers first to last; returns the sum of their weighted losses."""
         loss = 0.0
+        before, after = self._callbacks["before_forward"], self._callbacks["after_forward"]
         with self._arrays_in_step():
-            for i in range(first, last + 1):
-                step = self._steps[i]
-                self._call("before_forward", i)
-                step.reshape()
-                step.layer.forward(step.bottom, step.top)
-                for blob, weight in zip(step.top, step.weights):
-                    if weight:
-                        loss += float(blob.read().ravel() @ blob.read_diff().ravel())
-                self._call("after_forward", i)
+            for i, part in self._parts(first, last):
+                for callback in before:
+                    callback(i)
+                part.run_forward()
+                for blob in part.losses:
+                    loss += float(blob.read().ravel() @ blob.read_diff().ravel())
+                for callback in after:
+                    callback(i)
         return loss
 
     def _backward(self, first: int, last: int) -> None:
         """Run the layers that need it backward, from the higher index first to last."""
+        before, after = self._callbacks["before_backward"], self._callbacks["after_backward"]
         with self._arrays_in_step():
-            for i in range(first, last - 1, -1):
-                self._call("before_backward", i)
-                step = self._steps[i]
-                if step.backward:
-                    step.layer.backward(step.top, step.propagate_down, step.bottom)
-                self._call("after_backward", i)
+            for i, part in reversed(self._parts(last, first)):
+                for callback in before:
+                    callback(i)
+                part.run_backward()
+                for callback in after:
+                    callback(i)
+
+    def _parts(self, first: int, last: int) -> Sequence[tuple[int, Part]]:
+        """What to compute for the layers first to last, each with the index that callbacks are told."""
+        whole = first == 0 and last == len(self._steps) - 1
+        if whole and not any(self._callbacks.values()):
+            return list(enumerate(self._graph.parts))
+        return list(enumerate(self._steps))[first : last + 1]
 
     def forward_loss(self) -> float:
         """Run all of the net forward; returns the loss."""
@@ -285,7 +296,7 @@ class Net:
     def clear_param_diffs(self) -> None:
         """Set the gradients of all learned blobs to zero."""
         for blob in self.learnable:
-            blob.write_diff(blob.diff_layout).zero_()
+            blob.clear_diff()
             for memory in blob.memories():
                 memory.end()
 
@@ -305,6 +316,7 @@ class Net:
     def copy_from(self, path: Any) -> None:
         """Load trained weights, a binary or an HDF5 file, for the layers of the same name."""
         weights.load(self, os.fspath(path))
+        allocator.return_pages()
 
     def save(self, path: Any, write_diff: bool = False) -> None:
         """Save the weights as a caffemodel."""

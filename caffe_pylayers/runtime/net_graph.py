@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,7 @@ from caffe_pylayers._net_splits import insert_splits
 from caffe_pylayers.runtime.blob import Blob
 from caffe_pylayers.runtime.forks import fork_of_type
 from caffe_pylayers.runtime.layer import LAYERS, Count, Layer
+from caffe_pylayers.runtime.runs import NormalRun, find_parts
 
 AUTOMATIC = "(automatic)"  # the name of a top that the prototxt leaves out
 
@@ -20,9 +22,10 @@ class Step:
     """A layer in its place.
 
     bottom_ids, top_ids: which of the graph's blobs it reads and writes.
-    weights: the loss weight of each top, 0 where there is none.
+    weights: the loss weight of each top, 0 where there is none. losses: the tops that have one.
     backward, propagate_down: what a backward pass asks of it.
     shapes: of the bottoms, when the tops were last given theirs.
+    run: what has computed the tops in the last forward, with others; None for the layer by itself.
     """
 
     layer: Layer
@@ -31,16 +34,40 @@ class Step:
     bottom: list[Blob]
     top: list[Blob]
     weights: list[float] = field(default_factory=list)
+    losses: list[Blob] = field(default_factory=list)
     backward: bool = False
     propagate_down: list[bool] = field(default_factory=list)
     shapes: list[tuple[int, ...]] = field(default_factory=list)
+    run: NormalRun | None = None
+
+    @property
+    def steps(self) -> Sequence[Step]:
+        """Itself: a step is a part of a net, as a run of several is."""
+        return (self,)
 
     def reshape(self) -> None:
         """Reshape the tops, if that may change anything."""
+        if self.layer.reshapes_always:
+            self.layer.reshape(self.bottom, self.top)
+            return
         shapes = [blob.shape for blob in self.bottom]
-        if self.layer.reshapes_always or shapes != self.shapes:
+        if shapes != self.shapes:
             self.layer.reshape(self.bottom, self.top)
             self.shapes = shapes
+
+    def run_forward(self) -> None:
+        """Reshape and compute the tops."""
+        if self.run is not None:
+            self.run.part()
+        self.reshape()
+        self.layer.forward(self.bottom, self.top)
+
+    def run_backward(self) -> None:
+        """Compute the gradients that are wanted."""
+        if self.run is not None:
+            self.run.part()
+        if self.backward:
+            self.layer.backward(self.top, self.propagate_down, self.bottom)
 
 
 @dataclass
@@ -56,7 +83,8 @@ class Parameters:
 class Graph:
     """What a net is made of.
 
-    steps: its layers. names, blobs: its blobs. inputs, outputs: ids of blobs.
+    steps: its layers. parts: the same, with those together that can be computed so. names, blobs: its
+    blobs. inputs, outputs: ids of blobs.
     """
 
     def __init__(self, param: Any, state: State) -> None:
@@ -73,6 +101,7 @@ class Graph:
             self._add(layer_param, state.phase)
         self.outputs = [self._available[name] for name in sorted(self._available)]
         self._plan_backward(param, state)
+        self.parts = find_parts(self.steps)
 
     def _add(self, layer_param: Any, phase: int) -> None:
         if not layer_param.HasField("phase"):
@@ -90,6 +119,7 @@ class Graph:
         for blob, weight in zip(top, step.weights):
             if weight:
                 blob.write_diff().fill_(weight)
+                step.losses.append(blob)
         self.steps.append(step)
         for i, blob in enumerate(layer.blobs):
             self._add_parameter(len(self.steps) - 1, i, blob)

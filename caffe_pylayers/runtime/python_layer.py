@@ -76,25 +76,42 @@ class PythonLayer(Layer):
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         param = self.layer_param.python_param
         self._class = f"{param.module}.{param.layer}"
-        self.instance = self._noted("__init__", bottom, top, self._make)
-        instance = self.instance
-        self._as_tensors = bool(getattr(instance, "array_api", False))
-        instance.param_str = param.param_str
-        instance.phase = self.phase
-        instance.blobs = TensorBlobVec() if self._as_tensors else BlobVec()
-        self._bottom, self._top = self._shown(bottom), self._shown(top)
-        self._noted("setup", bottom, top, instance.setup, self._bottom, self._top)
+        self.instance: Any = None
+        try:
+            instance = self.instance = self._make()
+            self._as_tensors = bool(getattr(instance, "array_api", False))
+            instance.param_str = param.param_str
+            instance.phase = self.phase
+            instance.blobs = TensorBlobVec() if self._as_tensors else BlobVec()
+            self._bottom, self._top = self._shown(bottom), self._shown(top)
+            instance.setup(self._bottom, self._top)
+        except Exception as error:
+            self._note(error, "setup" if self.instance is not None else "__init__", bottom, top)
+            raise
         self.blobs = [blob.blob if isinstance(blob, TensorBlob) else blob for blob in instance.blobs]
 
+    # A call costs little more than the method itself: nets have many, and real Caffe's cost is a microsecond.
+
     def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
-        self._noted("reshape", bottom, top, self.instance.reshape, self._bottom, self._top)
+        try:
+            self.instance.reshape(self._bottom, self._top)
+        except Exception as error:
+            self._note(error, "reshape", bottom, top)
+            raise
 
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
-        self._noted("forward", bottom, top, self.instance.forward, self._bottom, self._top)
+        try:
+            self.instance.forward(self._bottom, self._top)
+        except Exception as error:
+            self._note(error, "forward", bottom, top)
+            raise
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
-        down = list(propagate_down)
-        self._noted("backward", bottom, top, self.instance.backward, self._top, down, self._bottom)
+        try:
+            self.instance.backward(self._top, list(propagate_down), self._bottom)
+        except Exception as error:
+            self._note(error, "backward", bottom, top)
+            raise
 
     def _shown(self, blobs: Sequence[Blob]) -> list[Any]:
         return [TensorBlob(blob) for blob in blobs] if self._as_tensors else list(blobs)
@@ -106,11 +123,7 @@ class PythonLayer(Layer):
         param = self.layer_param.python_param
         return getattr(importlib.import_module(param.module), param.layer)(self.layer_param)
 
-    def _noted(self, method: str, bottom: Sequence[Blob], top: Sequence[Blob], call: Any, *args: Any) -> Any:
-        try:
-            return call(*args)
-        except Exception as error:
-            if hasattr(error, "add_note"):  # Python 3.11
-                shapes = f"bottoms {[b.shape for b in bottom]}, tops {[t.shape for t in top]}"
-                error.add_note(f'in {method} of layer "{self.name}" ({self._class}), {shapes}')
-            raise
+    def _note(self, error: Exception, method: str, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        if hasattr(error, "add_note"):  # Python 3.11
+            shapes = f"bottoms {[b.shape for b in bottom]}, tops {[t.shape for t in top]}"
+            error.add_note(f'in {method} of layer "{self.name}" ({self._class}), {shapes}')

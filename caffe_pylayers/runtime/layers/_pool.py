@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from caffe_pylayers.runtime import rng
+from caffe_pylayers.runtime.layers._elementwise import scratch
 from caffe_pylayers.runtime.memory import Shape
 
 Pair = tuple[int, int]
@@ -90,37 +91,61 @@ class MaxPool(Pool):
 
     outside = -math.inf
 
-    def __init__(self, window: PoolWindow, shape: Shape) -> None:
+    def __init__(self, window: PoolWindow, shape: Shape, training: bool) -> None:
         super().__init__(window, shape)
         self._width = shape[3]
-        self._indices = torch.empty(0, dtype=torch.int64)
+        self._training = training
+        # PyTorch's indices have 64 bits; kept until backward are as many as a map needs.
+        small = math.prod(self._padded_shape[2:]) <= torch.iinfo(torch.int16).max
+        self._kept = torch.empty(0, dtype=torch.int16 if small else torch.int32)
 
     def forward(self, x: torch.Tensor, y: torch.Tensor) -> None:
-        self._indices = _indices(self._indices, y)
-        torch.ops.aten.max_pool2d_with_indices.out(
-            self._padded(x), *self._arguments, (1, 1), self._ceil, out=y, indices=self._indices
-        )
+        indices = self._pool(self._padded(x), y)
+        if self._training:
+            self._keep(indices)
         if not self.same:
             y.clamp_(min=LOWEST)
 
-    def mask(self, y: torch.Tensor, mask: torch.Tensor) -> None:
+    def mask(self, x: torch.Tensor, y: torch.Tensor, mask: torch.Tensor) -> None:
         """Write each maximum's position in its map, -1 where there is none."""
+        indices = self._indices(x, y)
         if self.same:
-            mask.copy_(self._indices)
+            mask.copy_(indices)
             return
         width = self._padded_shape[3]
-        row = self._indices // width - self.window.pad[0]
-        column = self._indices % width - self.window.pad[1]
+        row = indices // width - self.window.pad[0]
+        column = indices % width - self.window.pad[1]
         mask.copy_(torch.where(y > LOWEST, row * self._width + column, -1))
 
     def backward(self, d_y: torch.Tensor, x: torch.Tensor, d_x: torch.Tensor) -> None:
         kernel = torch.ops.aten.max_pool2d_with_indices_backward
-        arguments = (*self._arguments, (1, 1), self._ceil, self._indices)
+        arguments = (*self._arguments, (1, 1), self._ceil, self._indices(x, d_y))
         if self.same:
             kernel.grad_input(d_y, x, *arguments, grad_input=d_x)
         else:
             # A window that sees nothing points at the pad, which is cropped.
             self._crop(kernel(d_y, self._padded(x), *arguments), d_x)
+
+    def _pool(self, padded: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        indices = self._scratch(y)
+        kernel = torch.ops.aten.max_pool2d_with_indices.out
+        kernel(padded, *self._arguments, (1, 1), self._ceil, out=y, indices=indices)
+        return indices
+
+    def _keep(self, indices: torch.Tensor) -> None:
+        kept = self._kept
+        if kept.shape != indices.shape or kept.stride() != indices.stride() or kept.device != indices.device:
+            self._kept = torch.empty_like(indices, dtype=kept.dtype)
+        self._kept.copy_(indices)
+
+    def _indices(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """Where the maxima are: as kept in training, else found once more."""
+        if self._training:
+            return self._scratch(y).copy_(self._kept)
+        return self._pool(self._padded(x), torch.empty_like(y))
+
+    def _scratch(self, y: torch.Tensor) -> torch.Tensor:
+        return scratch(y.numel(), y.device, torch.int64).as_strided(y.shape, y.stride())
 
 
 class AveragePool(Pool):
@@ -183,10 +208,3 @@ class StochasticPool(Pool):
     def _windows(self, padded: torch.Tensor) -> torch.Tensor:
         (height, width), (down, right) = self.window.kernel, self.window.stride
         return padded.unfold(2, height, down).unfold(3, width, right).flatten(4)
-
-
-def _indices(known: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """Memory for y's indices, laid out as y is."""
-    if known.shape == y.shape and known.stride() == y.stride() and known.device == y.device:
-        return known
-    return torch.empty_strided(y.shape, y.stride(), dtype=torch.int64, device=y.device)

@@ -122,7 +122,7 @@ class RecurrentLayer(Layer):
         d_x_out = self._d_x_out.write()
         self.steps_backward(top[0].read_diff(), self._cont(bottom), before, d_x_out)
         self._give(d_x_out.view(-1, d_x_out.shape[2]), bottom[0], 0, propagate_down[0])
-        self.blobs[1].update_diff().add_(d_x_out.sum((0, 1)))
+        self.blobs[1].add_diff(d_x_out.sum((0, 1)))
         if self._static:
             self._give(d_x_out.sum(0), bottom[2], 2, propagate_down[2])
         for i in range(len(bottom) - self._exposed, len(bottom)):

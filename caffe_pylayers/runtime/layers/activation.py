@@ -18,17 +18,17 @@ class ReLU(Neuron):
     """y = max(x, 0) + negative_slope min(x, 0), as Caffe's ReLU; but -inf gives 0, in Caffe NaN."""
 
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
-        self._slope = self.layer_param.relu_param.negative_slope
+        self.slope = self.layer_param.relu_param.negative_slope
 
     def value(self, x: torch.Tensor, y: torch.Tensor) -> None:
-        if self._slope:
-            aten.leaky_relu.out(x, self._slope, out=y)
+        if self.slope:
+            aten.leaky_relu.out(x, self.slope, out=y)
         else:
             torch.clamp(x, min=0, out=y)
 
     def gradient(self, kept: torch.Tensor, d_y: torch.Tensor, d_x: torch.Tensor) -> None:
-        if self._slope:
-            aten.leaky_relu_backward.grad_input(d_y, kept, self._slope, False, grad_input=d_x)
+        if self.slope:
+            aten.leaky_relu_backward.grad_input(d_y, kept, self.slope, False, grad_input=d_x)
         else:
             aten.threshold_backward.grad_input(d_y, kept, 0, grad_input=d_x)
 

@@ -15,7 +15,8 @@ from caffe_pylayers.runtime.layers._columns import ColumnConvolution
 from caffe_pylayers.runtime.layers._layout import image_layout
 from caffe_pylayers.runtime.layers._setup import canonical_axis, learn
 from caffe_pylayers.runtime.layers._window import Window
-from caffe_pylayers.runtime.memory import CONTIGUOUS, Shape
+from caffe_pylayers.runtime.memory import CHANNELS_LAST, CONTIGUOUS, Shape
+from caffe_pylayers.runtime.proto.caffe_pb2 import TEST
 
 MOST_AXES = 3  # that PyTorch's kernels convolve over
 
@@ -57,6 +58,8 @@ class Convolution(Layer):
             specs.append(((self._outputs,), param.bias_filler))
         learn(self, *specs)
         self._bias = bool(param.bias_term)
+        self._packed = torch.empty(0)  # the weight as the kernel wants it, of a version
+        self._packed_version: tuple[int, Shape] | None = None
 
     def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         shape = bottom[0].shape
@@ -81,6 +84,9 @@ class Convolution(Layer):
         window, group, transposed = self._window, self._group, self.transposed
         sizes_of = [list(v) or [d] for v, d in ((window.stride, 1), (window.pad, 0), (window.dilation, 1))]
         self._geometry = (*sizes_of, transposed, [0] * len(sizes_of[0]), group)
+        self._packs = (
+            self.phase == TEST and self._layout == CHANNELS_LAST and not transposed and shape[1] > 1 and _packs()
+        )
         self._by_columns = None
         if self._axes > MOST_AXES:
             wide, narrow = self._bottom_shape, self._top_shape
@@ -89,10 +95,16 @@ class Convolution(Layer):
             self._by_columns = ColumnConvolution(window, wide, narrow[1], group, transposed)
 
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
-        bias = self.blobs[1].read() if self._bias else None
+        weight = self._packed_weight() if self._packs else self._weight()
+        self.convolve(bottom, top, weight, self.blobs[1].read() if self._bias else None)
+
+    def convolve(
+        self, bottom: Sequence[Blob], top: Sequence[Blob], weight: torch.Tensor, bias: torch.Tensor | None
+    ) -> None:
+        """Write the tops that these weights give."""
         for x, y in zip(bottom, top):
-            out = self._convolve(self._see(x.read(self._layout), self._bottom_shape), self._weight(), bias)
-            self._see(y.write(self._layout), self._top_shape).copy_(out)
+            y.discard(self._layout)
+            y.take(self._convolve(self._see(x.read(self._layout), self._bottom_shape), weight, bias), self._layout)
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
         weight_wanted = self.param_propagate_down[0]
@@ -100,6 +112,8 @@ class Convolution(Layer):
         for x, y, down in zip(bottom, top, propagate_down):
             if not (down or weight_wanted or bias_wanted):
                 continue
+            if down:
+                x.discard_diff(self._layout)
             d_x, d_weight, d_bias = self._convolve_backward(
                 self._see(y.read_diff(self._layout), self._top_shape),
                 self._see(x.read(self._layout), self._bottom_shape),
@@ -107,17 +121,38 @@ class Convolution(Layer):
                 [down, weight_wanted, bias_wanted],
             )
             if weight_wanted:
-                diff = self.blobs[0].update_diff()
-                diff.add_(d_weight.view(diff.shape))
+                self.blobs[0].add_diff(d_weight, kernel_layout(d_weight))
             if bias_wanted:
-                self.blobs[1].update_diff().add_(d_bias)
+                self.blobs[1].add_diff(d_bias)
             if down:
-                d_bottom = self._see(x.write_diff(self._layout), self._bottom_shape)
-                d_bottom.copy_(d_x[tuple(slice(n) for n in d_bottom.shape)])
+                x.take_diff(self._part(d_x), self._layout)
+
+    def _packed_weight(self) -> torch.Tensor:
+        version = self.blobs[0].version, self._bottom_shape
+        if version != self._packed_version:
+            self._packed, self._packed_version = self.pack(self._weight()), version
+        return self._packed
+
+    def pack(self, weight: torch.Tensor) -> torch.Tensor:
+        """The weight in the order in which the kernel for bottoms of this shape reads it, where it has one."""
+        if not self._packs:
+            return weight
+        stride, pad, dilation, *_, group = self._geometry
+        sizes = list(self._bottom_shape)
+        return cast(
+            torch.Tensor, torch.ops.mkldnn._reorder_convolution_weight(weight, pad, stride, dilation, group, sizes)
+        )
 
     def _convolve(self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
         if self._by_columns:
             return self._by_columns.forward(x, weight, bias)
+        if weight.is_mkldnn:
+            stride, pad, dilation, *_, group = self._geometry
+            shape = pad, stride, dilation, group
+            return cast(
+                torch.Tensor,
+                torch.ops.mkldnn._convolution_pointwise(self._whole(x), weight, bias, *shape, "none", [], ""),
+            )
         return cast(torch.Tensor, torch.ops.aten.convolution(self._whole(x), weight, bias, *self._geometry))
 
     def _convolve_backward(self, d_y: torch.Tensor, x: torch.Tensor, weight: torch.Tensor, mask: list[bool]) -> Any:
@@ -135,9 +170,24 @@ class Convolution(Layer):
             return x
         return functional.pad(x, [n for size in reversed(self._missing) for n in (0, size)])
 
+    def _part(self, d_whole: torch.Tensor) -> torch.Tensor:
+        """The gradient of the bottom from that of the whole that is convolved."""
+        return d_whole[tuple(slice(n) for n in self._bottom_shape)] if any(self._missing) else d_whole
+
     def _weight(self) -> torch.Tensor:
-        weight = self.blobs[0].read()
+        weight = self.blobs[0].read(self.blobs[0].layout)
         return weight if self._axes else weight.unsqueeze(-1)
+
+
+def _packs() -> bool:
+    built = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return bool(built) and hasattr(torch.ops.mkldnn, "_reorder_convolution_weight")
+
+
+def kernel_layout(weight: torch.Tensor) -> str:
+    """The layout that a kernel's gradient came in; one of a single value has Caffe's as well."""
+    last = weight.dim() == 4 and weight.is_contiguous(memory_format=torch.channels_last)
+    return CHANNELS_LAST if last and not weight.is_contiguous() and weight[0, 0].numel() > 1 else CONTIGUOUS
 
 
 @register("Deconvolution")

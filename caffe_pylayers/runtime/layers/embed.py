@@ -58,4 +58,4 @@ class Embed(Layer):
         if self.param_propagate_down[0]:
             self.blobs[0].update_diff().index_add_(0, self._index, d_y)
         if self._bias and self.param_propagate_down[1]:
-            self.blobs[1].update_diff().add_(d_y.sum(dim=0))
+            self.blobs[1].add_diff(d_y.sum(dim=0))

@@ -10,6 +10,7 @@ import torch
 
 from caffe_pylayers.runtime.blob import Blob
 from caffe_pylayers.runtime.layer import Layer, register
+from caffe_pylayers.runtime.layers._linear import linear
 from caffe_pylayers.runtime.layers._setup import canonical_axis, learn
 from caffe_pylayers.runtime.memory import Shape
 
@@ -44,10 +45,7 @@ class InnerProduct(Layer):
 
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         x, y = bottom[0].read().view(self._rows, -1), top[0].write().view(self._rows, -1)
-        if self._bias:
-            torch.addmm(self.blobs[1].read(), x, self._weight().t(), out=y)
-        else:
-            torch.mm(x, self._weight().t(), out=y)
+        linear(x, self._weight(), self.blobs[1].read() if self._bias else None, y)
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
         d_y = top[0].read_diff().view(self._rows, -1)
@@ -56,9 +54,9 @@ class InnerProduct(Layer):
             left, right = (x, d_y) if self._transpose else (d_y, x)
             self.blobs[0].update_diff().addmm_(left.t(), right)
         if self._bias and self.param_propagate_down[1]:
-            self.blobs[1].update_diff().add_(d_y.sum(dim=0))
+            self.blobs[1].add_diff(d_y.sum(dim=0))
         if propagate_down[0]:
-            torch.mm(d_y, self._weight(), out=bottom[0].write_diff().view(self._rows, -1))
+            linear(d_y, self._weight().t(), None, bottom[0].write_diff().view(self._rows, -1))
 
     def _weight(self) -> torch.Tensor:
         """(num_output, K)"""

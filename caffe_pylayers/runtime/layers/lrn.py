@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 
 from caffe_pylayers.runtime.blob import Blob
 from caffe_pylayers.runtime.layer import Layer, register
+from caffe_pylayers.runtime.layers._elementwise import scratch
 from caffe_pylayers.runtime.layers._layout import image_layout
 from caffe_pylayers.runtime.layers._pool import AveragePool, PoolWindow
 from caffe_pylayers.runtime.memory import CHANNELS_LAST
 from caffe_pylayers.runtime.proto.caffe_pb2 import LRNParameter
+
+CACHED = 1 << 18  # values that one step works on: what the processor's cache holds with their scratch
 
 
 @register("LRN")
@@ -30,9 +33,6 @@ class LRN(Layer):
         self._size, self._alpha, self._beta, self._k = param.local_size, param.alpha, param.beta, param.k
         self.check(self._size % 2 == 1, f"local_size must be odd, got {self._size}")
         self._across = param.norm_region == LRNParameter.ACROSS_CHANNELS
-        self._band = torch.zeros(0)
-        self._scale = torch.zeros(0)
-        self._sums = torch.zeros(0)
 
     def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         shape = bottom[0].shape
@@ -45,61 +45,67 @@ class LRN(Layer):
             self._pool = AveragePool(PoolWindow((self._size, self._size), (1, 1), (pad, pad)), shape)
 
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
-        x, y = bottom[0].read(self._layout), top[0].write(self._layout)
-        self._make_scratch(x)
-        scale, power = self._scale, self._power
-        torch.mul(x, x, out=power)
-        if self._across:
-            self._sum_channels(power, scale)
-            scale.mul_(self._alpha / self._size).add_(self._k)
-        else:
-            self._pool.forward(power, scale)
-            scale.mul_(self._alpha).add_(1)
-        self._invert(scale, power)
-        torch.mul(x, power, out=y)
+        for x, y in self._parts(bottom[0].read(self._layout), top[0].write(self._layout)):
+            scale, spare = _scratch_like(x, 2)
+            self._make_scale(x, spare, scale)
+            torch.mul(x, self._invert(scale, spare), out=y)
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
         if not propagate_down[0]:
             return
-        x, d_y, d_x = bottom[0].read(self._layout), top[0].read_diff(self._layout), bottom[0].write_diff(self._layout)
-        ratio, sums = d_x, self._make_sums(x)
-        if self._across:
-            # Caffe takes y as it is now, after layers that work in place on it.
-            torch.mul(d_y, top[0].read(self._layout), out=ratio).div_(self._scale)
-            self._sum_channels(ratio, sums)
-            factor = -2 * self._alpha * self._beta / self._size
-        else:
-            torch.mul(d_y, x, out=ratio).mul_(self._power).div_(self._scale)
-            self._pool.backward(ratio, x, sums)
-            factor = -2 * self._alpha * self._beta
-        torch.mul(d_y, self._power, out=d_x).addcmul_(x, sums, value=factor)
+        layout = self._layout
+        blobs = bottom[0].read(layout), top[0].read(layout), top[0].read_diff(layout), bottom[0].write_diff(layout)
+        for x, y, d_y, d_x in self._parts(*blobs):
+            # The scale is computed again: that costs less than to fetch it from memory.
+            scale, power, ratio, sums = _scratch_like(x, 4)
+            self._make_scale(x, power, scale)
+            if self._across:
+                # Caffe takes y as it is now, after layers that work in place on it.
+                torch.mul(d_y, y, out=ratio).div_(scale)
+                self._sum_channels(ratio, 1, sums.zero_())
+                factor = -2 * self._alpha * self._beta / self._size
+                power = self._invert(scale, power)
+            else:
+                torch.mul(d_y, x, out=ratio).div_(scale)
+                power = self._invert(scale, power)
+                self._pool.backward(ratio.mul_(power), x, sums)
+                factor = -2 * self._alpha * self._beta
+            torch.mul(d_y, power, out=d_x).addcmul_(x, sums, value=factor)
 
-    def _invert(self, scale: torch.Tensor, power: torch.Tensor) -> None:
-        """power = scale^-beta"""
-        if self._beta == 0.75:  # everybody's: two roots are several times faster
-            torch.rsqrt(scale, out=power)
-            power.mul_(power.sqrt())
-        else:
-            torch.pow(scale, -self._beta, out=power)
-
-    def _sum_channels(self, values: torch.Tensor, sums: torch.Tensor) -> None:
-        """The sums over the channels around each, as a product with a band matrix: BLAS beats sliding."""
-        n, c, h, w = values.shape
-        if self._layout == CHANNELS_LAST:
-            rows = values.permute(0, 2, 3, 1).view(-1, c)
-            torch.mm(rows, self._band, out=sums.permute(0, 2, 3, 1).view(-1, c))
-        else:
-            torch.bmm(self._band.expand(n, c, c), values.view(n, c, h * w), out=sums.view(n, c, h * w))
-
-    def _make_scratch(self, x: torch.Tensor) -> None:
-        if self._scale.shape == x.shape and self._scale.device == x.device and self._scale.stride() == x.stride():
+    def _parts(self, *tensors: torch.Tensor) -> Iterator[Sequence[torch.Tensor]]:
+        """The tensors in pieces that fit the cache, (places, channels); whole where they cannot be cut."""
+        if not self._across or self._layout != CHANNELS_LAST:
+            yield tensors
             return
-        self._scale, self._power = torch.empty_like(x), torch.empty_like(x)
-        channel = torch.arange(x.shape[1], device=x.device)
-        self._band = ((channel[:, None] - channel).abs() <= self._size // 2).float()
+        channels = tensors[0].shape[1]
+        rows = [tensor.permute(0, 2, 3, 1).view(-1, channels) for tensor in tensors]
+        yield from zip(*(torch.split(tensor, max(1, CACHED // channels)) for tensor in rows))
 
-    def _make_sums(self, x: torch.Tensor) -> torch.Tensor:
-        """Memory that only backward needs."""
-        if self._sums.shape != x.shape or self._sums.device != x.device or self._sums.stride() != x.stride():
-            self._sums = torch.empty_like(x)
-        return self._sums
+    def _make_scale(self, x: torch.Tensor, square: torch.Tensor, scale: torch.Tensor) -> None:
+        torch.mul(x, x, out=square)
+        if self._across:
+            self._sum_channels(square, self._alpha / self._size, scale.fill_(self._k))
+        else:
+            self._pool.forward(square, scale)
+            scale.mul_(self._alpha).add_(1)
+
+    def _invert(self, scale: torch.Tensor, spare: torch.Tensor) -> torch.Tensor:
+        """scale^-beta, in one of the two, which are written over."""
+        if self._beta == 0.75:  # everybody's: two roots are several times faster
+            root = torch.rsqrt(scale, out=spare)
+            return torch.sqrt(root, out=scale).mul_(root)
+        return torch.pow(scale, -self._beta, out=spare)
+
+    def _sum_channels(self, values: torch.Tensor, factor: float, sums: torch.Tensor) -> None:
+        """Add to sums the values of the n channels around each, times the factor."""
+        channels = values.shape[1]
+        sums.add_(values, alpha=factor)
+        for apart in range(1, min(self._size // 2 + 1, channels)):
+            sums[:, apart:].add_(values[:, :-apart], alpha=factor)
+            sums[:, :-apart].add_(values[:, apart:], alpha=factor)
+
+
+def _scratch_like(x: torch.Tensor, count: int) -> Sequence[torch.Tensor]:
+    """Undefined tensors of the shape and layout of a dense one."""
+    parts = torch.split(scratch(count * x.numel(), x.device), x.numel())
+    return [part.as_strided(x.shape, x.stride(), part.storage_offset()) for part in parts]

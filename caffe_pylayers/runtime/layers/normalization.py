@@ -29,7 +29,8 @@ class BatchNorm(Layer):
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         param = self.layer_param.batch_norm_param
         self.check(len(bottom[0].shape) > 1, f"bottom[0] must have shape (N, C, ...), got {bottom[0].shape}")
-        self._global = param.use_global_stats if param.HasField("use_global_stats") else self.phase == TEST
+        given = param.HasField("use_global_stats")
+        self.by_learned_statistics = param.use_global_stats if given else self.phase == TEST
         self._fraction, self._eps = param.moving_average_fraction, param.eps
         self._channels = bottom[0].shape[1]
         learn(self, ((self._channels,), None), ((self._channels,), None), ((1,), None))
@@ -46,33 +47,55 @@ class BatchNorm(Layer):
         if len(shape) < 2 or shape[1] != self._channels:
             raise self.error(f"bottom[0] must have shape (N, {self._channels}, ...), got {shape}")
         top[0].reshape(*shape)
-        self._layout = image_layout(shape)
+        self.layout = image_layout(shape)
         self._per_channel = (1, -1, *[1] * (len(shape) - 2))
         self._in_place = top[0] is bottom[0]
 
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
-        x = bottom[0].read(self._layout)
-        self._make_scratch(x)
-        if self._global:
-            divisor = self.blobs[2].read()
-            factor = torch.where(divisor == 0, 0, 1 / divisor)
-            torch.mul(self.blobs[0].read(), factor, out=self._mean)
-            torch.mul(self.blobs[1].read(), factor, out=self._variance)
-            torch.rsqrt(self._variance + self._eps, out=self._scale)
-            y = top[0].write(self._layout)
-            torch.sub(x, self._mean.view(self._per_channel), out=y)
+        x = bottom[0].read(self.layout)
+        if self.by_learned_statistics:
+            mean, self._scale = self.learned_statistics()
+            y = torch.sub(x, mean.view(self._per_channel), out=top[0].write(self.layout))
             y.mul_(self._scale.view(self._per_channel))
-            return
-        # In place, x is gone in backward: the normal values are kept. They serve as well.
-        y = self._normal if self._in_place else top[0].write(self._layout)
+        elif self._in_place:  # x is gone in backward: the normal values are kept. They serve as well.
+            self.normalize(x, self._normal_like(x))
+            top[0].write(self.layout).copy_(self._normal)
+        else:
+            self.normalize(x, top[0].write(self.layout))
+
+    def learned_statistics(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """The learned mean of each channel, and the factor 1 / sqrt(variance + eps)."""
+        divisor = self.blobs[2].read()
+        factor = torch.where(divisor == 0, 0, 1 / divisor)
+        return self.blobs[0].read() * factor, torch.rsqrt(self.blobs[1].read() * factor + self._eps)
+
+    def normalize(
+        self, x: torch.Tensor, y: torch.Tensor, weight: torch.Tensor | None = None, bias: torch.Tensor | None = None
+    ) -> None:
+        """Write the normal values of a batch to y, times weight and plus bias, and learn its statistics."""
+        self._make_vectors(x)
         # A running average that forgets at once is the batch's variance itself, as of a sample.
         statistics = {"save_mean": self._mean, "save_invstd": self._scale}
         torch.ops.aten.native_batch_norm.out(
-            x, None, None, self._spare, self._variance, True, 1.0, self._eps, out=y, **statistics
+            x, weight, bias, self._spare, self._variance, True, 1.0, self._eps, out=y, **statistics
         )
-        if self._in_place:
-            top[0].write(self._layout).copy_(y)
         self._learn(single=x.numel() == self._channels)
+
+    def normalize_backward(
+        self, d_y: torch.Tensor, x: torch.Tensor, weight: torch.Tensor | None, wanted: Sequence[bool]
+    ) -> Sequence[torch.Tensor]:
+        """The gradients of x, weight and bias that are wanted."""
+        mask = [*wanted, *[False] * (3 - len(wanted))]
+        found: Sequence[torch.Tensor] = torch.ops.aten.native_batch_norm_backward(
+            d_y, x, weight, None, None, self._mean, self._scale, True, self._eps, mask
+        )
+        return found
+
+    def keep(self, x: torch.Tensor) -> torch.Tensor:
+        """Have these as the bottom's values of the last ``normalize``; returns the normal ones."""
+        normal = self._normal_like(x)
+        torch.sub(x, self._mean.view(self._per_channel), out=normal)
+        return normal.mul_(self._scale.view(self._per_channel))
 
     def _learn(self, single: bool) -> None:
         """Add the batch's statistics to the learned ones."""
@@ -85,28 +108,29 @@ class BatchNorm(Layer):
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
         if not propagate_down[0]:
             return
-        d_y = top[0].read_diff(self._layout)
-        if self._global:
-            torch.mul(d_y, self._scale.view(self._per_channel), out=bottom[0].write_diff(self._layout))
+        d_y = top[0].read_diff(self.layout)
+        if self.by_learned_statistics:
+            torch.mul(d_y, self._scale.view(self._per_channel), out=bottom[0].write_diff(self.layout))
             return
         if self._in_place:  # normal values have mean 0 and deviation 1: the rest is a factor, the "weight"
-            x, weight, mean, scale = self._normal, self._scale, self._zeros, self._ones
+            statistics = self._zeros, self._ones, True, self._eps, [True, False, False]
+            d_x = torch.ops.aten.native_batch_norm_backward(d_y, self._normal, self._scale, None, None, *statistics)[0]
         else:
-            x, weight, mean, scale = bottom[0].read(self._layout), None, self._mean, self._scale
-        d_x, _, _ = torch.ops.aten.native_batch_norm_backward(
-            d_y, x, weight, None, None, mean, scale, True, self._eps, [True, False, False]
-        )
-        bottom[0].write_diff(self._layout).copy_(d_x)
+            d_x = self.normalize_backward(d_y, bottom[0].read(self.layout), None, [True])[0]
+        bottom[0].take_diff(d_x, self.layout)
 
-    def _make_scratch(self, x: torch.Tensor) -> None:
+    def _make_vectors(self, x: torch.Tensor) -> None:
         if self._mean.numel() != self._channels or self._mean.device != x.device:
             vectors = [x.new_zeros(self._channels) for _ in range(5)]
             self._mean, self._variance, self._scale, self._spare, self._zeros = vectors
             self._ones = x.new_ones(self._channels)
+
+    def _normal_like(self, x: torch.Tensor) -> torch.Tensor:
+        """Memory for the normal values, where they must be kept."""
         kept = self._normal
-        fits = kept.shape == x.shape and kept.stride() == x.stride() and kept.device == x.device
-        if self._in_place and not self._global and not fits:
+        if kept.shape != x.shape or kept.stride() != x.stride() or kept.device != x.device:
             self._normal = torch.empty_like(x)
+        return self._normal
 
 
 @register("MVN")

@@ -76,9 +76,10 @@ class Pooling(Layer):
 
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         y = top[0].write(self._layout)
-        self._pool.forward(bottom[0].read(self._layout), y)
+        x = bottom[0].read(self._layout)
+        self._pool.forward(x, y)
         if len(top) > 1 and isinstance(self._pool, MaxPool):
-            self._pool.mask(y, top[1].write(self._layout))
+            self._pool.mask(x, y, top[1].write(self._layout))
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
         if propagate_down[0]:
@@ -91,7 +92,7 @@ class Pooling(Layer):
 def make_pool(method: int, window: PoolWindow, shape: Shape, training: bool) -> Pool:
     """The pooling of a PoolMethod, for maps of a shape."""
     if method == PoolingParameter.MAX:
-        return MaxPool(window, shape)
+        return MaxPool(window, shape, training)
     if method == PoolingParameter.AVE:
         return AveragePool(window, shape)
     return StochasticPool(window, shape, training)

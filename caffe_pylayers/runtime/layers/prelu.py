@@ -61,7 +61,7 @@ class PReLU(Layer):
         work = scratch_like(x)
         if self.param_propagate_down[0]:
             torch.clamp(x, max=0, out=work).mul_(d_y)
-            self.blobs[0].update_diff().add_(work.sum(self._summed))
+            self.blobs[0].add_diff(work.sum(self._summed))
         if propagate_down[0]:
             above = aten.threshold_backward.grad_input(d_y, x, 0, grad_input=work)
             slope = self.blobs[0].read().view(self._per_channel)

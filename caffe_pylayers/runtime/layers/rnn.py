@@ -62,4 +62,4 @@ class RNN(RecurrentLayer):
                 d_h[t - 1].add_((d_x_out[t] @ w_h).mul_(cont[t]))
         self.blobs[-3].update_diff().addmm_(d_x_out.flatten(0, 1).t(), self._h_cont.read().flatten(0, 1))
         self.blobs[-2].update_diff().addmm_(d_out.t(), h.flatten(0, 1))
-        self.blobs[-1].update_diff().add_(d_out.sum(0))
+        self.blobs[-1].add_diff(d_out.sum(0))

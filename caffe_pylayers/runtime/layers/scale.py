@@ -75,7 +75,7 @@ class Bias(_Operand):
             bottom[0].write_diff(layout).copy_(d_y)
         if len(bottom) == 1:
             if self.param_propagate_down[0]:
-                self._bias.update_diff().add_(self._sum(d_y))
+                self._bias.add_diff(self._sum(d_y))
         elif propagate_down[1]:
             self._bias.write_diff().copy_(self._sum(d_y))
 
@@ -103,6 +103,7 @@ class Scale(_Operand):
         if specs:
             learn(self, *specs)
         self._bias = self.blobs[-1] if param.bias_term else None
+        self.by_channel = len(bottom) == 1 and self.blobs[0].shape == bottom[0].shape[1:2] and param.axis == 1
         self._copy = Blob()  # of x, which backward needs, where y is written over it
 
     def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
@@ -115,6 +116,10 @@ class Scale(_Operand):
         if top[0] is bottom[0]:
             self._copy.reshape(*bottom[0].shape)
             self._kept = self._copy
+
+    def keep(self, x: torch.Tensor) -> None:
+        """Have these values, channels-last, as the bottom's of the last forward."""
+        self._copy.write(CHANNELS_LAST).copy_(x)
 
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         layout = bottom[0].layout
@@ -133,12 +138,12 @@ class Scale(_Operand):
         layout = top[0].diff_layout
         d_y = top[0].read_diff(layout)
         if self._bias is not None and self.param_propagate_down[-1]:
-            self._bias.update_diff().add_(self._sum(d_y))
+            self._bias.add_diff(self._sum(d_y))
         learned = len(bottom) == 1
         if self.param_propagate_down[0] if learned else propagate_down[1]:
             product = torch.mul(d_y, self._kept.read(layout), out=scratch_like(d_y))
             if learned:
-                self._scale.update_diff().add_(self._sum(product))
+                self._scale.add_diff(self._sum(product))
             else:
                 self._scale.write_diff().copy_(self._sum(product))
         if propagate_down[0]:

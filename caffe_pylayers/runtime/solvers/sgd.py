@@ -39,7 +39,8 @@ class SGDSolver(Solver):
             maximize=False,
             is_first_step=False,
         )
-        torch._foreach_copy_(group.diff, history)
+        for blob, update in zip(group.blobs, *group.histories):
+            blob.owe_diff(update)  # few look at it
 
     def compute_update(self, group: Group, rate: float) -> None:
         (history,) = group.history

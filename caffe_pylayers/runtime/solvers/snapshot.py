@@ -65,6 +65,8 @@ def restore(solver: Solver, path: str) -> None:
         if not os.path.exists(state.learned_net):
             raise RuntimeError(f"{path}: the weights it belongs to are missing: {state.learned_net}")
         solver.net.copy_from(state.learned_net)
+    for blob in solver.net.learnable:
+        blob.read_diff()  # it may be owed from the history, which changes now
     for values, blob in zip(history, solver.history):
         blob.write().copy_(values.view(blob.shape))
     solver.resume(state.iteration, state.current_step)

@@ -15,7 +15,7 @@ class Group:
     """Learned blobs that have one learning rate and one decay.
 
     After ``load``, a tensor for each blob, to be changed in place: in ``data``, in ``diff`` and in
-    each list of the rule's ``history``.
+    each list of the rule's ``history``; they belong to ``blobs`` and ``histories``.
     """
 
     def __init__(
@@ -26,16 +26,16 @@ class Group:
         self.data: Tensors = []
         self.diff: Tensors = []
         self.history: list[Tensors] = []
-        self._blobs = blobs
-        self._histories = histories
+        self.blobs = blobs
+        self.histories = histories
         self._scratch: dict[tuple[int, torch.device], Tensors] = {}
 
     def load(self) -> None:
         """Take the blobs' tensors, each in the layout that its gradient has been computed in."""
-        layouts = [blob.diff_layout for blob in self._blobs]
-        self.data = [blob.update(layout) for blob, layout in zip(self._blobs, layouts)]
-        self.diff = [blob.update_diff(layout) for blob, layout in zip(self._blobs, layouts)]
-        self.history = [[blob.update(layout) for blob, layout in zip(history, layouts)] for history in self._histories]
+        layouts = [blob.diff_layout for blob in self.blobs]
+        self.data = [blob.update(layout) for blob, layout in zip(self.blobs, layouts)]
+        self.diff = [blob.update_diff(layout) for blob, layout in zip(self.blobs, layouts)]
+        self.history = [[blob.update(layout) for blob, layout in zip(history, layouts)] for history in self.histories]
 
     def scratch(self, number: int = 0) -> Tensors:
         """Tensors to use within a step: what they hold is undefined."""
