@@ -7,7 +7,7 @@ through the layers for what learns, and backward for what a loss depends on.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
 from caffe_pylayers._learned_blobs import lr_mults
 from caffe_pylayers._net_filter import State, included_layers, title
@@ -44,27 +44,48 @@ class LayerPlan:
     propagate_down: list[Flag]
 
 
-def backward_plan(net: Any, state: State, learned: Mapping[str, int] | None = None) -> list[LayerPlan]:
+def backward_plan(net: Any, state: State) -> list[LayerPlan]:
     """The plan of each layer of a NetParameter in one state, in order.
 
-    learned: how many learned blobs Python layers have, by layer name; one that is not named is
-        taken to have as many as ``param`` blocks, as only its setup knows better.
+    A Python layer is taken to have as many learned blobs as ``param`` blocks: only its setup knows better.
     Raises ValueError for a net that Caffe refuses because of how its layers connect.
     """
-    plans = _what_learns(insert_splits(included_layers(net, state)), learned or {})
+    return plan_layers(wired_layers(net, state), net.force_backward)
+
+
+def wired_layers(net: Any, state: State) -> list[Any]:
+    """Copies of the layers of a NetParameter in one state, automatic Splits among them.
+
+    Raises ValueError for layers that do not connect.
+    """
+    layers = insert_splits(included_layers(net, state))
+    made: set[str] = set()
+    for layer in layers:
+        _check_wiring(layer, made)
+        made.update(layer.top)
+    return layers
+
+
+def plan_layers(layers: list[Any], force: bool, learned: Sequence[int | None] | None = None) -> list[LayerPlan]:
+    """The plan of each of ``wired_layers``.
+
+    force: the net's force_backward.
+    learned: how many learned blobs each layer has, None where only its LayerParameter tells.
+    Raises ValueError for more ``param`` blocks than blobs.
+    """
+    plans = _what_learns(layers, learned or [None] * len(layers))
     _what_a_loss_depends_on(plans)
-    if net.force_backward:
+    if force:
         _force(plans)
     return plans
 
 
-def _what_learns(layers: list[Any], learned: Mapping[str, int]) -> list[LayerPlan]:
+def _what_learns(layers: list[Any], learned: Sequence[int | None]) -> list[LayerPlan]:
     plans = []
     why: dict[str, str] = {}  # by blob: the way back to the nearest layer that learns
     shown: dict[str, str] = {}  # by blob: its name in the prototxt
-    for layer in layers:
-        _check_wiring(layer, shown)
-        own = _learns(layer, learned)
+    for layer, blobs in zip(layers, learned):
+        own = _learns(layer, blobs)
         passed = next((why[blob] for blob in layer.bottom if blob in why), "")
         plans.append(
             LayerPlan(
@@ -83,10 +104,10 @@ def _what_learns(layers: list[Any], learned: Mapping[str, int]) -> list[LayerPla
     return plans
 
 
-def _check_wiring(layer: Any, shown: Mapping[str, str]) -> None:
+def _check_wiring(layer: Any, made: set[str]) -> None:
     tops = _tops(layer)
     for i, top in enumerate(layer.top):
-        if top in shown and layer.bottom[i : i + 1] != [top]:
+        if top in made and layer.bottom[i : i + 1] != [top]:
             raise ValueError(
                 f'{title(layer)}: its top "{top}" is an earlier layer\'s; '
                 f'to work in place it must be the only layer that reads "{top}"'
@@ -98,9 +119,9 @@ def _check_wiring(layer: Any, shown: Mapping[str, str]) -> None:
         raise ValueError(f"{title(layer)}: {len(layer.loss_weight)} loss_weight for {len(tops)} tops")
 
 
-def _learns(layer: Any, learned: Mapping[str, int]) -> str:
+def _learns(layer: Any, learned: int | None) -> str:
     """Which parameters of a layer learn, in words; empty where none does."""
-    rates = lr_mults(layer, learned.get(layer.name))
+    rates = lr_mults(layer, learned)
     if not any(rates):
         return ""
     if layer.type == "BatchNorm":  # its blobs never learn, but Caffe looks at what the prototxt says

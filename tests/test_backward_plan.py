@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from caffe_pylayers._backward_plan import backward_plan
+from caffe_pylayers._backward_plan import backward_plan, plan_layers, wired_layers
 from caffe_pylayers._net_filter import TRAIN, State
 from tests.backward_nets import NETS, RANDOM, REFUSED, STAGED, STATES
 
@@ -30,8 +30,9 @@ def parsed(text):
 
 def planned(text, state=TRAINING):
     net = parsed(text)
-    words = {layer.name: layer.python_param.param_str.split() for layer in net.layer if layer.type == "Python"}
-    return backward_plan(net, state, {name: int(blobs) for name, (_, blobs) in words.items()})
+    layers = wired_layers(net, state)
+    learned = [int(layer.python_param.param_str.split()[1]) if layer.type == "Python" else None for layer in layers]
+    return plan_layers(layers, net.force_backward, learned)
 
 
 def observe(cases):

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from caffe_pylayers._backward_plan import backward_plan, loss_weights
-from caffe_pylayers._net_filter import State, included_layers
-from caffe_pylayers._net_splits import insert_splits
+from caffe_pylayers._backward_plan import loss_weights, plan_layers, wired_layers
+from caffe_pylayers._net_filter import State
 from caffe_pylayers.runtime.blob import Blob
 from caffe_pylayers.runtime.forks import fork_of_type
 from caffe_pylayers.runtime.layer import LAYERS, Count, Layer
@@ -88,7 +87,7 @@ class Graph:
     """
 
     def __init__(self, param: Any, state: State) -> None:
-        backward_plan(param, state)  # refuses what is wired wrongly before any layer is made
+        layers = wired_layers(param, state)  # refuses what is wired wrongly before any layer is made
         self.steps: list[Step] = []
         self.names: list[str] = []
         self.blobs: list[Blob] = []
@@ -97,10 +96,10 @@ class Graph:
         self._available: dict[str, int] = {}
         self._rates: list[tuple[bool, bool]] = []  # of each learnable: whether lr_mult, decay_mult were given
         self._named: dict[str, tuple[tuple[int, int], int]] = {}  # by param name: its owner, its learnable's index
-        for layer_param in insert_splits(included_layers(param, state)):
+        for layer_param in layers:
             self._add(layer_param, state.phase)
         self.outputs = [self._available[name] for name in sorted(self._available)]
-        self._plan_backward(param, state)
+        self._plan_backward(layers, param.force_backward)
         self.parts = find_parts(self.steps)
 
     def _add(self, layer_param: Any, phase: int) -> None:
@@ -128,7 +127,9 @@ class Graph:
         kind = layer_param.type
         fork = fork_of_type(kind)
         cls = LAYERS.get(kind, hint=f' (layer "{layer_param.name}"{f"; it is a type of {fork}" if fork else ""})')
-        layer: Layer = cls(layer_param, layer_param.phase)
+        own = type(layer_param)()  # which a layer may change, as BatchNorm does
+        own.CopyFrom(layer_param)
+        layer: Layer = cls(own, layer_param.phase)
         return layer
 
     def _tops(self, layer_param: Any, layer: Layer, bottom_ids: list[int]) -> list[int]:
@@ -197,14 +198,13 @@ class Graph:
 
     # --- backward --------------------------------------------------------------------------------
 
-    def _plan_backward(self, param: Any, state: State) -> None:
-        learned = {step.layer.name: len(step.layer.blobs) for step in self.steps}
-        for step, plan in zip(self.steps, backward_plan(param, state, learned)):
-            step.backward = bool(plan.backward)
-            step.propagate_down = [bool(flag) for flag in plan.propagate_down]
-            specs = step.layer.layer_param.param
+    def _plan_backward(self, layers: list[Any], force: bool) -> None:
+        plans = plan_layers(layers, force, [len(step.layer.blobs) for step in self.steps])
+        for step, planned, specs in zip(self.steps, plans, (layer.param for layer in layers)):
+            step.backward = bool(planned.backward)
+            step.propagate_down = [bool(flag) for flag in planned.propagate_down]
             rates = [specs[i].lr_mult if i < len(specs) else 1.0 for i in range(len(step.layer.blobs))]
-            step.layer.param_propagate_down = [rate != 0 or param.force_backward for rate in rates]
+            step.layer.param_propagate_down = [rate != 0 or force for rate in rates]
 
 
 def _has(spec: Any, name: str) -> bool:

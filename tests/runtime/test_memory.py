@@ -96,3 +96,60 @@ def test_an_array_outlives_its_memory():
     held = Memory(3).array((3,))
     held[...] = 4
     np.testing.assert_array_equal(held, [4, 4, 4])
+
+
+@pytest.mark.parametrize("layout", [CONTIGUOUS, CHANNELS_LAST])
+def test_taken_values_are_the_values(memory, layout):
+    wanted = torch.channels_last if layout == CHANNELS_LAST else torch.contiguous_format
+    memory.discard(layout)
+    memory.take(torch.full(SHAPE, 2.0).contiguous(memory_format=wanted), layout)
+    assert memory.layout(SHAPE) == layout
+    np.testing.assert_array_equal(memory.read(SHAPE).numpy(), np.full(SHAPE, 2))
+
+
+def test_a_taken_tensor_does_not_limit_the_capacity():
+    memory = Memory(240)
+    memory.take(torch.ones(SHAPE).contiguous(memory_format=torch.channels_last), CHANNELS_LAST)
+    larger = (4, 3, 4, 5)
+    assert memory.read(larger, CHANNELS_LAST).shape == larger
+
+
+def test_what_is_held_shows_what_was_taken(memory):
+    held = memory.array(SHAPE)
+    memory.begin()
+    memory.take(torch.full(SHAPE, 2.0).contiguous(memory_format=torch.channels_last), CHANNELS_LAST)
+    memory.end()
+    np.testing.assert_array_equal(held, np.full(SHAPE, 2))
+
+
+def test_owed_values_are_written_when_they_are_looked_at(memory):
+    memory.owe(lambda: memory.write(SHAPE).fill_(3))
+    np.testing.assert_array_equal(memory.array(SHAPE), np.full(SHAPE, 3))
+
+
+def test_owed_values_are_not_written_over_others(memory):
+    memory.owe(lambda: memory.write(SHAPE).fill_(3))
+    memory.write(SHAPE).fill_(4)
+    assert memory.read(SHAPE).eq(4).all()
+
+
+@pytest.mark.parametrize("layout", [CONTIGUOUS, CHANNELS_LAST])
+def test_added_to_cleared_values_and_to_others(memory, layout):
+    memory.clear(SHAPE)
+    assert memory.read(SHAPE).eq(0).all()
+    memory.clear(SHAPE)
+    for total in (1, 2):
+        memory.add(torch.ones(SHAPE), layout)
+        assert memory.read(SHAPE).eq(total).all()
+
+
+def test_the_version_tells_that_values_may_have_changed(memory):
+    seen = memory.version
+    memory.read(SHAPE)
+    assert memory.version == seen
+    memory.update(SHAPE)
+    assert memory.version > seen
+    seen, held = memory.version, memory.array(SHAPE)
+    seen = memory.version
+    memory.begin()  # held may have been written to
+    assert memory.version > seen, held
