@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from caffe_pylayers._net_filter import State
-from caffe_pylayers.runtime import allocator, batches, prototxt, weights
+from caffe_pylayers.runtime import allocator, batches, debug_info, prototxt, weights
 from caffe_pylayers.runtime.blob import Blob
 from caffe_pylayers.runtime.net_graph import Graph, Step
+from caffe_pylayers.runtime.process import LOGGER, solver_rank
 from caffe_pylayers.runtime.python_layer import PythonLayer
 from caffe_pylayers.runtime.runs import Part
 
@@ -47,6 +48,7 @@ class Net:
         state = State(phase, level, tuple(stages or ()))
         self.name: str = self._param.name
         self.phase = phase
+        self.debug_info: bool = self._param.debug_info  # whether each layer logs what it has computed
         self._graph = Graph(self._param, state)
         self._steps: list[Step] = self._graph.steps
         self._callbacks: dict[str, list[Callable[[int], None]]] = {name: [] for name in _CALLBACKS}
@@ -193,6 +195,8 @@ class Net:
                 part.run_forward()
                 for blob in part.losses:
                     loss += float(blob.read().ravel() @ blob.read_diff().ravel())
+                if self.debug_info:
+                    self._log(debug_info.forward_lines(part.steps[0], self._blob_names))
                 for callback in after:
                     callback(i)
         return loss
@@ -205,13 +209,15 @@ class Net:
                 for callback in before:
                     callback(i)
                 part.run_backward()
+                if self.debug_info and part.steps[0].backward:
+                    self._log(debug_info.backward_lines(part.steps[0], self._blob_names))
                 for callback in after:
                     callback(i)
 
     def _parts(self, first: int, last: int) -> Sequence[tuple[int, Part]]:
         """What to compute for the layers first to last, each with the index that callbacks are told."""
         whole = first == 0 and last == len(self._steps) - 1
-        if whole and not any(self._callbacks.values()):
+        if whole and not self.debug_info and not any(self._callbacks.values()):
             return list(enumerate(self._graph.parts))
         return list(enumerate(self._steps))[first : last + 1]
 
@@ -222,6 +228,8 @@ class Net:
     def backward_all(self) -> None:
         """Run all of the net backward."""
         self._backward(len(self._steps) - 1, 0)
+        if self.debug_info:
+            LOGGER.error("%s", debug_info.norms(self.learnable))  # an error, that is shown at any level, as in Caffe
 
     def reshape(self) -> None:
         """Give all blobs their shapes anew, after an input's has changed."""
@@ -269,6 +277,12 @@ class Net:
             for memory in memories:
                 memory.end()
 
+    @staticmethod
+    def _log(lines: Iterator[str]) -> None:
+        if solver_rank() == 0:
+            for line in lines:
+                LOGGER.info("%s", line)
+
     # --- callbacks -------------------------------------------------------------------------------
 
     def before_forward(self, callback: Callable[[int], None]) -> None:
@@ -286,10 +300,6 @@ class Net:
     def after_backward(self, callback: Callable[[int], None]) -> None:
         """Call back with a layer's index after each layer's backward."""
         self._callbacks["after_backward"].append(callback)
-
-    def _call(self, when: str, layer: int) -> None:
-        for callback in self._callbacks[when]:
-            callback(layer)
 
     # --- parameters and files --------------------------------------------------------------------
 

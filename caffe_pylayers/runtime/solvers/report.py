@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from caffe_pylayers.runtime.blob import Blob
 from caffe_pylayers.runtime.net import Net
 
 
@@ -53,20 +52,6 @@ class OutputSums:
 def train_outputs(net: Net) -> Iterator[str]:
     """A line for each value of each output of a train net."""
     return _lines("Train", net, [net.blobs[name].read().reshape(-1).tolist() for name in net.outputs])
-
-
-def norms(blobs: Sequence[Blob]) -> str:
-    """The L1 and L2 norms of all values and of all gradients together."""
-    data, diff = [blob.read() for blob in blobs], [blob.read_diff() for blob in blobs]
-    (l1_data, l1_diff), (l2_data, l2_diff) = ([_norm(data, p), _norm(diff, p)] for p in (1, 2))
-    return (
-        f"    [Backward] All net params (data, diff): L1 norm = ({l1_data:g}, {l1_diff:g}); "
-        f"L2 norm = ({l2_data:g}, {l2_diff:g})"
-    )
-
-
-def _norm(tensors: list[torch.Tensor], p: int) -> float:
-    return torch.stack([tensor.norm(p) for tensor in tensors]).norm(p).item() if tensors else 0.0
 
 
 def _lines(kind: str, net: Net, outputs: Sequence[Sequence[float]]) -> Iterator[str]:

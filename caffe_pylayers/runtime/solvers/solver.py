@@ -84,6 +84,8 @@ class Solver:
         self.net: Net = nets.train_net(self.param, self.error)
         self.test_nets: list[Net] = nets.test_nets(self.param, self.error)
         learnable = self.net.learnable
+        for net in self.test_nets:
+            net.debug_info = self.param.debug_info
         self.history = [Blob(blob.shape) for _ in range(self.histories) for blob in learnable]
         self._groups = make_groups(learnable, self.net.lr_mults, self.net.decay_mults, self.history)
 
@@ -187,7 +189,8 @@ class Solver:
             for on_start, _ in self._callbacks:
                 on_start()
             display = bool(param.display) and self._iter % param.display == 0
-            smoothed.add(self._forward_backward(display and param.debug_info))
+            self.net.debug_info = display and param.debug_info
+            smoothed.add(self._forward_backward())
             if display:
                 now = time.perf_counter()
                 speed = f"{(self._iter - shown) / (now - started):g} iter/s, {now - started:g}s/{param.display} iters"
@@ -205,14 +208,12 @@ class Solver:
                 self._stopped = True
                 break
 
-    def _forward_backward(self, debug: bool) -> float:
+    def _forward_backward(self) -> float:
         """The loss; the gradients of iter_size batches are added up."""
         loss, batches = 0.0, int(self.param.iter_size)
         for _ in range(batches):
             loss += self.net.forward_loss()
             self.net.backward_all()
-            if debug:
-                self._log(report.norms(self.net.learnable))
         return loss / batches
 
     def apply_update(self) -> None:
