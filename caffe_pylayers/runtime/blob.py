@@ -182,12 +182,5 @@ class Blob:
             raise ValueError(f"num, channels, height and width need 4 axes at most, got shape {self._shape}")
         return self._shape[axis] if axis < len(self._shape) else 1
 
-    def axis(self, index: int) -> int:
-        """An axis counted from the front; ValueError unless the blob has it."""
-        axes = len(self._shape)
-        if not -axes <= index < axes:
-            raise ValueError(f"axis {index} is outside a blob of shape {self._shape}")
-        return index % axes
-
     def __repr__(self) -> str:
         return f"Blob{self._shape}"

@@ -108,7 +108,7 @@ def test_real_caffe_goes_on_from_our_snapshot(resumed, arrays, name):
 def test_log(real, recorded, caplog):
     """The same lines; their numbers up to rounding, times aside."""
     lines = real("log", recorded, loglevel="0").splitlines()
-    wanted = re.compile(r"solver\.cpp:\d+\] (.*)|net\.cpp:\d+\] (.*All net params.*)")
+    wanted = re.compile(r"solver\.cpp:\d+\] (.*)|net\.cpp:\d+\] (.*\[(?:For|Back)ward\] .*)")
     theirs = [found[1] or found[2] for found in map(wanted.search, lines) if found]
     solver = solver_of(recorded, "logged", cases.LOGGED, recorded / "start.caffemodel")
     for net in solver.test_nets:

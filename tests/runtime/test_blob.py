@@ -92,9 +92,3 @@ def test_tensors_and_dlpack_are_the_memory():
     assert (blob.diff == 2).all()
     assert blob._gpu_data_ptr == blob.data.ctypes.data
     assert blob._gpu_diff_ptr == blob.diff.ctypes.data
-
-
-def test_axis():
-    assert (Blob((2, 3)).axis(-1), Blob((2, 3)).axis(0)) == (1, 0)
-    with pytest.raises(ValueError, match=r"axis 2 is outside a blob of shape \(2, 3\)"):
-        Blob((2, 3)).axis(2)

@@ -145,7 +145,10 @@ class MaxPool(Pool):
         return self._pool(self._padded(x), torch.empty_like(y))
 
     def _scratch(self, y: torch.Tensor) -> torch.Tensor:
-        return scratch(y.numel(), y.device, torch.int64).as_strided(y.shape, y.stride())
+        """Memory for y's indices, laid out as y is; as a map of its own where y is part of another blob's values."""
+        indices = scratch(y.numel(), y.device, torch.int64)
+        dense = y.is_contiguous() or y.is_contiguous(memory_format=torch.channels_last)
+        return indices.as_strided(y.shape, y.stride()) if dense else indices.view(y.shape)
 
 
 class AveragePool(Pool):

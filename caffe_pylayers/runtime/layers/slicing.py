@@ -17,6 +17,7 @@ from caffe_pylayers.runtime.layers._setup import canonical_axis
 
 def _axis(layer: Layer, bottom: Blob, param: Any, old_name: str) -> int:
     """The axis, by the name of today or the old, which counts from the front only."""
+    layer.check(not (param.HasField("axis") and param.HasField(old_name)), f"takes axis or {old_name}, got both")
     if not param.HasField(old_name):
         return canonical_axis(layer, bottom, param.axis)
     dim: int = getattr(param, old_name)
@@ -41,9 +42,6 @@ class Concat(Layer):
     bottoms = (1, None)
 
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
-        param = self.layer_param.concat_param
-        both = param.HasField("axis") and param.HasField("concat_dim")
-        self.check(not both, "takes axis or concat_dim, got both")
         if len(bottom) > 1:
             refuse_in_place(self, bottom, top)
 
@@ -94,10 +92,7 @@ class Slice(Layer):
     tops = (1, None)
 
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
-        param = self.layer_param.slice_param
-        both = param.HasField("axis") and param.HasField("slice_dim")
-        self.check(not both, "takes axis or slice_dim, got both")
-        self._points = list(param.slice_point)
+        self._points = list(self.layer_param.slice_param.slice_point)
         if len(top) > 1:
             refuse_in_place(self, bottom, top)
 
