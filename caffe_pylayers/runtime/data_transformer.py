@@ -62,6 +62,21 @@ class DataTransformer:
             raise ValueError(f"an item of shape {item.shape} cannot be cropped to {crop} x {crop}")
         return (channels, crop or height, crop or width)
 
+    def mean(self, shape: Shape) -> Any:
+        """What is subtracted from items that are cut out by the caller: of the middle of mean_file, or mean_value."""
+        channels, height, width = shape
+        if self._mean is not None:
+            top = left = (self._mean.shape[2] - width) // 2  # by the width, for both, as Caffe's WindowData has it
+            part = self._mean[:, top : top + height, left : left + width]
+            if part.shape != shape or min(top, left) < 0:
+                raise ValueError(
+                    f"mean_file {self._param.mean_file} of shape {self._mean.shape} has no middle of {shape}"
+                )
+            return part
+        if self._mean_values.size not in (0, 1, channels):
+            raise ValueError(f"takes 1 mean_value or {channels}, as many as channels, got {self._mean_values.size}")
+        return np.broadcast_to(self._mean_values[:, None, None] if self._mean_values.size else np.float32(0), shape)
+
     def transform(self, items: Sequence[Any], out: Any) -> None:
         """Transform the items into out (items, channels, height, width), float32."""
         for item in {item.shape: item for item in items}.values():  # one of each shape
