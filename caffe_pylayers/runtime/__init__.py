@@ -9,10 +9,14 @@ Needs Python 3.10 or newer and the extra ``runtime``.
 
 from __future__ import annotations
 
+import importlib
+from typing import Any
+
 from caffe_pylayers.runtime import layers as _layers  # noqa: F401 - registers the native types
 from caffe_pylayers.runtime.device import set_device, set_mode_cpu, set_mode_gpu
 from caffe_pylayers.runtime.install import install
 from caffe_pylayers.runtime.layer import LAYERS as _LAYERS
+from caffe_pylayers.runtime.nccl import NCCL, has_nccl
 from caffe_pylayers.runtime.net import Net
 from caffe_pylayers.runtime.process import (
     init_log,
@@ -34,6 +38,7 @@ from caffe_pylayers.runtime.solvers import (
     SGDSolver,
     get_solver,
 )
+from caffe_pylayers.runtime.timer import Timer
 
 TRAIN, TEST = 0, 1
 __version__ = "1.0.0"  # of the Caffe that this is
@@ -44,28 +49,56 @@ def layer_type_list() -> list[str]:
     return _LAYERS.names()
 
 
-def has_nccl() -> bool:
-    """Whether several GPUs can train together through caffe.NCCL."""
-    return False
+globals().pop("layers")  # the package of native types: to scripts caffe.layers are net_spec's
+
+# What few scripts use, loaded by those that do: the module, and the name in it where it is not the module itself.
+_ON_DEMAND = {
+    "Classifier": ("classifier", "Classifier"),
+    "Detector": ("detector", "Detector"),
+    "NetSpec": ("net_spec", "NetSpec"),
+    "io": ("io", ""),
+    "layers": ("net_spec", "layers"),
+    "net_spec": ("net_spec", ""),
+    "params": ("net_spec", "params"),
+    "to_proto": ("net_spec", "to_proto"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ON_DEMAND:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module_name, attribute = _ON_DEMAND[name]
+    module = importlib.import_module(f"{__name__}.{module_name}")
+    found = globals()[name] = getattr(module, attribute) if attribute else module
+    return found
 
 
 __all__ = [
+    "NCCL",
     "TEST",
     "TRAIN",
     "AdaDeltaSolver",
     "AdaGradSolver",
     "AdamSolver",
+    "Classifier",
+    "Detector",
     "Layer",
     "NesterovSolver",
     "Net",
+    "NetSpec",
     "RMSPropSolver",
     "SGDSolver",
+    "Timer",
     "get_solver",
     "has_nccl",
     "init_log",
     "install",
+    "io",
     "layer_type_list",
+    "layers",
     "log",
+    "net_spec",
+    "params",
     "set_device",
     "set_mode_cpu",
     "set_mode_gpu",
@@ -75,4 +108,5 @@ __all__ = [
     "set_solver_rank",
     "solver_count",
     "solver_rank",
+    "to_proto",
 ]

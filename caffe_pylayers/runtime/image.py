@@ -38,11 +38,21 @@ def read(path: str | os.PathLike[str], color: bool, height: int = 0, width: int 
     ValueError for a file that is missing or is no image.
     """
     cv2 = _opencv()
-    values = cv2.imread(os.fspath(path), cv2.IMREAD_COLOR if color else cv2.IMREAD_GRAYSCALE)
-    if values is None:
-        found = "no image that OpenCV can decode" if os.path.exists(path) else "no such file"
-        raise ValueError(f"{os.fspath(path)}: {found}")
+    values = _found(cv2.imread(os.fspath(path), cv2.IMREAD_COLOR if color else cv2.IMREAD_GRAYSCALE), path)
     return resize(values, height, width) if height and width else values
+
+
+def read_unchanged(path: str | os.PathLike[str]) -> Any:
+    """An image file with the channels and bits that it has; ValueError for one that is missing or is no image."""
+    cv2 = _opencv()
+    return _found(cv2.imread(os.fspath(path), cv2.IMREAD_UNCHANGED), path)
+
+
+def _found(values: Any, path: str | os.PathLike[str]) -> Any:
+    if values is None:
+        reason = "no image that OpenCV can decode" if os.path.exists(path) else "no such file"
+        raise ValueError(f"{os.fspath(path)}: {reason}")
+    return values
 
 
 def resize(values: Any, height: int, width: int) -> Any:
