@@ -17,7 +17,7 @@ from typing import Any, Sequence
 from caffe_pylayers import __version__
 from caffe_pylayers._engine import EngineError
 
-VERBS = ("train", "mnist", "check", "layers")
+VERBS = ("train", "test", "time", "run", "summary", "draw", "mnist", "check", "layers")
 
 
 class UserError(Exception):
@@ -46,7 +46,9 @@ def _parser(verb: str | None) -> argparse.ArgumentParser:
         parser = argparse.ArgumentParser()
         _add_verb(parser, verb)
         return parser
-    parser = argparse.ArgumentParser(prog="caffe-pylayers", description="Caffe Python layers: train, check, look up.")
+    parser = argparse.ArgumentParser(
+        prog="caffe-pylayers", description="Caffe nets and Python layers: train, test, run, check."
+    )
     parser.add_argument("--version", action="version", version=__version__)
     verbs = parser.add_subparsers(metavar="VERB", required=True)
     for name in VERBS:

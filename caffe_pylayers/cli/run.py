@@ -1,0 +1,41 @@
+"""Run a pycaffe script with the runtime as `caffe`.
+
+    caffe-pylayers run solve.py 0 --snapshot x.solverstate
+
+As `python solve.py ...` would run it, but that `import caffe` in it, and in the Python layers of its nets, gives the
+runtime. With -m, a module is run instead of a file. All that comes after the script is the script's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import runpy
+import sys
+
+from caffe_pylayers.cli import UserError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``run``."""
+    parser.add_argument("-m", dest="module", action="store_true", help="SCRIPT is a module's name")
+    parser.add_argument("script", metavar="SCRIPT")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGUMENT")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the script; its exit code reaches the shell."""
+    from caffe_pylayers import _engine
+
+    os.environ[_engine.VARIABLE] = "runtime"
+    _engine.caffe()
+    sys.argv = [args.script, *args.arguments]
+    if args.module:
+        sys.path.insert(0, os.getcwd())
+        runpy.run_module(args.script, run_name="__main__", alter_sys=True)
+        return 0
+    if not os.path.isfile(args.script):
+        raise UserError(f"{args.script}: no such file")
+    sys.path.insert(0, os.path.dirname(os.path.abspath(args.script)))
+    runpy.run_path(args.script, run_name="__main__")
+    return 0

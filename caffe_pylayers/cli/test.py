@@ -1,0 +1,49 @@
+"""Run a net on its own data, and print the means of its outputs: as `caffe test`.
+
+    caffe-pylayers test --model train_test.prototxt --weights net.caffemodel --iterations 100
+
+A line for each value of each output of each batch, then their means, and the loss.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from caffe_pylayers.cli import UserError
+from caffe_pylayers.cli._net_options import add_net_arguments, make_net
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``test``."""
+    add_net_arguments(parser, phase="TEST", weights=True, iterations=50)
+    parser.add_argument("--quiet", action="store_true", help="only the means")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Test; the exit code."""
+    net = make_net(args)
+    sums: dict[str, Any] = {}
+    for batch in range(args.iterations):
+        for name, values in _outputs(net).items():
+            if not args.quiet:
+                for value in values:
+                    print(f"Batch {batch}, {name} = {value:g}")
+            sums[name] = sums.get(name, 0) + values
+    weights = dict(net.blob_loss_weights)
+    means = {name: values / args.iterations for name, values in sums.items()}
+    print(f"Loss: {sum(weights[name] * values.sum() for name, values in means.items()):g}")
+    for name, values in means.items():
+        for value in values:
+            loss = f" (* {weights[name]:g} = {weights[name] * value:g} loss)" if weights[name] else ""
+            print(f"{name} = {value:g}{loss}")
+    return 0
+
+
+def _outputs(net: Any) -> dict[str, Any]:
+    """The values of each output, float64, in the net's order."""
+    try:
+        found = net.forward()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise UserError(str(error)) from error
+    return {name: found[name].ravel().astype(float) for name in net.outputs}
