@@ -17,7 +17,11 @@ from typing import Any, Sequence
 from caffe_pylayers import __version__
 from caffe_pylayers._engine import EngineError
 
-VERBS = ("train", "test", "time", "run", "summary", "draw", "mnist", "check", "layers")
+VERBS = (
+    *("train", "test", "time", "features", "run"),
+    *("check", "layers", "summary", "draw", "upgrade"),
+    *("mnist", "convert-images", "mean"),
+)
 
 
 class UserError(Exception):
@@ -66,4 +70,4 @@ def _add_verb(parser: argparse.ArgumentParser, name: str) -> None:
 
 
 def _module(name: str) -> Any:
-    return importlib.import_module(f"caffe_pylayers.cli.{name}")
+    return importlib.import_module(f"caffe_pylayers.cli.{name.replace('-', '_')}")

@@ -85,6 +85,13 @@ class Records:
         self._database = _open[real] = database
         self._records = self._database.records()
 
+    def once(self) -> Iterator[bytes]:
+        """All values, once."""
+        try:
+            yield from self._database.records()
+        except ValueError as error:
+            raise ValueError(f"{self._path} {error}") from error
+
     def __iter__(self) -> Records:
         return self
 

@@ -60,6 +60,16 @@ def resize(values: Any, height: int, width: int) -> Any:
     return _opencv().resize(values, (width, height))
 
 
+def encode(values: Any, kind: str) -> bytes:
+    """An image (height, width) or (height, width, channels) as a file of this kind, such as jpg or png."""
+    cv2 = _opencv()
+    try:
+        content: bytes = cv2.imencode(f".{kind}", values)[1].tobytes()
+    except cv2.error:
+        raise ValueError(f"OpenCV cannot encode images as {kind}") from None
+    return content
+
+
 def planes(values: Any) -> Any:
     """An image (height, width) or (height, width, channels) as (channels, height, width)."""
     return np.moveaxis(values[:, :, None] if values.ndim == 2 else values, 2, 0)

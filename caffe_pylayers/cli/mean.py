@@ -1,0 +1,69 @@
+"""The mean image of a database, for a transform_param's mean_file: as Caffe's compute_image_mean.
+
+    caffe-pylayers mean train_lmdb mean.binaryproto
+
+Also prints the mean of each channel, for mean_value.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from caffe_pylayers import _files
+from caffe_pylayers.cli import UserError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``mean``."""
+    parser.add_argument("database", metavar="DATABASE", help="an LMDB, or with --backend leveldb a LevelDB")
+    parser.add_argument("output", nargs="?", type=Path, metavar="MEAN.binaryproto")
+    parser.add_argument("--backend", choices=("lmdb", "leveldb"), default="lmdb")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Compute; the exit code."""
+    try:
+        mean, count = _mean(args.database, args.backend == "leveldb")
+        if args.output is not None:
+            _write(mean, args.output)
+    except (OSError, ValueError) as error:
+        raise UserError(str(error)) from error
+    print(f"{count} images of {' x '.join(map(str, mean.shape))}")
+    for channel, value in enumerate(mean.mean(axis=(1, 2))):
+        print(f"mean_value channel [{channel}]: {value:g}")
+    return 0
+
+
+def _mean(path: str, leveldb: bool) -> tuple[Any, int]:
+    from caffe_pylayers.runtime.data_transformer import DataTransformer
+    from caffe_pylayers.runtime.database import Records
+    from caffe_pylayers.runtime.layers.data import read_datum
+    from caffe_pylayers.runtime.proto.caffe_pb2 import TEST, TransformationParameter
+
+    read = DataTransformer(TransformationParameter(), TEST).read
+    total: Any = None
+    count = 0
+    for record in Records(path, leveldb).once():
+        item = read(read_datum(record))
+        if total is None:
+            total = np.zeros(item.shape)
+        if item.shape != total.shape:
+            raise ValueError(f"{path}: image {count} has shape {item.shape}, the first has {total.shape}")
+        total += item
+        count += 1
+    if not count:
+        raise ValueError(f"{path} has no records")
+    return total / count, count
+
+
+def _write(mean: Any, path: Path) -> None:
+    from caffe_pylayers.runtime.proto.caffe_pb2 import BlobProto
+
+    channels, height, width = mean.shape
+    blob = BlobProto(num=1, channels=channels, height=height, width=width, data=mean.ravel())
+    with _files.whole(path) as temporary:
+        temporary.write_bytes(blob.SerializeToString())

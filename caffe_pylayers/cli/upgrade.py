@@ -1,0 +1,63 @@
+"""Bring an old prototxt, solver or caffemodel to today's format: as Caffe's upgrade_net_proto_* and upgrade_solver_*.
+
+    caffe-pylayers upgrade old.prototxt new.prototxt
+
+What the file is follows from its name (.caffemodel and .binaryproto are binary) and, for text, from its fields.
+Without OUTPUT text is printed; --in-place writes over the file itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from caffe_pylayers import _files
+from caffe_pylayers.cli import UserError
+
+BINARY = (".caffemodel", ".binaryproto")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``upgrade``."""
+    parser.add_argument("file", type=Path, metavar="FILE")
+    target = parser.add_mutually_exclusive_group()
+    target.add_argument("output", nargs="?", type=Path, metavar="OUTPUT")
+    target.add_argument("--in-place", action="store_true", help="write over FILE")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Upgrade; the exit code."""
+    output = args.file if args.in_place else args.output
+    binary = args.file.suffix in BINARY
+    if binary and output is None:
+        raise UserError("a binary file needs OUTPUT or --in-place")
+    try:
+        content = _binary(args.file) if binary else _text(args.file).encode()
+        if output is None:
+            print(content.decode(), end="")
+            return 0
+        with _files.whole(output) as temporary:
+            temporary.write_bytes(content)
+    except (OSError, ValueError) as error:
+        raise UserError(str(error)) from error
+    print(output)
+    return 0
+
+
+def _binary(path: Path) -> bytes:
+    from caffe_pylayers.runtime.weights import read_model
+
+    content: bytes = read_model(path).SerializeToString()
+    return content
+
+
+def _text(path: Path) -> str:
+    from caffe_pylayers.runtime import prototxt
+
+    text = path.read_text(encoding="utf-8", errors="replace")
+    try:
+        return str(prototxt.parse_net(text, path))
+    except ValueError as error:
+        if "This is a solver" not in str(error):
+            raise
+    return str(prototxt.parse_solver(text, path))
