@@ -1,41 +1,107 @@
-"""LMDB databases, read in the order of their keys, over and over."""
+"""LMDB and LevelDB databases, read in the order of their keys, over and over."""
 
 from __future__ import annotations
 
 import os
+import threading
 import weakref
 from collections.abc import Iterator
+from typing import Any, Protocol
 
-# LMDB environments by path: a process may not open one twice, and several layers may read the same.
-_open: weakref.WeakValueDictionary[str, _Environment] = weakref.WeakValueDictionary()
+from caffe_pylayers.runtime.proto.caffe_pb2 import DataParameter
 
 
-class _Environment:
-    """An open LMDB; the last reader to go closes it."""
+class _Database(Protocol):
+    readers: int
+
+    def records(self) -> Iterator[bytes]:
+        """The values in the order of their keys, once; ValueError where they cannot be read."""
+
+    def close(self) -> None:
+        """Close it."""
+
+
+# Open databases by backend and path: a process may not open one twice, and several layers may read the same.
+_open: dict[tuple[int, str], _Database] = {}
+_opening = threading.RLock()  # a garbage collection may end a reader within it
+
+
+class _LMDB:
+    readers = 0
 
     def __init__(self, path: str) -> None:
         import lmdb
 
-        # lock=False: the readers never write, and their folder may not be writable.
-        self._lmdb = lmdb.open(path, readonly=True, lock=False, subdir=os.path.isdir(path))
-        weakref.finalize(self, self._lmdb.close)
+        self._path, self._error = path, lmdb.Error
+        try:
+            # lock=False: the readers never write, and their folder may not be writable.
+            self._lmdb = lmdb.open(path, readonly=True, lock=False, subdir=os.path.isdir(path))
+        except (lmdb.Error, OSError) as error:
+            raise ValueError(f"{path} cannot be opened as LMDB: {error}") from error
+        try:
+            self._check_whole()
+        except ValueError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        self._lmdb.close()
+
+    def _check_whole(self) -> None:
+        """A page that its file lacks would end the process: the file is mapped into memory."""
+        file = os.path.join(self._path, "data.mdb") if os.path.isdir(self._path) else self._path
+        size, needed = os.path.getsize(file), (self._lmdb.info()["last_pgno"] + 1) * self._lmdb.stat()["psize"]
+        if size < needed:
+            raise ValueError(f"{file} is cut off: it has {size} bytes of {needed}")
 
     def records(self) -> Iterator[bytes]:
-        """The values in the order of their keys, once."""
-        with self._lmdb.begin() as transaction, transaction.cursor() as cursor:
-            yield from cursor.iternext(keys=False, values=True)
+        try:
+            with self._lmdb.begin() as transaction, transaction.cursor() as cursor:
+                yield from cursor.iternext(keys=False, values=True)
+        except self._error as error:
+            raise ValueError(f"{self._path} is damaged: {error}") from error
+
+
+class _LevelDB:
+    """No other process can open it meanwhile."""
+
+    readers = 0
+
+    def __init__(self, path: str) -> None:
+        try:
+            import plyvel
+        except ImportError as error:
+            raise ValueError(
+                f"{path}: LevelDB, the backend unless another is named, needs plyvel ({error}): "
+                "pip install 'caffe-pylayers[leveldb]'"
+            ) from error
+        self._path, self._error = path, plyvel.Error
+        try:
+            self._db = plyvel.DB(path, create_if_missing=False)
+        except (plyvel.Error, OSError) as error:
+            raise ValueError(f"{path} cannot be opened as LevelDB: {error}") from error
+
+    def close(self) -> None:
+        self._db.close()
+
+    def records(self) -> Iterator[bytes]:
+        try:
+            with self._db.iterator(include_key=False, verify_checksums=True, fill_cache=False) as values:
+                yield from values
+        except self._error as error:
+            raise ValueError(f"{self._path} is damaged: {error}") from error
 
 
 class Records:
-    """An endless iterator over the values of an LMDB; ValueError where it cannot be opened or is empty.
+    """An endless iterator over a database's values; ValueError where it cannot be opened or read, or is empty.
 
-    As nothing but next() touches it, a thread that reads ahead may own it.
+    backend: DataParameter.LMDB or LEVELDB. As nothing but next() touches it, a thread may own it.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, backend: int = DataParameter.LMDB) -> None:
         self._path = path
-        self._environment = _environment(path)
-        self._records = self._environment.records()
+        self._reader = _Reader(path, backend)
+        self._records = self._reader.records()
 
     def __iter__(self) -> Records:
         return self
@@ -43,20 +109,31 @@ class Records:
     def __next__(self) -> bytes:
         for value in self._records:
             return value
-        self._records = self._environment.records()
+        self._records = self._reader.records()
         for value in self._records:
             return value
         raise ValueError(f"{self._path} has no records")
 
 
-def _environment(path: str) -> _Environment:
-    import lmdb
+class _Reader:
+    """One of those that read an open database; the last to go closes it. Its iterators keep it."""
 
-    real = os.path.realpath(path)
-    environment = _open.get(real)
-    if environment is None:
-        try:
-            environment = _open[real] = _Environment(real)
-        except (lmdb.Error, OSError) as error:
-            raise ValueError(f"{path} cannot be opened as LMDB: {error}") from error
-    return environment
+    def __init__(self, path: str, backend: int) -> None:
+        key = (backend, os.path.realpath(path))
+        with _opening:
+            if key not in _open:
+                _open[key] = _LMDB(key[1]) if backend == DataParameter.LMDB else _LevelDB(key[1])
+            self._database = _open[key]
+            self._database.readers += 1
+        weakref.finalize(self, _leave, key, self._database)
+
+    def records(self) -> Iterator[bytes]:
+        yield from self._database.records()
+
+
+def _leave(key: tuple[int, str], database: _Database) -> None:
+    with _opening:
+        database.readers -= 1
+        if not database.readers:
+            del _open[key]
+            database.close()

@@ -1,9 +1,7 @@
-"""Images that are stored encoded, as JPEG or PNG."""
+"""Images as Caffe reads them, with OpenCV: its decoders and its resizing decide about every pixel."""
 
 from __future__ import annotations
 
-import importlib
-import io
 from typing import Any
 
 import numpy as np
@@ -12,56 +10,52 @@ import numpy as np
 def decode(data: bytes, color: bool = False, gray: bool = False) -> Any:
     """An encoded image as uint8 (channels, height, width), its channels in the order blue, green, red.
 
-    color, gray: have 3 channels or 1; without either as many as the image has. By OpenCV or, where
-    that is not installed, by Pillow. ValueError for what is no image, ImportError where both are missing.
+    color, gray: have 3 channels or 1; without either as many as the image has. ValueError for what is no
+    whole image of 8 bits, ImportError without OpenCV.
     """
-    module, name = _decoder()
-    values = _opencv(module, data, color, gray) if name == "cv2" else _pillow(module, data, color, gray)
+    return planes(decode_pixels(data, color, gray))
+
+
+def decode_pixels(data: bytes, color: bool = False, gray: bool = False) -> Any:
+    """The same as OpenCV has it: (height, width) or (height, width, channels)."""
+    cv2 = opencv()
+    flag = cv2.IMREAD_COLOR if color else cv2.IMREAD_GRAYSCALE if gray else cv2.IMREAD_UNCHANGED
+    values = cv2.imdecode(np.frombuffer(data, np.uint8), flag) if data else None
     if values is None:
-        raise ValueError(f"{len(data)} bytes of an encoded Datum are no image that {name} can decode")
+        raise ValueError(f"{len(data)} bytes of an encoded image are no image that OpenCV can decode")
     if values.dtype != np.uint8:
         raise ValueError(f"an encoded image must have 8 bits for each value, got {values.dtype}")
-    return np.moveaxis(values[:, :, None] if values.ndim == 2 else values, 2, 0)
-
-
-def _decoder() -> tuple[Any, str]:
-    for name in ("cv2", "PIL.Image"):
-        try:
-            return importlib.import_module(name), name
-        except ModuleNotFoundError:
-            continue
-    raise ImportError("decoding images needs OpenCV or Pillow: pip install pillow")
-
-
-def _opencv(cv2: Any, data: bytes, color: bool, gray: bool) -> Any:
-    flag = cv2.IMREAD_COLOR if color else cv2.IMREAD_GRAYSCALE if gray else cv2.IMREAD_UNCHANGED
-    return cv2.imdecode(np.frombuffer(data, np.uint8), flag)
-
-
-def _pillow(pillow: Any, data: bytes, color: bool, gray: bool) -> Any:
-    try:
-        image = pillow.open(io.BytesIO(data))
-    except pillow.UnidentifiedImageError:
-        return None
-    if gray:
-        image.draft("L", None)  # JPEG stores brightness by itself: no rounding on the way over RGB
-    if image.mode.startswith(("I", "F")):
-        return np.array(image)  # more than 8 bits, which the caller refuses
-    if color or gray:  # only then does OpenCV look at how the camera was held
-        image = importlib.import_module("PIL.ImageOps").exif_transpose(image)
-    values = np.array(image.convert("RGB" if color or gray else _unchanged(image)))
-    if gray:
-        return (values @ _BRIGHTNESS >> 15).astype(np.uint8)
-    if values.ndim == 3:
-        values[:, :, :3] = values[:, :, 2::-1].copy()
     return values
 
 
-_BRIGHTNESS = np.array([9798, 19235, 3735])  # of red, green, blue in 1 / 2^15, as libpng has them
+def read_pixels(path: str, color: bool = True) -> Any:
+    """A file's image, see decode_pixels; with color 3 channels, else 1. OSError or ValueError names the file."""
+    with open(path, "rb") as file:
+        data = file.read()
+    try:
+        return decode_pixels(data, color=color, gray=not color)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
-def _unchanged(image: Any) -> str:
-    """What OpenCV makes of an image's mode when it is to keep its channels."""
-    if image.mode in ("1", "L"):
-        return "L"
-    return "RGBA" if "A" in image.mode or "transparency" in image.info else "RGB"
+def resize(pixels: Any, height: int, width: int) -> Any:
+    """Pixels of another size: bilinear, without smoothing, also where it becomes smaller."""
+    return opencv().resize(pixels, (width, height))
+
+
+def planes(pixels: Any) -> Any:
+    """OpenCV's (height, width) or (height, width, channels) as (channels, height, width), contiguous."""
+    if pixels.ndim == 2:
+        return pixels[None]
+    out = np.empty((pixels.shape[2], *pixels.shape[:2]), np.uint8)
+    opencv().split(pixels, list(out))
+    return out
+
+
+def opencv() -> Any:
+    """The module; ImportError says how to install it."""
+    try:
+        import cv2
+    except ImportError as error:
+        raise ImportError(f"images need OpenCV ({error}): pip install opencv-python-headless") from error
+    return cv2

@@ -8,8 +8,11 @@ from caffe_pylayers.runtime.layers import dropout as dropout
 from caffe_pylayers.runtime.layers import eltwise as eltwise
 from caffe_pylayers.runtime.layers import embed as embed
 from caffe_pylayers.runtime.layers import euclidean_loss as euclidean_loss
+from caffe_pylayers.runtime.layers import hdf5_data as hdf5_data
+from caffe_pylayers.runtime.layers import hdf5_output as hdf5_output
 from caffe_pylayers.runtime.layers import hinge_loss as hinge_loss
 from caffe_pylayers.runtime.layers import im2col as im2col
+from caffe_pylayers.runtime.layers import image_data as image_data
 from caffe_pylayers.runtime.layers import infogain_loss as infogain_loss
 from caffe_pylayers.runtime.layers import inner_product as inner_product
 from caffe_pylayers.runtime.layers import input as input
@@ -31,3 +34,4 @@ from caffe_pylayers.runtime.layers import slicing as slicing
 from caffe_pylayers.runtime.layers import softmax as softmax
 from caffe_pylayers.runtime.layers import softmax_loss as softmax_loss
 from caffe_pylayers.runtime.layers import spp as spp
+from caffe_pylayers.runtime.layers import window_data as window_data

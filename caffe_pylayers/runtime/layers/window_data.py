@@ -1,0 +1,158 @@
+"""WindowData: batches of windows of images, for training R-CNN."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from caffe_pylayers.runtime import device, rng
+from caffe_pylayers.runtime.binaryproto import read_array
+from caffe_pylayers.runtime.image import decode_pixels, planes, read_pixels, resize
+from caffe_pylayers.runtime.layer import register
+from caffe_pylayers.runtime.layers._prefetched import Pool, PrefetchedLayer, check_batch_size, open_list
+from caffe_pylayers.runtime.layers._window_crop import Box, crop
+from caffe_pylayers.runtime.prefetch import Batch
+
+CHANNELS = 3
+
+
+@dataclass(frozen=True)
+class _Window:
+    image: int
+    label: int
+    box: Box
+
+
+@register("WindowData")
+class WindowData(PrefetchedLayer):
+    """Windows drawn at random from those that ``source`` lists, warped to crop_size of transform_param.
+
+    source holds for each image "# index path channels height width count" and count times
+    "label overlap x1 y1 x2 y2", numbers from 0, both corners included. A window is foreground from fg_threshold
+    on and background, with label 0, below bg_threshold. The last fg_fraction of a batch is foreground.
+
+    Around each window context_pad pixels of what surrounds it are taken, as counted after warping, and 0 where
+    the image ends; with crop_mode "square" the smallest square around it. mirror, mean_file (the middle of it)
+    and mean_value are those of transform_param, scale is window_data_param's.
+
+    Top: [0] data (batch_size, 3, crop_size, crop_size); [1] labels (batch_size). Caffe's WindowDataLayer.
+    """
+
+    tops = 2
+
+    def source(self) -> _Windows:
+        return _Windows(self.layer_param)
+
+
+class _Windows:
+    def __init__(self, layer_param: Any) -> None:
+        self._param, self._transform = layer_param.window_data_param, layer_param.transform_param
+        check_batch_size("window_data_param", self._param.batch_size)
+        self._crop = self._transform.crop_size
+        if not self._crop > 2 * self._param.context_pad:
+            sizes = f"{self._crop} and {self._param.context_pad}"
+            raise ValueError(f"takes a transform_param.crop_size above twice context_pad, got {sizes}")
+        self._images: list[str] = []
+        self._foreground: list[_Window] = []
+        self._background: list[_Window] = []
+        self._read_source()
+        self._cache = [_content(path) for path in self._images] if self._param.cache_images else []
+        self._mean = self._read_mean()
+        self._pool = Pool()
+        self._random = np.random.default_rng(int(torch.randint(2**31, (), generator=rng.generator(device.HOST))))
+
+    def shapes(self) -> list[tuple[int, ...]]:
+        size = self._param.batch_size
+        return [(size, CHANNELS, self._crop, self._crop), (size,)]
+
+    def fill(self, batch: Batch) -> None:
+        data, labels = batch.reshape(*self.shapes())
+        size = self._param.batch_size
+        foreground = int(np.float32(size) * np.float32(self._param.fg_fraction))
+        chosen = [
+            windows[self._random.integers(len(windows))]
+            for windows, count in ((self._background, size - foreground), (self._foreground, foreground))
+            for _ in range(count)
+        ]
+        mirrored = self._random.integers(2, size=size) if self._transform.mirror else [0] * size
+        labels[:] = [window.label for window in chosen]
+        self._pool.each(lambda i: self._fill_one(chosen[i], bool(mirrored[i]), data[i]), size)
+
+    def _fill_one(self, window: _Window, mirror: bool, out: Any) -> None:
+        path = self._images[window.image]
+        pixels = decode_pixels(self._cache[window.image], color=True) if self._cache else read_pixels(path)
+        try:
+            found = crop(pixels.shape[:2], window.box, self._crop, self._param.context_pad, self._square(), mirror)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+        x1, y1, x2, y2 = found.box
+        part = planes(resize(pixels[y1 : y2 + 1, x1 : x2 + 1], found.height, found.width))
+        rows = slice(found.top, found.top + found.height)
+        columns = slice(found.left, found.left + found.width)
+        out[...] = 0
+        target = out[:, rows, columns]
+        target[...] = part[:, :, ::-1] if mirror else part
+        if self._mean is not None:
+            target -= self._mean[:, rows, columns] if self._mean.shape[1] > 1 else self._mean
+        target *= np.float32(self._param.scale)
+
+    def _square(self) -> bool:
+        return bool(self._param.crop_mode == "square")
+
+    def _read_source(self) -> None:
+        path = self._param.source
+        words = iter(open_list(path, "source").split())
+        at = ""
+        try:
+            for mark in words:
+                if mark != "#":
+                    raise ValueError(f'takes "#" before each image, got {mark}')
+                at = f" at image {next(words)}"
+                name, channels, _, _ = (next(words) for _ in range(4))
+                if int(channels) != CHANNELS:
+                    raise ValueError(f"takes images of {CHANNELS} channels, got {channels}")
+                self._images.append(self._param.root_folder + name)
+                for _ in range(int(next(words))):
+                    label, overlap, *corners = (next(words) for _ in range(6))
+                    self._add(int(label), np.float32(overlap), Box(*map(int, corners)))
+        except StopIteration:
+            raise ValueError(f"source {path}{at}: ends in the middle of an entry") from None
+        except ValueError as error:
+            raise ValueError(f"source {path}{at}: {error}") from error
+        for windows, name in ((self._foreground, "foreground"), (self._background, "background")):
+            if not windows:
+                raise ValueError(f"source {path} has no {name} windows")
+
+    def _add(self, label: int, overlap: Any, box: Box) -> None:
+        image = len(self._images) - 1
+        if overlap >= np.float32(self._param.fg_threshold):
+            if label <= 0:
+                raise ValueError(f"takes positive labels of foreground windows, got {label}")
+            self._foreground.append(_Window(image, label, box))
+        elif overlap < np.float32(self._param.bg_threshold):
+            self._background.append(_Window(image, 0, box))
+
+    def _read_mean(self) -> Any:
+        """What to subtract, (3, crop, crop) or (3, 1, 1); or None."""
+        values = np.array(self._transform.mean_value, np.float32)
+        if not self._transform.HasField("mean_file"):
+            if values.size not in (0, 1, CHANNELS):
+                raise ValueError(f"takes 1 mean_value or {CHANNELS}, as many as channels, got {values.size}")
+            return np.broadcast_to(values, CHANNELS)[:, None, None] if values.size else None
+        if values.size:
+            raise ValueError("transform_param takes mean_file or mean_value, not both")
+        mean = read_array(self._transform.mean_file)
+        mean = mean.reshape((1,) * (4 - mean.ndim) + mean.shape)[0]
+        off = (mean.shape[2] - self._crop) // 2  # Caffe's, for rows too
+        if len(mean) != CHANNELS or off < 0 or mean.shape[1] < off + self._crop:
+            wanted = f"at least {(CHANNELS, self._crop, self._crop)}"
+            raise ValueError(f"mean_file {self._transform.mean_file} has shape {mean.shape}, takes {wanted}")
+        return mean[:, off : off + self._crop, off : off + self._crop]
+
+
+def _content(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
