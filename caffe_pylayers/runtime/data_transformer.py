@@ -71,20 +71,23 @@ class DataTransformer:
 
     def transform(self, items: Sequence[Any], out: Any, draws: Sequence[list[int]] | None = None) -> None:
         """Transform the items into out (items, channels, height, width), float32."""
-        for item in {item.shape: item for item in items}.values():  # one of each shape
+        alike = isinstance(items, np.ndarray)
+        for item in items[:1] if alike else {item.shape: item for item in items}.values():  # one of each shape
             if self.shape(item) != out.shape[1:]:
                 raise ValueError(f"an item becomes of shape {self.shape(item)}, its batch has {out.shape[1:]}")
         cuts = self._cuts(items, self.draw(len(items)) if draws is None else draws, *out.shape[2:])
         parts = [item[cut] for item, cut in zip(items, cuts)] if cuts else items
-        out[...] = parts[0] if len(parts) == 1 else np.stack(parts)
+        values = parts[0] if len(parts) == 1 else parts if parts is items and alike else np.stack(parts)
         if self._mean is not None:
             self._check_mean(items)
-            out -= np.stack([self._mean[cut] for cut in cuts]) if cuts else self._mean
-        if self._mean_values.size:
+            np.subtract(values, np.stack([self._mean[cut] for cut in cuts]) if cuts else self._mean, out=out)
+        elif self._mean_values.size:
             if self._mean_values.size not in (1, out.shape[1]):
                 given = self._mean_values.size
                 raise ValueError(f"takes 1 mean_value or {out.shape[1]}, as many as channels, got {given}")
-            out -= self._mean_values[:, None, None]
+            np.subtract(values, self._mean_values[:, None, None], out=out)
+        else:
+            out[...] = values
         if self._param.scale != 1:
             out *= np.float32(self._param.scale)
 

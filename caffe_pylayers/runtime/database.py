@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 import weakref
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Protocol
 
 from caffe_pylayers.runtime.proto.caffe_pb2 import DataParameter
 
@@ -113,6 +114,14 @@ class Records:
         for value in self._records:
             return value
         raise ValueError(f"{self._path} has no records")
+
+    def take(self, count: int) -> list[bytes]:
+        """The next values, so many of them."""
+        values = list(itertools.islice(self._records, count))
+        while len(values) < count:
+            values.append(next(self))
+            values += itertools.islice(self._records, count - len(values))
+        return values
 
 
 class _Reader:

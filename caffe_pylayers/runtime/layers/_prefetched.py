@@ -79,6 +79,7 @@ class Share:
     def __init__(self, phase: int) -> None:
         self._count, self._rank = (1, 0) if phase == TEST else (solver_count(), solver_rank())
         self._read = 0
+        self.all = self._count == 1
 
     def next(self) -> bool:
         """Whether the next record is."""
@@ -94,7 +95,7 @@ class Pool:
         self._threads: ThreadPoolExecutor | None = None
 
     def each(self, do: Callable[[int], None], count: int) -> None:
-        """Call do(0) to do(count - 1), at once; raises what the first of them raised."""
+        """Call do(0) to do(count - 1), at once; raises what one of them raised."""
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         if min(cores, count) < 2:
             for i in range(count):
@@ -102,7 +103,13 @@ class Pool:
             return
         if self._threads is None:
             self._threads = ThreadPoolExecutor(cores, "caffe-decode")
-        for done in [self._threads.submit(do, i) for i in range(count)]:
+        numbers = iter(range(count))  # which a thread takes the next of, without a task for each
+
+        def work() -> None:
+            for i in numbers:
+                do(i)
+
+        for done in [self._threads.submit(work) for _ in range(cores)]:
             done.result()
 
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from google.protobuf.message import DecodeError
-
+from caffe_pylayers.runtime import datums
 from caffe_pylayers.runtime.data_transformer import DataTransformer
 from caffe_pylayers.runtime.database import Records
 from caffe_pylayers.runtime.layer import register
 from caffe_pylayers.runtime.layers._prefetched import Pool, PrefetchedLayer, Share, check_batch_size
 from caffe_pylayers.runtime.prefetch import Batch
-from caffe_pylayers.runtime.proto.caffe_pb2 import Datum
 
 
 @register("Data")
@@ -40,36 +38,41 @@ class _Datums:
         self._share, self._pool = Share(phase), Pool()
 
     def shapes(self) -> list[tuple[int, ...]]:
-        item = self._transformer.read(self._datum(self._first))
+        item = self._transformer.read(datums.read(self._first, self._path))
         return [(self._size, *self._transformer.shape(item)), (self._size,)]
 
     def fill(self, batch: Batch) -> None:
-        datums = [self._datum(record) for record in self._own()]
-        first = self._transformer.read(datums[0])
-        data, labels = batch.reshape((self._size, *self._transformer.shape(first)), (self._size,))
-        labels[:] = [datum.label for datum in datums]
-        if not any(datum.encoded for datum in datums):
-            self._transformer.transform([self._transformer.read(datum) for datum in datums], data)
+        records = self._own()
+        first = datums.read(records[0], self._path)
+        alike = datums.read_alike(records, first)
+        if alike:
+            items: Any = alike[0]
+            data, labels = batch.reshape((self._size, *self._transformer.shape(items[0])), (self._size,))
+            self._transformer.transform(items, data)
+            labels[:] = alike[1]
+            return
+        found = [first, *(datums.read(record, self._path) for record in records[1:])]
+        item = self._transformer.read(first)
+        data, labels = batch.reshape((self._size, *self._transformer.shape(item)), (self._size,))
+        labels[:] = [datum.label for datum in found]
+        if not any(datum.encoded for datum in found):
+            self._transformer.transform([self._transformer.read(datum) for datum in found], data)
             return
         draws = self._transformer.draw(self._size)
 
         def one(i: int) -> None:
-            item = self._transformer.read(datums[i]) if i else first
-            self._transformer.transform([item], data[i : i + 1], draws[i : i + 1])
+            image = self._transformer.read(found[i]) if i else item
+            self._transformer.transform([image], data[i : i + 1], draws[i : i + 1])
 
         self._pool.each(one, self._size)
 
     def _own(self) -> list[bytes]:
         """The next records that are this solver's, a batch of them."""
+        if self._share.all:
+            return self._records.take(self._size)
         records: list[bytes] = []
         while len(records) < self._size:
             record = next(self._records)
             if self._share.next():
                 records.append(record)
         return records
-
-    def _datum(self, record: bytes) -> Any:
-        try:
-            return Datum.FromString(record)
-        except DecodeError as error:
-            raise ValueError(f"{self._path} has a record of {len(record)} bytes that is no Datum") from error

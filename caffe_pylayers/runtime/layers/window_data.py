@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,16 +112,14 @@ class _Windows:
             for mark in words:
                 if mark != "#":
                     raise ValueError(f'takes "#" before each image, got {mark}')
-                at = f" at image {next(words)}"
-                name, channels, _, _ = (next(words) for _ in range(4))
+                index, name, channels, _, _, count = _take(words, 6)
+                at = f" at image {index}"
                 if int(channels) != CHANNELS:
                     raise ValueError(f"takes images of {CHANNELS} channels, got {channels}")
                 self._images.append(self._param.root_folder + name)
-                for _ in range(int(next(words))):
-                    label, overlap, *corners = (next(words) for _ in range(6))
+                for _ in range(int(count)):
+                    label, overlap, *corners = _take(words, 6)
                     self._add(int(label), np.float32(overlap), Box(*map(int, corners)))
-        except StopIteration:
-            raise ValueError(f"source {path}{at}: ends in the middle of an entry") from None
         except ValueError as error:
             raise ValueError(f"source {path}{at}: {error}") from error
         for windows, name in ((self._foreground, "foreground"), (self._background, "background")):
@@ -151,6 +151,13 @@ class _Windows:
             wanted = f"at least {(CHANNELS, self._crop, self._crop)}"
             raise ValueError(f"mean_file {self._transform.mean_file} has shape {mean.shape}, takes {wanted}")
         return mean[:, off : off + self._crop, off : off + self._crop]
+
+
+def _take(words: Iterator[str], count: int) -> list[str]:
+    taken = list(itertools.islice(words, count))
+    if len(taken) < count:
+        raise ValueError("ends in the middle of an entry")
+    return taken
 
 
 def _content(path: str) -> bytes:

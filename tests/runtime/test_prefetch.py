@@ -1,0 +1,102 @@
+"""Batches made ahead: their order, errors, and that no thread is left."""
+
+import gc
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+
+import pytest
+
+from caffe_pylayers.runtime.prefetch import Prefetch
+
+
+def workers():
+    return [thread for thread in threading.enumerate() if thread.name.startswith("caffe")]
+
+
+def counter(fail_at=None):
+    """A fill that counts its batches."""
+    state = {"made": 0}
+
+    def fill(batch):
+        if state["made"] == fail_at:
+            raise RuntimeError(f"batch {fail_at}")
+        batch.reshape((2,))[0][:] = state["made"]
+        state["made"] += 1
+
+    return fill, state
+
+
+def take(prefetch):
+    with prefetch.batch() as arrays:
+        return float(arrays[0][0])
+
+
+def wait(condition):
+    end = time.monotonic() + 20
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.001)
+    assert condition()
+
+
+@pytest.mark.parametrize("depth", [0, 1, 4])
+def test_in_order_and_no_more_than_depth_ahead(depth):
+    fill, state = counter()
+    prefetch = Prefetch(fill, depth)
+    assert state["made"] == 0, "nothing is made before it is asked for"
+    assert [take(prefetch) for _ in range(9)] == list(range(9))
+    wait(lambda: state["made"] == 9 + depth)
+    assert len(workers()) == (depth > 0)
+    del prefetch
+    gc.collect()
+    wait(lambda: not workers())
+
+
+def test_an_error_reaches_the_batch_that_it_is_about():
+    fill, _ = counter(fail_at=3)
+    prefetch = Prefetch(fill, 2)
+    assert [take(prefetch) for _ in range(3)] == [0, 1, 2]
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="batch 3"):
+            take(prefetch)
+    wait(lambda: not workers())
+
+
+PROGRAM = """
+    import threading, time
+    from caffe_pylayers.runtime.prefetch import Prefetch
+
+    def fill(batch):
+        batch.reshape((2,))
+        time.sleep(SECONDS)
+
+    prefetch = Prefetch(fill, 2)
+    print("ready", flush=True)
+    with prefetch.batch():
+        pass
+    END
+"""
+
+
+def start(seconds, end):
+    program = textwrap.dedent(PROGRAM).replace("SECONDS", str(seconds)).replace("END", end)
+    return subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_ends_with_the_process():
+    said, errors = start(0.01, "print(threading.active_count())").communicate(timeout=60)
+    assert (said, errors) == ("ready\n2\n", "")
+
+
+def test_interrupted_while_it_waits():
+    program = start(1, "")
+    assert program.stdout.readline() == "ready\n"
+    time.sleep(0.3)
+    program.send_signal(signal.SIGINT)
+    _, errors = program.communicate(timeout=60)
+    assert errors.endswith("KeyboardInterrupt\n")
+    assert errors.count("Traceback") == 1
+    assert program.returncode == -signal.SIGINT
