@@ -77,6 +77,8 @@ class _LevelDB:
                 "pip install 'caffe-pylayers[leveldb]'"
             ) from error
         self._path, self._error = path, plyvel.Error
+        if not os.path.exists(os.path.join(path, "CURRENT")):  # opening it would leave files there
+            raise ValueError(f"{path} cannot be opened as LevelDB: there is none")
         try:
             self._db = plyvel.DB(path, create_if_missing=False)
         except (plyvel.Error, OSError) as error:

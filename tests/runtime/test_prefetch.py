@@ -11,10 +11,14 @@ import time
 import pytest
 
 from caffe_pylayers.runtime.prefetch import Prefetch
+from tests.runtime.layers.one_layer import one_layer
 
 
+@pytest.fixture
 def workers():
-    return [thread for thread in threading.enumerate() if thread.name.startswith("caffe")]
+    """Gives the threads that the test has started and that have not ended."""
+    before = set(threading.enumerate())
+    return lambda: [thread for thread in threading.enumerate() if thread not in before]
 
 
 def counter(fail_at=None):
@@ -43,7 +47,7 @@ def wait(condition):
 
 
 @pytest.mark.parametrize("depth", [0, 1, 4])
-def test_in_order_and_no_more_than_depth_ahead(depth):
+def test_in_order_and_no_more_than_depth_ahead(depth, workers):
     fill, state = counter()
     prefetch = Prefetch(fill, depth)
     assert state["made"] == 0, "nothing is made before it is asked for"
@@ -55,7 +59,7 @@ def test_in_order_and_no_more_than_depth_ahead(depth):
     wait(lambda: not workers())
 
 
-def test_an_error_reaches_the_batch_that_it_is_about():
+def test_an_error_reaches_the_batch_that_it_is_about(workers):
     fill, _ = counter(fail_at=3)
     prefetch = Prefetch(fill, 2)
     assert [take(prefetch) for _ in range(3)] == [0, 1, 2]
@@ -100,3 +104,15 @@ def test_interrupted_while_it_waits():
     assert errors.endswith("KeyboardInterrupt\n")
     assert errors.count("Traceback") == 1
     assert program.returncode == -signal.SIGINT
+
+
+def test_a_net_that_is_collected_ends_its_threads(workers):
+    """Those that decode, too."""
+    images = "tests/parity/files"
+    text = f'source: "{images}/same_size.txt" root_folder: "{images}/images/" batch_size: 5'
+    layer, bottom, top = one_layer("ImageData", f"image_data_param {{ {text} }}", tops=2)
+    layer.forward(bottom, top)
+    assert workers()
+    del layer
+    gc.collect()
+    wait(lambda: not workers())
