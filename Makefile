@@ -35,6 +35,7 @@ caffe:
 bench: caffe $(tools)
 	$(caffe_python) benchmarks/python_layers.py
 	$(runtime_python) benchmarks/lenet.py
+	$(runtime_python) benchmarks/data.py
 
 lint: $(tools)
 	.venv/bin/ruff check

@@ -24,8 +24,8 @@ class DataTransformer:
     in TEST; mirrored left to right at random with ``mirror``. The mean is ``mean_file``, of the items'
     shape, or a ``mean_value`` for all channels or for each. Caffe's DataTransformer.
 
-    It draws from a generator of its own, seeded from the process's, so that a thread may run it.
-    ValueError for what Caffe refuses.
+    It draws from a generator of its own, seeded from the process's, so that a thread may run it; with draws
+    made before, several threads may. ValueError for what Caffe refuses.
     """
 
     def __init__(self, param: Any, phase: int) -> None:
@@ -62,53 +62,50 @@ class DataTransformer:
             raise ValueError(f"an item of shape {item.shape} cannot be cropped to {crop} x {crop}")
         return (channels, crop or height, crop or width)
 
-    def mean(self, shape: Shape) -> Any:
-        """What is subtracted from items that are cut out by the caller: of the middle of mean_file, or mean_value."""
-        channels, height, width = shape
-        if self._mean is not None:
-            top = left = (self._mean.shape[2] - width) // 2  # by the width, for both, as Caffe's WindowData has it
-            part = self._mean[:, top : top + height, left : left + width]
-            if part.shape != shape or min(top, left) < 0:
-                raise ValueError(
-                    f"mean_file {self._param.mean_file} of shape {self._mean.shape} has no middle of {shape}"
-                )
-            return part
-        if self._mean_values.size not in (0, 1, channels):
-            raise ValueError(f"takes 1 mean_value or {channels}, as many as channels, got {self._mean_values.size}")
-        return np.broadcast_to(self._mean_values[:, None, None] if self._mean_values.size else np.float32(0), shape)
+    def draw(self, count: int) -> list[list[int]]:
+        """The random numbers for so many items: mirror, row and column, each below 2^31."""
+        if self._param.mirror or (self._param.crop_size and self._train):
+            draws: list[list[int]] = self._random.integers(2**31, size=(count, 3)).tolist()
+            return draws
+        return [[0, 0, 0]] * count
 
-    def transform(self, items: Sequence[Any], out: Any) -> None:
+    def transform(self, items: Sequence[Any], out: Any, draws: Sequence[list[int]] | None = None) -> None:
         """Transform the items into out (items, channels, height, width), float32."""
-        for item in {item.shape: item for item in items}.values():  # one of each shape
+        alike = isinstance(items, np.ndarray)
+        for item in items[:1] if alike else {item.shape: item for item in items}.values():  # one of each shape
             if self.shape(item) != out.shape[1:]:
                 raise ValueError(f"an item becomes of shape {self.shape(item)}, its batch has {out.shape[1:]}")
-        cuts = self._cuts(items, *out.shape[2:])
-        out[...] = np.stack([item[cut] for item, cut in zip(items, cuts)] if cuts else items)
+        cuts = self._cuts(items, self.draw(len(items)) if draws is None else draws, *out.shape[2:])
+        parts = [item[cut] for item, cut in zip(items, cuts)] if cuts else items
+        values = parts[0] if len(parts) == 1 else parts if parts is items and alike else np.stack(parts)
         if self._mean is not None:
             self._check_mean(items)
-            out -= np.stack([self._mean[cut] for cut in cuts]) if cuts else self._mean
-        if self._mean_values.size:
+            np.subtract(values, np.stack([self._mean[cut] for cut in cuts]) if cuts else self._mean, out=out)
+        elif self._mean_values.size:
             if self._mean_values.size not in (1, out.shape[1]):
                 given = self._mean_values.size
                 raise ValueError(f"takes 1 mean_value or {out.shape[1]}, as many as channels, got {given}")
-            out -= self._mean_values[:, None, None]
+            np.subtract(values, self._mean_values[:, None, None], out=out)
+        else:
+            out[...] = values
         if self._param.scale != 1:
             out *= np.float32(self._param.scale)
 
-    def _cuts(self, items: Sequence[Any], height: int, width: int) -> list[Any]:
-        """The part to take of each item, drawn at random, right to left where it is mirrored; [] for all of each."""
-        crop, count = self._param.crop_size, len(items)
-        if not (crop or self._param.mirror):
+    def _cuts(self, items: Sequence[Any], draws: Sequence[list[int]], height: int, width: int) -> list[Any]:
+        """The part to take of each item, right to left where it is mirrored; [] for all of each."""
+        crop, mirror = self._param.crop_size, self._param.mirror
+        if not (crop or mirror):
             return []
-        mirrored = self._random.integers(2, size=count) if self._param.mirror else np.zeros(count, int)
-        room: Any = np.array([item.shape[1:] for item in items]) - (height, width)
-        places = self._random.integers(room + 1) if crop and self._train else room // 2
         cuts = []
-        for (top, left), mirror in zip(places.tolist(), mirrored.tolist()):
-            columns = slice(left, left + width)
-            if mirror:
-                columns = slice(left + width - 1, left - 1 if left else None, -1)
-            cuts.append((slice(None), slice(top, top + height), columns))
+        for item, (turn, row, column) in zip(items, draws):
+            rows, columns = item.shape[1] - height, item.shape[2] - width
+            top, left = rows // 2, columns // 2
+            if crop and self._train:
+                top, left = row % (rows + 1), column % (columns + 1)
+            across = slice(left, left + width)
+            if mirror and turn % 2:
+                across = slice(left + width - 1, left - 1 if left else None, -1)
+            cuts.append((slice(None), slice(top, top + height), across))
         return cuts
 
     def _check_mean(self, items: Sequence[Any]) -> None:

@@ -1,106 +1,150 @@
-"""Databases of records, LMDB and LevelDB, read in the order of their keys, over and over."""
+"""LMDB and LevelDB databases, read in the order of their keys, over and over."""
 
 from __future__ import annotations
 
+import itertools
 import os
+import threading
 import weakref
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Protocol
 
-# Open databases by path: a process may not open one twice, and several layers may read the same.
-_open: weakref.WeakValueDictionary[str, _Database] = weakref.WeakValueDictionary()
+from caffe_pylayers.runtime.proto.caffe_pb2 import DataParameter
 
 
 class _Database(Protocol):
+    readers: int
+
     def records(self) -> Iterator[bytes]:
-        """The values in the order of their keys, once."""
+        """The values in the order of their keys, once; ValueError where they cannot be read."""
+
+    def close(self) -> None:
+        """Close it."""
 
 
-class _Lmdb:
-    """An open LMDB; the last reader to go closes it."""
+# Open databases by backend and path: a process may not open one twice, and several layers may read the same.
+_open: dict[tuple[int, str], _Database] = {}
+_opening = threading.RLock()  # a garbage collection may end a reader within it
+
+
+class _LMDB:
+    readers = 0
 
     def __init__(self, path: str) -> None:
         import lmdb
 
+        self._path, self._error = path, lmdb.Error
         try:
             # lock=False: the readers never write, and their folder may not be writable.
             self._lmdb = lmdb.open(path, readonly=True, lock=False, subdir=os.path.isdir(path))
         except (lmdb.Error, OSError) as error:
-            raise ValueError(f"cannot be opened as LMDB: {error}") from error
-        self._error: Any = lmdb.Error
-        weakref.finalize(self, self._lmdb.close)
-        # LMDB maps the file: to read beyond its end would end the process.
-        size = os.path.getsize(os.path.join(path, "data.mdb") if os.path.isdir(path) else path)
-        needed = (self._lmdb.info()["last_pgno"] + 1) * self._lmdb.stat()["psize"]
+            raise ValueError(f"{path} cannot be opened as LMDB: {error}") from error
+        try:
+            self._check_whole()
+        except ValueError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        self._lmdb.close()
+
+    def _check_whole(self) -> None:
+        """A page that its file lacks would end the process: the file is mapped into memory."""
+        file = os.path.join(self._path, "data.mdb") if os.path.isdir(self._path) else self._path
+        size, needed = os.path.getsize(file), (self._lmdb.info()["last_pgno"] + 1) * self._lmdb.stat()["psize"]
         if size < needed:
-            raise ValueError(f"is truncated: {size} bytes of {needed}")
+            raise ValueError(f"{file} is cut off: it has {size} bytes of {needed}")
 
     def records(self) -> Iterator[bytes]:
         try:
             with self._lmdb.begin() as transaction, transaction.cursor() as cursor:
                 yield from cursor.iternext(keys=False, values=True)
         except self._error as error:
-            raise ValueError(f"cannot be read: {error}") from error
+            raise ValueError(f"{self._path} is damaged: {error}") from error
 
 
-class _LevelDb:
-    """An open LevelDB; the last reader to go closes it, and only then can another process open it."""
+class _LevelDB:
+    """No other process can open it meanwhile."""
+
+    readers = 0
 
     def __init__(self, path: str) -> None:
         try:
             import plyvel
         except ImportError as error:
             raise ValueError(
-                "is a LevelDB, `backend: LEVELDB` being the default: pip install plyvel, or give it an LMDB and write "
-                "`backend: LMDB` (Caffe's convert_imageset makes one with -backend lmdb)"
+                f"{path}: LevelDB, the backend unless another is named, needs plyvel ({error}): "
+                "pip install 'caffe-pylayers[leveldb]'"
             ) from error
+        self._path, self._error = path, plyvel.Error
+        if not os.path.exists(os.path.join(path, "CURRENT")):  # opening it would leave files there
+            raise ValueError(f"{path} cannot be opened as LevelDB: there is none")
         try:
-            self._leveldb = plyvel.DB(path)
+            self._db = plyvel.DB(path, create_if_missing=False)
         except (plyvel.Error, OSError) as error:
-            raise ValueError(f"cannot be opened as LevelDB: {error}") from error
-        self._error: Any = plyvel.Error
-        weakref.finalize(self, self._leveldb.close)
+            raise ValueError(f"{path} cannot be opened as LevelDB: {error}") from error
+
+    def close(self) -> None:
+        self._db.close()
 
     def records(self) -> Iterator[bytes]:
         try:
-            with self._leveldb.iterator(include_key=False, verify_checksums=True) as values:
+            with self._db.iterator(include_key=False, verify_checksums=True, fill_cache=False) as values:
                 yield from values
         except self._error as error:
-            raise ValueError(f"cannot be read: {error}") from error
+            raise ValueError(f"{self._path} is damaged: {error}") from error
 
 
 class Records:
-    """An endless iterator over the values of a database; ValueError where it cannot be opened or is empty.
+    """An endless iterator over a database's values; ValueError where it cannot be opened or read, or is empty.
 
-    As nothing but next() touches it, a thread that reads ahead may own it.
+    backend: DataParameter.LMDB or LEVELDB. As nothing but next() touches it, a thread may own it.
     """
 
-    def __init__(self, path: str, leveldb: bool = False) -> None:
+    def __init__(self, path: str, backend: int = DataParameter.LMDB) -> None:
         self._path = path
-        real = os.path.realpath(path)
-        try:
-            database: Any = _open.get(real) or (_LevelDb if leveldb else _Lmdb)(real)
-        except ValueError as error:
-            raise ValueError(f"{path} {error}") from error
-        self._database = _open[real] = database
-        self._records = self._database.records()
-
-    def once(self) -> Iterator[bytes]:
-        """All values, once."""
-        try:
-            yield from self._database.records()
-        except ValueError as error:
-            raise ValueError(f"{self._path} {error}") from error
+        self._reader = _Reader(path, backend)
+        self._records = self._reader.records()
 
     def __iter__(self) -> Records:
         return self
 
     def __next__(self) -> bytes:
-        try:
-            for _ in range(2):  # what is left, or all of it again
-                for value in self._records:
-                    return bytes(value)
-                self._records = self._database.records()
-        except ValueError as error:
-            raise ValueError(f"{self._path} {error}") from error
+        for value in self._records:
+            return value
+        self._records = self._reader.records()
+        for value in self._records:
+            return value
         raise ValueError(f"{self._path} has no records")
+
+    def take(self, count: int) -> list[bytes]:
+        """The next values, so many of them."""
+        values = list(itertools.islice(self._records, count))
+        while len(values) < count:
+            values.append(next(self))
+            values += itertools.islice(self._records, count - len(values))
+        return values
+
+
+class _Reader:
+    """One of those that read an open database; the last to go closes it. Its iterators keep it."""
+
+    def __init__(self, path: str, backend: int) -> None:
+        key = (backend, os.path.realpath(path))
+        with _opening:
+            if key not in _open:
+                _open[key] = _LMDB(key[1]) if backend == DataParameter.LMDB else _LevelDB(key[1])
+            self._database = _open[key]
+            self._database.readers += 1
+        weakref.finalize(self, _leave, key, self._database)
+
+    def records(self) -> Iterator[bytes]:
+        yield from self._database.records()
+
+
+def _leave(key: tuple[int, str], database: _Database) -> None:
+    with _opening:
+        database.readers -= 1
+        if not database.readers:
+            del _open[key]
+            database.close()

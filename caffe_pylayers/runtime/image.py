@@ -1,15 +1,8 @@
-"""Images as Caffe reads them: by OpenCV, uint8, their channels in the order blue, green, red.
-
-OpenCV itself, since no other library gives its pixels. Both decode a JPEG alike; of a photograph made half as large,
-Pillow gives 58 % of the values otherwise than Caffe, by up to 5, and OpenCV none.
-"""
+"""Images as Caffe reads them, with OpenCV: its decoders and its resizing decide about every pixel."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -20,77 +13,51 @@ def decode(data: bytes, color: bool = False, gray: bool = False) -> Any:
     """An encoded image as an array (channels, height, width).
 
     color, gray: have 3 channels or 1; without either as many as the image has. ValueError for what is no
-    image, or has values of more than 8 bits.
+    whole image of 8 bits, ImportError without OpenCV.
     """
-    cv2 = _opencv()
+    return planes(decode_pixels(data, color, gray))
+
+
+def decode_pixels(data: bytes, color: bool = False, gray: bool = False) -> Any:
+    """The same as OpenCV has it: (height, width) or (height, width, channels)."""
+    cv2 = opencv()
     flag = cv2.IMREAD_COLOR if color else cv2.IMREAD_GRAYSCALE if gray else cv2.IMREAD_UNCHANGED
     values = cv2.imdecode(np.frombuffer(data, np.uint8), flag) if data else None
     if values is None:
-        raise ValueError(f"{len(data)} bytes of an encoded Datum are no image that OpenCV can decode")
+        raise ValueError(f"{len(data)} bytes of an encoded image are no image that OpenCV can decode")
     if values.dtype != np.uint8:
         raise ValueError(f"an encoded image must have 8 bits for each value, got {values.dtype}")
-    return planes(values)
-
-
-def read(path: str | os.PathLike[str], color: bool, height: int = 0, width: int = 0) -> Any:
-    """An image file as an array (height, width, 3), in gray (height, width), resized where sizes are given.
-
-    ValueError for a file that is missing or is no image.
-    """
-    cv2 = _opencv()
-    values = _found(cv2.imread(os.fspath(path), cv2.IMREAD_COLOR if color else cv2.IMREAD_GRAYSCALE), path)
-    return resize(values, height, width) if height and width else values
-
-
-def read_unchanged(path: str | os.PathLike[str]) -> Any:
-    """An image file with the channels and bits that it has; ValueError for one that is missing or is no image."""
-    cv2 = _opencv()
-    return _found(cv2.imread(os.fspath(path), cv2.IMREAD_UNCHANGED), path)
-
-
-def _found(values: Any, path: str | os.PathLike[str]) -> Any:
-    if values is None:
-        reason = "no image that OpenCV can decode" if os.path.exists(path) else "no such file"
-        raise ValueError(f"{os.fspath(path)}: {reason}")
     return values
 
 
-def resize(values: Any, height: int, width: int) -> Any:
-    """An image of other sizes, interpolated bilinearly."""
-    return _opencv().resize(values, (width, height))
-
-
-def encode(values: Any, kind: str) -> bytes:
-    """An image (height, width) or (height, width, channels) as a file of this kind, such as jpg or png."""
-    cv2 = _opencv()
+def read_pixels(path: str, color: bool = True) -> Any:
+    """A file's image, see decode_pixels; with color 3 channels, else 1. OSError or ValueError names the file."""
+    with open(path, "rb") as file:
+        data = file.read()
     try:
-        content: bytes = cv2.imencode(f".{kind}", values)[1].tobytes()
-    except cv2.error:
-        raise ValueError(f"OpenCV cannot encode images as {kind}") from None
-    return content
+        return decode_pixels(data, color=color, gray=not color)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
-def planes(values: Any) -> Any:
-    """An image (height, width) or (height, width, channels) as (channels, height, width)."""
-    return np.moveaxis(values[:, :, None] if values.ndim == 2 else values, 2, 0)
+def resize(pixels: Any, height: int, width: int) -> Any:
+    """Pixels of another size: bilinear, without smoothing, also where it becomes smaller."""
+    return opencv().resize(pixels, (width, height))
 
 
-class Readers:
-    """Threads that read several images at a time; OpenCV does not hold Python's lock meanwhile."""
-
-    def __init__(self) -> None:
-        self._pool: ThreadPoolExecutor | None = None
-
-    def map(self, function: Callable[[Any], T], items: Iterable[Any]) -> list[T]:
-        """The function's value for each item, in order."""
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="images")
-        return list(self._pool.map(function, items))
+def planes(pixels: Any) -> Any:
+    """OpenCV's (height, width) or (height, width, channels) as (channels, height, width), contiguous."""
+    if pixels.ndim == 2:
+        return pixels[None]
+    out = np.empty((pixels.shape[2], *pixels.shape[:2]), np.uint8)
+    opencv().split(pixels, list(out))
+    return out
 
 
-def _opencv() -> Any:
+def opencv() -> Any:
+    """The module; ImportError says how to install it."""
     try:
         import cv2
     except ImportError as error:
-        raise ImportError("images are read by OpenCV: pip install opencv-python-headless") from error
+        raise ImportError(f"images need OpenCV ({error}): pip install opencv-python-headless") from error
     return cv2

@@ -1,90 +1,124 @@
-"""Batches made ahead of their use, by a thread."""
+"""Batches made ahead, by a thread, while the net computes: Caffe's BasePrefetchingDataLayer."""
 
 from __future__ import annotations
 
+import atexit
+import contextlib
+import math
+import os
 import threading
 import weakref
-from collections import deque
-from collections.abc import Iterator
-from typing import Generic, TypeVar
+from collections.abc import Callable, Iterator
+from queue import SimpleQueue
+from typing import Any
 
-T = TypeVar("T")
+import numpy as np
+
+Shape = tuple[int, ...]
+_running: weakref.WeakSet[_Worker] = weakref.WeakSet()
 
 
-class Ahead(Generic[T]):
-    """An iterator over another one's items, of which a thread makes up to ``depth`` before they are asked for.
+class Batch:
+    """The values for a layer's tops, float32 arrays whose memory is used over and over."""
 
-    The thread starts with the first item and ends with this object. An error of the other comes where its
-    item would have come, and then again each time.
+    def __init__(self) -> None:
+        self.arrays: list[Any] = []
+        self._memory: dict[int, Any] = {}
+
+    def reshape(self, *shapes: Shape) -> list[Any]:
+        """Arrays of these shapes, to be filled; what they hold is undefined."""
+        self.arrays = [self._array(i, shape) for i, shape in enumerate(shapes)]
+        return self.arrays
+
+    def _array(self, i: int, shape: Shape) -> Any:
+        count = math.prod(shape)
+        if i not in self._memory or self._memory[i].size < count:
+            self._memory[i] = np.empty(count, np.float32)
+        return self._memory[i][:count].reshape(shape)
+
+
+class Prefetch:
+    """The batches that ``fill`` makes one after the other, up to ``depth`` of them ahead.
+
+    A thread calls fill, from the first ``batch()`` on; it ends when the Prefetch is collected, and with the
+    process. So fill must not hold on to the Prefetch, or to a layer that has it. With depth 0 there is no
+    thread: batch() makes each when it is asked for.
     """
 
-    def __init__(self, source: Iterator[T], depth: int) -> None:
-        self._store: _Store[T] = _Store(depth)
-        self._thread = threading.Thread(target=_fill, args=(source, self._store), name="prefetch", daemon=True)
-        weakref.finalize(self, _end, self._store, self._thread)  # at the exit of the process at the latest
+    def __init__(self, fill: Callable[[Batch], None], depth: int) -> None:
+        self._fill, self._depth = fill, depth
+        self._worker: _Worker | None = None
+        self._own = Batch()
 
-    def __iter__(self) -> Ahead[T]:
-        return self
-
-    def __next__(self) -> T:
-        if self._thread.ident is None:
-            self._thread.start()
-        return self._store.take(self._thread)
-
-
-class _Store(Generic[T]):
-    """What has been made and not yet been asked for."""
-
-    def __init__(self, depth: int) -> None:
-        self._depth = depth
-        self._items: deque[T] = deque()
-        self._changed = threading.Condition()
-        self._error: BaseException | None = None
-        self._ended = False
-
-    def put(self, item: T) -> bool:
-        """Add an item once there is room for it; False where no more are wanted."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._ended or len(self._items) < self._depth)
-            self._items.append(item)
-            self._changed.notify_all()
-            return not self._ended
-
-    def fail(self, error: BaseException) -> None:
-        """Say why no more items come."""
-        with self._changed:
-            self._error = error
-            self._changed.notify_all()
-
-    def take(self, thread: threading.Thread) -> T:
-        """The next item, once there is one."""
-        with self._changed:
-            while not self._items:
-                if self._error is not None:
-                    raise self._error
-                if not thread.is_alive():
-                    raise RuntimeError("this process is a fork: its parent's thread that reads data is not in it")
-                self._changed.wait()
-            item = self._items.popleft()
-            self._changed.notify_all()
-            return item
-
-    def end(self) -> None:
-        """Have no more items made."""
-        with self._changed:
-            self._ended = True
-            self._changed.notify_all()
+    @contextlib.contextmanager
+    def batch(self) -> Iterator[list[Any]]:
+        """The next batch's arrays, until the end of the block; raises what fill raised for it, again at each call."""
+        if not self._depth:
+            self._fill(self._own)
+            yield self._own.arrays
+            return
+        if self._worker is None:
+            self._worker = _Worker(self._fill, self._depth)
+            weakref.finalize(self, self._worker.stop).atexit = False
+            self._worker.begin()
+        worker = self._worker
+        made = worker.take()
+        try:
+            yield made.arrays
+        finally:
+            worker.free.put(made)
 
 
-def _fill(source: Iterator[T], store: _Store[T]) -> None:
-    try:
-        while store.put(next(source)):
-            pass
-    except BaseException as error:  # whatever it is, it is the reader's
-        store.fail(error)
+class _Worker(threading.Thread):
+    """Takes batches from ``free``, fills them and puts them into ``full``; last, where it fails, the exception."""
+
+    def __init__(self, fill: Callable[[Batch], None], depth: int) -> None:
+        super().__init__(name="caffe-prefetch", daemon=True)
+        self._fill: Callable[[Batch], None] | None = fill
+        self._process = os.getpid()
+        self._stopping = False
+        self.free: SimpleQueue[Batch | None] = SimpleQueue()
+        self.full: SimpleQueue[Batch | BaseException] = SimpleQueue()
+        for _ in range(depth):
+            self.free.put(Batch())
+
+    def begin(self) -> None:
+        """Start; the process waits for it at its end, when daemons would be cut off in the middle of a call."""
+        if not _running:
+            atexit.unregister(_end)
+            atexit.register(_end)
+        _running.add(self)
+        self.start()
+
+    def run(self) -> None:
+        try:
+            while (batch := self.free.get()) is not None and not self._stopping:
+                assert self._fill is not None  # noqa: S101 - for mypy
+                self._fill(batch)
+                self.full.put(batch)
+        except BaseException as error:  # take raises it
+            self.full.put(error)
+        finally:
+            self._fill = None  # and with it files and threads of its own
+
+    def take(self) -> Batch:
+        if os.getpid() != self._process:
+            raise RuntimeError("a net that has read data cannot go on in a forked process: make it anew there")
+        made = self.full.get()
+        if isinstance(made, BaseException):
+            self.full.put(made)
+            raise made.with_traceback(None)
+        return made
+
+    def stop(self) -> None:
+        """Have it end after the batch that it is at. May be called at any moment: a garbage collection does."""
+        self._stopping = True
+        self.free.put(None)
 
 
-def _end(store: _Store[T], thread: threading.Thread) -> None:
-    store.end()
-    if thread.ident is not None and thread is not threading.current_thread():
-        thread.join()
+def _end() -> None:
+    workers = list(_running)
+    for worker in workers:
+        worker.stop()
+    for worker in workers:
+        worker.join()

@@ -23,6 +23,7 @@ class Case:
     loss_weight: of the first top; it is then not given a random gradient.
     in_place: the top is the bottom.
     rtol, atol: of float32; exact means equal to the last bit.
+    arrays: data and labels, float32 of four axes, for Net.set_input_arrays: MemoryData's.
     """
 
     type: str
@@ -36,6 +37,7 @@ class Case:
     rtol: float = 1e-4
     atol: float = 1e-5
     exact: bool = False
+    arrays: Sequence[np.ndarray] = ()
 
 
 def normal(*shape, seed=0, scale=1.0):

@@ -36,6 +36,8 @@ def run(case):
     tops = [net._blobs[i] for i in net._top_ids(last)]
     learned = list(net.layers[last].blobs)
     arrays = {f"blob{i}": np.array(blob.data) for i, blob in enumerate(learned)}
+    if case.arrays:
+        net.set_input_arrays(*case.arrays)
     if bottoms:
         net._forward(0, last - 1)
     for blob, values in zip(bottoms, case.bottoms):

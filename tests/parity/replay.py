@@ -42,6 +42,8 @@ class Run:
         self.down = [i in down(case) for i in range(len(self.bottoms))]
         self._fill(case.bottoms)
         self.layer.setup(self.bottoms, self.tops)
+        if case.arrays:
+            self.layer.reset(*case.arrays, len(case.arrays[0]))
         self.layer.param_propagate_down = [True] * len(self.layer.blobs)
         for blob, values in zip(self.layer.blobs, learned):
             assert blob.shape == values.shape, f"learned blob of shape {blob.shape}, in Caffe {values.shape}"

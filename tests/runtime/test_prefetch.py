@@ -1,93 +1,118 @@
-"""Items made ahead by a thread: order, depth, errors, and how it ends."""
+"""Batches made ahead: their order, errors, and that no thread is left."""
 
 import gc
-import itertools
+import signal
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 
 import pytest
 
-from caffe_pylayers.runtime.prefetch import Ahead
+from caffe_pylayers.runtime.prefetch import Prefetch
+from tests.runtime.layers.one_layer import one_layer
 
 
-def threads():
-    return [thread for thread in threading.enumerate() if thread.name == "prefetch"]
+@pytest.fixture
+def workers():
+    """Gives the threads that the test has started and that have not ended."""
+    before = set(threading.enumerate())
+    return lambda: [thread for thread in threading.enumerate() if thread not in before]
 
 
-class Counting:
-    """0, 1, 2, ... and how many have been made."""
+def counter(fail_at=None):
+    """A fill that counts its batches."""
+    state = {"made": 0}
 
-    def __init__(self):
-        self.made = 0
+    def fill(batch):
+        if state["made"] == fail_at:
+            raise RuntimeError(f"batch {fail_at}")
+        batch.reshape((2,))[0][:] = state["made"]
+        state["made"] += 1
 
-    def __next__(self):
-        self.made += 1
-        return self.made - 1
-
-
-def test_gives_all_in_order():
-    ahead = Ahead(itertools.count(), 3)
-    assert [next(ahead) for _ in range(50)] == list(range(50))
+    return fill, state
 
 
-def test_makes_no_more_than_its_depth():
-    source = Counting()
-    ahead = Ahead(source, 2)
-    assert source.made == 0
-    next(ahead)
-    deadline = time.monotonic() + 10
-    while source.made < 4 and time.monotonic() < deadline:  # the one taken, two kept, one in hand
-        time.sleep(0.01)
-    time.sleep(0.1)
-    assert source.made == 4
+def take(prefetch):
+    with prefetch.batch() as arrays:
+        return float(arrays[0][0])
 
 
-def test_an_error_comes_in_its_turn_and_stays():
-    def source():
-        yield 1
-        raise ValueError("the second is bad")
-
-    ahead = Ahead(source(), 4)
-    assert next(ahead) == 1
-    for _ in range(2):
-        with pytest.raises(ValueError, match="the second is bad"):
-            next(ahead)
+def wait(condition):
+    end = time.monotonic() + 20
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.001)
+    assert condition()
 
 
-def test_the_thread_ends_with_its_object():
-    before = threads()
-    ahead = Ahead(itertools.count(), 2)
-    next(ahead)
-    assert len(threads()) == len(before) + 1
-    del ahead
+@pytest.mark.parametrize("depth", [0, 1, 4])
+def test_in_order_and_no_more_than_depth_ahead(depth, workers):
+    fill, state = counter()
+    prefetch = Prefetch(fill, depth)
+    assert state["made"] == 0, "nothing is made before it is asked for"
+    assert [take(prefetch) for _ in range(9)] == list(range(9))
+    wait(lambda: state["made"] == 9 + depth)
+    assert len(workers()) == (depth > 0)
+    del prefetch
     gc.collect()
-    assert threads() == before
+    wait(lambda: not workers())
 
 
-@pytest.mark.parametrize(
-    "ending", ["", "raise SystemExit(3)", "import os, signal; os.kill(os.getpid(), signal.SIGINT)"]
-)
-def test_the_process_ends_at_once(ending):
-    code = f"""
-import itertools
-from caffe_pylayers.runtime.prefetch import Ahead
-ahead = Ahead(itertools.count(), 2)
-next(ahead)
-{ending}
+def test_an_error_reaches_the_batch_that_it_is_about(workers):
+    fill, _ = counter(fail_at=3)
+    prefetch = Prefetch(fill, 2)
+    assert [take(prefetch) for _ in range(3)] == [0, 1, 2]
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="batch 3"):
+            take(prefetch)
+    wait(lambda: not workers())
+
+
+PROGRAM = """
+    import threading, time
+    from caffe_pylayers.runtime.prefetch import Prefetch
+
+    def fill(batch):
+        batch.reshape((2,))
+        time.sleep(SECONDS)
+
+    prefetch = Prefetch(fill, 2)
+    print("ready", flush=True)
+    with prefetch.batch():
+        pass
+    END
 """
-    ended = subprocess.run([sys.executable, "-c", code], timeout=60, check=False, capture_output=True, text=True)
-    expected = {"": 0, "raise SystemExit(3)": 3}
-    assert ended.returncode == expected.get(ending, -2), ended.stderr
-    assert ending.startswith("import") or not ended.stderr
 
 
-def test_a_fork_is_told_what_it_lacks():
-    ahead = Ahead(itertools.repeat(b"x"), 1)
-    next(ahead)
-    ahead._store.end()  # as if the thread had stayed behind in the parent
-    ahead._thread.join()
-    ahead._store._items.clear()
-    with pytest.raises(RuntimeError, match="its parent's thread that reads data is not in it"):
-        next(ahead)
+def start(seconds, end):
+    program = textwrap.dedent(PROGRAM).replace("SECONDS", str(seconds)).replace("END", end)
+    return subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_ends_with_the_process():
+    said, errors = start(0.01, "print(threading.active_count())").communicate(timeout=60)
+    assert (said, errors) == ("ready\n2\n", "")
+
+
+def test_interrupted_while_it_waits():
+    program = start(1, "")
+    assert program.stdout.readline() == "ready\n"
+    time.sleep(0.3)
+    program.send_signal(signal.SIGINT)
+    _, errors = program.communicate(timeout=60)
+    assert errors.endswith("KeyboardInterrupt\n")
+    assert errors.count("Traceback") == 1
+    assert program.returncode == -signal.SIGINT
+
+
+def test_a_net_that_is_collected_ends_its_threads(workers):
+    """Those that decode, too."""
+    images = "tests/parity/files"
+    text = f'source: "{images}/same_size.txt" root_folder: "{images}/images/" batch_size: 5'
+    layer, bottom, top = one_layer("ImageData", f"image_data_param {{ {text} }}", tops=2)
+    layer.forward(bottom, top)
+    assert workers()
+    del layer
+    gc.collect()
+    wait(lambda: not workers())

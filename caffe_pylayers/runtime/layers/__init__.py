@@ -8,7 +8,8 @@ from caffe_pylayers.runtime.layers import dropout as dropout
 from caffe_pylayers.runtime.layers import eltwise as eltwise
 from caffe_pylayers.runtime.layers import embed as embed
 from caffe_pylayers.runtime.layers import euclidean_loss as euclidean_loss
-from caffe_pylayers.runtime.layers import hdf5 as hdf5
+from caffe_pylayers.runtime.layers import hdf5_data as hdf5_data
+from caffe_pylayers.runtime.layers import hdf5_output as hdf5_output
 from caffe_pylayers.runtime.layers import hinge_loss as hinge_loss
 from caffe_pylayers.runtime.layers import im2col as im2col
 from caffe_pylayers.runtime.layers import image_data as image_data

@@ -1,105 +1,98 @@
-"""ImageData: batches of image files."""
+"""ImageData: batches of images from a list of files."""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from caffe_pylayers.runtime import device, image, rng
+from caffe_pylayers.runtime import device, rng
 from caffe_pylayers.runtime.data_transformer import DataTransformer
+from caffe_pylayers.runtime.image import planes, read_pixels, resize
 from caffe_pylayers.runtime.layer import register
-from caffe_pylayers.runtime.layers._prefetching import Batch, Prefetching
+from caffe_pylayers.runtime.layers._prefetched import Pool, PrefetchedLayer, check_batch_size, open_list
+from caffe_pylayers.runtime.prefetch import Batch
 from caffe_pylayers.runtime.process import LOGGER, solver_rank
 from caffe_pylayers.runtime.proto.caffe_pb2 import TRAIN
 
 
-class Images:
-    """An endless iterator over batches of the images of a list: (path, label) pairs.
-
-    shuffle: they come in a new order each time, drawn from a generator of their own, which a thread may use.
-    """
-
-    def __init__(self, images: list[tuple[str, int]], start: int, param: Any, transformer: DataTransformer) -> None:
-        self._images, self._next, self._param, self._transformer = images, start, param, transformer
-        self._readers = image.Readers()
-        self._random: Any = None
-        if param.shuffle:
-            seed = torch.randint(2**31, (), generator=rng.generator(device.HOST))
-            self._random = np.random.default_rng(int(seed))
-            self._random.shuffle(self._images)
-
-    def __iter__(self) -> Images:
-        return self
-
-    def __next__(self) -> Batch:
-        chosen = []
-        for _ in range(self._param.batch_size):
-            chosen.append(self._images[self._next])
-            self._next += 1
-            if self._next == len(self._images):
-                self._next = 0
-                if self._random is not None:
-                    self._random.shuffle(self._images)
-        items = self._readers.map(self.read, [path for path, _ in chosen])
-        data = np.empty((len(items), *self._transformer.shape(items[0])), np.float32)
-        self._transformer.transform(items, data)
-        return data, np.array([label for _, label in chosen], np.float32)
-
-    def shape(self) -> tuple[int, ...]:
-        """The shape of the first batch's data."""
-        first = self.read(self._images[self._next][0])
-        return (self._param.batch_size, *self._transformer.shape(first))
-
-    def read(self, path: str) -> Any:
-        """An image (channels, height, width)."""
-        param = self._param
-        values = image.read(param.root_folder + path, param.is_color, param.new_height, param.new_width)
-        return image.planes(values)
-
-
 @register("ImageData")
-class ImageData(Prefetching):
-    """Batches of ``batch_size`` images of the list ``source``, over and over: a line has a path, a blank and a label.
+class ImageData(PrefetchedLayer):
+    """Batches of the images that ``source`` lists, a line "path label" for each, in turn and over again.
 
-    Paths are put after ``root_folder``; images are resized to new_height and new_width, if given, and are BGR, or
-    gray without is_color. ``shuffle``: in a new order each time. ``rand_skip``: starts at one of the first.
+    Paths begin at root_folder, which is put before them as it is. With new_height and new_width each image is
+    resized; without is_color it has one channel. ``shuffle`` draws a new order for each pass; rand_skip starts
+    at one of the first rand_skip images.
 
     Top: [0] data (batch_size, C, H, W), transformed by transform_param and of the size of the batch's first
-    image; [1] labels (batch_size). Caffe's ImageDataLayer. An image that cannot be read is refused.
+    image; [1] labels (batch_size). Caffe's ImageDataLayer: several solvers each read the whole list.
     """
 
-    def batches(self, transformer: DataTransformer) -> tuple[Images, tuple[int, ...]]:
+    tops = 2
+
+    def source(self) -> _Images:
         param = self.layer_param.image_data_param
-        self.check(param.batch_size > 0, f"image_data_param.batch_size must be positive, got {param.batch_size}")
-        sizes = param.new_height, param.new_width
-        self.check(all(sizes) or not any(sizes), f"takes new_height and new_width together, got {sizes}")
-        images = read_list(param.source)
-        self.check(bool(images), f"image_data_param.source {param.source} lists no images")
-        start = 0
-        if param.rand_skip:
-            start = int(torch.randint(param.rand_skip, (), generator=rng.generator(device.HOST)))
-            self.check(start < len(images), f"cannot skip {start} of {len(images)} images")
-        elif self.phase == TRAIN and solver_rank() and not param.shuffle:
-            LOGGER.warning('layer "%s": without shuffle or rand_skip all solvers read the same images', self.name)
-        made = Images(images, start, param, transformer)
-        return made, made.shape()
+        if self.phase == TRAIN and solver_rank() > 0 and not (param.shuffle or param.rand_skip):
+            LOGGER.warning('layer "%s": every solver reads the same images: use shuffle or rand_skip', self.name)
+        return _Images(self.layer_param, self.phase)
 
 
-def read_list(path: str) -> list[tuple[str, int]]:
-    """The (path, label) pairs of a list of images; a line without a label has 0.
+class _Images:
+    def __init__(self, layer_param: Any, phase: int) -> None:
+        self._param = param = layer_param.image_data_param
+        check_batch_size("image_data_param", param.batch_size)
+        if bool(param.new_height) != bool(param.new_width):
+            sizes = f"new_height {param.new_height}, new_width {param.new_width}"
+            raise ValueError(f"takes new_height and new_width together, got {sizes}")
+        self._transformer, self._pool = DataTransformer(layer_param.transform_param, phase), Pool()
+        self._lines = [_line(line) for line in open_list(param.source, "source").splitlines()]
+        if not self._lines:
+            raise ValueError(f"source {param.source} lists no images")
+        self._random = np.random.default_rng(int(torch.randint(2**31, (), generator=rng.generator(device.HOST))))
+        self._order = np.arange(len(self._lines))
+        if param.shuffle:
+            self._random.shuffle(self._order)
+        self._at = int(self._random.integers(param.rand_skip)) if param.rand_skip else 0
+        if self._at >= len(self._lines):
+            raise ValueError(f"rand_skip skips {self._at} images, source {param.source} lists {len(self._lines)}")
 
-    ValueError for a label that is no integer.
-    """
-    pairs = []
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8", errors="surrogateescape").splitlines(), 1):
-        name, blank, label = line.rpartition(" ")
-        if not blank:
-            name, label = line, "0"
-        if not re.fullmatch(r"[+-]?\d+", label.strip()):
-            raise ValueError(f'{path}:{number}: the label must be an integer, got "{label}"')
-        pairs.append((name, int(label)))
-    return pairs
+    def shapes(self) -> list[tuple[int, ...]]:
+        size = self._param.batch_size
+        return [(size, *self._transformer.shape(self._read(self._lines[self._order[self._at]][0]))), (size,)]
+
+    def fill(self, batch: Batch) -> None:
+        size = self._param.batch_size
+        lines = [self._next() for _ in range(size)]
+        first = self._read(lines[0][0])
+        data, labels = batch.reshape((size, *self._transformer.shape(first)), (size,))
+        labels[:] = [label for _, label in lines]
+        draws = self._transformer.draw(size)
+
+        def one(i: int) -> None:
+            item = self._read(lines[i][0]) if i else first
+            self._transformer.transform([item], data[i : i + 1], draws[i : i + 1])
+
+        self._pool.each(one, size)
+
+    def _next(self) -> tuple[str, int]:
+        line: tuple[str, int] = self._lines[self._order[self._at]]
+        self._at += 1
+        if self._at == len(self._lines):
+            self._at = 0
+            if self._param.shuffle:
+                self._random.shuffle(self._order)
+        return line
+
+    def _read(self, name: str) -> Any:
+        param = self._param
+        pixels = read_pixels(param.root_folder + name, param.is_color)
+        return planes(resize(pixels, param.new_height, param.new_width) if param.new_height else pixels)
+
+
+def _line(line: str) -> tuple[str, int]:
+    """Path and label, split at the last blank as Caffe does: a label that is no number is 0."""
+    name, blank, label = line.rpartition(" ")
+    number = re.match(r"\s*[-+]?\d+", label)
+    return name if blank else line, int(number.group()) if number else 0

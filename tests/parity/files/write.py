@@ -50,27 +50,40 @@ def database(name, items):
     (HERE / name / "lock.mdb").unlink()
 
 
-def image_files(images):
-    """PNG and JPEG files of several sizes, in colour and gray, a list of them, and one of windows of two of them."""
+def photo(random, height, width):
+    """Something like a photograph: smooth, with edges and some noise (height, width, 3)."""
+    y, x = np.mgrid[:height, :width] / 16
+    channels = [np.sin(x * random.uniform(0.5, 2) + i) + np.cos(y * random.uniform(0.5, 2)) for i in range(3)]
+    image = 127 + 50 * np.stack(channels, 2) + 20 * (x > y)[:, :, None] + random.uniform(-8, 8, (height, width, 3))
+    return image.clip(0, 255).astype(np.uint8)
+
+
+def more(random):
+    """Image files of several kinds, HDF5 files, and lists of them."""
     folder = HERE / "images"
     folder.mkdir(exist_ok=True)
-    for i, image in enumerate(images):
-        Image.fromarray(image).save(str(folder / f"{i}.png"))
-    wave = np.add.outer(np.arange(24), 2 * np.arange(32)) * 3 % 256
-    Image.fromarray(np.stack([wave, wave[::-1], wave[:, ::-1]], 2).astype(np.uint8)).save(str(folder / "wave.jpg"))
-    names = [f"{i}.png" for i in range(len(images))]
-    lines = [f"{name} {7 * i}" for i, name in enumerate(names)]
-    (HERE / "images.txt").write_text("\n".join(f"tests/parity/files/images/{line}" for line in lines) + "\n")
-    (HERE / "jpegs.txt").write_text("wave.jpg 3\n")
-    boxes = ["3 0.9 4 3 20 15", "5 0.1 0 0 9 7", "2 0.45 1 1 5 5"]
-    (HERE / "windows.txt").write_text("\n".join(["# 0", "wave.jpg", "3 24 32", str(len(boxes)), *boxes]) + "\n")
-
-
-def rows(name, start, count, kind):
-    """An HDF5 file of rows for two tops."""
-    with h5py.File(str(HERE / name), "w") as file:
-        file["t0"] = np.arange(start, start + 6 * count).reshape(count, 2, 3).astype(kind)
-        file["t1"] = np.arange(start, start + count).astype(np.float32)
+    color, large = photo(random, 37, 53), photo(random, 61, 90)
+    Image.fromarray(color).save(str(folder / "color.jpg"), quality=90)
+    Image.fromarray(large).save(str(folder / "large.jpg"), quality=75, subsampling=2, progressive=True)
+    Image.fromarray(color[:, :, 0]).save(str(folder / "gray.jpg"), quality=90)
+    Image.fromarray(color).save(str(folder / "a color.png"))
+    Image.fromarray(np.dstack([color, color[:, :, 0]])).save(str(folder / "alpha.png"))
+    Image.fromarray(color[:, :, 1]).save(str(folder / "gray.png"))
+    names = ["color.jpg", "gray.jpg", "a color.png", "alpha.png", "gray.png"]
+    (HERE / "same_size.txt").write_text("".join(f"{name} {3 * i - 2}\n" for i, name in enumerate(names)))
+    (HERE / "all_sizes.txt").write_text("".join(f"{name} {i}\n" for i, name in enumerate(["large.jpg", *names])))
+    (HERE / "windows.txt").write_text(
+        "# 0\nlarge.jpg\n3\n61\n90\n3\n7 0.9 20 10 70 55\n2 0.5 1 2 3 4\n3 0.05 0 0 40 17\n"
+        "# 1\ncolor.jpg 3 37 53\n1\n5 0.3 5 5 9 9\n"
+    )
+    blob("window_mean.binaryproto", random.uniform(100, 150, (3, 28, 28)), legacy=True)
+    folder = "tests/parity/files"
+    (HERE / "hdf5.txt").write_text(f"{folder}/one.h5\n{folder}/two.h5\n")
+    for name, rows in (("one", 3), ("two", 4)):
+        with h5py.File(str(HERE / f"{name}.h5"), "w") as file:
+            file["t0"] = random.standard_normal((rows, 2, 3)).astype(np.float32)
+            file["t1"] = random.randint(-9, 9, rows)
+            file["t2"] = random.standard_normal((rows, 1, 2, 1, 2))
 
 
 if __name__ == "__main__":
@@ -83,8 +96,4 @@ if __name__ == "__main__":
     database("color_lmdb", [png(image[:, :, :3]) for image in images])
     database("alpha_lmdb", [png(image) for image in images])
     database("gray_lmdb", [png(image[:, :, 0]) for image in images])
-    image_files([image[: 4 + i % 2, :, :3] for i, image in enumerate(images[:2])] + [images[2][:, :, 0]])
-    rows("rows0.h5", 0, 3, np.float64)
-    rows("rows1.h5", 100, 2, np.int32)
-    (HERE / "rows.txt").write_text("tests/parity/files/rows0.h5\ntests/parity/files/rows1.h5\n")
-    (HERE / "rows0.txt").write_text("tests/parity/files/rows0.h5\n")
+    more(random)

@@ -1,0 +1,103 @@
+"""HDF5Data: batches of the rows of HDF5 files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from caffe_pylayers.runtime import device, hdf5, rng
+from caffe_pylayers.runtime.layer import register
+from caffe_pylayers.runtime.layers._prefetched import PrefetchedLayer, Share, check_batch_size, open_list
+from caffe_pylayers.runtime.prefetch import Batch
+
+
+@register("HDF5Data")
+class HDF5Data(PrefetchedLayer):
+    """Batches of the rows of the HDF5 files that ``source`` lists, file by file and over again.
+
+    Each top has the dataset of its name, of any number of axes and any type of numbers, and gets
+    (batch_size, ...) of it. ``shuffle`` draws a new order of the files for each pass, and of the rows of each
+    file. One file is in memory at a time. Where several solvers train together each takes every
+    solver_count()-th row. Caffe's HDF5DataLayer, which does not read ahead.
+    """
+
+    tops = (1, None)
+
+    def source(self) -> _Rows:
+        if self.layer_param.HasField("transform_param"):
+            raise ValueError("does not transform data: remove transform_param")
+        return _Rows(self.layer_param, self.phase)
+
+
+class _Rows:
+    def __init__(self, layer_param: Any, phase: int) -> None:
+        param = layer_param.hdf5_data_param
+        check_batch_size("hdf5_data_param", param.batch_size)
+        self._size, self._names = param.batch_size, list(layer_param.top)
+        self._files = open_list(param.source, "source").split()
+        if not self._files:
+            raise ValueError(f"source {param.source} lists no files")
+        self._share, self._shuffle = Share(phase), param.shuffle
+        if self._shuffle:
+            seed = torch.randint(2**31, (), generator=rng.generator(device.HOST))
+            self._random = np.random.default_rng(int(seed))
+        self._file_order = self._order(len(self._files))
+        self._file = 0
+        self._load()
+        self._shapes = [(self._size, *values.shape[1:]) for values in self._values]
+
+    def shapes(self) -> list[tuple[int, ...]]:
+        return self._shapes
+
+    def fill(self, batch: Batch) -> None:
+        tops = batch.reshape(*self._shapes)
+        filled = 0
+        while filled < self._size:
+            mine: list[int] = []
+            while self._row < len(self._rows) and filled + len(mine) < self._size:
+                if self._share.next():
+                    mine.append(self._rows[self._row])
+                self._row += 1
+            for top, values in zip(tops, self._values):
+                top[filled : filled + len(mine)] = values[mine]
+            filled += len(mine)
+            if self._row == len(self._rows):
+                self._next_file()
+
+    def _next_file(self) -> None:
+        if len(self._files) > 1:
+            self._file += 1
+            if self._file == len(self._files):
+                self._file, self._file_order = 0, self._order(len(self._files))
+            self._load()
+            for name, values, shape in zip(self._names, self._values, self._shapes):
+                if values.shape[1:] != shape[1:]:
+                    path = self._files[self._file_order[self._file]]
+                    raise ValueError(f"{path}: dataset {name} has rows of {values.shape[1:]}, before of {shape[1:]}")
+        self._row, self._rows = 0, self._order(len(self._values[0]))
+
+    def _load(self) -> None:
+        path = self._files[self._file_order[self._file]]
+        with hdf5.reading(path) as file:
+            self._values = [_dataset(file, name, path) for name in self._names]
+        for name, values in zip(self._names, self._values):
+            if len(values) != len(self._values[0]) or not len(values):
+                rows = f"{len(self._values[0])} of {self._names[0]}"
+                raise ValueError(f"{path}: dataset {name} has {len(values)} rows, beside {rows}: takes as many, from 1")
+        self._row, self._rows = 0, self._order(len(self._values[0]))
+
+    def _order(self, count: int) -> list[int]:
+        order: list[int] = (self._random.permutation(count) if self._shuffle else np.arange(count)).tolist()
+        return order
+
+
+def _dataset(file: Any, name: str, path: str) -> Any:
+    if name not in file:
+        raise ValueError(f"{path} has no dataset {name} for the top of this name, only {', '.join(file) or 'nothing'}")
+    dataset = file[name]
+    hdf5.check_numbers(dataset, f"{path}: {name}")
+    if not dataset.shape:
+        raise ValueError(f"{path}: dataset {name} must have at least 1 axis")
+    return dataset.astype(np.float32)[...]

@@ -1,0 +1,52 @@
+"""HDF5Output."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+
+from caffe_pylayers.runtime import hdf5
+from caffe_pylayers.runtime.blob import Blob
+from caffe_pylayers.runtime.layer import Layer, register
+
+
+@register("HDF5Output")
+class HDF5Output(Layer):
+    """Writes its bottoms as the datasets "data" and "label", float32 of four axes, to the HDF5 ``file_name``.
+
+    Bottom: [0] and [1], of up to four axes, the first of one size; axes that are missing are 1. It writes in
+    its first forward and refuses another, which ends the process in Caffe's HDF5OutputLayer; the file is then
+    whole, where Caffe's is when the net is gone.
+    """
+
+    bottoms = 2
+    tops = 0
+
+    def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        self._path = self.layer_param.hdf5_output_param.file_name
+        folder = os.path.dirname(self._path) or "."
+        self.check(bool(self._path), "hdf5_output_param needs a file_name")
+        self.check(os.access(folder, os.W_OK), f"{self._path}: cannot write to the folder {folder}")
+        self._written = False
+
+    def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        shapes = [blob.shape for blob in bottom]
+        self.check(all(len(shape) <= 4 for shape in shapes), f"takes bottoms of up to 4 axes, got shapes {shapes}")
+        sizes = [blob.num for blob in bottom]
+        self.check(sizes[0] == sizes[1], f"takes as many labels as data, got {sizes[1]} and {sizes[0]}")
+
+    def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        self.check(not self._written, f"{self._path} has been written: takes one forward for a file")
+        try:
+            with hdf5.writing(self._path) as file:
+                for name, blob in zip(("data", "label"), bottom):
+                    shape = blob.shape + (1,) * (4 - len(blob.shape))
+                    file.create_dataset(name, data=np.asarray(blob.read().cpu()).reshape(shape))
+        except OSError as error:
+            raise self.error(f"{self._path} cannot be written: {error}") from error
+        self._written = True
+
+    def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
+        """Nothing."""
