@@ -2,7 +2,7 @@
 #              (ENGINE=caffe: on real Caffe instead of the runtime)
 # make test    the tests, on real Caffe and on the runtime, and of one against the other
 # make caffe   only the real Caffe, in .caffe/
-# make bench   the layers' speed beside Caffe's own and straightforward versions, and LeNet on both engines
+# make bench   the speed of the layers, of whole nets and of reading data, beside real Caffe's
 # make lint    ruff, mypy, shellcheck
 # make clean   removes all that make made
 #
@@ -34,7 +34,7 @@ caffe:
 
 bench: caffe $(tools)
 	$(caffe_python) benchmarks/python_layers.py
-	$(runtime_python) benchmarks/lenet.py
+	$(runtime_python) benchmarks/nets.py
 	$(runtime_python) benchmarks/data.py
 
 lint: $(tools)

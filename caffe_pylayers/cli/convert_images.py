@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import os
 import random
+import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Iterator, Tuple
 
 from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._lmdb import new_lmdb
@@ -20,7 +23,7 @@ from caffe_pylayers.cli._lmdb import new_lmdb
 SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 CHUNK = 64  # images read at a time
 
-Pair = tuple  # of a path and a label
+Pair = Tuple[str, int]  # a path and a label
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,18 +48,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Convert; the exit code."""
-    try:
-        from caffe_pylayers.runtime.image import Readers
-    except ModuleNotFoundError as error:
-        raise UserError(f"reading images needs {error.name}: pip install 'caffe-pylayers[runtime]'") from error
     if bool(args.resize_height) != bool(args.resize_width):
         raise UserError("give --resize-height and --resize-width together")
     try:
         pairs = _pairs(args)
         if args.shuffle:
             random.Random(args.seed).shuffle(pairs)  # noqa: S311 - an order, no secret
-        readers, converter, skipped = Readers(), _Converter(args), 0
-        with new_lmdb(args.database) as put:
+        converter, skipped = _Converter(args), 0
+        with new_lmdb(args.database) as put, ThreadPoolExecutor(os.cpu_count()) as readers:
             written = 0
             for start in range(0, len(pairs), CHUNK):
                 chunk = pairs[start : start + CHUNK]
@@ -80,13 +79,19 @@ def run(args: argparse.Namespace) -> int:
 
 def _pairs(args: argparse.Namespace) -> list[Pair]:
     if args.list is not None:
-        from caffe_pylayers.runtime.layers.image_data import read_list
-
-        return read_list(args.list)
+        lines = Path(args.list).read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        return [_labelled(line, f"{args.list}:{number}") for number, line in enumerate(lines, 1)]
     classes = sorted(path.name for path in args.root.iterdir() if path.is_dir())
     for label, name in enumerate(classes):
         print(f"{label} {name}")
     return list(itertools.chain.from_iterable(_files_of(args.root, name, i) for i, name in enumerate(classes)))
+
+
+def _labelled(line: str, where: str) -> Pair:
+    path, _, label = line.rpartition(" ")
+    if not re.fullmatch(r"[+-]?\d+", label) or not path:
+        raise UserError(f'{where}: a line must have a path, a blank and a label, got "{line}"')
+    return path, int(label)
 
 
 def _files_of(root: Path, name: str, label: int) -> Iterator[Pair]:
@@ -99,7 +104,10 @@ class _Converter:
     """Makes a Datum of each image."""
 
     def __init__(self, args: argparse.Namespace) -> None:
-        from caffe_pylayers.runtime.proto.caffe_pb2 import Datum
+        try:
+            from caffe_pylayers.runtime.proto.caffe_pb2 import Datum
+        except ModuleNotFoundError as error:
+            raise UserError(f"reading images needs {error.name}: pip install 'caffe-pylayers[runtime]'") from error
 
         self._args, self._datum = args, Datum
         self._size: int | None = None
@@ -111,7 +119,9 @@ class _Converter:
         path, label = pair
         args = self._args
         try:
-            values = image.read(args.root / path, not args.gray, args.resize_height, args.resize_width)
+            values = image.read_pixels(str(args.root / path), not args.gray)
+            if args.resize_height:
+                values = image.resize(values, args.resize_height, args.resize_width)
             if args.encoded:
                 as_it_is = not args.resize_height and not args.gray and _type(path) == _type(args.encode_type)
                 data = (args.root / path).read_bytes() if as_it_is else image.encode(values, args.encode_type)

@@ -56,7 +56,8 @@ def _npz(path: Path, names: list[str]) -> Iterator[Write]:
     kept: dict[str, list[Any]] = {name: [] for name in names}
     yield lambda name, values: kept[name].append(values.copy())
     with _files.whole(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, **{name: np.concatenate(arrays) for name, arrays in kept.items()})
+        arrays: Any = {name: np.concatenate(parts) for name, parts in kept.items()}
+        np.savez(file, **arrays)
 
 
 @contextlib.contextmanager
@@ -93,7 +94,7 @@ def _lmdbs(path: Path, names: list[str]) -> Iterator[Write]:
             if values.ndim > 4:
                 raise UserError(f"blob {name} has shape {values.shape}; a Datum has 3 axes, keep it in an .h5 file")
             for item in values:
-                channels, height, width = (*item.shape, *[1] * (3 - item.ndim))
+                channels, height, width = [*item.shape, 1, 1, 1][:3]
                 record = datum(channels=channels, height=height, width=width, float_data=item.ravel())
                 puts[name](b"%010d" % counts[name], record)
                 counts[name] += 1

@@ -39,16 +39,16 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _mean(path: str, leveldb: bool) -> tuple[Any, int]:
+    from caffe_pylayers.runtime import datums
     from caffe_pylayers.runtime.data_transformer import DataTransformer
     from caffe_pylayers.runtime.database import Records
-    from caffe_pylayers.runtime.layers.data import read_datum
-    from caffe_pylayers.runtime.proto.caffe_pb2 import TEST, TransformationParameter
+    from caffe_pylayers.runtime.proto.caffe_pb2 import TEST, DataParameter, TransformationParameter
 
     read = DataTransformer(TransformationParameter(), TEST).read
     total: Any = None
     count = 0
-    for record in Records(path, leveldb).once():
-        item = read(read_datum(record))
+    for record in Records(path, DataParameter.LEVELDB if leveldb else DataParameter.LMDB).once():
+        item = read(datums.read(record, path))
         if total is None:
             total = np.zeros(item.shape)
         if item.shape != total.shape:

@@ -106,6 +106,10 @@ class Records:
         self._reader = _Reader(path, backend)
         self._records = self._reader.records()
 
+    def once(self) -> Iterator[bytes]:
+        """All values, once."""
+        return self._reader.records()
+
     def __iter__(self) -> Records:
         return self
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-T = TypeVar("T")
-
 
 def decode(data: bytes, color: bool = False, gray: bool = False) -> Any:
-    """An encoded image as an array (channels, height, width).
+    """An encoded image as uint8 (channels, height, width), its channels in the order blue, green, red.
 
     color, gray: have 3 channels or 1; without either as many as the image has. ValueError for what is no
     whole image of 8 bits, ImportError without OpenCV.
@@ -21,10 +21,7 @@ def decode(data: bytes, color: bool = False, gray: bool = False) -> Any:
 def decode_pixels(data: bytes, color: bool = False, gray: bool = False) -> Any:
     """The same as OpenCV has it: (height, width) or (height, width, channels)."""
     cv2 = opencv()
-    flag = cv2.IMREAD_COLOR if color else cv2.IMREAD_GRAYSCALE if gray else cv2.IMREAD_UNCHANGED
-    values = cv2.imdecode(np.frombuffer(data, np.uint8), flag) if data else None
-    if values is None:
-        raise ValueError(f"{len(data)} bytes of an encoded image are no image that OpenCV can decode")
+    values = _decoded(data, cv2.IMREAD_COLOR if color else cv2.IMREAD_GRAYSCALE if gray else cv2.IMREAD_UNCHANGED)
     if values.dtype != np.uint8:
         raise ValueError(f"an encoded image must have 8 bits for each value, got {values.dtype}")
     return values
@@ -40,6 +37,24 @@ def read_pixels(path: str, color: bool = True) -> Any:
         raise ValueError(f"{path}: {error}") from error
 
 
+def read_unchanged(path: str | os.PathLike[str]) -> Any:
+    """A file's image with the channels and the bits that it has. OSError or ValueError names the file."""
+    try:
+        return _decoded(Path(path).read_bytes(), opencv().IMREAD_UNCHANGED)
+    except ValueError as error:
+        raise ValueError(f"{os.fspath(path)}: {error}") from error
+
+
+def encode(pixels: Any, kind: str) -> bytes:
+    """Pixels as a file of this kind, such as jpg or png; ValueError for one that OpenCV does not write."""
+    cv2 = opencv()
+    try:
+        content: bytes = cv2.imencode(f".{kind}", pixels)[1].tobytes()
+    except cv2.error:
+        raise ValueError(f"OpenCV cannot encode images as {kind}") from None
+    return content
+
+
 def resize(pixels: Any, height: int, width: int) -> Any:
     """Pixels of another size: bilinear, without smoothing, also where it becomes smaller."""
     return opencv().resize(pixels, (width, height))
@@ -52,6 +67,13 @@ def planes(pixels: Any) -> Any:
     out = np.empty((pixels.shape[2], *pixels.shape[:2]), np.uint8)
     opencv().split(pixels, list(out))
     return out
+
+
+def _decoded(data: bytes, flag: int) -> Any:
+    values = opencv().imdecode(np.frombuffer(data, np.uint8), flag) if data else None
+    if values is None:
+        raise ValueError(f"{len(data)} bytes of an encoded image are no image that OpenCV can decode")
+    return values
 
 
 def opencv() -> Any:

@@ -70,7 +70,7 @@ def datum_to_array(datum: Any) -> Any:
 def load_image(filename: str | os.PathLike[str], color: bool = True) -> Any:
     """An image file as float32 (height, width, 3), RGB in [0, 1]; without color (height, width, 1), its brightness.
 
-    Transparency is left out. ValueError for a file that is missing or is no image.
+    Transparency is left out. OSError for a file that cannot be read, ValueError for one that is no image.
     """
     from caffe_pylayers.runtime import image
 

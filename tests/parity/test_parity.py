@@ -21,8 +21,6 @@ EXEMPT = {"HDF5Output": "has no top: test_stores compares its file"}
 # Each forward goes on where the last one stopped.
 READERS = {"Data", "ImageData", "HDF5Data", "MemoryData"}
 
-STORES = {"Data", "HDF5Data", "HDF5Output", "ImageData", "WindowData"}
-
 
 @pytest.fixture(scope="session")
 def live(real_python, tmp_path_factory):

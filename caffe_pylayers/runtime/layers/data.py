@@ -12,14 +12,6 @@ from caffe_pylayers.runtime.layers._prefetched import Pool, PrefetchedLayer, Sha
 from caffe_pylayers.runtime.prefetch import Batch
 
 
-def read_datum(record: bytes) -> Any:
-    """The Datum that a record is; ValueError where it is none."""
-    try:
-        return Datum.FromString(record)
-    except DecodeError:
-        raise ValueError(f"a record of {len(record)} bytes is no Datum") from None
-
-
 @register("Data")
 class Data(PrefetchedLayer):
     """Batches of ``batch_size`` from the LMDB or LevelDB ``source``, in the order of its keys and over again.

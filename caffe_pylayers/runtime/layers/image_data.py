@@ -47,10 +47,11 @@ class _Images:
             sizes = f"new_height {param.new_height}, new_width {param.new_width}"
             raise ValueError(f"takes new_height and new_width together, got {sizes}")
         self._transformer, self._pool = DataTransformer(layer_param.transform_param, phase), Pool()
-        self._lines = [_line(line) for line in open_list(param.source, "source").splitlines()]
+        self._lines = [read_line(line) for line in open_list(param.source, "source").splitlines()]
         if not self._lines:
             raise ValueError(f"source {param.source} lists no images")
-        self._random = np.random.default_rng(int(torch.randint(2**31, (), generator=rng.generator(device.HOST))))
+        if param.shuffle or param.rand_skip:
+            self._random = np.random.default_rng(int(torch.randint(2**31, (), generator=rng.generator(device.HOST))))
         self._order = np.arange(len(self._lines))
         if param.shuffle:
             self._random.shuffle(self._order)
@@ -91,7 +92,7 @@ class _Images:
         return planes(resize(pixels, param.new_height, param.new_width) if param.new_height else pixels)
 
 
-def _line(line: str) -> tuple[str, int]:
+def read_line(line: str) -> tuple[str, int]:
     """Path and label, split at the last blank as Caffe does: a label that is no number is 0."""
     name, blank, label = line.rpartition(" ")
     number = re.match(r"\s*[-+]?\d+", label)

@@ -1,6 +1,5 @@
 """Data: what it refuses, its order, its randomness, and decoding."""
 
-import contextlib
 import io
 import sys
 
@@ -89,40 +88,6 @@ def test_databases_refused(database, tmp_path):
         txn.put(b"0", Datum(channels=1, height=2, width=2, data=b"abc").SerializeToString())
     with pytest.raises(LayerError, match=r"a Datum of shape \(1, 2, 2\) must not have 3 values"):
         data(tmp_path / "lmdb")
-
-
-def test_leveldb(tmp_path):
-    plyvel = pytest.importorskip("plyvel")
-    with contextlib.closing(plyvel.DB(str(tmp_path / "level"), create_if_missing=True)) as database:
-        for i in range(3):
-            datum = Datum(channels=1, height=1, width=1, data=bytes([i]), label=i)
-            database.put(b"%d" % i, datum.SerializeToString())
-    layer = one_layer("Data", f'data_param {{ source: "{tmp_path / "level"}" batch_size: 2 }}', tops=2)
-    assert labels(*layer, 3) == [0, 1, 2, 0, 1, 2]
-
-
-def test_leveldb_without_its_library(monkeypatch, tmp_path):
-    monkeypatch.setitem(sys.modules, "plyvel", None)
-    with pytest.raises(LayerError, match=r"is a LevelDB, .*: pip install plyvel, or give it an LMDB"):
-        one_layer("Data", f'data_param {{ source: "{tmp_path}" batch_size: 1 }}')
-
-
-def test_a_truncated_database_is_refused(database):
-    path = database(images(40, (1, 30, 30)))
-    with open(path / "data.mdb", "r+b") as file:
-        file.truncate(20_000)
-    with pytest.raises(LayerError, match=r"lmdb is truncated: 20000 bytes of \d+"):
-        data(path)
-
-
-def test_a_record_that_is_no_datum(database, tmp_path):
-    path = database(images(3))
-    with lmdb.open(str(path)) as env, env.begin(write=True) as txn:
-        txn.put(b"0002", b"\xff\xff")
-    layer, bottom, top = data(path)
-    layer.forward(bottom, top)  # the first two; the error comes with the batch that it is in
-    with pytest.raises(LayerError, match="a record of 2 bytes is no Datum"):
-        layer.forward(bottom, top)
 
 
 def test_goes_round_in_the_order_of_keys(database):
