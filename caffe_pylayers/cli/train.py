@@ -16,6 +16,7 @@ In the output folder (by default that of snapshot_prefix):
 
 Ctrl-C finishes the iteration, takes a snapshot and ends with code 0, as the caffe program does;
 SIGTERM the same with code 143. A second one ends at once. SIGHUP takes a snapshot and goes on.
+A folder takes one training at a time.
 Any failure ends with code 1. Set GLOG_minloglevel=0 to see Caffe's own log.
 """
 
@@ -41,12 +42,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-iter", type=int, metavar="N", help="train up to this iteration, whatever the file says")
     parser.add_argument("--weights", metavar="FILE[,FILE]", help="start from the weights in these caffemodels")
     parser.add_argument("--snapshot", metavar="FILE", help="go on from this .solverstate or .solverstate.h5")
+    parser.add_argument("--resume", action="store_true", help="go on from the newest whole snapshot, if there is one")
     parser.add_argument("--output-dir", metavar="DIR", help="where everything is written")
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--gpu", type=int, metavar="N", help="train on this GPU")
     mode.add_argument("--cpu", action="store_true", help="train on the CPU")
     parser.add_argument("--seed", type=int, metavar="N", help="seed of Caffe, numpy and random, for Python layers")
     parser.add_argument("--log-csv", metavar="FILE", help="the log, one row an iteration (default: DIR/log.csv)")
+    for name, effect in (("sigint", "stop"), ("sighup", "snapshot")):
+        parser.add_argument(
+            f"--{name}-effect",
+            f"--{name}_effect",
+            choices=("stop", "snapshot", "none"),
+            default=effect,
+            help=f"what {name.upper()} does (default: {effect})",
+        )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -57,11 +67,14 @@ def run(args: argparse.Namespace) -> int:
             max_iter=args.max_iter,
             weights=args.weights.split(",") if args.weights else (),
             snapshot=args.snapshot,
+            resume=args.resume,
             output_dir=args.output_dir,
             gpu=args.gpu,
             cpu=args.cpu,
             seed=args.seed,
             log_csv=args.log_csv,
+            sigint_effect=args.sigint_effect,
+            sighup_effect=args.sighup_effect,
         )
     except KeyboardInterrupt:
         print("stopped at once", file=sys.stderr)
@@ -84,11 +97,14 @@ def train(
     max_iter: int | None = None,
     weights: Sequence[str | os.PathLike[str]] = (),
     snapshot: str | os.PathLike[str] | None = None,
+    resume: bool = False,
     output_dir: str | os.PathLike[str] | None = None,
     gpu: int | None = None,
     cpu: bool = False,
     seed: int | None = None,
     log_csv: str | os.PathLike[str] | None = None,
+    sigint_effect: str = "stop",
+    sighup_effect: str = "snapshot",
 ) -> Result:
     """Train a net, as the command line does.
 
@@ -107,11 +123,14 @@ def train(
             max_iter=max_iter,
             weights=[_absolute(path) for path in weights],
             snapshot=None if snapshot is None else _absolute(snapshot),
+            resume=resume,
             output_dir=None if output_dir is None else _absolute(output_dir),
             gpu=gpu,
             cpu=cpu,
             seed=seed,
             log_csv=None if log_csv is None else _absolute(log_csv),
+            sigint_effect=sigint_effect,
+            sighup_effect=sighup_effect,
         )
     )
 

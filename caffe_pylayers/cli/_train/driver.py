@@ -15,6 +15,7 @@ from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._train import solver_file
 from caffe_pylayers.cli._train.evaluation import Evaluation, Objective
 from caffe_pylayers.cli._train.job import SEEDS, Job, make_job, solver_param, write_record
+from caffe_pylayers.cli._train.lock import locked
 from caffe_pylayers.cli._train.log import Log
 from caffe_pylayers.cli._train.loop import Training, blame
 from caffe_pylayers.cli._train.mode import enter_mode
@@ -37,7 +38,8 @@ def drive(options: Options) -> Result:
             print(f"nothing left to do: {job.state.path} is at iteration {job.state.iteration} of {param.max_iter}")
             return Result(job.state.iteration, {}, job.output, job.state.path)
         try:
-            return _train(job, _plotter())
+            with locked(job.output):
+                return _train(job, _plotter())
         except BaseException as error:
             _release_nets(error)
             raise
@@ -65,7 +67,7 @@ def _train(job: Job, plot: Plot | None) -> Result:
     record = write_record(job)
     progress = make_progress(solver.iter, param.max_iter, param.display, param.average_loss)
     training = Training(solver, param, objective, evaluation, snapshots, log, progress, output / "final.caffemodel")
-    signals = Signals()
+    signals = Signals({"SIGINT": job.sigint_effect, "SIGHUP": job.sighup_effect})
     picture = output / "train.png"
     try:
         progress.say(f"training {job.solver} from iteration {solver.iter} on {_device(param)}, into {output}")

@@ -12,6 +12,7 @@ from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._train import solver_file
 from caffe_pylayers.cli._train.mode import check_mode, choose_mode
 from caffe_pylayers.cli._train.options import Options
+from caffe_pylayers.cli._train.resume import newest_state
 from caffe_pylayers.cli._train.solver_check import solver_problems
 from caffe_pylayers.cli._train.state import State, read_state
 from caffe_pylayers.cli._train.weights import Model, read_model
@@ -25,6 +26,7 @@ class Job:
     """What is to be done.
 
     param: the SolverParameter with the options in it.
+    sigint_effect, sighup_effect: stop, snapshot or none.
     weights: what to start from, by file.
     state: what to resume from.
     output: the output folder.
@@ -38,6 +40,8 @@ class Job:
     output: Path
     log: Path
     force_backward: bool
+    sigint_effect: str
+    sighup_effect: str
 
     @property
     def prefix(self) -> Path:
@@ -68,10 +72,8 @@ def solver_param(options: Options) -> Any:
 
 def make_job(options: Options, param: Any) -> Job:
     """The job, its files and modules checked. Runs in the solver's base folder."""
-    if options.weights and options.snapshot:
-        raise UserError("--weights starts anew and --snapshot goes on: give one of them")
-    state = read_state(options.snapshot) if options.snapshot else None
-    weights = {path: read_model(path) for path in _weight_files(options, param)}
+    if sum(map(bool, (options.weights, options.snapshot, options.resume))) > 1:
+        raise UserError("--weights starts anew, --snapshot and --resume go on: give one of them")
     nets = solver_file.nets(param, options.solver)
     _raise(options.solver, solver_file.net_problems(nets))
     check_mode(param, f"--gpu {options.gpu}" if options.gpu is not None else f"{options.solver}: solver_mode: GPU")
@@ -79,7 +81,12 @@ def make_job(options: Options, param: Any) -> Job:
     output = options.output_dir or prefix.parent
     log = options.log_csv or output / "log.csv"
     param.snapshot_prefix = str(output / prefix.name)
-    made = Job(options.solver, param, weights, state, output, log, nets[0].message.force_backward)
+    state = read_state(options.snapshot) if options.snapshot else None
+    if options.resume:
+        state = newest_state(output / prefix.name)
+    weights = {path: read_model(path) for path in _weight_files(options, param, state)}
+    effects = options.sigint_effect, options.sighup_effect
+    made = Job(options.solver, param, weights, state, output, log, nets[0].message.force_backward, *effects)
     if not made.done:
         _make_writable(output)
         _make_writable(log.parent)
@@ -91,12 +98,12 @@ def _raise(path: Path, problems: list[str]) -> None:
         raise UserError("\n  ".join([f"{path} cannot be trained:", *problems]))
 
 
-def _weight_files(options: Options, param: Any) -> list[Path]:
+def _weight_files(options: Options, param: Any, state: State | None) -> list[Path]:
     """The files to start from, as the caffe program has it: the options go before the solver's own."""
     if not solver_file.has_field(param, "weights"):
         return list(options.weights)
     own = [Path(name.strip()).absolute() for names in param.weights for name in names.split(",")]
-    chosen = [] if options.snapshot else list(options.weights) or own
+    chosen = [] if state is not None else list(options.weights) or own
     param.ClearField("weights")
     param.weights.extend(map(str, chosen))
     return chosen

@@ -16,11 +16,14 @@ class Options:
     max_iter: int | None = None
     weights: Sequence[Path] = ()
     snapshot: Path | None = None
+    resume: bool = False
     output_dir: Path | None = None
     gpu: int | None = None
     cpu: bool = False
     seed: int | None = None
     log_csv: Path | None = None
+    sigint_effect: str = "stop"
+    sighup_effect: str = "snapshot"
 
 
 @dataclass(frozen=True)

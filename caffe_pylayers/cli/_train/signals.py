@@ -5,16 +5,18 @@ from __future__ import annotations
 import signal
 import threading
 from types import TracebackType
-from typing import Any
+from typing import Any, Mapping
 
 
 class Signals:
     """Notes SIGINT, SIGTERM and SIGHUP for the length of a ``with`` block.
 
-    stop: the SIGINT or SIGTERM that came, else None. A second one does what it did before the block.
+    effects: of SIGINT and SIGHUP, "stop", "snapshot" or "none"; SIGTERM stops.
+    stop: the signal to stop that came, else None. A second one does what it did before the block.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, effects: Mapping[str, str]) -> None:
+        self._effects = {"SIGTERM": "stop", **effects}
         self.stop: signal.Signals | None = None
         self._hangup = False
         self._before: dict[int, Any] = {}
@@ -31,9 +33,10 @@ class Signals:
         self._restore(*self._before)
 
     def _note(self, number: int, frame: object) -> None:
-        if signal.Signals(number).name == "SIGHUP":
+        effect = self._effects[signal.Signals(number).name]
+        if effect == "snapshot":
             self._hangup = True
-        else:
+        elif effect == "stop":
             self.stop = signal.Signals(number)
             self._restore(signal.SIGINT, signal.SIGTERM)
 
@@ -44,6 +47,6 @@ class Signals:
             signal.signal(number, signal.SIG_DFL if before is None else before)
 
     def hung_up(self) -> bool:
-        """Whether a SIGHUP came since the last time this was asked."""
+        """Whether a signal to take a snapshot came since the last time this was asked."""
         hangup, self._hangup = self._hangup, False
         return hangup

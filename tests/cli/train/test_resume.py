@@ -227,3 +227,27 @@ def test_command_line_takes_a_list(project, capsys):
 def test_errors_are_user_errors(project):
     with pytest.raises(UserError):
         project.train(weights=["none"])
+
+
+def test_resume_takes_the_newest_whole_snapshot(project, fmt, capsys):
+    project.solver(snapshot=2, snapshot_format=fmt)
+    whole = project.weights(project.train().model)
+    project.train(max_iter=10)
+    state(project, 10, fmt).write_bytes(state(project, 10, fmt).read_bytes()[:50])
+    (project.out / f"tiny_iter_8.caffemodel{FORMATS[fmt]}").unlink()
+    (project.out / "tiny_iter_12.solverstate.h5.old").touch()
+    state(project, 12, fmt).unlink()
+    capsys.readouterr()
+    result = project.train(resume=True)
+    told = capsys.readouterr()
+    assert "from iteration 6 on" in told.out
+    assert [line.split(": ")[:2] for line in told.err.splitlines() if line.startswith("passed over")] == [
+        ["passed over", f"snapshot {state(project, 10, fmt)}"],
+        ["passed over", f"snapshot {state(project, 8, fmt)}"],
+    ]
+    assert project.weights(result.model) == pytest.approx(whole)
+
+
+def test_resume_without_a_snapshot_starts(project):
+    assert project.train(resume=True).iteration == 12
+    assert "give one of them" in project.error(resume=True, weights=["x"])

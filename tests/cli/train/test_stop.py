@@ -123,3 +123,31 @@ def test_from_outside(project):
         out, err = process.communicate()
     assert (process.returncode, err) == (0, "")
     assert "\nstopped at iteration " in out
+
+
+@pytest.mark.parametrize(("name", "effect"), [("SIGINT", "snapshot"), ("SIGINT", "none"), ("SIGHUP", "none")])
+def test_other_effects(project, name, effect):
+    project.net_with(at(4, name))
+    result = project.train(**{f"{name.lower()}_effect": effect})
+    assert result.iteration == 12
+    assert ("tiny_iter_4.solverstate" in project.files()) == (effect == "snapshot")
+
+
+def test_hangup_can_stop(project):
+    project.net_with(at(4, "SIGHUP"))
+    assert project.train(sighup_effect="stop").stopped_by is signal.SIGHUP
+
+
+def test_one_training_at_a_time_in_a_folder(project):
+    from caffe_pylayers.cli._train.lock import NAME, locked
+
+    project.out.mkdir()
+    (project.out / NAME).write_text("1\n")  # of one that was killed
+    with locked(project.out):
+        message = project.error()
+        assert message == (
+            f"another training, process {os.getpid()}, writes to {project.out}; give this one another --output-dir"
+        )
+        assert project.files() == [NAME]
+    assert project.train().iteration == 12
+    assert NAME not in project.files()
