@@ -18,7 +18,7 @@ from caffe_pylayers import __version__
 from caffe_pylayers._engine import EngineError
 
 VERBS = (
-    *("train", "test", "time", "features", "run"),
+    *("train", "test", "time", "features", "run", "modernize"),
     *("check", "layers", "summary", "draw", "upgrade"),
     *("mnist", "convert-images", "mean"),
 )

@@ -4,6 +4,10 @@
 
 As `python solve.py ...` would run it, but that `import caffe` in it, and in the Python layers of its nets, gives the
 runtime. With -m, a module is run instead of a file. All that comes after the script is the script's.
+
+With --compat the script, and what it and its nets import from outside of the installed packages, may be Python 2 and
+written for libraries of its time: it is translated as it is read, and what is bridged is said on stderr. The files
+stay as they are; `caffe-pylayers modernize` rewrites them.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ from caffe_pylayers.cli import UserError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``run``."""
     parser.add_argument("-m", dest="module", action="store_true", help="SCRIPT is a module's name")
+    parser.add_argument("--compat", action="store_true", help="translate Python 2 and old libraries, see above")
     parser.add_argument("script", metavar="SCRIPT")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGUMENT")
 
@@ -30,6 +35,14 @@ def run(args: argparse.Namespace) -> int:
     os.environ[_engine.VARIABLE] = "runtime"
     _engine.caffe()
     sys.argv = [args.script, *args.arguments]
+    if args.compat:
+        try:
+            import fissix  # noqa: F401
+
+            from caffe_pylayers._modern import loader
+        except ModuleNotFoundError as error:
+            raise UserError("--compat needs fissix: pip install 'caffe-pylayers[compat]'") from error
+        loader.install()
     if args.module:
         sys.path.insert(0, os.getcwd())
         runpy.run_module(args.script, run_name="__main__", alter_sys=True)
@@ -37,5 +50,8 @@ def run(args: argparse.Namespace) -> int:
     if not os.path.isfile(args.script):
         raise UserError(f"{args.script}: no such file")
     sys.path.insert(0, os.path.dirname(os.path.abspath(args.script)))
-    runpy.run_path(args.script, run_name="__main__")
+    if args.compat:
+        loader.run_script(args.script)
+    else:
+        runpy.run_path(args.script, run_name="__main__")
     return 0

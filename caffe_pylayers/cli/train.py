@@ -49,6 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     mode.add_argument("--cpu", action="store_true", help="train on the CPU")
     parser.add_argument("--seed", type=int, metavar="N", help="seed of Caffe, numpy and random, for Python layers")
     parser.add_argument("--log-csv", metavar="FILE", help="the log, one row an iteration (default: DIR/log.csv)")
+    parser.add_argument(
+        "--compat", action="store_true", help="translate Python layers of the Python 2 days, as `run --compat` does"
+    )
     for name, effect in (("sigint", "stop"), ("sighup", "snapshot")):
         parser.add_argument(
             f"--{name}-effect",
@@ -61,6 +64,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train; returns the exit code."""
+    if args.compat:
+        try:
+            import fissix  # noqa: F401
+
+            from caffe_pylayers import _engine
+            from caffe_pylayers._modern import loader
+        except ModuleNotFoundError as error:
+            raise UserError("--compat needs fissix: pip install 'caffe-pylayers[compat]'") from error
+        _engine.caffe()
+        loader.install()
     try:
         result = train(
             args.solver,

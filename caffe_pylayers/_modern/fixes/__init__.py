@@ -1,0 +1,1 @@
+"""Fixes of what libraries have changed, in fissix's form: a module fix_x with a class FixX."""

@@ -1,0 +1,137 @@
+"""Python 2 and old libraries: rewritten for good, and translated as they are imported."""
+
+import sys
+
+import pytest
+
+pytest.importorskip("fissix")
+
+from caffe_pylayers._modern import loader
+from caffe_pylayers._modern.translate import TranslationError, is_python_2, translate
+from caffe_pylayers.cli import main
+
+REWRITTEN = [
+    ("print 'a', b", "print('a', b)"),
+    ("try:\n    f()\nexcept Exception, e:\n    raise", "try:\n    f()\nexcept Exception as e:\n    raise"),
+    ("raise ValueError, 'no'", "raise ValueError('no')"),
+    ("for i in xrange(3): pass", "for i in range(3): pass"),
+    ("for k, v in d.iteritems(): pass", "for k, v in d.items(): pass"),
+    ("if d.has_key(k) or a <> b: pass", "if k in d or a != b: pass"),
+    ("x = `y` + unicode(z)", "x = repr(y) + str(z)"),
+    ("import cPickle as pickle, Queue", "import pickle as pickle, queue"),
+    ("x = map(f, xrange(3))", "x = list(map(f, range(3)))"),
+    ("mode = 0755", "mode = 0o755"),
+    ("p = yaml.load(self.param_str_)  # why", "p = yaml.safe_load(self.param_str)  # why"),
+    ("x = np.zeros(3, np.float).astype(numpy.int)", "x = np.zeros(3, float).astype(int)"),
+    ("x = np.asscalar(a[0])", "x = np.asarray(a[0]).item()"),
+    ("x = np.fromstring(b, np.uint8).tostring()", "x = np.frombuffer(b, np.uint8).tobytes()"),
+    ("t = time.clock()", "t = time.perf_counter()"),
+    ("isinstance(x, collections.Mapping)", "isinstance(x, collections.abc.Mapping)"),
+]
+MODERN = [
+    "print('a', file=f)",
+    "x = yaml.load(text, Loader=yaml.FullLoader)",
+    "x = np.float64(3) + np.int_(2)",
+    "x = {**a, 'range': range(3)}",
+    "self.param_string",
+    "def f(a: int, /, *, b=1) -> str: return f'{a!r}'",
+]
+LAYER = """
+import caffe
+import sibling  # beside it, in a package
+import numpy as np
+
+class Old(caffe.Layer):
+    def setup(self, bottom, top):
+        self.n = int(self.param_str_) / 2
+        print "phase", self.phase
+    def reshape(self, bottom, top):
+        top[0].reshape(self.n)
+    def forward(self, bottom, top):
+        x = np.arange(8.0)
+        x /= 4
+        k = np.arange(3)
+        k /= 2
+        top[0].data[...] = x[:self.n / 1.0] + sibling.ONE + k.sum()
+    def backward(self, top, propagate_down, bottom):
+        pass
+"""
+
+
+@pytest.mark.parametrize(("old", "new"), REWRITTEN)
+def test_rewritten_once(old, new):
+    assert translate(old, "x.py").text == new
+    assert translate(new, "x.py").text == new
+
+
+@pytest.mark.parametrize("text", MODERN)
+def test_left_alone(text):
+    assert not is_python_2(text, "x.py")
+    assert translate(text, "x.py").text == text
+    assert not translate(text, "x.py").bridged
+
+
+def test_divisions_are_named_where_they_may_round_down():
+    assert translate("print 1\nx = a / b\nx /= 2\ny = a // b", "x.py").divisions == [2, 3]
+    assert not translate("from __future__ import division\nprint 1\nx = a / b", "x.py").divisions
+    assert not translate("x = a / b", "x.py").divisions
+
+
+def test_what_is_no_python():
+    with pytest.raises(TranslationError, match=r"^x\.py: neither Python 2 nor Python 3: "):
+        translate("if (", "x.py")
+
+
+@pytest.mark.parametrize(("a", "b", "wanted"), [(7, 2, 3), (-7, 2, -4), (7.0, 2, 3.5), (7, 2.0, 3.5), (True, 2, 0)])
+def test_division_of_python_2(a, b, wanted):
+    assert loader.divide(a, b) == loader.divide_in_place(a, b) == wanted
+
+
+def test_a_diff_a_check_and_a_rewritten_file(tmp_path, capsys):
+    path = tmp_path / "old.py"
+    path.write_bytes(b"# -*- coding: latin-1 -*-\r\nprint 1 / 2  # \xe9t\xe9\r\n")
+    path.chmod(0o755)
+    (tmp_path / "new.py").write_text("print(1)\n")
+    content = path.read_bytes()
+    assert main([str(tmp_path)], verb="modernize") == 0
+    told = capsys.readouterr()
+    assert "-print 1 / 2" in told.out
+    assert "+print(1 / 2)" in told.out
+    assert told.err == f"{path}:2: rounds down in Python 2 where both sides are integers\n"
+    assert main([str(tmp_path), "--check"], verb="modernize") == 1
+    assert capsys.readouterr().out == f"{path}\n"
+    assert path.read_bytes() == content
+    assert main([str(path), "--write"], verb="modernize") == 0
+    assert path.read_bytes() == content.replace(b"print 1 / 2", b"print(1 / 2)")
+    assert path.stat().st_mode & 0o777 == 0o755
+    assert main([str(tmp_path), "--check"], verb="modernize") == 0
+    assert main([str(tmp_path / "none.py")], verb="modernize") == 1
+    assert "No such file" in capsys.readouterr().err
+
+
+def test_a_script_and_its_layers_as_they_are(tmp_path, root, run_program):
+    pytest.importorskip("torch")
+    package = tmp_path / "old_package"
+    package.mkdir()
+    for name, text in (("__init__", ""), ("layer", LAYER), ("sibling", "ONE = 1\n")):
+        (package / f"{name}.py").write_text(text)
+    (tmp_path / "net.prototxt").write_text(
+        'layer { name: "x" type: "Python" top: "y" '
+        'python_param { module: "old_package.layer" layer: "Old" param_str: "7" } }'
+    )
+    (tmp_path / "go.py").write_text(
+        "import caffe\nnet = caffe.Net('net.prototxt', caffe.TEST)\nprint net.forward()['y'], 7 / 2, __name__\n"
+    )
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.py")}
+    ended = run_program(
+        sys.executable, "-m", "caffe_pylayers", "run", "--compat", "go.py", cwd=tmp_path, pythonpath=(root,)
+    )
+    assert ended.stdout.splitlines() == [
+        "compat: go.py: print, division",
+        f"compat: {package / 'layer.py'}: import, param_str, print, division, slices",
+        "phase TEST",
+        "[2.   2.25 2.5 ] 3 __main__",
+    ]
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.py")} == before
+    plain = run_program(sys.executable, "-m", "caffe_pylayers", "run", "go.py", cwd=tmp_path, pythonpath=(root,))
+    assert "SyntaxError" in plain.stdout
