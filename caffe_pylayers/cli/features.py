@@ -13,8 +13,6 @@ import contextlib
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
-import numpy as np
-
 from caffe_pylayers import _files
 from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._net_options import add_net_arguments, make_net
@@ -31,6 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Extract; the exit code."""
+    import numpy as np
+
     names = args.blobs.split(",")
     writer = {".h5": _hdf5, ".npz": _npz}.get(args.output.suffix, _lmdbs)
     net = make_net(args)
@@ -53,6 +53,8 @@ def run(args: argparse.Namespace) -> int:
 
 @contextlib.contextmanager
 def _npz(path: Path, names: list[str]) -> Iterator[Write]:
+    import numpy as np
+
     kept: dict[str, list[Any]] = {name: [] for name in names}
     yield lambda name, values: kept[name].append(values.copy())
     with _files.whole(path) as temporary, open(temporary, "wb") as file:

@@ -11,8 +11,6 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from caffe_pylayers import _files
 from caffe_pylayers.cli import UserError
 
@@ -39,6 +37,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _mean(path: str, leveldb: bool) -> tuple[Any, int]:
+    import numpy as np
+
     from caffe_pylayers.runtime import datums
     from caffe_pylayers.runtime.data_transformer import DataTransformer
     from caffe_pylayers.runtime.database import Records
