@@ -18,7 +18,7 @@ from caffe_pylayers import __version__
 from caffe_pylayers._engine import EngineError
 
 VERBS = (
-    *("train", "test", "time", "features", "run", "modernize"),
+    *("train", "test", "time", "features", "plot", "run", "modernize"),
     *("check", "layers", "summary", "draw", "upgrade"),
     *("mnist", "convert-images", "mean"),
 )

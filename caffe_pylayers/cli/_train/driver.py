@@ -6,7 +6,7 @@ import random
 import sys
 import traceback
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, List
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from caffe_pylayers.cli._train import solver_file
 from caffe_pylayers.cli._train.evaluation import Evaluation, Objective
 from caffe_pylayers.cli._train.job import SEEDS, Job, make_job, solver_param, write_record
 from caffe_pylayers.cli._train.lock import locked
-from caffe_pylayers.cli._train.log import Log
+from caffe_pylayers.cli._train.log import Log, Row, read_log
 from caffe_pylayers.cli._train.loop import Training, blame
 from caffe_pylayers.cli._train.mode import enter_mode
 from caffe_pylayers.cli._train.options import Options, Result
@@ -26,7 +26,7 @@ from caffe_pylayers.cli._train.snapshot import FOLDER, Snapshots, check_names
 from caffe_pylayers.cli._train.solver_check import solver_type
 from caffe_pylayers.cli._train.weights import check_model
 
-Plot = Callable[[Path, Path, str], None]
+Plot = Callable[[List[str], List[Row], Path, str], None]
 
 
 def drive(options: Options) -> Result:
@@ -80,7 +80,7 @@ def _train(job: Job, plot: Plot | None) -> Result:
         progress.close()
         log.close()
         if plot is not None:
-            plot(log.path, picture, f"{job.solver.parent.name}/{job.solver.name}")
+            plot(*read_log(log.path), picture, f"{job.solver.parent.name}/{job.solver.name}")
     reached = training.reached
     return Result(
         iteration=solver.iter,

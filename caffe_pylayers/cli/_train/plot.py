@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from caffe_pylayers import _files
-from caffe_pylayers.cli._train.log import COLUMNS, Row, read_log
+from caffe_pylayers.cli._train.log import COLUMNS, Row
 
 LOSS_COLOR = "#1f5fa8"
 TEST_LOSS_COLORS = ("#0b2a4d", "#4a90c2", "#5a6b7d")
@@ -51,10 +51,14 @@ class Curve:
         return Curve(self.name, self.x[middle], (sums[window:] - sums[:-window]) / window)
 
 
-def plot(log: Path, path: Path, title: str) -> None:
+def curves_of(columns: list[str], rows: list[Row]) -> list[Curve]:
+    """The curves of a log: the loss, then each test output."""
+    return [_curve(name, rows) for name in columns[COLUMNS.index("loss") :]]
+
+
+def plot(columns: list[str], rows: list[Row], path: Path, title: str) -> None:
     """Draw a log's loss, test losses and accuracies; nothing for a log without any."""
-    columns, rows = read_log(log)
-    loss, *tests = (_curve(name, rows) for name in columns[COLUMNS.index("loss") :])
+    loss, *tests = curves_of(columns, rows)
     figure = Figure(figsize=(9, 5), dpi=130)
     FigureCanvasAgg(figure)  # pyplot would choose a backend for the whole process
     axes = figure.add_subplot(1, 1, 1)

@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 
+from caffe_pylayers.cli._train.log import read_log
 from caffe_pylayers.cli._train.plot import Curve, plot
 
 
@@ -49,7 +50,7 @@ LOGS = {
 def test_draws_any_log(tmp_path, rows):
     log = tmp_path / "log.csv"
     log.write_text(f"iteration,seconds,lr,loss,test/accuracy,test/loss\n{rows}")
-    plot(log, tmp_path / "train.png", "title")
+    plot(*read_log(log), tmp_path / "train.png", "title")
     assert is_png(tmp_path / "train.png")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["log.csv", "train.png"]
 
