@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, Iterator
 
 import numpy as np
 
@@ -34,6 +35,10 @@ def check_names(net: Any) -> None:
         )
 
 
+class SnapshotError(UserError):
+    """A snapshot cannot be written."""
+
+
 class Snapshots:
     """Takes a solver's snapshots.
 
@@ -57,15 +62,27 @@ class Snapshots:
         if self.last is not None and self.last_iteration == self._solver.iter:
             return self.last
         self._check_finite()
-        self.last, self.last_iteration = self._write(), self._solver.iter
+        with self._telling(self._prefix.parent):
+            self.last, self.last_iteration = self._write(), self._solver.iter
         return self.last
 
     def final(self, path: Path) -> Path:
         """Write the weights alone."""
         self._check_finite()
-        with _files.whole(path) as temporary:
+        with self._telling(path), _files.whole(path) as temporary:
             self._solver.net.save(str(temporary))
         return path
+
+    @contextlib.contextmanager
+    def _telling(self, path: Path) -> Iterator[None]:
+        """SnapshotError where the system refuses to write, with what there is to go on from."""
+        try:
+            yield
+        except OSError as error:
+            newest = f"the newest whole snapshot is {self.last}" if self.last else "there is no snapshot yet"
+            raise SnapshotError(
+                f"{path}: iteration {self._solver.iter} cannot be kept: {error.strerror}; {newest}"
+            ) from error
 
     def _check_finite(self) -> None:
         for layer, blobs in self._solver.net.params.items():
