@@ -135,3 +135,18 @@ def test_a_script_and_its_layers_as_they_are(tmp_path, root, run_program):
     assert {path: path.read_bytes() for path in tmp_path.rglob("*.py")} == before
     plain = run_program(sys.executable, "-m", "caffe_pylayers", "run", "go.py", cwd=tmp_path, pythonpath=(root,))
     assert "SyntaxError" in plain.stdout
+
+
+def test_the_image_functions_of_scipy(tmp_path, capsys):
+    pytest.importorskip("PIL")
+    path = tmp_path / "old.py"
+    path.write_text(
+        "from scipy import misc\nimport numpy as np\n"
+        "misc.imsave(NAME, np.arange(12.0).reshape(3, 4))\nread = misc.imread(NAME)\n"
+        "small, half = misc.imresize(read, (2, 3)), misc.imresize(read, 50)\n"
+    )
+    found = {"NAME": str(tmp_path / "image.png")}
+    exec(loader.code_of(str(path)), found)
+    assert capsys.readouterr().err == f"compat: {path}: scipy.misc\n"
+    assert found["read"].tolist() == [[0, 23, 46, 70], [93, 116, 139, 162], [185, 209, 232, 255]]
+    assert (found["small"].shape, found["half"].shape) == ((2, 3), (1, 2))

@@ -8,6 +8,7 @@ import importlib.abc
 import importlib.machinery
 import importlib.util
 import os
+import re
 import sys
 import sysconfig
 from types import CodeType, ModuleType
@@ -15,6 +16,7 @@ from typing import Any, Sequence
 
 import numpy as np
 
+from caffe_pylayers._modern import scipy_misc
 from caffe_pylayers._modern.phase import NamedPhase
 from caffe_pylayers._modern.translate import is_division, is_python_2, translate
 
@@ -51,6 +53,9 @@ def code_of(path: str) -> CodeType:
     translation = translate(text, path)
     bridged = list(translation.bridged)
     tree: Any = ast.parse(translation.text, path)
+    if re.search(r"\bscipy\b.*\bmisc\b", text):
+        scipy_misc.provide()
+        bridged.append("scipy.misc")
     if is_python_2(text, path):
         old = _Arithmetic(divides=bool(translation.divisions))
         tree = ast.fix_missing_locations(old.visit(tree))
