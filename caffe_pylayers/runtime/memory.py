@@ -7,6 +7,7 @@ converted when it is read in another one than it was written in, and only then.
 
 from __future__ import annotations
 
+import itertools
 import math
 import sys
 from collections.abc import Callable
@@ -22,6 +23,8 @@ Key = tuple[torch.device, str]
 CONTIGUOUS = "contiguous"  # N, C, H, W: Caffe's own
 CHANNELS_LAST = "channels_last"  # N, H, W, C in memory; four axes only
 HOST_KEY: Key = (device.HOST, CONTIGUOUS)
+
+_versions = itertools.count(1)
 
 
 class Memory:
@@ -41,7 +44,7 @@ class Memory:
         self._shape: Shape = (capacity,)  # that the current channels-last values were written with
         self._owed: Callable[[], object] | None = None  # writes the values, once they are looked at
         self._cleared = False  # and they are zero
-        self.version = 0  # another number says that the values may be others
+        self.version = 0  # another number says that the values may be others; no two memories have the same
         self._flat: Any = None  # the host's contiguous values as numpy's
         self._array: Any = None  # the newest view of it
 
@@ -114,7 +117,7 @@ class Memory:
     def array(self, shape: Shape) -> Any:
         """The values as a numpy array, to be read and written."""
         if self._sole is HOST_KEY and self._array is not None and self._array.shape == shape and self._owed is None:
-            self.version += 1  # the common case of a Python layer, made short
+            self.version = next(_versions)  # the common case of a Python layer, made short
             return self._array
         self._settle()
         if HOST_KEY not in self._current:
@@ -148,7 +151,7 @@ class Memory:
             self._owed()
 
     def _own(self, key: Key, shape: Shape) -> None:
-        self.version += 1
+        self.version = next(_versions)
         self._owed, self._cleared = None, False
         self._current, self._sole = {key}, key
         if key[1] == CHANNELS_LAST:

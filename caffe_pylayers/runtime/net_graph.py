@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
+
 from caffe_pylayers._backward_plan import loss_weights, plan_layers, wired_layers
 from caffe_pylayers._net_filter import State
+from caffe_pylayers.runtime import device
 from caffe_pylayers.runtime.blob import Blob
 from caffe_pylayers.runtime.forks import fork_of_type
 from caffe_pylayers.runtime.layer import LAYERS, Count, Layer
@@ -23,7 +26,7 @@ class Step:
     bottom_ids, top_ids: which of the graph's blobs it reads and writes.
     weights: the loss weight of each top, 0 where there is none. losses: the tops that have one.
     backward, propagate_down: what a backward pass asks of it.
-    shapes: of the bottoms, when the tops were last given theirs.
+    shapes, place: of the bottoms, and the device, when the tops were last given theirs.
     run: what has computed the tops in the last forward, with others; None for the layer by itself.
     """
 
@@ -37,6 +40,7 @@ class Step:
     backward: bool = False
     propagate_down: list[bool] = field(default_factory=list)
     shapes: list[tuple[int, ...]] = field(default_factory=list)
+    place: torch.device | None = None
     run: NormalRun | None = None
 
     @property
@@ -49,10 +53,10 @@ class Step:
         if self.layer.reshapes_always:
             self.layer.reshape(self.bottom, self.top)
             return
-        shapes = [blob.shape for blob in self.bottom]
-        if shapes != self.shapes:
+        place, shapes = device.current(), [blob.shape for blob in self.bottom]
+        if shapes != self.shapes or place is not self.place:
             self.layer.reshape(self.bottom, self.top)
-            self.shapes = shapes
+            self.shapes, self.place = shapes, place
 
     def run_forward(self) -> None:
         """Reshape and compute the tops."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
+from caffe_pylayers.runtime import device
 from caffe_pylayers.runtime.blob import Blob
 from caffe_pylayers.runtime.layers.activation import ReLU
 from caffe_pylayers.runtime.layers.convolution import Convolution
@@ -133,7 +134,8 @@ class FrozenRun:
 
     def _prepare(self) -> None:
         """Compute the factor and the shift, and the weights with them, if anything they depend on has changed."""
-        versions = [self._normal.bottom[0].shape, *(blob.version for blob in self._sources)]
+        blob = self._normal.bottom[0]
+        versions = [device.current(), blob.shape, *(source.version for source in self._sources)]
         if versions == self._versions:
             return
         self._versions = versions

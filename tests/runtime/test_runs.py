@@ -111,6 +111,27 @@ def test_frozen_net_and_its_weights_when_they_change(tmp_path):
         assert_same(net, other)
 
 
+def test_weights_of_another_net(tmp_path):
+    """However often each has been written to: their versions never agree by chance."""
+    nets = [make(tmp_path, runtime.TEST, TEXT) for _ in range(3)]
+    for i, net in enumerate(nets):
+        net.params["norm"][2].data[...] = 1
+        net.params["norm"][1].data[...] = 1
+        net.params["conv"][0].data[...] = i
+        net.forward()
+    nets[0].share_with(nets[1])
+    nets[0].forward()
+    np.testing.assert_array_equal(nets[0].blobs["x"].data, nets[1].blobs["x"].data)
+    nets[0].copy_from(save(nets[2], tmp_path))
+    nets[0].forward()
+    np.testing.assert_array_equal(nets[0].blobs["x"].data, nets[2].blobs["x"].data)
+
+
+def save(net, folder):
+    net.save(folder / "net.caffemodel")
+    return folder / "net.caffemodel"
+
+
 def test_a_frozen_layer_under_a_loss_runs_by_itself(tmp_path):
     net = make(tmp_path, runtime.TEST)
     assert not {NormalRun, FrozenRun} & set(parts(net))  # gradients reach the Scale
