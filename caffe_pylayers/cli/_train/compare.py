@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Mapping
 
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from caffe_pylayers import _files
 from caffe_pylayers.cli._train.log import Row
-from caffe_pylayers.cli._train.plot import curves_of
+from caffe_pylayers.cli._train.plot import curves_of, use_log_scale
 
 COLORS = ("#1f5fa8", "#c8551b", "#2a7f76", "#7b4fa3", "#8a6d1d", "#b03060", "#5a6b7d", "#3d8b37")
 
@@ -30,8 +31,9 @@ def compare(logs: Mapping[str, tuple[list[str], list[Row]]], path: Path, title: 
             for curve in filter(lambda curve: curve.is_accuracy, tests):
                 last = f"{name}: {curve.label} {curve.y[-1]:.4f}"
                 axes.plot(curve.x, curve.y, color=color, marker="o", markersize=4, linewidth=1.4, label=last)
-    if all((curve.y > 0).all() for found in curves.values() for curve in found[:1]):
-        losses.set_yscale("log")
+    values = np.concatenate([found[0].y for found in curves.values()])
+    if values.size and (values > 0).all():
+        use_log_scale(losses, values.max() / values.min())
     for axes, label in zip((losses, *accuracies), ("training loss", "accuracy")):
         _finish(axes, label)
     losses.set_title(title, loc="left", fontsize=11)

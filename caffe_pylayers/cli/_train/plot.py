@@ -88,7 +88,7 @@ def _draw_losses(axes: Any, loss: Curve, tests: list[Curve]) -> list[Any]:
         handles += axes.plot(curve.x, curve.y, color=color, label=curve.label, zorder=3, **style)
     values = np.concatenate([curve.y for curve in (loss, *tests)])
     if values.size and (values > 0).all():
-        _use_log_scale(axes, values.max() / values.min())
+        use_log_scale(axes, values.max() / values.min())
     axes.set_ylabel("loss", color=LOSS_COLOR)
     axes.tick_params(axis="y", colors=LOSS_COLOR, which="both")
     axes.grid(color="#dddddd", linewidth=0.6)
@@ -96,7 +96,8 @@ def _draw_losses(axes: Any, loss: Curve, tests: list[Curve]) -> list[Any]:
     return list(handles)
 
 
-def _use_log_scale(axes: Any, ratio: float) -> None:
+def use_log_scale(axes: Any, ratio: float) -> None:
+    """A logarithmic axis with plain numbers, for values of which the largest is so many times the least."""
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if ratio < 1000 else (1,)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:g}"))
