@@ -56,10 +56,14 @@ _ON_DEMAND = {
     "Classifier": ("classifier", "Classifier"),
     "Detector": ("detector", "Detector"),
     "NetSpec": ("net_spec", "NetSpec"),
+    "_caffe": ("_caffe", ""),
+    "classifier": ("classifier", ""),
+    "detector": ("detector", ""),
     "io": ("io", ""),
     "layers": ("net_spec", "layers"),
     "net_spec": ("net_spec", ""),
     "params": ("net_spec", "params"),
+    "pycaffe": ("pycaffe", ""),
     "to_proto": ("net_spec", "to_proto"),
 }
 
@@ -71,6 +75,10 @@ def __getattr__(name: str) -> Any:
     module = importlib.import_module(f"{__name__}.{module_name}")
     found = globals()[name] = getattr(module, attribute) if attribute else module
     return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_ON_DEMAND})
 
 
 __all__ = [

@@ -19,8 +19,8 @@ RED_GREEN_BLUE = np.array((0.2125, 0.7154, 0.0721), np.float32)  # the brightnes
 
 
 def blobproto_to_array(blob: Any, return_diff: bool = False) -> Any:
-    """The values of a BlobProto, or its gradients, in its shape; four axes where it has the old fields."""
-    values = np.array(blob.diff if return_diff else blob.data)
+    """The values of a BlobProto, or its gradients, in its shape; four axes where it has the old fields. float64."""
+    values = np.array(blob.diff if return_diff else blob.data, float)
     if any(blob.HasField(name) for name in ("num", "channels", "height", "width")):
         return values.reshape(blob.num, blob.channels, blob.height, blob.width)
     return values.reshape(tuple(blob.shape.dim))
@@ -93,13 +93,26 @@ def resize_image(im: Any, new_dims: Sequence[int], interp_order: int = 1) -> Any
     if interp_order not in (0, 1):
         raise ValueError(f"interp_order must be 0 or 1, got {interp_order}")
     picture = im.shape[-1] in (1, 3)
-    matrices = [_interpolation(old, int(new), interp_order, picture) for old, new in zip(im.shape[:2], new_dims)]
+    sizes = [(old, int(new)) for old, new in zip(im.shape[:2], new_dims)]
     least = im.min() if picture else 0.0
-    rows = np.tensordot(matrices[0], im - least, 1)  # (new height, width, channels)
-    resized = np.moveaxis(np.tensordot(matrices[1], rows, (1, 1)), 0, 1) + least
+    values = im - least
     if picture:
-        resized = resized.clip(least, im.max())
-    return np.ascontiguousarray(resized, np.float32)
+        values = _smoothed(values, sizes)
+    rows, columns = (_interpolation(*pair, interp_order, picture) for pair in sizes)
+    resized = np.moveaxis(np.tensordot(columns, np.tensordot(rows, values, 1), (1, 1)), 0, 1)
+    if picture and interp_order:
+        # scikit-image keeps to the values of the smoothed image, but for what lies wholly outside of it.
+        resized = np.where(resized == 0, 0, resized.clip(values.min(), values.max()))
+    return np.ascontiguousarray(resized + least, np.float32)
+
+
+def _smoothed(image: Any, sizes: Sequence[tuple[int, int]]) -> Any:
+    """The image with a Gaussian, cut off at four sigma and zeros around it, along each axis that shrinks."""
+    import cv2
+
+    sigmas = [max(0.0, (old / new - 1) / 2) for old, new in sizes]
+    down, across = (cv2.getGaussianKernel(2 * int(4 * sigma + 0.5) + 1, sigma) for sigma in sigmas)
+    return cv2.sepFilter2D(image.astype(float), -1, across, down, borderType=cv2.BORDER_CONSTANT).reshape(image.shape)
 
 
 @functools.lru_cache(maxsize=32)
@@ -114,17 +127,7 @@ def _interpolation(old: int, new: int, order: int, picture: bool) -> Any:
     for at, weight in ((below, 1 - (places - below)), (below + 1, places - below)):
         inside = (at >= 0) & (at < old)
         matrix[np.flatnonzero(inside), at[inside]] += weight[inside]
-    sigma = (old / new - 1) / 2
-    return matrix @ _smoothing(old, sigma) if picture and sigma > 0 else matrix
-
-
-def _smoothing(size: int, sigma: float) -> Any:
-    """The matrix of a Gaussian along an axis with zeros around it, cut off at four sigma."""
-    reach = int(4 * sigma + 0.5)
-    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
-    weights /= weights.sum()
-    apart = np.subtract.outer(np.arange(size), np.arange(size))
-    return np.where(np.abs(apart) <= reach, weights[np.clip(apart + reach, 0, 2 * reach)], 0)
+    return matrix
 
 
 def oversample(images: Sequence[Any], crop_dims: Sequence[int]) -> Any:

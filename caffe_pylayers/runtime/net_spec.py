@@ -134,7 +134,6 @@ def assign_proto(proto: Any, name: str, val: Any) -> None:
             else:
                 field.append(item)
     elif isinstance(val, dict):
-        field.SetInParent()
         for key, value in val.items():
             assign_proto(field, key, value)
     else:

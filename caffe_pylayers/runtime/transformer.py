@@ -47,15 +47,15 @@ class Transformer:
         return found
 
     def deprocess(self, in_: str, data: Any) -> Any:
-        """The image that gave this, but for its size: preprocess backward."""
+        """The image that gave this, but for its size: preprocess backward. Of the type of ``data``, floats."""
         self._check(in_)
-        found = data.copy().squeeze()
+        found = np.array(data).squeeze()
         if in_ in self.input_scale:
-            found = found / self.input_scale[in_]
+            found /= self.input_scale[in_]
         if in_ in self.mean:
-            found = found + self.mean[in_]
+            found += self.mean[in_]
         if in_ in self.raw_scale:
-            found = found / self.raw_scale[in_]
+            found /= self.raw_scale[in_]
         if in_ in self.channel_swap:
             found = found[np.argsort(self.channel_swap[in_])]
         if in_ in self.transpose:

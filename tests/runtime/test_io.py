@@ -15,6 +15,7 @@ RESIZED = [  # shape, new sizes, interp_order
     ((40, 50, 3), (20, 25), 1),
     ((40, 50, 3), (61, 80), 1),
     ((40, 50, 1), (17, 90), 1),
+    ((3, 200, 3), (20, 20), 1),  # grows and shrinks: kept to the values of the smoothed image
     ((30, 31, 5), (45, 20), 1),
     ((20, 20, 3), (7, 9), 0),
     ((20, 20, 3), (33, 30), 0),
@@ -64,6 +65,7 @@ def test_messages():
     values = np.arange(24.0).reshape(2, 3, 4)
     blob = io.array_to_blobproto(values, -values)
     np.testing.assert_array_equal(io.blobproto_to_array(blob), values)
+    assert io.blobproto_to_array(blob).dtype == np.float64
     np.testing.assert_array_equal(io.blobproto_to_array(blob, return_diff=True), -values)
     assert io.blobproto_to_array(BlobProto(data=[1, 2], num=1, channels=1, height=1, width=2)).shape == (1, 1, 1, 2)
     vector = io.arraylist_to_blobprotovector_str([values, values[0]])
@@ -87,7 +89,9 @@ def test_transformer_and_back():
     kept = image.copy()
     prepared = transformer.preprocess("data", image)
     np.testing.assert_allclose(prepared[0], (image[:, :, 2] * 255 - 104) / 2, rtol=1e-5, atol=1e-4)
-    np.testing.assert_allclose(transformer.deprocess("data", prepared), image, atol=1e-6)
+    back = transformer.deprocess("data", prepared)
+    assert back.dtype == np.float32
+    np.testing.assert_allclose(back, image, atol=1e-6)
     np.testing.assert_array_equal(image, kept)
     assert transformer.preprocess("data", np.zeros((9, 9, 3))).shape == (3, 4, 5)
     transformer.set_mean("data", np.random.RandomState(0).rand(3, 8, 8))

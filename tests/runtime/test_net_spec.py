@@ -18,6 +18,7 @@ def small():
     n = NetSpec()
     n.data, n.label = L.DummyData(shape=[{"dim": [2, 1, 9, 9]}, {"dim": 2}], ntop=2, include={"phase": TRAIN})
     n.conv = L.Convolution(n.data, kernel_size=3, num_output=4, weight_filler={"type": "xavier"}, param={"lr_mult": 2})
+    n.conv.fn.params["bias_filler"] = {}  # sets nothing, as in pycaffe
     n.pool = L.Pooling(n.conv, kernel_size=2, stride=2, pool=P.Pooling.MAX)
     n.relu = L.ReLU(n.pool, in_place=True)
     n["py"] = L.Python(n.relu, python_param={"module": "m", "layer": "Layer"}, loss_weight=1)
@@ -37,6 +38,7 @@ def test_names_fields_and_order():
     ]
     conv, pool, relu, py = net.layer[1:5]
     assert (list(conv.convolution_param.kernel_size), conv.param[0].lr_mult) == ([3], 2)
+    assert not conv.convolution_param.HasField("bias_filler")
     assert pool.pooling_param.pool == P.Pooling.MAX == 0
     assert list(relu.top) == list(relu.bottom) == ["pool"]
     assert list(py.loss_weight) == [1]
