@@ -121,11 +121,12 @@ def _quoted(text: str) -> str:
 def draw_net(
     caffe_net: Any, rankdir: str, ext: str = "png", phase: int | None = None, display_lrm: bool = False
 ) -> bytes:
-    """The picture of a NetParameter in a format that Graphviz writes, such as png, svg, pdf; "raw" gives its text.
+    """The picture of a NetParameter in a format that Graphviz writes (png, svg, pdf, ...), or "raw": what it reads.
 
     FileNotFoundError where Graphviz's dot is missing.
     """
-    picture: bytes = get_pydot_graph(caffe_net, rankdir, phase=phase, display_lrm=display_lrm).create(format=ext)
+    graph = get_pydot_graph(caffe_net, rankdir, phase=phase, display_lrm=display_lrm)
+    picture: bytes = graph.to_string().encode() if ext == "raw" else graph.create(format=ext)
     return picture
 
 

@@ -91,6 +91,7 @@ def test_graph():
     assert 'label="conv\\n(Convolution)\\nkernel size: 3\\nstride: 1\\npad: 0\\nlr mult: 2.0, 1.0"' in text
     assert '"blob pool"' in text
     assert '"blob data"' in text
+    assert draw.draw_net(net, "LR", "raw", display_lrm=True).decode() == text
     train = draw.get_pydot_graph(net, "TB", phase=TEST).to_string()
     assert "DummyData" not in train
     assert "(Pooling MAX) kernel size: 2 stride: 2 pad: 0" in train
