@@ -77,6 +77,14 @@ def test_divisions_are_named_where_they_may_round_down():
     assert not translate("x = a / b", "x.py").divisions
 
 
+def test_a_file_that_has_the_name_of_what_it_imports(tmp_path):
+    (tmp_path / "__init__.py").touch()
+    path = tmp_path / "some_library.py"
+    path.write_text("import some_library.part as part\n")
+    assert not is_python_2(path.read_text(), str(path))
+    assert is_python_2("import some_library\n", str(tmp_path / "other.py"))
+
+
 def test_what_is_no_python():
     with pytest.raises(TranslationError, match=r"^x\.py: neither Python 2 nor Python 3: "):
         translate("if (", "x.py")

@@ -95,6 +95,8 @@ def _imported(node: ast.AST) -> list[str]:
 def _beside(module: str, name: str) -> bool:
     """Whether a module is found only beside a file of a package, where Python 3 does not look."""
     folder, first = os.path.dirname(name), module.partition(".")[0]
+    if os.path.basename(name) == f"{first}.py":  # no file means itself
+        return False
     if not os.path.exists(os.path.join(folder, "__init__.py")) or first in sys.modules:
         return False
     beside = [os.path.join(folder, first + ".py"), os.path.join(folder, first, "__init__.py")]
