@@ -1,6 +1,7 @@
 """Python 2 and old libraries: rewritten for good, and translated as they are imported."""
 
 import sys
+from types import ModuleType
 
 import pytest
 
@@ -24,7 +25,14 @@ REWRITTEN = [
     ("p = yaml.load(self.param_str_)  # why", "p = yaml.safe_load(self.param_str)  # why"),
     ("x = np.zeros(3, np.float).astype(numpy.int)", "x = np.zeros(3, float).astype(int)"),
     ("x = np.asscalar(a[0])", "x = np.asarray(a[0]).item()"),
-    ("x = np.fromstring(b, np.uint8).tostring()", "x = np.frombuffer(b, np.uint8).tobytes()"),
+    ("x = np.fromstring(b, np.uint8)", "x = np.frombuffer(b, np.uint8).copy()"),
+    ("x = a.tostring()", "x = a.tobytes()"),
+    ("from time import clock", "from time import perf_counter as clock"),
+    ("from yaml import load", "from yaml import safe_load as load"),
+    ("from collections import Mapping", "from collections.abc import Mapping"),
+    ("x = zip(a, b)[0]", "x = list(zip(a, b))[0]"),
+    ("import cPickle\nx = cPickle.load(open(f))", 'import pickle\nx = pickle.load(open(f, "rb"), encoding="latin1")'),
+    ("print 1\nx = pickle.loads(b)", 'print(1)\nx = pickle.loads(b, encoding="latin1")'),
     ("t = time.clock()", "t = time.perf_counter()"),
     ("isinstance(x, collections.Mapping)", "isinstance(x, collections.abc.Mapping)"),
 ]
@@ -32,6 +40,9 @@ MODERN = [
     "print('a', file=f)",
     "x = yaml.load(text, Loader=yaml.FullLoader)",
     "x = np.float64(3) + np.int_(2)",
+    "x = np.fromstring(text, dtype=int, sep=' ') + np.fromstring(text, int, -1, ' ')",
+    "x = pickle.load(f)",
+    "from yaml import load\nx = load(text, Loader=Loader)",
     "x = {**a, 'range': range(3)}",
     "self.param_string",
     "def f(a: int, /, *, b=1) -> str: return f'{a!r}'",
@@ -93,6 +104,52 @@ def test_what_is_no_python():
 @pytest.mark.parametrize(("a", "b", "wanted"), [(7, 2, 3), (-7, 2, -4), (7.0, 2, 3.5), (7, 2.0, 3.5), (True, 2, 0)])
 def test_division_of_python_2(a, b, wanted):
     assert loader.divide(a, b) == loader.divide_in_place(a, b) == wanted
+
+
+PYTHON_2_PICKLE = rb"""cnumpy.core.multiarray
+_reconstruct
+(cnumpy
+ndarray
+(I0
+tS'b'
+tR(I1
+(I2
+tcnumpy
+dtype
+(S'u1'
+I0
+I1
+tR(I3
+S'|'
+NNNI-1
+I-1
+I0
+tbI00
+S'\x01\xc8'
+tb."""
+
+
+def test_values_where_numpy_took_floats_and_files_of_python_2(tmp_path):
+    path = tmp_path / "old.py"
+    (tmp_path / "array.pkl").write_bytes(PYTHON_2_PICKLE)
+    path.write_text(
+        "import cPickle\nimport numpy as np\nimport numpy.random as npr\n"
+        "n, keys = np.round(2.0), {2.5: 'a key'}\n"
+        "chosen = npr.choice(np.arange(9), size=n, replace=False)\n"
+        "zeros = np.zeros((n, 3.0))\n"
+        "zeros[n - 1, n] = 4\n"
+        "found = zeros[n - 1, n], keys[n + 0.5], np.arange(5)[:n].sum(), zeros[:, n].sum()\n"
+        "with open(NAME, 'rb') as file:\n    loaded = cPickle.load(file)\n"
+    )
+    found = {"NAME": str(tmp_path / "array.pkl")}
+    module = ModuleType("old")
+    module.__dict__.update(found)
+    loader._provide(module)
+    exec(loader.code_of(str(path)), module.__dict__)
+    found = module.__dict__
+    assert (found["chosen"].shape, found["zeros"].shape) == ((2,), (2, 3))
+    assert found["found"] == (4, "a key", 1, 4)
+    assert found["loaded"].tolist() == [1, 200]
 
 
 def test_a_diff_a_check_and_a_rewritten_file(tmp_path, capsys):

@@ -20,7 +20,11 @@ from caffe_pylayers._modern import scipy_misc
 from caffe_pylayers._modern.phase import NamedPhase
 from caffe_pylayers._modern.translate import is_division, is_python_2, translate
 
-DIVIDE, DIVIDE_IN_PLACE, BOUND = (f"_caffe_pylayers_{name}" for name in ("divide", "divide_in_place", "bound"))
+DIVIDE, DIVIDE_IN_PLACE, BOUND, INDEX = (
+    f"_caffe_pylayers_{name}" for name in ("divide", "divide_in_place", "bound", "index")
+)
+SIZED = {"zeros", "ones", "empty", "full"}  # functions of NumPy whose first argument is a shape
+COMPUTED = (ast.Name, ast.Attribute, ast.Subscript, ast.BinOp, ast.Call)
 
 
 def install() -> None:
@@ -95,7 +99,7 @@ def _installed(path: str) -> bool:
 
 
 class _Arithmetic(ast.NodeTransformer):
-    """Python 2's division, where a / b rounds down if both are integers, and NumPy's slices of its time.
+    """Python 2's division, where a / b rounds down if both are integers, and NumPy's bounds, indices and sizes.
 
     bridged: which of them there are.
     """
@@ -108,10 +112,45 @@ class _Arithmetic(ast.NodeTransformer):
         self.generic_visit(node)
         for name in ("lower", "upper", "step"):
             bound = getattr(node, name)
-            if isinstance(bound, (ast.Name, ast.Attribute, ast.Subscript, ast.BinOp, ast.Call)):
+            if isinstance(bound, COMPUTED):
                 setattr(node, name, _call(BOUND, bound, bound))
                 self.bridged.add("slices")
         return node
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
+        array, plain = copy.deepcopy(node.value), node.value  # read twice, so only what has no effects
+        self.generic_visit(node)
+        while isinstance(plain, ast.Attribute):
+            plain = plain.value
+        if isinstance(plain, ast.Name):
+            parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+            if any(isinstance(part, COMPUTED) for part in parts):
+                self.bridged.add("indices")
+            parts = [_call(INDEX, part, array, part) if isinstance(part, COMPUTED) else part for part in parts]
+            if isinstance(node.slice, ast.Tuple):
+                node.slice.elts = parts
+            else:
+                node.slice = parts[0]
+        return node
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        function = node.func
+        if not (isinstance(function, ast.Attribute) and _of_numpy(function.value)):
+            return node
+        for keyword in node.keywords:
+            if keyword.arg in ("size", "shape"):
+                keyword.value = self._size(keyword.value)
+        if function.attr in SIZED and node.args:
+            node.args[0] = self._size(node.args[0])
+        return node
+
+    def _size(self, node: ast.expr) -> ast.expr:
+        parts = node.elts if isinstance(node, (ast.Tuple, ast.List)) else [node]
+        if not any(isinstance(part, COMPUTED) or _is_float(part) for part in parts):
+            return node
+        self.bridged.add("sizes")
+        return _call(BOUND, node, node)
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
         self.generic_visit(node)
@@ -131,6 +170,17 @@ class _Arithmetic(ast.NodeTransformer):
         return ast.copy_location(ast.Assign([node.target], call), node)
 
 
+def _is_float(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, float)
+
+
+def _of_numpy(node: ast.expr) -> bool:
+    """Whether a function is NumPy's by the names that everybody gives it: np, numpy.random, npr."""
+    if isinstance(node, ast.Attribute) and node.attr == "random":
+        node = node.value
+    return isinstance(node, ast.Name) and node.id in ("np", "numpy", "npr")
+
+
 def _call(name: str, node: ast.AST, *arguments: ast.expr) -> ast.expr:
     return ast.copy_location(ast.Call(ast.Name(name, ast.Load()), list(arguments), []), node)
 
@@ -140,6 +190,7 @@ def _provide(module: ModuleType) -> None:
     module.__dict__[DIVIDE] = divide
     module.__dict__[DIVIDE_IN_PLACE] = divide_in_place
     module.__dict__[BOUND] = bound
+    module.__dict__[INDEX] = index
 
 
 def divide(a: Any, b: Any) -> Any:
@@ -157,8 +208,15 @@ def divide_in_place(a: Any, b: Any) -> Any:
 
 
 def bound(value: Any) -> Any:
-    """What x[:value] takes as a bound: a float is cut off, as NumPy had it before 1.12."""
+    """What x[:value] or zeros(value) takes: a float, also in a shape, is cut off, as NumPy had it before 1.12."""
+    if isinstance(value, (tuple, list)):
+        return type(value)(map(bound, value)) if type(value) in (tuple, list) else value
     return int(value) if isinstance(value, (float, np.floating)) else value
+
+
+def index(container: Any, value: Any) -> Any:
+    """What container[value] takes: an array's index that is a float is cut off, a dictionary's key is not."""
+    return bound(value) if isinstance(container, np.ndarray) and not isinstance(value, (tuple, list)) else value
 
 
 def _integer(value: Any) -> bool:

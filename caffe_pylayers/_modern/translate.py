@@ -21,10 +21,12 @@ LANGUAGE = [
     *("standarderror", "sys_exc", "throw", "tuple_params", "types", "unicode", "urllib", "xrange", "xreadlines"),
     "zip",
 ]
+FILES = ["pickle_load"]  # what Python 2 has written
 LIBRARIES = ["collections_abc", "numpy_names", "param_str", "time_clock", "yaml_load"]
 
 # Names by which a file that today's Python can parse is told to be of Python 2 all the same.
 PYTHON_2_NAMES = {"xrange", "unicode", "basestring", "raw_input", "iteritems", "itervalues", "iterkeys", "has_key"}
+PYTHON_2_NAMES |= {"izip", "imap", "ifilter", "maxint", "getcwdu"}
 PYTHON_2_MODULES = {"cPickle", "ConfigParser", "Queue", "StringIO", "cStringIO", "urllib2", "__builtin__"}
 
 
@@ -76,13 +78,23 @@ def is_python_2(text: str, name: str) -> bool:
     except SyntaxError:
         return True
     for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and node.id in PYTHON_2_NAMES:
-            return True
-        if isinstance(node, ast.Attribute) and node.attr in PYTHON_2_NAMES:
+        if not PYTHON_2_NAMES.isdisjoint(_names(node)) or (isinstance(node, ast.Subscript) and _lists(node.value)):
             return True
         if any(module in PYTHON_2_MODULES or _beside(module, name) for module in _imported(node)):
             return True
     return False
+
+
+def _names(node: ast.AST) -> list[str]:
+    """The names that a name, an attribute or an import has."""
+    if isinstance(node, ast.ImportFrom):
+        return [alias.name for alias in node.names]
+    return [getattr(node, field) for field in ("id", "attr") if isinstance(getattr(node, field, None), str)]
+
+
+def _lists(node: ast.AST) -> bool:
+    """Whether it is a call of zip, map or filter, which gave lists."""
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("zip", "map", "filter")
 
 
 def _imported(node: ast.AST) -> list[str]:
@@ -121,6 +133,7 @@ def _tool(language: bool) -> Any:
     names = [f"caffe_pylayers._modern.fixes.fix_{name}" for name in LIBRARIES]
     if language:
         names += [f"fissix.fixes.fix_{name}" for name in LANGUAGE]
+        names += [f"caffe_pylayers._modern.fixes.fix_{name}" for name in FILES]
 
     class Tool(refactor.RefactoringTool):  # type: ignore[misc, name-defined, unused-ignore]
         def __init__(self, *arguments: Any) -> None:

@@ -11,12 +11,13 @@ NAMES = (
 
 
 class FixCollectionsAbc(BaseFix):  # type: ignore[misc, unused-ignore]
-    """As attributes of the module."""
+    """As attributes of the module, or imported from it alone."""
 
     BM_compatible = True
-    PATTERN = "power< module='collections' trailer< '.' ({}) > any* >".format(
-        "|".join(f"'{n}'" for n in NAMES.split("|"))
-    )
+    PATTERN = """
+        power< module='collections' trailer< '.' ({0}) > any* >
+        | import_from< 'from' module='collections' 'import' ({0}) >
+    """.format("|".join(f"'{n}'" for n in NAMES.split("|")))
 
     def transform(self, node: Any, results: Any) -> None:
         """Name the module that has them."""

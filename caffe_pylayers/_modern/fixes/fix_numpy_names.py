@@ -1,20 +1,30 @@
-"""What NumPy has dropped: np.float and its kind, np.asscalar, np.fromstring of bytes, array.tostring()."""
+"""What NumPy has dropped: np.float and its kind, np.asscalar, np.fromstring of bytes, array.tostring().
+
+np.fromstring(text, sep=...) is still there and stays.
+"""
 
 from typing import Any
 
 from fissix.fixer_base import BaseFix
-from fissix.fixer_util import Name
+from fissix.fixer_util import Name, token
+from fissix.pygram import python_symbols
+
+ARGLIST = python_symbols.arglist
 
 BUILTIN = {name: name for name in ("bool", "int", "float", "complex", "object", "str")}
 BUILTIN.update(long="int", unicode="str")
 RENAMED = {"float_": "float64", "complex_": "complex128", "Inf": "inf", "Infinity": "inf", "NaN": "nan"}
-RENAMED.update(
-    product="prod", cumproduct="cumprod", alltrue="all", sometrue="any", in1d="isin", fromstring="frombuffer"
-)
+RENAMED.update(product="prod", cumproduct="cumprod", alltrue="all", sometrue="any", in1d="isin", bool8="bool_")
 
 
 def _names(*names: str) -> str:
     return "|".join(f"'{name}'" for name in names)
+
+
+def _has_separator(given: Any) -> bool:
+    """Whether the arguments of fromstring, four at most, have a sep."""
+    arguments = [child for child in given.children if child.type != token.COMMA] if given.type == ARGLIST else [given]
+    return len(arguments) > 3 or any(str(argument).replace(" ", "").startswith("sep=") for argument in arguments)
 
 
 class FixNumpyNames(BaseFix):  # type: ignore[misc, unused-ignore]
@@ -25,6 +35,7 @@ class FixNumpyNames(BaseFix):  # type: ignore[misc, unused-ignore]
         power< module=('np'|'numpy') attribute=trailer< '.' builtin=({_names(*BUILTIN)}) > any* >
         | power< ('np'|'numpy') trailer< '.' renamed=({_names(*RENAMED)}) > any* >
         | power< module=('np'|'numpy') trailer< '.' scalar='asscalar' > call=trailer< '(' given=any ')' > any* >
+        | power< ('np'|'numpy') trailer< '.' read='fromstring' > call=trailer< '(' given=any ')' > any* >
         | power< any+ trailer< '.' renamed='tostring' > trailer< '(' ')' > any* >
     """
 
@@ -37,6 +48,10 @@ class FixNumpyNames(BaseFix):  # type: ignore[misc, unused-ignore]
         elif "scalar" in results:
             results["scalar"].replace(Name("asarray"))
             results["call"].replace([results["call"].clone(), Name(".item()")])
+        elif "read" in results:
+            if not _has_separator(results["given"]):  # a copy, as fromstring gave: it may be written to
+                results["read"].replace(Name("frombuffer"))
+                results["call"].replace([results["call"].clone(), Name(".copy()")])
         else:
             found = results["renamed"]
             name = found[0] if isinstance(found, list) else found

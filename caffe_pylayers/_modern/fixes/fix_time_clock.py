@@ -15,9 +15,15 @@ class FixTimeClock(BaseFix):  # type: ignore[misc, unused-ignore]
     PATTERN = """
         power< 'time' trailer< '.' name='clock' > any* >
         | power< 'inspect' trailer< '.' name='getargspec' > any* >
+        | import_from< 'from' 'time' 'import' imported='clock' >
+        | import_from< 'from' 'inspect' 'import' imported='getargspec' >
     """
 
     def transform(self, node: Any, results: Any) -> None:
         """Rename them."""
+        if "imported" in results:
+            name = results["imported"]
+            name.replace(Name(f"{NEW[name.value]} as {name.value}", prefix=name.prefix))
+            return
         name = results["name"]
         name.replace(Name(NEW[name.value], prefix=name.prefix))
