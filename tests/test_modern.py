@@ -86,6 +86,7 @@ def test_divisions_are_named_where_they_may_round_down():
     assert translate("print 1\nx = a / b\nx /= 2\ny = a // b", "x.py").divisions == [2, 3]
     assert not translate("from __future__ import division\nprint 1\nx = a / b", "x.py").divisions
     assert not translate("x = a / b", "x.py").divisions
+    assert translate("n = int(self.param_str_) / 2", "x.py").divisions == [1]
 
 
 def test_a_file_that_has_the_name_of_what_it_imports(tmp_path):

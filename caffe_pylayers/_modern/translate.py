@@ -27,6 +27,7 @@ LIBRARIES = ["collections_abc", "numpy_names", "param_str", "time_clock", "yaml_
 # Names by which a file that today's Python can parse is told to be of Python 2 all the same.
 PYTHON_2_NAMES = {"xrange", "unicode", "basestring", "raw_input", "iteritems", "itervalues", "iterkeys", "has_key"}
 PYTHON_2_NAMES |= {"izip", "imap", "ifilter", "maxint", "getcwdu"}
+PYTHON_2_NAMES |= {"param_str_"}  # of the forks that knew no other Python
 PYTHON_2_MODULES = {"cPickle", "ConfigParser", "Queue", "StringIO", "cStringIO", "urllib2", "__builtin__"}
 
 
