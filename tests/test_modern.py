@@ -153,6 +153,16 @@ def test_values_where_numpy_took_floats_and_files_of_python_2(tmp_path):
     assert found["loaded"].tolist() == [1, 200]
 
 
+def test_tracebacks_show_the_lines_of_the_file(tmp_path):
+    path = tmp_path / "old.py"
+    path.write_text(
+        "x = filter(\n    lambda n: n,\n    map(lambda n: n / 2,\n        [1, 2]))\nprint x\nraise KeyError\n"
+    )
+    with pytest.raises(KeyError) as caught:
+        exec(loader.code_of(str(path)), {loader.DIVIDE: loader.divide})
+    assert caught.traceback[-1].lineno == 5  # counted from 0
+
+
 def test_a_diff_a_check_and_a_rewritten_file(tmp_path, capsys):
     path = tmp_path / "old.py"
     path.write_bytes(b"# -*- coding: latin-1 -*-\r\nprint 1 / 2  # \xe9t\xe9\r\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import difflib
 import importlib.abc
 import importlib.machinery
 import importlib.util
@@ -64,10 +65,25 @@ def code_of(path: str) -> CodeType:
         old = _Arithmetic(divides=bool(translation.divisions))
         tree = ast.fix_missing_locations(old.visit(tree))
         bridged += sorted(old.bridged)
+    if translation.text != text:
+        _number_as(tree, text, translation.text)
     if bridged:
         print(f"compat: {path}: {', '.join(bridged)}", file=sys.stderr)
     code: CodeType = compile(tree, path, "exec", dont_inherit=True)
     return code
+
+
+def _number_as(tree: ast.AST, old: str, new: str) -> None:
+    """Number the lines of a translation's tree as in the file, for tracebacks show that; columns are not kept."""
+    numbers = {}
+    matcher = difflib.SequenceMatcher(None, old.splitlines(), new.splitlines(), autojunk=False)
+    for _, first, end, new_first, new_end in matcher.get_opcodes():
+        for line in range(new_first, new_end):
+            numbers[line + 1] = max(first, min(first + line - new_first, end - 1)) + 1
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.stmt, ast.expr, ast.excepthandler, ast.arg, ast.keyword, ast.alias)):
+            node.lineno = node.end_lineno = numbers[node.lineno]
+            node.col_offset = node.end_col_offset = -1  # unknown
 
 
 class _Finder(importlib.abc.MetaPathFinder):
