@@ -76,7 +76,7 @@ def code_of(path: str) -> CodeType:
 def _number_as(tree: ast.AST, old: str, new: str) -> None:
     """Number the lines of a translation's tree as in the file, for tracebacks show that; columns are not kept."""
     numbers = {}
-    matcher = difflib.SequenceMatcher(None, old.splitlines(), new.splitlines(), autojunk=False)
+    matcher = difflib.SequenceMatcher(None, old.split("\n"), new.split("\n"), autojunk=False)
     for _, first, end, new_first, new_end in matcher.get_opcodes():
         for line in range(new_first, new_end):
             numbers[line + 1] = max(first, min(first + line - new_first, end - 1)) + 1
