@@ -25,11 +25,18 @@ def move(source: Path, path: Path) -> None:
 
 @contextlib.contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """A temporary name to write to, moved to ``path`` at the end of the block, gone on an exception."""
+    """A temporary name to write to, moved to ``path`` at the end of the block, gone on an exception.
+
+    An OSError of the block that names no file, as on a full disk, names this one.
+    """
     temporary = part(path)
     try:
         yield temporary
         move(temporary, path)
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
+        raise
     finally:
         with contextlib.suppress(FileNotFoundError):  # moved
             temporary.unlink()

@@ -23,7 +23,8 @@ _OPTIONAL = (
     ("PyYAML", "param_str written in YAML"),
     ("tqdm", "the progress bar of train"),
     ("matplotlib", "plots of the loss"),
-    ("lmdb", "writing the data sets of the examples"),
+    ("pydot", "pictures of nets"),
+    ("lmdb", "LMDB data"),
     ("pooch", "downloading data sets"),
 )
 

@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import Any, Callable, Iterator
 
 from caffe_pylayers.cli import UserError
+from caffe_pylayers.cli._errors import optional
+from caffe_pylayers.cli._room import check_room
 
 MAP_SIZE = 1 << 40  # of addresses; the file grows to what is written
 COMMIT = 1000  # records in one transaction, as Caffe's tools have it
+
+LEAST = 1 << 16  # bytes of disk; LMDB maps its first pages into memory, and without them the process dies
 
 Put = Callable[[bytes, Any], None]
 
@@ -20,18 +24,17 @@ Put = Callable[[bytes, Any], None]
 def new_lmdb(path: Path) -> Iterator[Put]:
     """A function that puts a message under a key, the keys in rising order; the database has its name at the end.
 
-    UserError where the name is taken, or where it cannot be written.
+    UserError or OSError where the name is taken, or where it cannot be written.
     """
-    try:
+    with optional("LMDB", "data"):
         import lmdb
-    except ModuleNotFoundError as error:
-        raise UserError("LMDB files need lmdb: pip install 'caffe-pylayers[data]'") from error
     if os.path.lexists(path):
         raise UserError(f"{path} is there already; remove it, or choose another name")
     part = path.with_name(f".{path.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     try:
-        with lmdb.open(str(part), map_size=MAP_SIZE) as database:
+        check_room(path.absolute().parent, LEAST)
+        with lmdb.open(str(part), map_size=MAP_SIZE, mode=0o664) as database:
             batch: list[tuple[bytes, bytes]] = []
 
             def commit() -> None:
@@ -48,7 +51,7 @@ def new_lmdb(path: Path) -> Iterator[Put]:
             yield put
             commit()
         part.rename(path)
-    except (lmdb.Error, OSError) as error:
+    except lmdb.Error as error:
         raise UserError(f"{path} cannot be written: {error}") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import os
+from pathlib import Path
 from typing import Any
 
 from caffe_pylayers.cli import UserError
@@ -38,22 +38,37 @@ def _positive(text: str) -> int:
 
 
 def make_net(args: argparse.Namespace) -> Any:
-    """The net that the arguments ask for, on the engine that is there; UserError for what it refuses."""
+    """The net that the arguments ask for, on the engine that is there.
+
+    UserError for what is wrong with it, its weights or the GPU: found before real Caffe would end the process.
+    """
+    from caffe_pylayers.cli._train.mode import gpu_problem, quiet
+
+    quiet()
     from caffe_pylayers import _engine
+    from caffe_pylayers.cli._train.weights import check_model, read_model
 
     caffe = _engine.caffe()
-    files = args.weights.split(",") if args.weights else []
-    for path in (args.model, *files):
-        if not os.path.exists(path):  # Caffe ends the process for some of them
-            raise UserError(f"{path}: no such file")
-    try:
-        if args.gpu is not None:
-            caffe.set_device(args.gpu)
-            caffe.set_mode_gpu()
-        stages = args.stage.split(",") if args.stage else []
-        net = caffe.Net(args.model, PHASES[args.phase], level=args.level, stages=stages)
-        for path in files:
-            net.copy_from(path)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise UserError(str(error)) from error
+    stages = args.stage.split(",") if args.stage else []
+    _check(args, stages)
+    models = {path: read_model(path) for path in map(Path, args.weights.split(",") if args.weights else [])}
+    if args.gpu is not None:
+        problem = gpu_problem(args.gpu)
+        if problem:
+            raise UserError(problem)
+        caffe.set_device(args.gpu)
+        caffe.set_mode_gpu()
+    net = caffe.Net(args.model, PHASES[args.phase], level=args.level, stages=stages)
+    for path, model in models.items():
+        check_model(path, model, net)
+        net.copy_from(str(path))
     return net
+
+
+def _check(args: argparse.Namespace, stages: list[str]) -> None:
+    from caffe_pylayers import _net_check, _prototxt
+
+    message = _prototxt.read_net(args.model)
+    problems = _net_check.problems(message, args.model, [PHASES[args.phase]], args.level, stages)
+    if problems:
+        raise UserError("\n  ".join(problems))

@@ -77,7 +77,7 @@ def _read(path: str, report: Report) -> Any:
     if net.layers:
         report.problem(
             f"{path}: in the old format, with `layers {{ }}`. Caffe itself upgrades it as it reads it; to check it, "
-            f"upgrade the file: upgrade_net_proto_text {path} NEW.prototxt"
+            f"upgrade the file: caffe-pylayers upgrade {path} NEW.prototxt"
         )
         return None
     return net

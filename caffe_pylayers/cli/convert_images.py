@@ -9,21 +9,32 @@ from 0 up in the order of their names, which are printed. The database is there,
 from __future__ import annotations
 
 import argparse
+import functools
 import itertools
 import os
 import random
 import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Iterator, Tuple
+from typing import Any, Iterator, NamedTuple, Tuple, Union
 
 from caffe_pylayers.cli import UserError
-from caffe_pylayers.cli._lmdb import new_lmdb
+from caffe_pylayers.cli._errors import line_of, one_line, optional
+from caffe_pylayers.cli._lmdb import Put, new_lmdb
+from caffe_pylayers.cli._progress import counted
 
 SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 CHUNK = 64  # images read at a time
 
-Pair = Tuple[str, int]  # a path and a label
+Converted = Union[Tuple[Any, Tuple[int, ...]], ValueError]
+
+
+class Item(NamedTuple):
+    """An image to convert: its path below the root, its label, and the place in the list for errors."""
+
+    path: str
+    label: int
+    where: str
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,98 +59,99 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Convert; the exit code."""
-    if bool(args.resize_height) != bool(args.resize_width):
-        raise UserError("give --resize-height and --resize-width together")
-    try:
-        pairs = _pairs(args)
+    if bool(args.resize_height) != bool(args.resize_width) or min(args.resize_height, args.resize_width) < 0:
+        raise UserError("give --resize-height and --resize-width together, in pixels")
+    with optional("reading images", "runtime"):
+        import cv2  # noqa: F401
+        import numpy as np
+
+        from caffe_pylayers.runtime import image
+
+    with one_line():
+        if args.encoded:
+            image.encode(np.zeros((1, 1, 3), np.uint8), args.encode_type)  # a wrong type is no unreadable image
+        items = _items(args)
         if args.shuffle:
-            random.Random(args.seed).shuffle(pairs)  # noqa: S311 - an order, no secret
-        converter, skipped = _Converter(args), 0
-        with new_lmdb(args.database) as put, ThreadPoolExecutor(os.cpu_count()) as readers:
-            written = 0
-            for start in range(0, len(pairs), CHUNK):
-                chunk = pairs[start : start + CHUNK]
-                for (path, _), made in zip(chunk, readers.map(converter.datum, chunk)):
-                    if isinstance(made, ValueError):
-                        if not args.skip_unreadable:
-                            raise made
-                        print(f"skipped {made}")
-                        skipped += 1
-                        continue
-                    converter.check(path, made)
-                    put(b"%08d_%s" % (written, str(path).encode()), made)
-                    written += 1
-            if not written:
-                raise UserError(f"{args.root}: no images")
-    except (ImportError, OSError, ValueError) as error:
-        raise UserError(str(error)) from error
+            random.Random(args.seed).shuffle(items)  # noqa: S311 - an order, no secret
+        with new_lmdb(args.database) as put:
+            written = _write(counted(_converted(items, args), "image", len(items)), put, args)
+    skipped = len(items) - written
     print(f"{args.database}: {written} images" + (f", {skipped} skipped" if skipped else ""))
     return 0
 
 
-def _pairs(args: argparse.Namespace) -> list[Pair]:
+def _items(args: argparse.Namespace) -> list[Item]:
     if args.list is not None:
         lines = Path(args.list).read_text(encoding="utf-8", errors="surrogateescape").splitlines()
-        return [_labelled(line, f"{args.list}:{number}") for number, line in enumerate(lines, 1)]
+        return [_labelled(line, f"{args.list}:{number}") for number, line in enumerate(lines, 1) if line.strip()]
     classes = sorted(path.name for path in args.root.iterdir() if path.is_dir())
     for label, name in enumerate(classes):
         print(f"{label} {name}")
     return list(itertools.chain.from_iterable(_files_of(args.root, name, i) for i, name in enumerate(classes)))
 
 
-def _labelled(line: str, where: str) -> Pair:
-    path, _, label = line.rpartition(" ")
+def _labelled(line: str, where: str) -> Item:
+    path, _, label = line.strip().rpartition(" ")
     if not re.fullmatch(r"[+-]?\d+", label) or not path:
         raise UserError(f'{where}: a line must have a path, a blank and a label, got "{line}"')
-    return path, int(label)
+    return Item(path, int(label), f"{where}: ")
 
 
-def _files_of(root: Path, name: str, label: int) -> Iterator[Pair]:
+def _files_of(root: Path, name: str, label: int) -> Iterator[Item]:
     for path in sorted((root / name).rglob("*")):
         if path.suffix.lower() in SUFFIXES:
-            yield str(path.relative_to(root)), label
+            yield Item(str(path.relative_to(root)), label, "")
 
 
-class _Converter:
-    """Makes a Datum of each image."""
+def _converted(items: list[Item], args: argparse.Namespace) -> Iterator[tuple[Item, Converted]]:
+    """Each item with what became of it, in order; as many at a time as there are cores."""
+    with ThreadPoolExecutor(os.cpu_count()) as readers:
+        for start in range(0, len(items), CHUNK):
+            chunk = items[start : start + CHUNK]
+            yield from zip(chunk, readers.map(functools.partial(_convert, args), chunk))
 
-    def __init__(self, args: argparse.Namespace) -> None:
-        try:
-            from caffe_pylayers.runtime.proto.caffe_pb2 import Datum
-        except ModuleNotFoundError as error:
-            raise UserError(f"reading images needs {error.name}: pip install 'caffe-pylayers[runtime]'") from error
 
-        self._args, self._datum = args, Datum
-        self._size: int | None = None
+def _write(converted: Iterator[tuple[Item, Converted]], put: Put, args: argparse.Namespace) -> int:
+    """Put the images into the database; how many they were. ValueError for what is no image, unless it is skipped."""
+    first, written = None, 0
+    for item, made in converted:
+        if isinstance(made, ValueError):
+            if not args.skip_unreadable:
+                raise made
+            print(f"skipped {made}")
+            continue
+        datum, shape = made
+        first = first or shape
+        if args.check_size and shape != first:
+            sizes = [" x ".join(map(str, each)) for each in (shape, first)]
+            raise ValueError(f"{item.where}{args.root / item.path}: {sizes[0]}, the first image has {sizes[1]}")
+        put(b"%08d_%s" % (written, os.fsencode(item.path)), datum)
+        written += 1
+    if not written:
+        raise UserError(f"{args.list or args.root}: no images")
+    return written
 
-    def datum(self, pair: Pair) -> Any:
-        """The Datum of a (path, label), or the ValueError that says why there is none."""
-        from caffe_pylayers.runtime import image
 
-        path, label = pair
-        args = self._args
-        try:
-            values = image.read_pixels(str(args.root / path), not args.gray)
-            if args.resize_height:
-                values = image.resize(values, args.resize_height, args.resize_width)
-            if args.encoded:
-                as_it_is = not args.resize_height and not args.gray and _type(path) == _type(args.encode_type)
-                data = (args.root / path).read_bytes() if as_it_is else image.encode(values, args.encode_type)
-                return self._datum(data=data, label=label, encoded=True)
-        except (OSError, ValueError) as error:
-            return ValueError(str(error))
-        planes = image.planes(values)
-        channels, height, width = planes.shape
-        return self._datum(channels=channels, height=height, width=width, data=planes.tobytes(), label=label)
+def _convert(args: argparse.Namespace, item: Item) -> Converted:
+    """The Datum of an image and its (channels, height, width), or the ValueError that says why there is none."""
+    from caffe_pylayers.runtime import image
+    from caffe_pylayers.runtime.proto.caffe_pb2 import Datum
 
-    def check(self, path: str, datum: Any) -> None:
-        """ValueError for an image of another size than the first, if that is to be checked."""
-        if self._args.check_size and not datum.encoded:
-            self._size = self._size or len(datum.data)
-            if len(datum.data) != self._size:
-                raise ValueError(
-                    f"{self._args.root / path}: {len(datum.data)} values, the first image has {self._size}"
-                )
+    file = args.root / item.path
+    try:
+        pixels = image.read_pixels(str(file), not args.gray)
+        if args.resize_height:
+            pixels = image.resize(pixels, args.resize_height, args.resize_width)
+        shape = (1 if args.gray else 3, *pixels.shape[:2])
+        if args.encoded:
+            as_it_is = not args.resize_height and not args.gray and _type(item.path) == _type(args.encode_type)
+            data = file.read_bytes() if as_it_is else image.encode(pixels, args.encode_type)
+            return Datum(data=data, label=item.label, encoded=True), shape
+    except (OSError, ValueError) as error:
+        return ValueError(f"{item.where}{line_of(error)}")
+    channels, height, width = shape
+    data = image.planes(pixels).tobytes()
+    return Datum(channels=channels, height=height, width=width, data=data, label=item.label), shape
 
 
 def _type(name: str) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 
 from caffe_pylayers.cli import UserError
+from caffe_pylayers.cli._errors import one_line, optional
 from caffe_pylayers.cli._net_options import PHASES
 
 
@@ -26,18 +27,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Draw; the exit code."""
-    try:
+    with optional("drawing", "runtime,viz"):
+        import pydot  # noqa: F401
+
         from caffe_pylayers.runtime import draw, prototxt
-    except ModuleNotFoundError as error:
-        raise UserError(f"drawing needs {error.name}: pip install 'caffe-pylayers[runtime,viz]'") from error
-    try:
+    with one_line():
         net = prototxt.read_net(args.net)
         phase = None if args.phase is None else PHASES[args.phase]
-        draw.draw_net_to_file(net, args.picture, args.rankdir, phase, args.display_lrm)
-    except FileNotFoundError as error:
-        what = f"{error.filename}: no such file" if error.filename else 'Graphviz is not installed: no program "dot"'
-        raise UserError(what) from error
-    except (ImportError, OSError, ValueError) as error:
-        raise UserError(str(error)) from error
+        try:
+            draw.draw_net_to_file(net, args.picture, args.rankdir, phase, args.display_lrm)
+        except FileNotFoundError as error:
+            if error.filename:
+                raise
+            raise UserError('Graphviz is not installed: no program "dot"') from error
+        except AssertionError as error:  # what pydot makes of what Graphviz says
+            raise UserError(
+                f"{args.picture}: Graphviz does not write pictures of this kind; take png, svg or pdf"
+            ) from error
     print(args.picture)
     return 0

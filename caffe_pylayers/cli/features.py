@@ -2,7 +2,7 @@
 
     caffe-pylayers features --model train_test.prototxt --weights net.caffemodel --blobs ip1,prob out.h5
 
-An .h5 or .npz file gets an array for each blob, the batches one after the other. Any other name is a folder that
+An .h5, .hdf5 or .npz file gets an array for each blob, the batches one after the other. Any other name is a folder that
 gets an LMDB for each blob, with a Datum of floats for each item, for a Data layer to read.
 """
 
@@ -15,7 +15,14 @@ from typing import Any, Callable, Iterator
 
 from caffe_pylayers import _files
 from caffe_pylayers.cli import UserError
+from caffe_pylayers.cli._errors import one_line, optional
+from caffe_pylayers.cli._lmdb import new_lmdb
 from caffe_pylayers.cli._net_options import add_net_arguments, make_net
+from caffe_pylayers.cli._progress import counted
+from caffe_pylayers.cli._room import check_room
+
+FORMATS = ("hdf5", "npz", "lmdb")
+FORMAT_OF = {".h5": "hdf5", ".hdf5": "hdf5", ".npz": "npz"}
 
 Write = Callable[[str, Any], None]  # a blob's name, its values (items, ...) of one batch
 
@@ -24,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``features``."""
     add_net_arguments(parser, phase="TEST", weights=True, iterations=1)
     parser.add_argument("--blobs", required=True, metavar="NAME[,NAME...]", help="the blobs to keep")
+    parser.add_argument("--format", choices=FORMATS, help="whatever the name of OUTPUT says")
     parser.add_argument("output", type=Path, metavar="OUTPUT", help="FILE.h5, FILE.npz, or a folder for LMDBs")
 
 
@@ -32,21 +40,22 @@ def run(args: argparse.Namespace) -> int:
     import numpy as np
 
     names = args.blobs.split(",")
-    writer = {".h5": _hdf5, ".npz": _npz}.get(args.output.suffix, _lmdbs)
-    net = make_net(args)
-    missing = [name for name in names if name not in net.blobs]
-    if missing:
-        raise UserError(f"{args.model}: no blob {', '.join(missing)}; the net has {', '.join(net.blobs)}")
+    writer = {"hdf5": _hdf5, "npz": _npz, "lmdb": _lmdbs}[args.format or FORMAT_OF.get(args.output.suffix, "lmdb")]
     if not args.output.absolute().parent.is_dir():
         raise UserError(f"{args.output}: there is no folder {args.output.absolute().parent}")
-    with writer(args.output, names) as write:
-        for _ in range(args.iterations):
-            try:
+    with one_line():
+        net = make_net(args)
+        missing = [name for name in names if name not in net.blobs]
+        if missing:
+            raise UserError(f"{args.model}: no blob {', '.join(missing)}; the net has {', '.join(net.blobs)}")
+        with writer(args.output, names) as write:
+            for batch in counted(range(args.iterations), "batch", args.iterations):
                 net.forward()
-            except (OSError, RuntimeError, ValueError) as error:
-                raise UserError(str(error)) from error
-            for name in names:
-                write(name, np.atleast_1d(net.blobs[name].data))
+                if batch == 0:  # known now, before the work is done
+                    values = sum(net.blobs[name].data.size for name in names)
+                    check_room(args.output.absolute().parent, 4 * values * args.iterations)
+                for name in names:
+                    write(name, np.atleast_1d(net.blobs[name].data))
     print(f"{args.output}: {', '.join(names)} of {args.iterations} batches")
     return 0
 
@@ -64,10 +73,8 @@ def _npz(path: Path, names: list[str]) -> Iterator[Write]:
 
 @contextlib.contextmanager
 def _hdf5(path: Path, names: list[str]) -> Iterator[Write]:
-    try:
+    with optional("HDF5", "runtime"):
         import h5py
-    except ModuleNotFoundError as error:
-        raise UserError("HDF5 files need h5py: pip install h5py") from error
     with _files.whole(path) as temporary, h5py.File(str(temporary), "w") as file:
 
         def write(name: str, values: Any) -> None:
@@ -84,12 +91,10 @@ def _hdf5(path: Path, names: list[str]) -> Iterator[Write]:
 @contextlib.contextmanager
 def _lmdbs(path: Path, names: list[str]) -> Iterator[Write]:
     from caffe_pylayers import _engine
-    from caffe_pylayers.cli._lmdb import new_lmdb
 
     datum = _engine.messages().Datum
-    path.mkdir(exist_ok=True)
     counts = dict.fromkeys(names, 0)
-    with contextlib.ExitStack() as stack:
+    with _folder(path), contextlib.ExitStack() as stack:
         puts = {name: stack.enter_context(new_lmdb(path / name.replace("/", "_"))) for name in names}
 
         def write(name: str, values: Any) -> None:
@@ -102,3 +107,14 @@ def _lmdbs(path: Path, names: list[str]) -> Iterator[Write]:
                 counts[name] += 1
 
         yield write
+
+
+@contextlib.contextmanager
+def _folder(path: Path) -> Iterator[None]:
+    """A folder that is not left behind empty."""
+    path.mkdir(exist_ok=True)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # it holds something
+            path.rmdir()

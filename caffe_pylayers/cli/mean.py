@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from caffe_pylayers import _files
-from caffe_pylayers.cli import UserError
+from caffe_pylayers.cli._errors import one_line, optional
+from caffe_pylayers.cli._progress import counted
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,12 +25,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Compute; the exit code."""
-    try:
+    with optional("the mean", "runtime"):
+        from caffe_pylayers.runtime import datums  # noqa: F401
+    with one_line():
         mean, count = _mean(args.database, args.backend == "leveldb")
         if args.output is not None:
             _write(mean, args.output)
-    except (OSError, ValueError) as error:
-        raise UserError(str(error)) from error
     print(f"{count} images of {' x '.join(map(str, mean.shape))}")
     for channel, value in enumerate(mean.mean(axis=(1, 2))):
         print(f"mean_value channel [{channel}]: {value:g}")
@@ -47,7 +48,7 @@ def _mean(path: str, leveldb: bool) -> tuple[Any, int]:
     read = DataTransformer(TransformationParameter(), TEST).read
     total: Any = None
     count = 0
-    for record in Records(path, DataParameter.LEVELDB if leveldb else DataParameter.LMDB).once():
+    for record in counted(Records(path, DataParameter.LEVELDB if leveldb else DataParameter.LMDB).once(), "image"):
         item = read(datums.read(record, path))
         if total is None:
             total = np.zeros(item.shape)

@@ -9,10 +9,10 @@ of several, the training losses and the accuracies, each log in its own colour.
 from __future__ import annotations
 
 import argparse
-import csv
 from pathlib import Path
 
 from caffe_pylayers.cli import UserError
+from caffe_pylayers.cli._errors import one_line, optional
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,23 +24,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Draw; the exit code."""
-    try:
+    with optional("plotting", "viz"):
         from caffe_pylayers.cli._train.compare import compare
         from caffe_pylayers.cli._train.plot import plot
-    except ModuleNotFoundError as error:
-        raise UserError(f"plots need {error.name}: pip install 'caffe-pylayers[viz]'") from error
     from caffe_pylayers.cli._train.caffe_log import read_any
 
     if args.picture.suffix.lower() != ".png":
         raise UserError(f"{args.picture}: the picture is a .png, and comes last")
-    try:
+    with one_line():
         logs = {path: read_any(path) for path in args.logs}
         if len(logs) == 1:
             ((path, (columns, rows)),) = logs.items()
             plot(columns, rows, args.picture, args.title or str(path))
         else:
             compare({str(path): log for path, log in logs.items()}, args.picture, args.title or "")
-    except (OSError, ValueError, csv.Error) as error:
-        raise UserError(str(error)) from error
     print(args.picture)
     return 0

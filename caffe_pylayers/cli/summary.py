@@ -2,7 +2,8 @@
 
     caffe-pylayers summary --model deploy.prototxt
 
-Multiply-adds are those of the products in Convolution, Deconvolution and InnerProduct, for the whole batch.
+Learned values include the statistics of BatchNorm; in the total, those that layers share count once. Multiply-adds
+are those of the products in Convolution, Deconvolution and InnerProduct, for the whole batch.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 import math
 from typing import Any
 
+from caffe_pylayers.cli._errors import one_line
 from caffe_pylayers.cli._net_options import add_net_arguments, make_net
 
 
@@ -23,7 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the list; the exit code."""
-    rows = list_layers(make_net(args))
+    with one_line():
+        net = make_net(args)
+    rows = list_layers(net)
     if args.json:
         print(json.dumps(rows, indent=1))
         return 0
@@ -32,8 +36,8 @@ def run(args: argparse.Namespace) -> int:
         tops = ", ".join(f"{name} {_by(shape)}" for name, shape in row["tops"].items())
         counts = (f"{row[key]:,}" if row[key] else "" for key in ("learned", "multiply_adds"))
         cells.append((row["name"], row["type"], ", ".join(row["bottoms"]), tops, *counts))
-    totals = (f"{sum(row[key] for row in rows):,}" for key in ("learned", "multiply_adds"))
-    cells.append((f"{len(rows)} layers", "", "", "", *totals))
+    totals = sum(row["learned"] - row["shared"] for row in rows), sum(row["multiply_adds"] for row in rows)
+    cells.append((f"{len(rows)} layers", "", "", "", *(f"{total:,}" for total in totals)))
     widths = [max(map(len, column)) for column in zip(*cells)]
     for line in cells:
         texts = [f"{text:<{width}}" for text, width in zip(line[:4], widths)]
@@ -43,20 +47,28 @@ def run(args: argparse.Namespace) -> int:
 
 
 def list_layers(net: Any) -> list[dict[str, Any]]:
-    """Each layer's name, type, bottoms, tops with their shapes, number of learned values, and multiply-adds."""
+    """Each layer's name, type, bottoms and tops with their shapes, learned values, and multiply-adds.
+
+    shared: how many of the learned values are those of a layer before.
+    """
+    seen: set[int] = set()
     names = list(net._blob_names)
     shapes = [[int(n) for n in blob.shape] for blob in net._blobs]
     rows: list[dict[str, Any]] = []
     for i, (name, layer) in enumerate(zip(net._layer_names, net.layers)):
         bottoms, tops = list(net._bottom_ids(i)), list(net._top_ids(i))
         learned = [[int(n) for n in blob.shape] for blob in layer.blobs]
+        addresses = [blob.data.ctypes.data for blob in layer.blobs]
+        shared = sum(math.prod(shape) for shape, address in zip(learned, addresses) if address in seen)
+        seen.update(addresses)
         rows.append(
             {
                 "name": name,
                 "type": layer.type,
-                "bottoms": [names[b] for b in bottoms],
+                "bottoms": {names[b]: shapes[b] for b in bottoms},
                 "tops": {names[t]: shapes[t] for t in tops},
                 "learned": sum(map(math.prod, learned)),
+                "shared": shared,
                 "multiply_adds": _multiply_adds(
                     layer.type, learned, [shapes[b] for b in bottoms], [shapes[t] for t in tops]
                 ),

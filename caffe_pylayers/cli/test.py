@@ -11,6 +11,7 @@ import argparse
 from typing import Any
 
 from caffe_pylayers.cli import UserError
+from caffe_pylayers.cli._errors import one_line
 from caffe_pylayers.cli._net_options import add_net_arguments, make_net
 
 
@@ -22,16 +23,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Test; the exit code."""
-    net = make_net(args)
-    sums: dict[str, Any] = {}
-    for batch in range(args.iterations):
-        for name, values in _outputs(net).items():
-            if not args.quiet:
-                for value in values:
-                    print(f"Batch {batch}, {name} = {value:g}")
-            sums[name] = sums.get(name, 0) + values
+    with one_line():
+        net = make_net(args)
+        means = _means(net, args)
     weights = dict(net.blob_loss_weights)
-    means = {name: values / args.iterations for name, values in sums.items()}
     print(f"Loss: {sum(weights[name] * values.sum() for name, values in means.items()):g}")
     for name, values in means.items():
         for value in values:
@@ -40,10 +35,19 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _outputs(net: Any) -> dict[str, Any]:
-    """The values of each output, float64, in the net's order."""
-    try:
+def _means(net: Any, args: argparse.Namespace) -> dict[str, Any]:
+    """The mean values of each output, float64, in the net's order; each batch's are printed."""
+    sums: dict[str, Any] = {}
+    for batch in range(args.iterations):
         found = net.forward()
-    except (OSError, RuntimeError, ValueError) as error:
-        raise UserError(str(error)) from error
-    return {name: found[name].ravel().astype(float) for name in net.outputs}
+        for name in net.outputs:
+            values = found[name].ravel().astype(float)
+            if not args.quiet:
+                for value in values:
+                    print(f"Batch {batch}, {name} = {value:g}")
+            if sums.setdefault(name, values * 0).size != values.size:
+                raise UserError(
+                    f"{args.model}: output {name} had {sums[name].size} values, and in batch {batch} {values.size}"
+                )
+            sums[name] += values
+    return {name: values / args.iterations for name, values in sums.items()}

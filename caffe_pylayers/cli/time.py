@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import argparse
 import time
-from typing import Any
+from typing import Any, Callable
 
-from caffe_pylayers.cli import UserError
+from caffe_pylayers.cli._errors import one_line
 from caffe_pylayers.cli._net_options import add_net_arguments, make_net
+
+Call = Callable[[int, int], object]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,15 +25,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Time; the exit code."""
-    net = make_net(args)
-    try:
-        _print(net, args.iterations)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise UserError(str(error)) from error
+    with one_line():
+        _print(make_net(args), args.iterations, _gpu_ms if args.gpu is not None else _cpu_ms)
     return 0
 
 
-def _print(net: Any, iterations: int) -> None:
+def _cpu_ms(call: Call, *span: int) -> float:
+    start = time.perf_counter()
+    call(*span)
+    return (time.perf_counter() - start) * 1e3
+
+
+def _gpu_ms(call: Call, *span: int) -> float:
+    from caffe_pylayers import _engine
+
+    timer = _engine.caffe().Timer()  # waits for the GPU; on the CPU, Caffe's counts whole milliseconds
+    timer.start()
+    call(*span)
+    timer.stop()
+    return float(timer.ms)
+
+
+def _print(net: Any, iterations: int, ms: Callable[..., float]) -> None:
     names = list(net._layer_names)
     last = len(names) - 1
     net.forward()  # the first pass allocates
@@ -39,23 +54,18 @@ def _print(net: Any, iterations: int) -> None:
     times = [[0.0, 0.0] for _ in names]
     for _ in range(iterations):
         for i in range(len(names)):
-            times[i][0] += _ms(net._forward, i, i)
+            times[i][0] += ms(net._forward, i, i)
         for i in reversed(range(len(names))):
-            times[i][1] += _ms(net._backward, i, i)
-    width = max(map(len, names))
+            times[i][1] += ms(net._backward, i, i)
+    width = max(map(len, [*names, "layer"]))
     print(f"{'layer':{width}}  {'type':20}{'forward':>12}{'backward':>12}")
     for name, layer, (forward, backward) in zip(names, net.layers, times):
         print(f"{name:{width}}  {layer.type:20}{forward / iterations:12.4f}{backward / iterations:12.4f}")
     whole = [
-        sum(_ms(call, *span) for _ in range(iterations)) / iterations
+        sum(ms(call, *span) for _ in range(iterations))
         for call, span in ((net._forward, (0, last)), (net._backward, (last, 0)))
     ]
-    print(f"Average Forward pass: {whole[0]:.4f} ms.")
-    print(f"Average Backward pass: {whole[1]:.4f} ms.")
-    print(f"Average Forward-Backward: {sum(whole):.4f} ms.")
-
-
-def _ms(call: Any, *arguments: int) -> float:
-    start = time.perf_counter()
-    call(*arguments)
-    return (time.perf_counter() - start) * 1e3
+    print(f"Average Forward pass: {whole[0] / iterations:.4f} ms.")
+    print(f"Average Backward pass: {whole[1] / iterations:.4f} ms.")
+    print(f"Average Forward-Backward: {sum(whole) / iterations:.4f} ms.")
+    print(f"Total Time: {sum(whole):.4f} ms.")

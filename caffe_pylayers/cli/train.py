@@ -35,17 +35,33 @@ from caffe_pylayers.cli._train.options import Options, Result
 
 __all__ = ["Result", "add_arguments", "run", "train"]
 
+# The options that a training that goes on is given again, and their defaults.
+_RESUMED = {
+    **dict.fromkeys(("max_iter", "output_dir", "level", "stage", "gpu", "seed", "log_csv")),
+    "sigint_effect": "stop",
+    "sighup_effect": "snapshot",
+    "compat": False,
+    "cpu": False,
+}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("--solver", required=True, metavar="FILE", help="the solver prototxt")
+    parser.add_argument("--solver", "-solver", required=True, metavar="FILE", help="the solver prototxt")
     parser.add_argument("--max-iter", type=int, metavar="N", help="train up to this iteration, whatever the file says")
-    parser.add_argument("--weights", metavar="FILE[,FILE]", help="start from the weights in these caffemodels")
-    parser.add_argument("--snapshot", metavar="FILE", help="go on from this .solverstate or .solverstate.h5")
-    parser.add_argument("--resume", action="store_true", help="go on from the newest whole snapshot, if there is one")
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument(
+        "--weights", "-weights", metavar="FILE[,FILE]", help="start from the weights in these caffemodels"
+    )
+    start.add_argument(
+        "--snapshot", "-snapshot", metavar="FILE", help="go on from this .solverstate or .solverstate.h5"
+    )
+    start.add_argument("--resume", action="store_true", help="go on from the newest whole snapshot, if there is one")
     parser.add_argument("--output-dir", metavar="DIR", help="where everything is written")
+    parser.add_argument("--level", "-level", type=int, metavar="N", help="the train net's level")
+    parser.add_argument("--stage", "-stage", metavar="S[,S...]", help="the train net's stages, besides the file's")
     mode = parser.add_mutually_exclusive_group()
-    mode.add_argument("--gpu", type=int, metavar="N", help="train on this GPU")
+    mode.add_argument("--gpu", "-gpu", type=int, metavar="N", help="train on this GPU")
     mode.add_argument("--cpu", action="store_true", help="train on the CPU")
     parser.add_argument("--seed", type=int, metavar="N", help="seed of Caffe, numpy and random, for Python layers")
     parser.add_argument("--log-csv", metavar="FILE", help="the log, one row an iteration (default: DIR/log.csv)")
@@ -54,8 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     for name, effect in (("sigint", "stop"), ("sighup", "snapshot")):
         parser.add_argument(
-            f"--{name}-effect",
-            f"--{name}_effect",
+            *(f"--{name}-effect", f"--{name}_effect", f"-{name}_effect"),
             choices=("stop", "snapshot", "none"),
             default=effect,
             help=f"what {name.upper()} does (default: {effect})",
@@ -82,6 +97,8 @@ def run(args: argparse.Namespace) -> int:
             snapshot=args.snapshot,
             resume=args.resume,
             output_dir=args.output_dir,
+            level=args.level,
+            stages=args.stage.split(",") if args.stage else (),
             gpu=args.gpu,
             cpu=args.cpu,
             seed=args.seed,
@@ -112,6 +129,8 @@ def train(
     snapshot: str | os.PathLike[str] | None = None,
     resume: bool = False,
     output_dir: str | os.PathLike[str] | None = None,
+    level: int | None = None,
+    stages: Sequence[str] = (),
     gpu: int | None = None,
     cpu: bool = False,
     seed: int | None = None,
@@ -138,6 +157,8 @@ def train(
             snapshot=None if snapshot is None else _absolute(snapshot),
             resume=resume,
             output_dir=None if output_dir is None else _absolute(output_dir),
+            level=level,
+            stages=list(stages),
             gpu=gpu,
             cpu=cpu,
             seed=seed,
@@ -155,11 +176,13 @@ def _absolute(path: str | os.PathLike[str]) -> Path:
 def _resume_command(args: argparse.Namespace, snapshot: Path) -> str:
     """The command that goes on, in the words of the one that was given."""
     words = [*_program(), "--solver", args.solver, "--snapshot", str(snapshot)]
-    for name in ("max_iter", "output_dir", "gpu", "seed", "log_csv"):
+    for name, default in _RESUMED.items():
         value = getattr(args, name)
-        if value is not None:
+        if value is True:
+            words.append(f"--{name}")
+        elif value != default:
             words += [f"--{name.replace('_', '-')}", str(value)]
-    return " ".join(map(shlex.quote, words + ["--cpu"] * args.cpu))
+    return " ".join(map(shlex.quote, words))
 
 
 def _program() -> list[str]:

@@ -11,8 +11,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from caffe_pylayers import _files
+from caffe_pylayers import _files, _prototxt
 from caffe_pylayers.cli import UserError
+from caffe_pylayers.cli._errors import one_line, optional
 
 BINARY = (".caffemodel", ".binaryproto")
 
@@ -31,33 +32,33 @@ def run(args: argparse.Namespace) -> int:
     binary = args.file.suffix in BINARY
     if binary and output is None:
         raise UserError("a binary file needs OUTPUT or --in-place")
-    try:
+    with optional("upgrading", "runtime"):
+        from caffe_pylayers.runtime import prototxt, weights  # noqa: F401
+    with one_line():
         content = _binary(args.file) if binary else _text(args.file).encode()
-        if output is None:
-            print(content.decode(), end="")
-            return 0
-        with _files.whole(output) as temporary:
-            temporary.write_bytes(content)
-    except (OSError, ValueError) as error:
-        raise UserError(str(error)) from error
-    print(output)
+        if output is not None:
+            with _files.whole(output) as temporary:
+                temporary.write_bytes(content)
+    print(output if output is not None else content.decode(), end="\n" if output is not None else "")
     return 0
 
 
 def _binary(path: Path) -> bytes:
     from caffe_pylayers.runtime.weights import read_model
 
-    content: bytes = read_model(path).SerializeToString()
+    model = read_model(path)
+    if not model.layer:
+        raise UserError(f"{path}: no caffemodel: it has no layers")
+    content: bytes = model.SerializeToString()
     return content
 
 
 def _text(path: Path) -> str:
     from caffe_pylayers.runtime import prototxt
 
-    text = path.read_text(encoding="utf-8", errors="replace")
     try:
-        return str(prototxt.parse_net(text, path))
+        return str(prototxt.read_net(path))
     except ValueError as error:
         if "This is a solver" not in str(error):
             raise
-    return str(prototxt.parse_solver(text, path))
+    return str(prototxt.parse_solver(_prototxt.decode(path.read_bytes(), path), path))

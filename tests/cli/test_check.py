@@ -173,7 +173,7 @@ def test_stage_and_level(write, capsys):
     [
         ("layer {\n  nam: 1\n}", ':2:3: Message type "caffe.LayerParameter" has no field named "nam".'),
         ('net: "n.prototxt"\nbase_lr: 1', "This is a solver, not a net; its net is n.prototxt\n"),
-        ('layers { type: RELU name: "r" }', "upgrade_net_proto_text"),
+        ('layers { type: RELU name: "r" }', "caffe-pylayers upgrade"),
     ],
 )
 def test_no_net(write, capsys, text, problem):

@@ -1,13 +1,9 @@
 """``convert-images``, ``mean``, ``features`` and ``upgrade``, beside real Caffe's tools."""
 
-import os
-import subprocess
-
 import numpy as np
 import pytest
 
 from caffe_pylayers.cli import main
-from tests.parity.families import caffe_python
 
 pytest.importorskip("torch")
 cv2 = pytest.importorskip("cv2")
@@ -20,22 +16,9 @@ layer { name: "data" type: "Data" top: "data" top: "label"
         data_param { backend: LMDB source: "SOURCE" batch_size: 3 } }
 layer { name: "mean" type: "Pooling" bottom: "data" top: "mean" pooling_param { pool: AVE global_pooling: true } }
 """
-
-
-@pytest.fixture
-def tool(tmp_path):
-    """Runs one of real Caffe's tools; skipped without a Caffe, but in CI."""
-    python = caffe_python()
-
-    def run(name, *arguments):
-        program = python and python.parent.parent / "usr" / "bin" / name
-        if not program or not program.exists():
-            assert "CI" not in os.environ, f"no {name} of a real Caffe"
-            pytest.skip(f"no {name}; `make caffe` installs one")
-        env = {"PYTHONHOME": str(program.parent.parent), "GLOG_minloglevel": "2"}
-        subprocess.run([str(program), *map(str, arguments)], env=env, check=True, cwd=tmp_path)
-
-    return run
+INPUT = """
+layer { name: "a" type: "Input" top: "a" input_param { shape { dim: 2 dim: 1 dim: 1 dim: 1 dim: 3 } } }
+"""
 
 
 @pytest.fixture
@@ -106,11 +89,19 @@ def test_what_cannot_be_converted_leaves_nothing(capsys, images, tmp_path):
     target = tmp_path / "lmdb"
     for arguments, message in (
         ([], "0.jpg: 8 bytes of an encoded image are no image that OpenCV can decode"),
-        (["--resize-height", "4"], "give --resize-height and --resize-width together"),
-        (["--skip-unreadable", "--check-size"], "2.jpg: 192 values, the first image has 168"),
+        (["--resize-height", "4"], "give --resize-height and --resize-width together, in pixels"),
+        (["--skip-unreadable", "--check-size", "--encoded"], "2.jpg: 3 x 8 x 8, the first image has 3 x 7 x 8"),
+        (["--encode-type", "xyz", "--encoded", "--skip-unreadable"], "OpenCV cannot encode images as xyz"),
+        (["--skip-unreadable", "--check-size"], "2.jpg: 3 x 8 x 8, the first image has 3 x 7 x 8"),
     ):
         assert fails(capsys, "convert-images", images, target, *arguments).endswith(f"{message}\n")
         assert set(tmp_path.iterdir()) == before
+    (tmp_path / "list.txt").write_text("cat/1.png 0\n\ncat/0.jpg 0\n")
+    err = fails(capsys, "convert-images", images, tmp_path / "list.txt", target)
+    assert f"{tmp_path / 'list.txt'}:3: {images / 'cat/0.jpg'}: 8 bytes" in err
+    (tmp_path / "list.txt").write_text("cat/1.png 0\ncat/9.jpg 0\n")
+    err = fails(capsys, "convert-images", images, tmp_path / "list.txt", target)
+    assert err.endswith(f"list.txt:2: {images / 'cat/9.jpg'}: No such file or directory\n")
     (tmp_path / "list.txt").write_text("cat/1.png 0\ncat/2.jpg cat\n")
     err = fails(capsys, "convert-images", images, tmp_path / "list.txt", target)
     assert err.endswith('list.txt:2: a line must have a path, a blank and a label, got "cat/2.jpg cat"\n')
@@ -134,7 +125,7 @@ def test_the_mean_of_compute_image_mean(capsys, tool, images, tmp_path):
     assert "image 1 has shape (3, 7, 8), the first has (3, 6, 8)" in fails(capsys, "mean", tmp_path / "sizes")
 
 
-def test_features(capsys, images, tmp_path, monkeypatch):
+def test_features(capsys, tool, images, tmp_path, monkeypatch):
     h5py = pytest.importorskip("h5py")
     monkeypatch.setenv("CAFFE_PYLAYERS_ENGINE", "runtime")
     from caffe_pylayers import runtime
@@ -145,18 +136,42 @@ def test_features(capsys, images, tmp_path, monkeypatch):
     model.write_text(NET.replace("SOURCE", str(tmp_path / "lmdb")))
     runtime.Net(model, runtime.TEST).save(tmp_path / "net.caffemodel")
     common = ["--model", model, "--weights", tmp_path / "net.caffemodel", "--iterations", 2, "--blobs", "mean,label"]
-    for name in ("out.h5", "out.npz", "out"):
-        run(capsys, "features", *common, tmp_path / name)
+    for name, options in {"out.h5": [], "out": ["--format", "npz"], "folder": []}.items():
+        run(capsys, "features", *common, *options, tmp_path / name)
     wanted = np.concatenate([means, means[:1]])
-    with h5py.File(tmp_path / "out.h5") as file, np.load(tmp_path / "out.npz") as arrays:
+    with h5py.File(tmp_path / "out.h5") as file, np.load(tmp_path / "out") as arrays:
         for found in (file, arrays):
             np.testing.assert_allclose(found["mean"][...][:, :, 0, 0], wanted)
             np.testing.assert_array_equal(found["label"][...], [0, 0, 0, 1, 1, 0])
-    stored = records(tmp_path / "out" / "mean")
-    assert [key for key, _ in stored] == [b"%010d" % i for i in range(6)]
-    np.testing.assert_allclose([datum.float_data for _, datum in stored], wanted)
-    err = fails(capsys, "features", *common[:-1], "mean,none", tmp_path / "x.h5")
-    assert err.endswith("net.prototxt: no blob none; the net has data, label, mean\n")
+    stored = {name: records(tmp_path / "folder" / name) for name in ("mean", "label")}
+    np.testing.assert_allclose([datum.float_data for _, datum in stored["mean"]], wanted)
+    tool("extract_features", tmp_path / "net.caffemodel", model, "mean,label", "real_mean,real_label", 2, "lmdb")
+    for name, mine in stored.items():
+        real = records(tmp_path / f"real_{name}")
+        assert [key for key, _ in mine] == [key for key, _ in real]
+        for (_, datum), (_, wanted) in zip(mine, real):
+            np.testing.assert_allclose(datum.float_data, wanted.float_data, rtol=1e-6)
+            assert (datum.channels, datum.height, datum.width) == (wanted.channels, wanted.height, wanted.width)
+
+
+def test_features_that_cannot_be_kept(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("CAFFE_PYLAYERS_ENGINE", "runtime")
+    from caffe_pylayers import runtime
+
+    model = tmp_path / "net.prototxt"
+    model.write_text(INPUT)
+    runtime.Net(model, runtime.TEST).save(tmp_path / "net.caffemodel")
+    before = set(tmp_path.iterdir())
+    monkeypatch.delattr("os.posix_fallocate", raising=False)  # which finds some sizes too large for any disk
+    common = ["--model", model, "--weights", tmp_path / "net.caffemodel", "--blobs"]
+    for blobs, output, options, message in (
+        ("a,none", "x.h5", (), "net.prototxt: no blob none; the net has a\n"),
+        ("a", "none/x.h5", (), "none\n"),
+        ("a", "x.h5", ("--iterations", 1 << 40), "No space left on device\n"),
+        ("a", "lmdbs", (), "blob a has shape (2, 1, 1, 1, 3); a Datum has 3 axes, keep it in an .h5 file\n"),
+    ):
+        assert fails(capsys, "features", *common, blobs, *options, tmp_path / output).endswith(message)
+        assert set(tmp_path.iterdir()) == before
 
 
 OLD = 'name: "n" layers { name: "r" type: RELU bottom: "x" top: "y" } input: "x" input_dim: 1 input_dim: 2'
@@ -177,5 +192,8 @@ def test_upgrades(capsys, tool, tmp_path):
     assert "a binary file needs OUTPUT or --in-place" in fails(capsys, "upgrade", model)
     run(capsys, "upgrade", model, tmp_path / "new.caffemodel")
     assert NetParameter.FromString((tmp_path / "new.caffemodel").read_bytes()).layer[0].type == "ReLU"
+    mean = tmp_path / "mean.binaryproto"
+    mean.write_bytes(BlobProto(num=1, channels=1, height=1, width=1, data=[1.0]).SerializeToString())
+    assert "mean.binaryproto: no caffemodel: it has no layers" in fails(capsys, "upgrade", mean, "--in-place")
     old.write_text("nam: 1")
     assert "old.prototxt:1:1: " in fails(capsys, "upgrade", old)

@@ -23,6 +23,28 @@ layer { name: "mean" type: "Reduction" bottom: "conv" top: "mean" reduction_para
 layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" loss_weight: 2
         include { stage: "with_loss" } }
 """
+LAYER = """
+import caffe
+
+class Failing(caffe.Layer):
+    def setup(self, bottom, top):
+        pass
+
+    def reshape(self, bottom, top):
+        top[0].reshape(1)
+    def forward(self, bottom, top):
+        raise ZeroDivisionError("no luck")
+    def backward(self, top, propagate_down, bottom):
+        pass
+"""
+FAILING = """
+layer { name: "f" type: "Python" top: "f" python_param { module: "failing_layer" layer: "Failing" } }
+"""
+SHARED = """
+layer { name: "a" type: "Input" top: "a" input_param { shape { dim: 2 dim: 3 } } }
+layer { name: "b" type: "InnerProduct" bottom: "a" top: "b" param { name: "w" } inner_product_param { num_output: 3 } }
+layer { name: "c" type: "InnerProduct" bottom: "b" top: "c" param { name: "w" } inner_product_param { num_output: 3 } }
+"""
 
 
 @pytest.fixture
@@ -58,14 +80,34 @@ def test_means_of_the_outputs(capsys, model, weights):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"--weights": "none"}, "none: no such file"),
-        ({"--model": "none"}, "none: no such file"),
+        ({"--weights": "none"}, "weights none: No such file or directory"),
+        ({"--model": "none"}, "none: No such file or directory"),
     ],
 )
 def test_mistakes_are_one_line(capsys, model, weights, arguments, message):
     given = {"--model": model, "--weights": weights, **arguments}
     assert main([word for pair in given.items() for word in pair], verb="test") == 1
     assert capsys.readouterr().err.endswith(f": {message}\n")
+
+
+def test_the_lines_of_caffe_test(capsys, tool, model, weights):
+    arguments = ("-model", model, "-weights", weights, "-iterations", 3, "-stage", "with_loss")
+    log = tool("caffe", "test", *arguments)
+    lines = [line.partition("] ")[2] for line in log.splitlines() if " caffe.cpp:" in line]
+    mine = run(capsys, "test", *arguments).splitlines()
+    assert mine[0].startswith("Batch 0, ")
+    assert mine == lines[-len(mine) :]
+
+
+def test_what_a_layer_raises(capsys, tmp_path, monkeypatch):
+    (tmp_path / "failing_layer.py").write_text(LAYER)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    net = tmp_path / "net.prototxt"
+    net.write_text(FAILING)
+    assert main(["--model", str(net)], verb="time") == 1
+    err = capsys.readouterr().err
+    assert 'failing_layer.py", line 11, in forward' in err
+    assert err.splitlines()[-1].endswith(": ZeroDivisionError: no luck")
 
 
 def test_iterations_are_positive(capsys, model):
@@ -77,11 +119,13 @@ def test_iterations_are_positive(capsys, model):
 def test_a_line_for_each_layer(capsys, model):
     out = run(capsys, "time", "--model", model, "--iterations", 2)
     assert re.search(r"^conv +Convolution +\d+\.\d{4} +\d+\.\d{4}$", out, re.MULTILINE)
-    assert re.search(r"^Average Forward-Backward: \d+\.\d{4} ms\.$", out, re.MULTILINE)
+    whole = re.search(r"^Average Forward-Backward: (\d+\.\d{4}) ms\.$", out, re.MULTILINE)
+    assert float(whole[1]) > 0
 
 
 def test_counts(capsys, model):
     rows = {row["name"]: row for row in json.loads(run(capsys, "summary", "--model", model, "--json"))}
+    assert rows["conv"]["bottoms"] == {"data": [2, 3, 6, 6]}
     assert rows["conv"]["tops"] == {"conv": [2, 4, 4, 4]}
     counts = {name: (row["learned"], row["multiply_adds"]) for name, row in rows.items() if row["learned"]}
     assert counts == {
@@ -90,22 +134,18 @@ def test_counts(capsys, model):
         "ip": (5 * 64 + 5, 2 * 5 * 64),
     }
     table = run(capsys, "summary", "--model", model).splitlines()
-    assert table[2].split() == [
-        "conv",
-        "Convolution",
-        "data",
-        "conv",
-        "2",
-        "x",
-        "4",
-        "x",
-        "4",
-        "x",
-        "4",
-        "112",
-        "3,456",
-    ]
+    assert " ".join(table[2].split()) == "conv Convolution data conv 2 x 4 x 4 x 4 112 3,456"
     assert " ".join(table[-1].split()) == "7 layers 473 5,120"
+
+
+def test_shared_values_count_once(capsys, tmp_path):
+    (tmp_path / "net.prototxt").write_text(SHARED)
+    table = run(capsys, "summary", "--model", tmp_path / "net.prototxt").splitlines()
+    assert [" ".join(line.split()) for line in table[2:]] == [
+        "b InnerProduct a b 2 x 3 12 18",
+        "c InnerProduct b c 2 x 3 12 18",
+        "3 layers 15 36",
+    ]
 
 
 @pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is not installed")
@@ -114,5 +154,10 @@ def test_picture(capsys, model, tmp_path):
     picture = tmp_path / "net.svg"
     assert run(capsys, "draw", model, picture, "--phase", "test") == f"{picture}\n"
     assert "(Convolution)" in picture.read_text()
+    (tmp_path / "python.prototxt").write_text(FAILING)
+    run(capsys, "draw", tmp_path / "python.prototxt", tmp_path / "net.dot")
+    assert 'fillcolor="#FFD43B"' in (tmp_path / "net.dot").read_text()
+    assert main([model, str(tmp_path / "net.xyz")], verb="draw") == 1
+    assert "net.xyz: Graphviz does not write pictures of this kind; take png, svg or pdf\n" in capsys.readouterr().err
     assert main([str(tmp_path / "none"), str(picture)], verb="draw") == 1
-    assert capsys.readouterr().err.endswith("none: no such file\n")
+    assert capsys.readouterr().err.endswith("none: No such file or directory\n")

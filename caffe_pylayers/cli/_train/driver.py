@@ -12,6 +12,7 @@ import numpy as np
 
 from caffe_pylayers import _engine, _files
 from caffe_pylayers.cli import UserError
+from caffe_pylayers.cli._errors import line_of
 from caffe_pylayers.cli._train import solver_file
 from caffe_pylayers.cli._train.evaluation import Evaluation, Objective
 from caffe_pylayers.cli._train.job import SEEDS, Job, make_job, solver_param, write_record
@@ -23,7 +24,6 @@ from caffe_pylayers.cli._train.options import Options, Result
 from caffe_pylayers.cli._train.progress import make_progress
 from caffe_pylayers.cli._train.signals import Signals
 from caffe_pylayers.cli._train.snapshot import FOLDER, Snapshots, check_names
-from caffe_pylayers.cli._train.solver_check import solver_type
 from caffe_pylayers.cli._train.weights import check_model
 
 Plot = Callable[[List[str], List[Row], Path, str], None]
@@ -40,6 +40,10 @@ def drive(options: Options) -> Result:
         try:
             with locked(job.output):
                 return _train(job, _plotter())
+        except OSError as error:  # no layer's: those are TrainingErrors
+            _release_nets(error)
+            error.filename = error.filename or str(job.output)
+            raise UserError(line_of(error)) from error
         except BaseException as error:
             _release_nets(error)
             raise
@@ -61,7 +65,7 @@ def _train(job: Job, plot: Plot | None) -> Result:
     if not (objective or job.force_backward):
         raise UserError(f"{job.solver}: no blob of its train net has a loss weight, so nothing would be learned")
     evaluation = Evaluation(solver, param)
-    snapshots = Snapshots(solver, job.prefix, param.snapshot_format == param.HDF5)
+    snapshots = Snapshots(solver, job.prefix, param)
     _load(job, solver, snapshots)
     log = Log(job.log, evaluation.columns, solver.iter, resume=job.state is not None)
     record = write_record(job)
@@ -80,7 +84,7 @@ def _train(job: Job, plot: Plot | None) -> Result:
         progress.close()
         log.close()
         if plot is not None:
-            plot(*read_log(log.path), picture, f"{job.solver.parent.name}/{job.solver.name}")
+            _draw(plot, log.path, picture, f"{job.solver.parent.name}/{job.solver.name}")
     reached = training.reached
     return Result(
         iteration=solver.iter,
@@ -104,6 +108,14 @@ def _plotter() -> Plot | None:
         print("no plot: pip install 'caffe-pylayers[viz]'", file=sys.stderr)
         return None
     return plot
+
+
+def _draw(plot: Plot, log: Path, picture: Path, title: str) -> None:
+    """Draw the log; what was learned is safe, whether or not the disk has room for a picture of it."""
+    try:
+        plot(*read_log(log), picture, title)
+    except OSError as error:
+        print(f"no plot: {picture}: {error.strerror}", file=sys.stderr)
 
 
 def _seed(seed: int) -> None:
@@ -135,7 +147,7 @@ def _load(job: Job, solver: Any, snapshots: Snapshots) -> None:
         solver.net.copy_from(str(path))
         print(f"weights {path}: {copied} of its {len(model)} layers", flush=True)
     if job.state is not None:
-        job.state.check(solver.net, solver_type(job.param))
+        job.state.check(solver.net, job.param)
         solver.restore(str(job.state.path))
         snapshots.resumed(job.state.path, solver.iter)
 

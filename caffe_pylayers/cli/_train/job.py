@@ -59,6 +59,9 @@ def solver_param(options: Options) -> Any:
     param = solver_file.read(options.solver)
     if options.max_iter is not None:
         param.max_iter = options.max_iter
+    if options.level is not None:
+        param.train_state.level = options.level
+    param.train_state.stage.extend(options.stages)
     if options.seed is not None:
         if not 0 <= options.seed < SEEDS:
             raise UserError(f"--seed must be in [0, {SEEDS}); is {options.seed}")

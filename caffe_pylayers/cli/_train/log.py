@@ -36,7 +36,7 @@ class Log:
         last = rows.pop() if rows and int(rows[-1]["iteration"]) == iteration else {}
         self.first: Row = {**{name: value for name, value in last.items() if value}, "iteration": iteration}
         _files.write_text(path, self._text(dict(zip(self._columns, self._columns)), *rows))
-        self._file = open(path, "a", buffering=1, encoding="utf-8", newline="")  # noqa: SIM115  (closed by close)
+        self._file = open(path, "ab", buffering=0)  # noqa: SIM115  (closed by close)
 
     def _kept(self, iteration: int) -> list[Row]:
         columns, rows = read_log(self.path)
@@ -45,8 +45,15 @@ class Log:
         return [row for row in rows if int(row["iteration"]) <= iteration]
 
     def write(self, row: Row) -> None:
-        """Write a row, with the seconds of training so far."""
-        self._file.write(self._text(dict(row, seconds=f"{time.monotonic() - self._begin:.3f}")))
+        """Write a row, with the seconds of training so far. OSError, and nothing of it written, on a full disk."""
+        line = self._text(dict(row, seconds=f"{time.monotonic() - self._begin:.3f}")).encode()
+        end = self._file.tell()
+        try:
+            while line:  # a disk that gets full takes a part, and then refuses
+                line = line[self._file.write(line) :]
+        except OSError:
+            self._file.truncate(end)
+            raise
 
     def close(self) -> None:
         """Close the file."""

@@ -36,22 +36,27 @@ def check_mode(param: Any, asked_by: str) -> None:
 
     asked_by: who chose it, for the message.
     """
-    if param.solver_mode == param.CPU:
-        return
+    problem = "" if param.solver_mode == param.CPU else gpu_problem(param.device_id)
+    if problem:
+        raise UserError(f"{asked_by}: {problem}; --cpu trains on the CPU")
+
+
+def gpu_problem(number: int) -> str:
+    """Why the engine cannot use a GPU; empty where it can."""
     # A Caffe without that GPU ends its process.
     path = os.pathsep.join(folder for folder in sys.path if folder)
-    command = [sys.executable, "-c", _USE_GPU.format(param.device_id)]
+    command = [sys.executable, "-c", _USE_GPU.format(number)]
     environment = dict(os.environ, PYTHONPATH=path)
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
-    if done.returncode != 0:
-        reason = _reason(done.stderr)
-        raise UserError(f"{asked_by}: GPU {param.device_id} cannot be used: {reason}; --cpu trains on the CPU")
+    return f"GPU {number} cannot be used: {_reason(done.stderr)}" if done.returncode else ""
 
 
 def _reason(stderr: str) -> str:
-    """What Caffe's log says in its fatal line, ``F1123 03:20:41.2 29864 common.cpp:66] Cannot ...``."""
+    """What the engine says: Caffe in a line such as ``F1123 03:20:41.2 29864 common.cpp:66] Cannot ...``."""
     fatal = re.search(r"^F\d+ .*?\] (.*)$", stderr, re.MULTILINE)
-    return fatal.group(1) if fatal else stderr.strip() or "the process ended without a word"
+    raised = re.search(r"^\w+Error: (?:GPU \d+ cannot be used: )?(.*)$", stderr, re.MULTILINE)
+    found = fatal or raised
+    return found.group(1) if found else stderr.strip() or "the process ended without a word"
 
 
 def enter_mode(param: Any) -> None:

@@ -18,6 +18,8 @@ class Options:
     snapshot: Path | None = None
     resume: bool = False
     output_dir: Path | None = None
+    level: int | None = None
+    stages: Sequence[str] = ()
     gpu: int | None = None
     cpu: bool = False
     seed: int | None = None

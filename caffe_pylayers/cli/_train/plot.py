@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from caffe_pylayers import _files
@@ -110,8 +111,11 @@ def _draw_accuracies(axes: Any, curves: list[Curve]) -> list[Any]:
         style = {"linewidth": 1.4, "marker": "o", "markersize": 5, "markeredgecolor": "white"}
         handles += axes.plot(curve.x, curve.y, color=color, label=curve.label, **style)
         last = (curve.x[-1], curve.y[-1])
+        halo = [withStroke(linewidth=3, foreground="white")]  # it may lie on the curve
         place = {"xytext": (0, -9), "textcoords": "offset points", "ha": "right", "va": "top"}
-        axes.annotate(f"{curve.y[-1]:.4f}", last, color=color, fontsize=10, fontweight="bold", **place)
+        axes.annotate(
+            f"{curve.y[-1]:.4f}", last, color=color, fontsize=10, fontweight="bold", path_effects=halo, **place
+        )
     if not curves:
         axes.set_axis_off()
         return handles

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import shutil
 from collections import Counter
@@ -13,7 +14,9 @@ import numpy as np
 
 from caffe_pylayers import _engine, _files
 from caffe_pylayers.cli import UserError
-from caffe_pylayers.cli._train.weights import hdf5_library
+from caffe_pylayers.cli._room import check_room
+from caffe_pylayers.cli._train.solver_check import history_blobs
+from caffe_pylayers.cli._train.weights import hdf5_library, learned_blobs
 
 FOLDER = ".snapshot.part"  # in the output folder, while one is written
 
@@ -42,14 +45,15 @@ class SnapshotError(UserError):
 class Snapshots:
     """Takes a solver's snapshots.
 
-    prefix: how their paths start, absolute.
+    prefix: how their paths start, absolute. param: the SolverParameter.
     last: the newest good one, None before the first; ``last_iteration`` says when it was taken.
     """
 
-    def __init__(self, solver: Any, prefix: Path, hdf5: bool) -> None:
+    def __init__(self, solver: Any, prefix: Path, param: Any) -> None:
         self._solver = solver
         self._prefix = prefix
-        self._hdf5 = hdf5
+        self._param = param
+        self._hdf5 = bool(param.snapshot_format == param.HDF5)
         self.last: Path | None = None
         self.last_iteration = -1
 
@@ -70,6 +74,7 @@ class Snapshots:
         """Write the weights alone."""
         self._check_finite()
         with self._telling(path), _files.whole(path) as temporary:
+            check_room(path.parent, self._sizes()[0])
             self._solver.net.save(str(temporary))
         return path
 
@@ -94,10 +99,18 @@ class Snapshots:
         shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
         folder.mkdir()
         try:
+            check_room(folder, *self._sizes())
             self._solver.snapshot()
             return self._publish(folder)
         finally:
             shutil.rmtree(folder)
+
+    def _sizes(self) -> tuple[int, int]:
+        """Bytes that the model and the state do not exceed."""
+        learned = learned_blobs(self._solver.net)
+        values = 4 * sum(math.prod(blob.shape) for blob in learned)
+        headers = 4096 * (16 + len(learned) + len(self._solver.net._layer_names))
+        return values * (1 + self._param.snapshot_diff) + headers, values * history_blobs(self._param) + headers
 
     def _publish(self, folder: Path) -> Path:
         """Give what Caffe wrote its names: the state last, for it is nothing without its model."""

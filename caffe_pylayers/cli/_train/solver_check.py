@@ -14,6 +14,11 @@ def solver_type(param: Any) -> str:
     return TYPES[param.solver_type] if param.HasField("solver_type") else str(param.type)
 
 
+def history_blobs(param: Any) -> int:
+    """How many blobs of its own the solver keeps for each that is learned."""
+    return 2 if solver_type(param) in ("AdaDelta", "Adam") else 1
+
+
 def solver_problems(param: Any) -> list[str]:
     """What is wrong with a SolverParameter, each in a line."""
     return [*_nets(param), *_learning_rate(param), *_update(param)]

@@ -9,6 +9,7 @@ from typing import Any
 
 from caffe_pylayers import _engine
 from caffe_pylayers.cli import UserError
+from caffe_pylayers.cli._train.solver_check import history_blobs, solver_type
 from caffe_pylayers.cli._train.weights import (
     BlobShape,
     Model,
@@ -35,15 +36,15 @@ class State:
     model: Model
     history: list[BlobShape]
 
-    def check(self, net: Any, solver_type: str) -> None:
-        """UserError unless the state is one of this type of solver on this net."""
+    def check(self, net: Any, param: Any) -> None:
+        """UserError unless the state is one of this solver's type on this net."""
         check_model(self.model_path, self.model, net)
         learned = [blob.shape for blob in learned_blobs(net) if not blob.shared]
-        expected = learned * (2 if solver_type in ("AdaDelta", "Adam") else 1)
+        expected = learned * history_blobs(param)
         if len(self.history) != len(expected):
             raise UserError(
-                f"snapshot {self.path}: holds {len(self.history)} history blobs where {solver_type} on this net has"
-                f" {len(expected)}; it is of another solver type or net"
+                f"snapshot {self.path}: holds {len(self.history)} history blobs where {solver_type(param)} on this net"
+                f" has {len(expected)}; it is of another solver type or net"
             )
         for i, (blob, shape) in enumerate(zip(self.history, expected)):
             if not blob.fits(shape):

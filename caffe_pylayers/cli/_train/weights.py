@@ -125,7 +125,7 @@ def check_model(path: Path, model: Model, net: Any) -> int:
         hint = "to learn a layer anew, give it another name"
         raise UserError(f"weights {path} do not fit the net; {hint}:\n  {listed}")
     copied = sum(bool(model[name]) for name in common)
-    if not copied:
+    if not copied and any(learned.values()):
         raise UserError(f"weights {path}: none of its layers is in the net; it has {', '.join(sorted(model))}")
     return copied
 

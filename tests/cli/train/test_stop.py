@@ -95,11 +95,12 @@ def test_in_another_thread(project):
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 0), ("SIGTERM", 143)])
 def test_exit_code_and_the_command_that_goes_on(project, name, code):
     project.net_with(at(4, name))
-    got, out, err = project.run("--seed", 3, "--output-dir", "a folder")
+    given = ["--output-dir", "a folder", "--level", "1", "--seed", "3", "--sighup-effect", "none"]
+    got, out, err = project.run(*given)
     assert (got, err) == (code, "")
     project.net_with(at(99, name))
     command = out.splitlines()[-1]
-    assert shlex.split(command)[-4:] == ["--output-dir", "a folder", "--seed", "3"]
+    assert shlex.split(command)[-8:] == given
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
     assert "from iteration 4 on the CPU" in done.stdout
     assert (project.root / "a folder" / "final.caffemodel").exists()

@@ -167,6 +167,18 @@ def test_train_net_and_inline_net(project):
     assert project.weights(project.train().model) == named
 
 
+def test_level_and_stages_of_the_train_net(project):
+    from caffe_pylayers.cli import main
+
+    net = project.net()
+    text = net.read_text().replace('name: "loss"', 'name: "loss" include { min_level: 2 stage: "s" }')
+    net.write_text(text.replace("{ phase: TRAIN }", '{ phase: TRAIN stage: "t" }'))
+    project.solver(test_iter=None, test_interval=None)
+    assert "would be learned" in project.error(level=1, stages=["s", "t"])
+    assert main(["-solver", str(project.path), "-level", "2", "-stage", "s,t"], verb="train") == 0
+    assert (project.out / "final.caffemodel").exists()
+
+
 def test_command_line(project, capsys):
     from caffe_pylayers.cli import main
 

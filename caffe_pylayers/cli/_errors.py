@@ -1,0 +1,59 @@
+"""Exceptions as the one line that the user reads."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Iterator
+
+import caffe_pylayers
+from caffe_pylayers._engine import EngineError
+from caffe_pylayers.cli import UserError
+
+_HOME = Path(caffe_pylayers.__file__).parent
+
+
+@contextlib.contextmanager
+def one_line() -> Iterator[None]:
+    """Turn exceptions into UserErrors: this package's and the system's as they are, others with a traceback printed.
+
+    A message of ours says what is wrong and where; of a foreign layer's exception the traceback does.
+    """
+    try:
+        yield
+    except (UserError, EngineError):
+        raise
+    except (Exception, SystemExit) as error:  # SystemExit: a layer's
+        if isinstance(error, OSError) or getattr(error, "_printed_by_layer", False) or _raised_here(error):
+            raise UserError(line_of(error)) from error
+        traceback.print_exception(type(error), error, error.__traceback__)
+        raise UserError(f"{type(error).__name__}: {line_of(error)}") from error
+
+
+def line_of(error: BaseException) -> str:
+    """What an exception says; an OSError as ``FILE: reason``."""
+    if isinstance(error, OSError) and error.strerror:
+        # The HDF5 library tells a story of several lines.
+        reason = os.strerror(error.errno) if error.errno and "\n" in error.strerror else error.strerror
+        return f"{error.filename}: {reason}" if error.filename else reason
+    return str(error)
+
+
+@contextlib.contextmanager
+def optional(what: str, extras: str) -> Iterator[None]:
+    """UserError where an import in the block lacks a library: what needs it, and the extras that have it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "caffe_pylayers":
+            raise
+        on = " on Python 3.10 or newer" if "runtime" in extras and sys.version_info < (3, 10) else ""
+        raise UserError(f"{what} needs {error.name}: pip install 'caffe-pylayers[{extras}]'{on}") from error
+
+
+def _raised_here(error: BaseException) -> bool:
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return _HOME in Path(frame.f_code.co_filename).parents

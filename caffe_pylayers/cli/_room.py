@@ -1,0 +1,30 @@
+"""Whether a disk has room, known before anything is written to it."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+
+def check_room(folder: Path, *sizes: int) -> None:
+    """OSError where files of these sizes, in bytes, could not all be written to a folder.
+
+    Neither real Caffe nor the HDF5 library survives a disk that is full while they write.
+    """
+    if not hasattr(os, "posix_fallocate"):  # macOS, Windows
+        if shutil.disk_usage(folder).free < sum(sizes):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
+        return
+    with contextlib.ExitStack() as files:  # at the same time, gone afterwards
+        for size in filter(None, sizes):
+            file = files.enter_context(tempfile.TemporaryFile(dir=folder))
+            try:
+                os.posix_fallocate(file.fileno(), 0, size)
+            except OSError as error:
+                if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):  # a file system that cannot tell
+                    error.filename = str(folder)
+                    raise
