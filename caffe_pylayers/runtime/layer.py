@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from caffe_pylayers.runtime import blob_proto
 from caffe_pylayers.runtime.blob import Blob
 from caffe_pylayers.runtime.registry import Registry
 
@@ -26,7 +27,8 @@ class Layer:
     ``backward``. They take tensors from the blobs with read, write and update, and write gradients
     only where propagate_down says so, over what was there; learned blobs' gradients are added to.
 
-    layer_param: the LayerParameter. blobs: the learned blobs. phase: 0 TRAIN, 1 TEST.
+    layer_param: the LayerParameter. blobs: the learned blobs, at first those that the LayerParameter gives
+    values for, as in Caffe. phase: 0 TRAIN, 1 TEST.
     param_propagate_down: for each learned blob, whether its gradient is wanted; set by the net.
     """
 
@@ -41,8 +43,18 @@ class Layer:
         self.phase = phase
         self.name: str = layer_param.name
         self.type: str = layer_param.type
-        self.blobs: list[Blob] = []
+        self.blobs: list[Blob] = [self._given(i, stored) for i, stored in enumerate(layer_param.blobs)]
         self.param_propagate_down: list[bool] = []
+
+    def _given(self, index: int, stored: Any) -> Blob:
+        blob = Blob(blob_proto.shape(stored))
+        try:
+            blob.data[...] = blob_proto.to_array(stored)
+            if blob_proto.size(stored, "diff"):
+                blob.diff[...] = blob_proto.to_array(stored, "diff")
+        except ValueError as error:
+            raise self.error(f"blobs[{index}]: {error}") from error
+        return blob
 
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         """Read the parameters and make the learned blobs."""

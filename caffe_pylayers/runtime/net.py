@@ -30,7 +30,7 @@ class Net:
     stands for a file.
 
     Raises RuntimeError for a file that is missing, ValueError with file, line and column for one
-    that cannot be read, and LayerError for what a layer refuses.
+    that cannot be read, before the net is made, and LayerError for what a layer refuses.
     """
 
     def __init__(
@@ -45,6 +45,7 @@ class Net:
         allocator.keep_pages()
         phase, level, stages, weights = _legacy(phase, args, level, stages, weights)
         self._param = _read(network_file)
+        copy_weights = None if weights is None else _source(weights)
         state = State(phase, level, tuple(stages or ()))
         self.name: str = self._param.name
         self.phase = phase
@@ -59,9 +60,10 @@ class Net:
             parameters.lr_mults,
             parameters.decay_mults,
         )
+        if copy_weights is not None:
+            copy_weights(self)
+        del copy_weights
         allocator.return_pages()
-        if weights is not None:
-            self.copy_from(weights)
 
     # --- what it is made of ----------------------------------------------------------------------
 
@@ -89,7 +91,7 @@ class Net:
 
     @property
     def blob_loss_weights(self) -> OrderedDict[str, float]:
-        """The loss weight of each blob."""
+        """The loss weight of each blob: that of the last layer which writes it."""
         return OrderedDict(zip(self._blob_names, self._blob_loss_weights))
 
     @property
@@ -129,7 +131,7 @@ class Net:
         found = [0.0] * len(self._blobs)
         for step in self._steps:
             for i, weight in zip(step.top_ids, step.weights):
-                found[i] = weight or found[i]
+                found[i] = weight
         return found
 
     @property
@@ -185,7 +187,7 @@ class Net:
         return {name: self.blobs[name].diff for name in wanted}
 
     def _forward(self, first: int, last: int) -> float:
-        """Run layers first to last; returns the sum of their weighted losses."""
+        """Run layers first to last; returns the sum of their weighted losses. IndexError for those it lacks."""
         loss = 0.0
         before, after = self._callbacks["before_forward"], self._callbacks["after_forward"]
         with self._arrays_in_step():
@@ -202,7 +204,7 @@ class Net:
         return loss
 
     def _backward(self, first: int, last: int) -> None:
-        """Run the layers that need it backward, from the higher index first to last."""
+        """Run the layers that need it backward, from the higher index first to last. IndexError as in _forward."""
         before, after = self._callbacks["before_backward"], self._callbacks["after_backward"]
         with self._arrays_in_step():
             for i, part in reversed(self._parts(last, first)):
@@ -216,6 +218,8 @@ class Net:
 
     def _parts(self, first: int, last: int) -> Sequence[tuple[int, Part]]:
         """What to compute for the layers first to last, each with the index that callbacks are told."""
+        if first < 0 or not 0 <= last < len(self._steps):
+            raise IndexError(f"layers {first} to {last}: the net has layers 0 to {len(self._steps) - 1}")
         whole = first == 0 and last == len(self._steps) - 1
         if whole and not self.debug_info and not any(self._callbacks.values()):
             return list(enumerate(self._graph.parts))
@@ -352,9 +356,10 @@ class Net:
             raise RuntimeError("set_input_arrays may only be called if the first layer is a MemoryData layer")
         for array, name in ((data, "data"), (labels, "labels")):
             if array.dtype != np.float32 or not array.flags.c_contiguous or array.ndim != 4:
-                raise ValueError(f"{name} must be a C-contiguous float32 array of 4 axes")
+                shape = f"{array.dtype} of shape {array.shape}"
+                raise RuntimeError(f"{name} must be a C-contiguous float32 array of 4 axes, got {shape}")
         if len(data) != len(labels):
-            raise ValueError(f"{len(data)} data items and {len(labels)} labels")
+            raise RuntimeError(f"takes as many labels as data, got {len(labels)} and {len(data)}")
         layer.reset(data, labels, len(data))  # type: ignore[attr-defined]
         self._input_arrays = [data, labels]
 
@@ -371,6 +376,13 @@ def _read(network: Any) -> Any:
     copy = type(network)()
     copy.CopyFrom(network)
     return copy
+
+
+def _source(path: Any) -> Callable[[Net], None]:
+    try:
+        return weights.source(os.fspath(path))
+    except OSError as error:
+        raise RuntimeError(f"Could not open file {os.fspath(path)}: {error.strerror}") from error
 
 
 def _legacy(

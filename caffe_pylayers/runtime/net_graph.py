@@ -26,7 +26,8 @@ class Step:
     bottom_ids, top_ids: which of the graph's blobs it reads and writes.
     weights: the loss weight of each top, 0 where there is none. losses: the tops that have one.
     backward, propagate_down: what a backward pass asks of it.
-    shapes, place: of the bottoms, and the device, when the tops were last given theirs.
+    shapes, place: of the bottoms and the tops, and the device, when the tops were last given theirs. A top
+    that somebody has reshaped since gets its shape back.
     run: what has computed the tops in the last forward, with others; None for the layer by itself.
     """
 
@@ -53,10 +54,13 @@ class Step:
         if self.layer.reshapes_always:
             self.layer.reshape(self.bottom, self.top)
             return
-        place, shapes = device.current(), [blob.shape for blob in self.bottom]
-        if shapes != self.shapes or place is not self.place:
+        place = device.current()
+        if self.shapes != self._shapes() or place is not self.place:
             self.layer.reshape(self.bottom, self.top)
-            self.shapes, self.place = shapes, place
+            self.shapes, self.place = self._shapes(), place
+
+    def _shapes(self) -> list[tuple[int, ...]]:
+        return [blob.shape for blobs in (self.bottom, self.top) for blob in blobs]
 
     def run_forward(self) -> None:
         """Reshape and compute the tops."""

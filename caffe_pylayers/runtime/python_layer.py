@@ -84,7 +84,7 @@ class PythonLayer(Layer):
             self._as_tensors = bool(getattr(instance, "array_api", False))
             instance.param_str = param.param_str
             instance.phase = phase_type(self.phase)
-            instance.blobs = TensorBlobVec() if self._as_tensors else BlobVec()
+            instance.blobs = (TensorBlobVec if self._as_tensors else BlobVec)(self._shown(self.blobs))
             self._bottom, self._top = self._shown(bottom), self._shown(top)
             instance.setup(self._bottom, self._top)
         except Exception as error:

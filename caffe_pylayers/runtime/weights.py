@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,17 @@ def load(net: Any, path: str | os.PathLike[str]) -> None:
     The file's other layers are ignored, the net's other layers keep what they have. ValueError,
     and nothing copied, unless all blobs of all common layers fit.
     """
+    source(path)(net)
+
+
+def source(path: str | os.PathLike[str]) -> Callable[[Any], None]:
+    """What copies a file's weights to a net, as load does; ValueError here for a file that cannot be read."""
     if hdf5.is_hdf5(path):
-        load_hdf5(net, path)
-    else:
-        load_binary(net, path)
+        with hdf5.reading(path) as file:
+            file["data"]
+        return lambda net: load_hdf5(net, path)
+    model = read_model(path)
+    return lambda net: copy(model, net, path)
 
 
 def load_binary(net: Any, path: str | os.PathLike[str]) -> None:

@@ -84,6 +84,13 @@ def test_learned_blobs_are_the_nets(make, tmp_path):
     np.testing.assert_array_equal(again.layer_dict["py"].blobs[0].data, [5, 5, 5])
 
 
+def test_learned_values_in_the_prototxt_come_first(make):
+    net = make("Learns", extra="blobs { shape { dim: 1 dim: 3 } data: [4, 5, 6] }")
+    assert [blob.shape for blob in net.params["py"]] == [(1, 3), (3,)]
+    assert [blob.shape for blob in net.layer_dict["py"].blobs] == [(1, 3), (3,)]
+    assert len(net.learnable) == 4
+
+
 def test_a_class_with_array_api_gets_tensors(make):
     net = make("Tensors")
     net.forward()

@@ -49,6 +49,7 @@ class RecurrentLayer(Layer):
             )
         self._static = bool(extra)
         self._time = self._shape(bottom)[0]
+        self.blobs.clear()  # values in the prototxt are passed over, as in Caffe
         learn(self, *self.learned(bottom, param))
         self._x_out, self._d_x_out = Blob(), Blob()
         self._before = [Blob() for _ in range(self.states)]  # the states before the first step

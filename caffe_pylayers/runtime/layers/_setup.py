@@ -9,6 +9,8 @@ from caffe_pylayers.runtime.blob import Blob
 from caffe_pylayers.runtime.layer import Layer
 from caffe_pylayers.runtime.memory import Shape
 
+LEGACY_AXES = 4  # of every blob in an old file
+
 
 def canonical_axis(layer: Layer, blob: Blob, axis: int, name: str = "axis") -> int:
     """The axis of bottom[0] counted from the front; refused unless the blob has it."""
@@ -19,8 +21,14 @@ def canonical_axis(layer: Layer, blob: Blob, axis: int, name: str = "axis") -> i
 
 
 def learn(layer: Layer, *specs: tuple[Shape, Any]) -> None:
-    """Make the learned blobs of these shapes with these fillers (None for zero); blobs given already are kept."""
+    """Make the learned blobs of these shapes with these fillers, None for zero.
+
+    Those that the prototxt gives values for are kept; they may have the ones in front of an old file.
+    """
     if layer.blobs:
+        for blob, (shape, _) in zip(layer.blobs, specs):
+            if blob.shape == (1,) * (LEGACY_AXES - len(shape)) + shape:
+                blob.reshape(*shape)
         found, wanted = [blob.shape for blob in layer.blobs], [shape for shape, _ in specs]
         layer.check(found == wanted, f"its learned blobs must have shapes {wanted}, got {found}")
         return

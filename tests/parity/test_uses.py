@@ -1,0 +1,29 @@
+"""What scripts do with nets gives what it gives on real Caffe."""
+
+import subprocess
+
+import numpy as np
+import pytest
+
+from tests.parity import uses
+from tests.parity.families import ROOT
+
+runtime = pytest.importorskip("caffe_pylayers.runtime")
+
+
+@pytest.fixture(scope="module")
+def recorded(real_python, tmp_path_factory):
+    path = tmp_path_factory.mktemp("uses") / "uses.npz"
+    subprocess.run([str(real_python), str(ROOT / "tests" / "parity" / "uses.py"), str(path)], check=True)
+    with np.load(path) as file:
+        return dict(file)
+
+
+@pytest.mark.parametrize("use", uses.USES, ids=lambda use: use.__name__)
+def test_as_on_real_caffe(recorded, use):
+    found = use(runtime)
+    wanted = {name.split("/", 1)[1]: x for name, x in recorded.items() if name.startswith(f"{use.__name__}/")}
+    assert sorted(found) == sorted(wanted)
+    for name, values in wanted.items():
+        assert np.shape(found[name]) == values.shape, name
+        np.testing.assert_allclose(found[name], values, rtol=1e-5, atol=1e-6, err_msg=name)
