@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,11 +38,43 @@ def reading(path: str | os.PathLike[str]) -> Iterator[Any]:
 
 @contextlib.contextmanager
 def writing(path: str | os.PathLike[str]) -> Iterator[Any]:
-    """A new file, in place of the old one when it is whole."""
+    """A new file, in place of the old one when it is whole. OSError where it cannot be written, on a full disk say."""
     import h5py
 
-    with _files.whole(Path(path)) as temporary, h5py.File(temporary, "w") as file:
-        yield file
+    with _files.whole(Path(path)) as temporary, _Disk(temporary, "w+") as disk:
+        try:
+            with h5py.File(disk, "w") as file:
+                yield file
+        finally:
+            if disk.failure is not None:
+                raise disk.failure  # what came of it in the library says less
+
+
+class _Disk(io.FileIO):
+    """A file as the HDF5 library sees it: one that can always be written, as the library crashes on one that cannot.
+
+    failure: what has gone wrong; nothing is written from then on.
+    """
+
+    failure: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        if self.failure is None:
+            try:
+                left = memoryview(data)
+                while left:
+                    left = left[super().write(left) :]  # a part, where the disk is full after it
+            except OSError as error:
+                self.failure = error
+        return len(data)
+
+    def truncate(self, size: int | None = None) -> int:
+        if self.failure is None:
+            try:
+                return super().truncate(size)
+            except OSError as error:
+                self.failure = error
+        return size or 0
 
 
 def check_numbers(dataset: Any, where: str) -> None:

@@ -1,9 +1,7 @@
 """caffe-pylayers train, in processes of their own: a full disk, and signals at any moment; on either engine."""
 
-import contextlib
 import os
 import random
-import resource
 import signal
 import time
 
@@ -12,6 +10,7 @@ import pytest
 from caffe_pylayers.cli._room import check_room
 from caffe_pylayers.cli._train.lock import NAME, locked
 from caffe_pylayers.cli._train.log import Log
+from tests.full_disk import limited
 
 WIDE = """
 layer {
@@ -20,17 +19,6 @@ layer {
 }
 """
 LIMIT = 150_000  # bytes; the weights take more
-
-
-@contextlib.contextmanager
-def limited(size):
-    """No file grows beyond a size in bytes."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize("fmt", ["BINARYPROTO", "HDF5"])
