@@ -16,7 +16,6 @@ def check(capsys, *args):
     return code, capsys.readouterr().out
 
 
-@pytest.mark.caffe
 def test_lenet(root, digits, monkeypatch, capsys):
     monkeypatch.chdir(digits)
     code, out = check(capsys, root / LENET)
@@ -37,7 +36,6 @@ def test_lenet(root, digits, monkeypatch, capsys):
     assert out == f"{root / LENET}: LeNet\n{train}{test}\n0 problems, 0 warnings\n"
 
 
-@pytest.mark.caffe
 def test_every_layer_of_one_phase(root, monkeypatch, capsys):
     monkeypatch.chdir(root)
     code, out = check(capsys, LENET, "--all", "--phase", "TRAIN")
@@ -48,7 +46,6 @@ def test_every_layer_of_one_phase(root, monkeypatch, capsys):
     assert "_split" not in out
 
 
-@pytest.mark.caffe
 def test_the_program(root, run_program, tmp_path):
     net = root / LENET
     done = run_program(sys.executable, "-m", "caffe_pylayers", "check", net, cwd=tmp_path, GLOG_minloglevel="2")
@@ -77,7 +74,6 @@ LAST = 'layer { name: "last" type: "Python" bottom: "y" top: "z" python_param { 
 CODE = 'module: "caffe_pylayers.one_hot" layer: "label2one_hot"'
 
 
-@pytest.mark.caffe
 def test_all_problems_are_told(write, capsys):
     bad = 'layer { name: "%s" type: "Python" top: "%s" python_param { module: "%s" layer: "%s" } }\n'
     path = write(INPUT + bad % ("a", "a", "nowhere", "A") + bad % ("b", "b", "caffe_pylayers.pyloss", "B"))
@@ -88,7 +84,6 @@ def test_all_problems_are_told(write, capsys):
     assert out.endswith("\n2 problems, 0 warnings\n")
 
 
-@pytest.mark.caffe
 def test_wrong_wiring_has_no_plan(write, capsys):
     path = write(INPUT + IP.replace('"x"', '"X"'))
     code, out = check(capsys, path)
@@ -97,7 +92,6 @@ def test_wrong_wiring_has_no_plan(write, capsys):
     assert "backward pass" not in out
 
 
-@pytest.mark.caffe
 def test_an_unknown_type_has_no_plan(write, capsys):
     path = write(INPUT + IP.replace("InnerProduct", "InnerProdct") + LAST % (CODE, ""))
     code, out = check(capsys, path)
@@ -107,7 +101,6 @@ def test_an_unknown_type_has_no_plan(write, capsys):
     assert out.endswith("1 problem, 0 warnings\n")
 
 
-@pytest.mark.caffe
 @pytest.mark.parametrize(
     ("text", "warning"),
     [
@@ -136,7 +129,6 @@ def test_a_loss_that_trains_nothing(write, capsys, text, warning):
     assert out.endswith("\n0 problems, 1 warning\n")
 
 
-@pytest.mark.caffe
 @pytest.mark.parametrize(
     "text",
     [
@@ -152,14 +144,12 @@ def test_no_loss_is_meant(write, capsys, text):
     assert out.endswith("\n0 problems, 0 warnings\n")
 
 
-@pytest.mark.caffe
 def test_a_stage_that_is_needed(write, capsys):
     path = write(INPUT.replace("} } }", "} } include { stage: 's' } }") + IP)
     assert "\n  the net has layers for stages not given with --stage: s\n" in check(capsys, path)[1]
     assert "not given" not in check(capsys, path, "--stage", "s")[1]
 
 
-@pytest.mark.caffe
 def test_stage_and_level(write, capsys):
     path = write(INPUT + IP.replace("} }", '} include { stage: "s" stage: "t" min_level: 2 } }'))
     assert "TRAIN: 1 layers" in check(capsys, path)[1]
@@ -167,7 +157,6 @@ def test_stage_and_level(write, capsys):
     assert "TRAIN: 2 layers" in check(capsys, path, "--stage", "s", "--stage", "t", "--level", "2")[1]
 
 
-@pytest.mark.caffe
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
@@ -185,7 +174,6 @@ def test_no_net(write, capsys, text, problem):
     assert out.endswith("1 problem, 0 warnings\n")
 
 
-@pytest.mark.caffe
 def test_no_file(tmp_path, capsys):
     assert main([str(tmp_path / "no.prototxt")], verb="check") == 1
     assert f"{tmp_path / 'no.prototxt'}: No such file or directory" in capsys.readouterr().err

@@ -11,6 +11,8 @@ from unittest import mock
 import numpy as np
 import pytest
 
+from caffe_pylayers import _engine
+
 HERE = Path(__file__).parent
 
 NET = """
@@ -157,4 +159,5 @@ def project(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(HERE))
     monkeypatch.setenv("PYTHONPATH", str(HERE))  # of processes
     monkeypatch.chdir(tmp_path)
+    _engine.caffe()  # from here on `import caffe` gives it
     return Project(tmp_path)

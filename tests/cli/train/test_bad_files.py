@@ -3,8 +3,7 @@
 import pytest
 
 from caffe_pylayers.cli import UserError, main
-
-pytestmark = pytest.mark.caffe
+from caffe_pylayers.cli._train.mode import gpu_problem
 
 
 @pytest.mark.parametrize(
@@ -113,10 +112,8 @@ def test_seed_out_of_range(project, seed):
 
 
 @pytest.fixture
-def _without_gpu(run_program):
-    import sys
-
-    if run_program(sys.executable, "-c", "import caffe; caffe.set_device(0)").returncode == 0:
+def _without_gpu():
+    if not gpu_problem(0):
         pytest.skip("there is a GPU")
 
 

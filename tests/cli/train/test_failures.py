@@ -8,8 +8,6 @@ import pytest
 from caffe_pylayers.cli._train.loop import TrainingError
 from caffe_pylayers.cli._train.snapshot import DivergedError
 
-pytestmark = pytest.mark.caffe
-
 ONE_HOT = """
 layer {
   name: "one_hot" type: "Python" bottom: "label" bottom: "ip" top: "one_hot"

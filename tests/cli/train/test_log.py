@@ -6,7 +6,6 @@ from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._train.log import Log, read_log
 
 
-@pytest.mark.caffe
 def test_contents(project):
     project.solver(lr_policy='"step"', stepsize=6, gamma=0.5)
     project.train()
@@ -22,7 +21,6 @@ def test_contents(project):
     assert rows[1]["test/accuracy"] == ""
 
 
-@pytest.mark.caffe
 def test_resuming_drops_what_came_after_the_snapshot(project):
     project.solver(snapshot=5)
     project.train()
@@ -34,14 +32,12 @@ def test_resuming_drops_what_came_after_the_snapshot(project):
     assert {**after[5], "seconds": ""} == {**before[5], "seconds": ""}
 
 
-@pytest.mark.caffe
 def test_resuming_without_a_log_starts_one(project):
     snapshot = project.train(max_iter=5).snapshot
     project.train(snapshot=snapshot, log_csv="new.csv")
     assert [row["iteration"] for row in project.rows("new.csv")] == [str(i) for i in range(5, 13)]
 
 
-@pytest.mark.caffe
 def test_resuming_with_a_foreign_log_is_an_error(project):
     snapshot = project.train(max_iter=5).snapshot
     foreign = project.root / "foreign.csv"
@@ -52,7 +48,6 @@ def test_resuming_with_a_foreign_log_is_an_error(project):
     assert foreign.read_text() == "a,b\n1,2\n"
 
 
-@pytest.mark.caffe
 def test_a_training_that_cannot_start_leaves_the_old_log(project):
     project.train()
     old = (project.out / "log.csv").read_text()

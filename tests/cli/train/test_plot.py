@@ -15,7 +15,6 @@ def is_png(path, width=1170, height=650):
     return head[:8] == b"\x89PNG\r\n\x1a\n" and struct.unpack(">II", head[16:]) == (width, height)
 
 
-@pytest.mark.caffe
 def test_training_draws_it(project, monkeypatch):
     monkeypatch.delitem(sys.modules, "matplotlib.pyplot", raising=False)
     result = project.train(plot=True)
@@ -23,7 +22,6 @@ def test_training_draws_it(project, monkeypatch):
     assert "matplotlib.pyplot" not in sys.modules  # which sets the process's backend
 
 
-@pytest.mark.caffe
 def test_no_matplotlib_is_said_once(project, capsys, monkeypatch):
     monkeypatch.delitem(sys.modules, "caffe_pylayers.cli._train.plot")
     for name in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]:

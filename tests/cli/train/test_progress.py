@@ -76,7 +76,6 @@ def test_lines_are_flushed(monkeypatch):
     assert sys.stdout.arrived == "iteration 1/1  loss 0.5  lr 0.1  1.00 it/s  ETA 0:00:00\n"
 
 
-@pytest.mark.caffe
 def test_lines_of_a_training(project, capsys):
     project.solver(display=6)
     project.train()
@@ -97,7 +96,6 @@ def test_lines_of_a_training(project, capsys):
     ]
 
 
-@pytest.mark.caffe
 def test_average_loss(project, capsys):
     project.solver(average_loss=3, display=3)
     project.train()
@@ -106,9 +104,12 @@ def test_average_loss(project, capsys):
     assert shown == [f"{sum(losses[i : i + 3]) / 3:.4g}" for i in range(0, 12, 3)]
 
 
-@pytest.mark.caffe
-def test_caffe_is_quiet_unless_asked(project, monkeypatch):
+def test_only_what_is_wrong_is_said_on_stderr(project, monkeypatch):
     monkeypatch.delenv("GLOG_minloglevel")
     assert project.run()[2] == ""
+
+
+@pytest.mark.caffe
+def test_the_log_of_real_caffe(project, monkeypatch):
     monkeypatch.setenv("GLOG_minloglevel", "0")
     assert "Creating training net" in project.run()[2]

@@ -9,8 +9,6 @@ import threading
 
 import pytest
 
-pytestmark = pytest.mark.caffe
-
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 

@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.caffe
-
 
 def iterations_tested(project, column="test/accuracy"):
     """The iterations that have a value in a column of the log."""

@@ -6,8 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.caffe
-
 SOLVER_FIELDS = {
     "SGD": {},
     "Nesterov": {},
