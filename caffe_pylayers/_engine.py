@@ -11,6 +11,8 @@ import os
 import sys
 from typing import Any
 
+from caffe_pylayers import _interrupts
+
 VARIABLE = "CAFFE_PYLAYERS_ENGINE"
 ENGINES = ("caffe", "runtime")
 
@@ -24,6 +26,18 @@ def caffe() -> Any:
     wanted = os.environ.get(VARIABLE, "")
     if wanted not in ("", *ENGINES):
         raise EngineError(f"{VARIABLE} must be one of {', '.join(ENGINES)}, got {wanted!r}")
+    with _interrupts.held():
+        return _load(wanted)
+
+
+def available() -> bool:
+    """Whether there is an engine, as far as can be told without loading it."""
+    found = {name: importlib.util.find_spec(name) is not None for name in ("caffe", "torch")}
+    runtime = found["torch"] and sys.version_info >= (3, 10)
+    return {"caffe": found["caffe"], "runtime": runtime}.get(os.environ.get(VARIABLE, ""), found["caffe"] or runtime)
+
+
+def _load(wanted: str) -> Any:
     if wanted == "runtime":
         return _runtime()
     try:
@@ -37,13 +51,6 @@ def caffe() -> Any:
     if not hasattr(caffe, "layer_type_list"):
         raise EngineError(f"{caffe.__file__} is not pycaffe 1.0 or newer: it has no layer_type_list")
     return caffe
-
-
-def available() -> bool:
-    """Whether there is an engine, as far as can be told without loading it."""
-    found = {name: importlib.util.find_spec(name) is not None for name in ("caffe", "torch")}
-    runtime = found["torch"] and sys.version_info >= (3, 10)
-    return {"caffe": found["caffe"], "runtime": runtime}.get(os.environ.get(VARIABLE, ""), found["caffe"] or runtime)
 
 
 def _runtime() -> Any:

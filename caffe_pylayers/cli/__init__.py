@@ -30,8 +30,8 @@ class UserError(Exception):
 
 def main(argv: Sequence[str] | None = None, verb: str | None = None) -> int:
     """Run the command line; with ``verb``, the arguments are that verb's. Returns the exit code."""
-    args = _parser(verb).parse_args(argv)
     try:
+        args = _parser(verb).parse_args(argv)
         code = int(args.run(args))
         sys.stdout.flush()
         return code

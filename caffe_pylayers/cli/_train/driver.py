@@ -38,8 +38,8 @@ def drive(options: Options) -> Result:
             print(f"nothing left to do: {job.state.path} is at iteration {job.state.iteration} of {param.max_iter}")
             return Result(job.state.iteration, {}, job.output, job.state.path)
         try:
-            with locked(job.output):
-                return _train(job, _plotter())
+            with Signals({"SIGINT": job.sigint_effect, "SIGHUP": job.sighup_effect}) as signals, locked(job.output):
+                return _train(job, signals, _plotter())
         except OSError as error:  # no layer's: those are TrainingErrors
             _release_nets(error)
             error.filename = error.filename or str(job.output)
@@ -56,7 +56,7 @@ def _release_nets(error: BaseException | None) -> None:
         error = error.__cause__ or error.__context__
 
 
-def _train(job: Job, plot: Plot | None) -> Result:
+def _train(job: Job, signals: Signals, plot: Plot | None) -> Result:
     param, output = job.param, job.output
     enter_mode(param)
     _seed(param.random_seed)
@@ -71,12 +71,10 @@ def _train(job: Job, plot: Plot | None) -> Result:
     record = write_record(job)
     progress = make_progress(solver.iter, param.max_iter, param.display, param.average_loss)
     training = Training(solver, param, objective, evaluation, snapshots, log, progress, output / "final.caffemodel")
-    signals = Signals({"SIGINT": job.sigint_effect, "SIGHUP": job.sighup_effect})
     picture = output / "train.png"
     try:
         progress.say(f"training {job.solver} from iteration {solver.iter} on {_device(param)}, into {output}")
-        with signals:
-            training.run(signals)
+        training.run(signals)
     except KeyboardInterrupt:
         plot = None  # at once
         raise

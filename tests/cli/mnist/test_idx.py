@@ -35,6 +35,7 @@ def test_idx_files_are_read_raw_and_gzipped_whatever_their_name(tmp_path, pack):
         (IMAGES, idx_bytes(OLD.labels[1:]), "i has 5 images, but .*l has 4 labels"),
         (IMAGES, idx_bytes(np.array([0, 9, 10, 1, 2], np.uint8)), r"l: label 10 at index 2 is outside \[0, 10\)"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_errors_name_the_file_and_what_is_wrong(tmp_path, images, labels, message):
     for name, content in (("i", images), ("l", labels)):
