@@ -50,6 +50,17 @@ NETS = {
     "in_place": net(
         ip("a", "data") + 'layer { name: "r" type: "ReLU" bottom: "a" top: "a" }\n' + ip("c", "a") + LOSS % "c"
     ),
+    "images_in_place": net(
+        "".join(
+            f'layer {{ name: "{name}" type: "Convolution" bottom: "{bottom}" top: "a" convolution_param {{ '
+            'num_output: 8 kernel_size: 3 pad: 1 weight_filler { type: "gaussian" std: 0.1 } } }\n'
+            for name, bottom in (("a", "data"), ("b", "a"))
+        )
+        + 'layer { name: "r" type: "ReLU" bottom: "a" top: "a" }\n'
+        + ip("c", "a")
+        + LOSS % "c",
+        shape="dim: 4 dim: 3 dim: 6 dim: 5",
+    ),
     "branches": net(
         ip("a", "data")
         + ip("b", "a")

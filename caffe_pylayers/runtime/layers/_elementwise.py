@@ -43,6 +43,12 @@ def refuse_in_place(layer: Layer, bottom: Sequence[Blob], top: Sequence[Blob]) -
         raise layer.error("cannot work in place: its tops must have other names than its bottoms")
 
 
+def refuse_gradient_in_place(layer: Layer, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+    """For a layer whose backward would lose what it has yet to read, where its forward does not."""
+    if any(blob is other for blob in top for other in bottom):
+        raise layer.error("has no gradient in place: where it learns, its top must have another name than its bottom")
+
+
 class Neuron(Layer):
     """y = f(x) for each value. A subclass says f in ``value``, and its gradient in ``gradient``.
 

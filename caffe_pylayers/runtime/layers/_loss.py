@@ -9,6 +9,7 @@ import torch
 
 from caffe_pylayers.runtime.blob import Blob
 from caffe_pylayers.runtime.layer import Count, Layer
+from caffe_pylayers.runtime.layers._elementwise import refuse_in_place
 from caffe_pylayers.runtime.layers._setup import canonical_axis
 from caffe_pylayers.runtime.memory import CONTIGUOUS
 from caffe_pylayers.runtime.proto.caffe_pb2 import LossParameter
@@ -30,6 +31,7 @@ class LossLayer(Layer):
     auto_tops = True
 
     def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        refuse_in_place(self, bottom, top)
         first, second = bottom[0].shape, bottom[1].shape
         if not first or not second or first[0] != second[0]:
             raise self.error(f"bottom[0] and bottom[1] must have the same first size, got shapes {first} and {second}")

@@ -10,6 +10,7 @@ import torch
 
 from caffe_pylayers.runtime.blob import Blob
 from caffe_pylayers.runtime.layer import Layer
+from caffe_pylayers.runtime.layers._elementwise import refuse_in_place
 from caffe_pylayers.runtime.layers._setup import learn
 from caffe_pylayers.runtime.memory import Shape
 
@@ -37,6 +38,7 @@ class RecurrentLayer(Layer):
     width: ClassVar[int]  # of the input's transform, in units of num_output
 
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        refuse_in_place(self, bottom, top)
         param = self.layer_param.recurrent_param
         self._size = param.num_output
         self.check(self._size > 0, "recurrent_param.num_output must be positive, got 0")

@@ -8,6 +8,7 @@ import torch
 
 from caffe_pylayers.runtime.blob import Blob
 from caffe_pylayers.runtime.layer import Layer, register
+from caffe_pylayers.runtime.layers._elementwise import refuse_in_place
 from caffe_pylayers.runtime.layers._loss import Labels, ignore_label
 
 
@@ -24,6 +25,7 @@ class Accuracy(Layer):
     tops = (1, 2)
 
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        refuse_in_place(self, bottom, top)
         param = self.layer_param.accuracy_param
         self._top_k = param.top_k
         self._labels = Labels(self, param.axis, ignore_label(param))

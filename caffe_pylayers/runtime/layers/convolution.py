@@ -12,6 +12,7 @@ from torch.nn import functional
 from caffe_pylayers.runtime.blob import Blob
 from caffe_pylayers.runtime.layer import Layer, register
 from caffe_pylayers.runtime.layers._columns import ColumnConvolution
+from caffe_pylayers.runtime.layers._elementwise import refuse_in_place
 from caffe_pylayers.runtime.layers._layout import image_layout
 from caffe_pylayers.runtime.layers._setup import canonical_axis, learn
 from caffe_pylayers.runtime.layers._window import Window
@@ -29,7 +30,8 @@ class Convolution(Layer):
     Top: [i] (..., num_output, positions of the window...).
     Learned: weight (num_output, C / group, kernel...) and, with bias_term, bias (num_output).
 
-    ``engine`` and ``force_nd_im2col`` change nothing here.
+    ``engine`` and ``force_nd_im2col`` change nothing here. In place, the weight's gradient is that at the top, as in
+    Caffe; a window of single values is refused, as Caffe then reads what it has written over.
     """
 
     bottoms = (1, None)
@@ -42,7 +44,9 @@ class Convolution(Layer):
         shape = bottom[0].shape
         self._axis = canonical_axis(self, bottom[0], param.axis)
         self._axes = len(shape) - self._axis - 1
-        self._window = Window.read(self, self._axes)
+        self._window = window = Window.read(self, self._axes)
+        if all(size == 1 for size in (*window.kernel, *window.stride)) and not any(window.pad):
+            refuse_in_place(self, bottom, top)
         self._channels, self._outputs, self._group = shape[self._axis], param.num_output, param.group
         self.check(self._outputs > 0, "num_output must be positive")
         if not self._group or self._channels % self._group or self._outputs % self._group:
@@ -103,8 +107,9 @@ class Convolution(Layer):
     ) -> None:
         """Write the tops that these weights give."""
         for x, y in zip(bottom, top):
-            y.discard(self._layout)
-            y.take(self._convolve(self._see(x.read(self._layout), self._bottom_shape), weight, bias), self._layout)
+            values = self._see(x.read(self._layout), self._bottom_shape)
+            y.discard(self._layout)  # not before, as y may be x
+            y.take(self._convolve(values, weight, bias), self._layout)
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
         weight_wanted = self.param_propagate_down[0]
@@ -112,10 +117,11 @@ class Convolution(Layer):
         for x, y, down in zip(bottom, top, propagate_down):
             if not (down or weight_wanted or bias_wanted):
                 continue
+            d_y = self._see(y.read_diff(self._layout), self._top_shape)
             if down:
                 x.discard_diff(self._layout)
             d_x, d_weight, d_bias = self._convolve_backward(
-                self._see(y.read_diff(self._layout), self._top_shape),
+                d_y,
                 self._see(x.read(self._layout), self._bottom_shape),
                 self._weight(),
                 [down, weight_wanted, bias_wanted],

@@ -8,7 +8,12 @@ import torch
 
 from caffe_pylayers.runtime.blob import Blob
 from caffe_pylayers.runtime.layer import Layer, register
-from caffe_pylayers.runtime.layers._elementwise import diff_layout_of, layout_of, refuse_in_place
+from caffe_pylayers.runtime.layers._elementwise import (
+    diff_layout_of,
+    layout_of,
+    refuse_gradient_in_place,
+    refuse_in_place,
+)
 from caffe_pylayers.runtime.proto.caffe_pb2 import EltwiseParameter
 
 
@@ -17,22 +22,22 @@ class Eltwise(Layer):
     """The product, the sum (each bottom times its coeff) or the maximum of the bottoms, as Caffe's Eltwise.
 
     Of equal values, the maximum takes the second bottom's, then the first's, then the others' in order.
-    In place, where Caffe loses bottom[0] before it reads it, it is refused.
-
-    Bottom: [0], [1], ... of one shape. Top: [0] the same.
+    Bottom: [0], [1], ... of one shape. Top: [0] the same; with PROD it may be bottom[0], without a gradient then.
+    In place Caffe's SUM and MAX lose bottom[0] before they read it, and all gradients are wrong: they are refused.
     Backward: PROD multiplies the other bottoms or, without stable_prod_grad, divides the top.
     """
 
     bottoms = (2, None)
 
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
-        refuse_in_place(self, bottom, top)
         param = self.layer_param.eltwise_param
         self._operation, self._stable = param.operation, param.stable_prod_grad
         given = len(param.coeff)
         self.check(given in (0, len(bottom)), f"takes a coeff for each of {len(bottom)} bottoms or none, got {given}")
         product = self._operation == EltwiseParameter.PROD
         self.check(not (product and given), "coeff goes with operation SUM, got PROD")
+        if not product:
+            refuse_in_place(self, bottom, top)
         self._coeffs = list(param.coeff) or [1.0] * len(bottom)
         self._winner = Blob()  # the index of the bottom that is the maximum
 
@@ -74,6 +79,8 @@ class Eltwise(Layer):
             torch.maximum(y, x, out=y)
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
+        if any(propagate_down):
+            refuse_gradient_in_place(self, bottom, top)
         layout = diff_layout_of(top)
         d_y = top[0].read_diff(layout)
         for i, blob in enumerate(bottom):

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from caffe_pylayers.runtime.blob import Blob
 from caffe_pylayers.runtime.layer import Layer, register
 from caffe_pylayers.runtime.layers._columns import Columns
+from caffe_pylayers.runtime.layers._elementwise import refuse_in_place
 from caffe_pylayers.runtime.layers._setup import canonical_axis
 from caffe_pylayers.runtime.layers._window import Window
 
@@ -21,6 +22,7 @@ class Im2col(Layer):
     """
 
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        refuse_in_place(self, bottom, top)
         self._axis = canonical_axis(self, bottom[0], self.layer_param.convolution_param.axis)
         self._axes = len(bottom[0].shape) - self._axis - 1
         self.check(self._axes > 0, f"bottom[0] must have an axis after the channels', got shape {bottom[0].shape}")

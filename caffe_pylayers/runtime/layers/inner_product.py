@@ -10,6 +10,7 @@ import torch
 
 from caffe_pylayers.runtime.blob import Blob
 from caffe_pylayers.runtime.layer import Layer, register
+from caffe_pylayers.runtime.layers._elementwise import refuse_in_place
 from caffe_pylayers.runtime.layers._linear import linear
 from caffe_pylayers.runtime.layers._setup import canonical_axis, learn
 from caffe_pylayers.runtime.memory import Shape
@@ -24,6 +25,7 @@ class InnerProduct(Layer):
     """
 
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        refuse_in_place(self, bottom, top)
         param = self.layer_param.inner_product_param
         axis = canonical_axis(self, bottom[0], param.axis)
         self._inputs, self._outputs = math.prod(bottom[0].shape[axis:]), param.num_output

@@ -9,6 +9,7 @@ import torch
 
 from caffe_pylayers.runtime.blob import Blob
 from caffe_pylayers.runtime.layer import Layer, register
+from caffe_pylayers.runtime.layers._elementwise import refuse_gradient_in_place
 from caffe_pylayers.runtime.layers._layout import image_layout
 from caffe_pylayers.runtime.layers._setup import learn
 from caffe_pylayers.runtime.memory import CONTIGUOUS
@@ -139,7 +140,8 @@ class MVN(Layer):
 
     The mean and deviation are those of a map or, with across_channels, of a sample.
 
-    Bottom: [0] up to 4 axes (N, C, H, W). Top: [0] always 4 axes, 1 for those missing.
+    Bottom: [0] up to 4 axes (N, C, H, W). Top: [0] always 4 axes, 1 for those missing; may be the bottom, with
+    normalize_variance without a gradient then: Caffe's is wrong.
     """
 
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
@@ -172,6 +174,7 @@ class MVN(Layer):
         if not self._variance:
             torch.sub(d_y, mean, out=d_x)
             return
+        refuse_gradient_in_place(self, bottom, top)
         y = top[0].read().view(self._rows)
         slope = (y * d_y).mean(dim=1, keepdim=True)
         torch.sub(d_y, mean, out=d_x).addcmul_(y, slope, value=-1).div_(self._deviation)

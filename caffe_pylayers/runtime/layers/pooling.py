@@ -7,6 +7,7 @@ from typing import Any
 
 from caffe_pylayers.runtime.blob import Blob
 from caffe_pylayers.runtime.layer import Layer, register
+from caffe_pylayers.runtime.layers._elementwise import refuse_in_place
 from caffe_pylayers.runtime.layers._layout import image_layout
 from caffe_pylayers.runtime.layers._pool import AveragePool, MaxPool, Pool, PoolWindow, StochasticPool
 from caffe_pylayers.runtime.memory import Shape
@@ -28,6 +29,7 @@ class Pooling(Layer):
     tops = (1, 2)
 
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        refuse_in_place(self, bottom, top)
         param = self.layer_param.pooling_param
         self._method = param.pool
         both = param.HasField("kernel_h") and param.HasField("kernel_w")

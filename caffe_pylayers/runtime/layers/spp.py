@@ -9,6 +9,7 @@ import torch
 
 from caffe_pylayers.runtime.blob import Blob
 from caffe_pylayers.runtime.layer import Layer, register
+from caffe_pylayers.runtime.layers._elementwise import refuse_in_place
 from caffe_pylayers.runtime.layers._layout import image_layout
 from caffe_pylayers.runtime.layers._pool import PoolWindow
 from caffe_pylayers.runtime.layers.pooling import make_pool
@@ -27,6 +28,7 @@ class SPP(Layer):
     """
 
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        refuse_in_place(self, bottom, top)
         self._levels = self.layer_param.spp_param.pyramid_height
         self.check(self._levels > 0, "pyramid_height must be positive")
 

@@ -58,4 +58,6 @@ for make in (conv, deconv):
         make("num_output: 2 kernel_size: 3", *several, tops=3, down=[1]),
         make("num_output: 2 kernel_size: 3", normal(2, 3, 4, 4), down=[]),
         make("num_output: 2 kernel_size: 3 bias_term: false", normal(2, 3, 4, 4), phase=TEST),
+        make("num_output: 3 kernel_size: 3 pad: 1", normal(2, 3, 4, 5), in_place=True),
+        make("num_output: 3 kernel_size: 3 pad: 1 bias_term: false", normal(2, 3, 4, 5), in_place=True, down=[]),
     ]

@@ -27,5 +27,6 @@ CASES = [
     *[eltwise(param, [normal(*shape, seed=s) for s in (0, 1)]) for param in OPERATIONS[1:] for shape in [(), (7,)]],
     eltwise("", [normal(1, 2, 3, 1, 2), normal(1, 2, 3, 1, 2, seed=1)]),
     *[eltwise(param, TWO, phase=TEST) for param in OPERATIONS],
+    *[eltwise("operation: PROD", bottoms, in_place=True, down=[]) for bottoms in (TWO, FOUR)],
     *[eltwise(param, TWO, loss_weight=3.7) for param in OPERATIONS],
 ]

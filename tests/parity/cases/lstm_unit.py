@@ -21,4 +21,5 @@ CASES = [
     case([normal(1, 1, 1), normal(1, 1, 4), np.ones((1, 1), np.float32)]),
     case([normal(1, 2, 3), normal(1, 2, 12, scale=50), np.ones((1, 2), np.float32)]),
     case(loss_weight=3.7),
+    case(in_place=True),
 ]

@@ -59,4 +59,9 @@ CASES = [
     mvn("across_channels: true", normal(3, 5)),
     mvn("across_channels: true eps: 0.01", normal(1, 5, 2, 2), phase=TEST),
     mvn("normalize_variance: false", normal(2, 3, 2, 2), down=[]),
+    *[
+        mvn(f"normalize_variance: false {more}", normal(2, 3, 2, 2), in_place=True)
+        for more in ("", "across_channels: true")
+    ],
+    *[mvn(param, normal(2, 3, 2, 2), in_place=True, down=[]) for param in ("", "across_channels: true")],
 ]

@@ -64,13 +64,6 @@ def test_threshold_has_no_gradient():
         layer.backward(top, [True], bottom)
 
 
-@pytest.mark.parametrize("kind", ["AbsVal", "Eltwise"])
-def test_not_in_place(kind):
-    layer, bottom, _ = one_layer(kind, "", *[(2, 3)] * (1 + (kind == "Eltwise")))
-    with pytest.raises(LayerError, match="cannot work in place"):
-        layer.setup(bottom, bottom[:1])
-
-
 LAYOUTS = [
     *[(kind, "") for kind in ("AbsVal", "BNLL", "ELU", "Exp", "ReLU", "Sigmoid", "Swish", "TanH", "PReLU", "Bias")],
     ("ReLU", "relu_param { negative_slope: 0.1 }"),

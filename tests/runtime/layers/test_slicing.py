@@ -73,16 +73,6 @@ def test_refused(kind, param, shapes, tops, message):
         one_layer(kind, param, *shapes, tops=tops)
 
 
-IN_PLACE = {"Split": "", "Flatten": "", "Reshape": reshape((-1,)), "Tile": "tile_param { tiles: 1 }", "Reduction": ""}
-
-
-@pytest.mark.parametrize(("kind", "param"), IN_PLACE.items())
-def test_not_in_place(kind, param):
-    layer, bottom, _ = one_layer(kind, param, X)
-    with pytest.raises(LayerError, match="cannot work in place"):
-        layer.setup(bottom, bottom)
-
-
 @pytest.mark.parametrize(("index", "worst"), [([0, 2, 1], 2), ([0, -0.5, 1], -0.5)])
 def test_reindex_outside(index, worst):
     layer, bottom, top = one_layer("BatchReindex", "", (2, 3), (3,))
