@@ -5,11 +5,12 @@ CAFFE_PYLAYERS_ENGINE=caffe or =runtime decides otherwise.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import os
 import sys
-from typing import Any
+from typing import Any, Iterator
 
 from caffe_pylayers import _interrupts
 
@@ -30,6 +31,21 @@ def caffe() -> Any:
         return _load(wanted)
 
 
+@contextlib.contextmanager
+def chosen(name: str | None) -> Iterator[None]:
+    """Have the engine of this name for the length of the block, also in processes it starts; None changes nothing."""
+    before = os.environ.get(VARIABLE)
+    if name is not None:
+        os.environ[VARIABLE] = name
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(VARIABLE, None)
+        else:
+            os.environ[VARIABLE] = before
+
+
 def available() -> bool:
     """Whether there is an engine, as far as can be told without loading it."""
     found = {name: importlib.util.find_spec(name) is not None for name in ("caffe", "torch")}
@@ -39,6 +55,8 @@ def available() -> bool:
 
 def _load(wanted: str) -> Any:
     if wanted == "runtime":
+        if sys.version_info < (3, 10):
+            raise EngineError(f"the runtime needs Python 3.10 or newer; this is {sys.version.split()[0]}")
         return _runtime()
     try:
         import caffe
@@ -46,7 +64,7 @@ def _load(wanted: str) -> Any:
         if error.name != "caffe":
             raise
         if wanted == "caffe":
-            raise EngineError(f"{VARIABLE}=caffe, but no caffe can be imported") from None
+            raise EngineError(f"a real Caffe is asked for ({VARIABLE} or --engine), and none can be imported") from None
         return _runtime()
     if not hasattr(caffe, "layer_type_list"):
         raise EngineError(f"{caffe.__file__} is not pycaffe 1.0 or newer: it has no layer_type_list")

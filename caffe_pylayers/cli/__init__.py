@@ -15,7 +15,7 @@ import sys
 from typing import Any, Sequence
 
 from caffe_pylayers import __version__
-from caffe_pylayers._engine import EngineError
+from caffe_pylayers._engine import ENGINES, EngineError, chosen
 
 VERBS = (
     *("train", "test", "time", "features", "plot", "run", "modernize"),
@@ -32,7 +32,8 @@ def main(argv: Sequence[str] | None = None, verb: str | None = None) -> int:
     """Run the command line; with ``verb``, the arguments are that verb's. Returns the exit code."""
     try:
         args = _parser(verb).parse_args(argv)
-        code = int(args.run(args))
+        with chosen(getattr(args, "engine", None)):
+            code = int(args.run(args))
         sys.stdout.flush()
         return code
     except (UserError, EngineError) as error:
@@ -43,6 +44,13 @@ def main(argv: Sequence[str] | None = None, verb: str | None = None) -> int:
     except BrokenPipeError:  # a reader such as head has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
+
+
+def add_engine_argument(parser: argparse.ArgumentParser) -> None:
+    """Declare --engine, for a verb that runs nets."""
+    parser.add_argument(
+        "--engine", choices=ENGINES, help="real Caffe or the runtime (default: a Caffe that can be imported)"
+    )
 
 
 def _parser(verb: str | None) -> argparse.ArgumentParser:

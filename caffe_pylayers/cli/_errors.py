@@ -43,7 +43,7 @@ def line_of(error: BaseException) -> str:
 
 
 @contextlib.contextmanager
-def optional(what: str, extras: str) -> Iterator[None]:
+def optional(what: str, extras: str, instead: str = "") -> Iterator[None]:
     """UserError where an import in the block lacks a library: what needs it, and the extras that have it."""
     try:
         yield
@@ -51,7 +51,8 @@ def optional(what: str, extras: str) -> Iterator[None]:
         if (error.name or "").partition(".")[0] == "caffe_pylayers":
             raise
         on = " on Python 3.10 or newer" if "runtime" in extras and sys.version_info < (3, 10) else ""
-        raise UserError(f"{what} needs {error.name}: pip install 'caffe-pylayers[{extras}]'{on}") from error
+        other = f"; or take {instead}" if instead else ""
+        raise UserError(f"{what} needs {error.name}: pip install 'caffe-pylayers[{extras}]'{on}{other}") from error
 
 
 def _raised_here(error: BaseException) -> bool:

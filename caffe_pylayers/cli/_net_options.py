@@ -6,13 +6,13 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from caffe_pylayers.cli import UserError
+from caffe_pylayers.cli import UserError, add_engine_argument
 
 PHASES = {"TRAIN": 0, "TEST": 1}
 
 
 def add_net_arguments(parser: argparse.ArgumentParser, phase: str, weights: bool, iterations: int | None) -> None:
-    """Declare --model, --weights, --phase, --level, --stage, --iterations and --gpu, in one or two dashes.
+    """Declare --model, --weights, --phase, --level, --stage, --iterations, --gpu, in one or two dashes, and --engine.
 
     phase: the default. weights: whether they are required. iterations: the default; None for no such option.
     """
@@ -27,7 +27,15 @@ def add_net_arguments(parser: argparse.ArgumentParser, phase: str, weights: bool
     add("stage", default="", metavar="S[,S...]", help="the net's stages")
     if iterations is not None:
         add("iterations", type=_positive, default=iterations, metavar="N", help=f"how often (default: {iterations})")
-    add("gpu", type=int, metavar="N", help="run on this GPU (default: on the CPU)")
+    add("gpu", type=gpu_number, metavar="N", help="run on this GPU (default: on the CPU)")
+    add_engine_argument(parser)
+
+
+def gpu_number(text: str) -> int:
+    """The number of a GPU, for argparse; the caffe program's "all" and "0,1" are told apart from nonsense."""
+    if text == "all" or "," in text:
+        raise argparse.ArgumentTypeError(f"one GPU, by its number; several do not work together here, got {text}")
+    return int(text)
 
 
 def _positive(text: str) -> int:

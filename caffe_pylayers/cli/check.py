@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from caffe_pylayers.cli import UserError
+from caffe_pylayers.cli import UserError, add_engine_argument
 from caffe_pylayers.cli._report import Report
 
 
@@ -26,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--phase", choices=("TRAIN", "TEST"), help="one phase only (default: both)")
     parser.add_argument("--stage", action="append", default=[], metavar="S", help="a stage of the net; repeatable")
     parser.add_argument("--level", type=int, default=0, metavar="N", help="the level of the net (default: 0)")
+    add_engine_argument(parser)
     parser.add_argument("--all", action="store_true", help="the plan of every layer, not of Python layers only")
 
 

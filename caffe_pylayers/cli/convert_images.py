@@ -1,9 +1,11 @@
-"""Write images to an LMDB that Caffe's Data layer reads: as Caffe's convert_imageset.
+"""Write images to a database that Caffe's Data layer reads: as Caffe's convert_imageset.
 
     caffe-pylayers convert-images images/ train.txt train_lmdb --resize-height 256 --resize-width 256 --shuffle
 
 LIST has a path below ROOT, a blank and a label on each line. Without LIST, each folder in ROOT is a class, labelled
-from 0 up in the order of their names, which are printed. The database is there, whole, at the end.
+from 0 up in the order of their names, which are printed. The database is there, whole, at the end. Options may also be
+written as convert_imageset has them, -resize_height=256. An image that cannot be read ends it here, where
+convert_imageset passes it over, and with --gray encoded images are gray, too.
 """
 
 from __future__ import annotations
@@ -19,8 +21,8 @@ from pathlib import Path
 from typing import Any, Iterator, NamedTuple, Tuple, Union
 
 from caffe_pylayers.cli import UserError
+from caffe_pylayers.cli._database import BACKENDS, Put, new_database
 from caffe_pylayers.cli._errors import line_of, one_line, optional
-from caffe_pylayers.cli._lmdb import Put, new_lmdb
 from caffe_pylayers.cli._progress import counted
 
 SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
@@ -41,39 +43,44 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``convert-images``."""
     parser.add_argument("root", type=Path, metavar="ROOT", help="the folder that paths begin from")
     parser.add_argument("list", nargs="?", metavar="LIST", help="paths and labels; default: a class for each folder")
-    parser.add_argument("database", type=Path, metavar="DATABASE", help="the LMDB to be made")
-    for name in ("height", "width"):
-        parser.add_argument(
-            f"--resize-{name}", f"--resize_{name}", type=int, default=0, metavar="N", help="pixels (default: as it is)"
-        )
-    parser.add_argument("--gray", action="store_true", help="brightness only")
-    parser.add_argument("--shuffle", action="store_true", help="in a random order")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of that order (default: 0)")
-    parser.add_argument("--encoded", action="store_true", help="store encoded images, to be decoded in training")
-    parser.add_argument(
-        "--encode-type", "--encode_type", default="jpg", metavar="TYPE", help="png, jpg, ... (default: jpg)"
-    )
-    parser.add_argument("--check-size", "--check_size", action="store_true", help="all images must be of one size")
-    parser.add_argument("--skip-unreadable", action="store_true", help="leave out what is no image, and say so")
+    parser.add_argument("database", type=Path, metavar="DATABASE", help="the database to be made")
+
+    def add(name: str, **options: Any) -> None:
+        parser.add_argument(*dict.fromkeys((f"--{name}", f"--{_flag(name)}", f"-{_flag(name)}")), **options)
+
+    add("backend", choices=BACKENDS, default="lmdb", help="default: lmdb")
+    for name in ("resize-height", "resize-width"):
+        add(name, type=int, default=0, metavar="N", help="pixels (default: as it is)")
+    add("gray", action="store_true", help="brightness only")
+    add("shuffle", action="store_true", help="in a random order")
+    add("seed", type=int, default=0, metavar="N", help="of that order (default: 0)")
+    add("encoded", action="store_true", help="store encoded images, to be decoded in training")
+    add("encode-type", metavar="TYPE", help="store them encoded as png, jpg, ... (default: as the file is)")
+    add("check-size", action="store_true", help="all images must be of one size")
+    add("skip-unreadable", action="store_true", help="leave out what is no image, and say so")
+
+
+def _flag(name: str) -> str:
+    return name.replace("-", "_")
 
 
 def run(args: argparse.Namespace) -> int:
     """Convert; the exit code."""
     if bool(args.resize_height) != bool(args.resize_width) or min(args.resize_height, args.resize_width) < 0:
         raise UserError("give --resize-height and --resize-width together, in pixels")
-    with optional("reading images", "runtime"):
+    with optional("convert-images", "runtime", "Caffe's convert_imageset"):
         import cv2  # noqa: F401
         import numpy as np
 
         from caffe_pylayers.runtime import image
 
     with one_line():
-        if args.encoded:
+        if args.encode_type:
             image.encode(np.zeros((1, 1, 3), np.uint8), args.encode_type)  # a wrong type is no unreadable image
         items = _items(args)
         if args.shuffle:
             random.Random(args.seed).shuffle(items)  # noqa: S311 - an order, no secret
-        with new_lmdb(args.database) as put:
+        with new_database(args.database, args.backend) as put:
             written = _write(counted(_converted(items, args), "image", len(items)), put, args)
     skipped = len(items) - written
     print(f"{args.database}: {written} images" + (f", {skipped} skipped" if skipped else ""))
@@ -114,7 +121,7 @@ def _converted(items: list[Item], args: argparse.Namespace) -> Iterator[tuple[It
 def _write(converted: Iterator[tuple[Item, Converted]], put: Put, args: argparse.Namespace) -> int:
     """Put the images into the database; how many they were. ValueError for what is no image, unless it is skipped."""
     first, written = None, 0
-    for item, made in converted:
+    for number, (item, made) in enumerate(converted):
         if isinstance(made, ValueError):
             if not args.skip_unreadable:
                 raise made
@@ -125,7 +132,7 @@ def _write(converted: Iterator[tuple[Item, Converted]], put: Put, args: argparse
         if args.check_size and shape != first:
             sizes = [" x ".join(map(str, each)) for each in (shape, first)]
             raise ValueError(f"{item.where}{args.root / item.path}: {sizes[0]}, the first image has {sizes[1]}")
-        put(b"%08d_%s" % (written, os.fsencode(item.path)), datum)
+        put(b"%08d_%s" % (number, os.fsencode(item.path)), datum)
         written += 1
     if not written:
         raise UserError(f"{args.list or args.root}: no images")
@@ -143,15 +150,17 @@ def _convert(args: argparse.Namespace, item: Item) -> Converted:
         if args.resize_height:
             pixels = image.resize(pixels, args.resize_height, args.resize_width)
         shape = (1 if args.gray else 3, *pixels.shape[:2])
-        if args.encoded:
-            as_it_is = not args.resize_height and not args.gray and _type(item.path) == _type(args.encode_type)
-            data = file.read_bytes() if as_it_is else image.encode(pixels, args.encode_type)
+        kind = args.encode_type or (_type(item.path) if args.encoded else None)
+        if kind:
+            as_it_is = not args.resize_height and not args.gray and _type(item.path) == _type(kind)
+            data = file.read_bytes() if as_it_is else image.encode(pixels, kind)
             return Datum(data=data, label=item.label, encoded=True), shape
     except (OSError, ValueError) as error:
         return ValueError(f"{item.where}{line_of(error)}")
     channels, height, width = shape
     data = image.planes(pixels).tobytes()
-    return Datum(channels=channels, height=height, width=width, data=data, label=item.label), shape
+    # convert_imageset writes the field encoded also where it is false.
+    return Datum(channels=channels, height=height, width=width, data=data, label=item.label, encoded=False), shape
 
 
 def _type(name: str) -> str:

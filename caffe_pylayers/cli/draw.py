@@ -2,12 +2,14 @@
 
     caffe-pylayers draw train_test.prototxt net.svg
 
-The picture's format is that of its name: png, svg, pdf, dot, ... Needs pydot and Graphviz.
+The picture's format is that of its name: png, svg, pdf, dot, ... Options are those of Caffe's draw_net.py, whose
+pictures grow from left to right. Needs pydot and Graphviz.
 """
 
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._errors import one_line, optional
@@ -21,21 +23,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rankdir", choices=("LR", "RL", "TB", "BT"), default="TB", help="where it grows (default: TB)"
     )
-    parser.add_argument("--phase", type=str.upper, choices=PHASES, help="the layers of one phase (default: all)")
+    parser.add_argument(
+        "--phase", type=str.upper, choices=(*PHASES, "ALL"), default="ALL", help="the layers of one phase"
+    )
     parser.add_argument("--display-lrm", "--display_lrm", action="store_true", help="with the lr_mult of the layers")
 
 
 def run(args: argparse.Namespace) -> int:
     """Draw; the exit code."""
-    with optional("drawing", "runtime,viz"):
+    with optional("drawing", "viz"):
         import pydot  # noqa: F401
+    from caffe_pylayers import _draw
 
-        from caffe_pylayers.runtime import draw, prototxt
     with one_line():
-        net = prototxt.read_net(args.net)
-        phase = None if args.phase is None else PHASES[args.phase]
+        net = _read(args.net)
         try:
-            draw.draw_net_to_file(net, args.picture, args.rankdir, phase, args.display_lrm)
+            _draw.draw_net_to_file(net, args.picture, args.rankdir, PHASES.get(args.phase), args.display_lrm)
         except FileNotFoundError as error:
             if error.filename:
                 raise
@@ -46,3 +49,15 @@ def run(args: argparse.Namespace) -> int:
             ) from error
     print(args.picture)
     return 0
+
+
+def _read(path: str) -> Any:
+    """The NetParameter in a file, one in an old format upgraded."""
+    from caffe_pylayers import _prototxt
+
+    net = _prototxt.read_net(path)
+    if not net.layers:
+        return net
+    with optional(f"{path}, in an old format,", "runtime", "what Caffe's upgrade_net_proto_text makes of it"):
+        from caffe_pylayers.runtime import prototxt
+    return prototxt.read_net(path)

@@ -3,25 +3,27 @@
     caffe-pylayers features --model train_test.prototxt --weights net.caffemodel --blobs ip1,prob out.h5
 
 An .h5, .hdf5 or .npz file gets an array for each blob, the batches one after the other. Any other name is a folder that
-gets an LMDB for each blob, with a Datum of floats for each item, for a Data layer to read.
+gets an LMDB for each blob, or with --format leveldb a LevelDB, with a Datum of floats for each item, for a Data layer
+to read.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
 from caffe_pylayers import _files
 from caffe_pylayers.cli import UserError
+from caffe_pylayers.cli._database import BACKENDS, new_database
 from caffe_pylayers.cli._errors import one_line, optional
-from caffe_pylayers.cli._lmdb import new_lmdb
 from caffe_pylayers.cli._net_options import add_net_arguments, make_net
 from caffe_pylayers.cli._progress import counted
 from caffe_pylayers.cli._room import check_room
 
-FORMATS = ("hdf5", "npz", "lmdb")
+FORMATS = ("hdf5", "npz", *BACKENDS)
 FORMAT_OF = {".h5": "hdf5", ".hdf5": "hdf5", ".npz": "npz"}
 
 Write = Callable[[str, Any], None]  # a blob's name, its values (items, ...) of one batch
@@ -32,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_net_arguments(parser, phase="TEST", weights=True, iterations=1)
     parser.add_argument("--blobs", required=True, metavar="NAME[,NAME...]", help="the blobs to keep")
     parser.add_argument("--format", choices=FORMATS, help="whatever the name of OUTPUT says")
-    parser.add_argument("output", type=Path, metavar="OUTPUT", help="FILE.h5, FILE.npz, or a folder for LMDBs")
+    parser.add_argument("output", type=Path, metavar="OUTPUT", help="FILE.h5, FILE.npz, or a folder for databases")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -40,7 +42,9 @@ def run(args: argparse.Namespace) -> int:
     import numpy as np
 
     names = args.blobs.split(",")
-    writer = {"hdf5": _hdf5, "npz": _npz, "lmdb": _lmdbs}[args.format or FORMAT_OF.get(args.output.suffix, "lmdb")]
+    kind = args.format or FORMAT_OF.get(args.output.suffix, "lmdb")
+    databases = functools.partial(_databases, kind)
+    writer = {"hdf5": _hdf5, "npz": _npz}.get(kind, databases)
     if not args.output.absolute().parent.is_dir():
         raise UserError(f"{args.output}: there is no folder {args.output.absolute().parent}")
     with one_line():
@@ -89,13 +93,13 @@ def _hdf5(path: Path, names: list[str]) -> Iterator[Write]:
 
 
 @contextlib.contextmanager
-def _lmdbs(path: Path, names: list[str]) -> Iterator[Write]:
+def _databases(backend: str, path: Path, names: list[str]) -> Iterator[Write]:
     from caffe_pylayers import _engine
 
     datum = _engine.messages().Datum
     counts = dict.fromkeys(names, 0)
     with _folder(path), contextlib.ExitStack() as stack:
-        puts = {name: stack.enter_context(new_lmdb(path / name.replace("/", "_"))) for name in names}
+        puts = {name: stack.enter_context(new_database(path / name.replace("/", "_"), backend)) for name in names}
 
         def write(name: str, values: Any) -> None:
             if values.ndim > 4:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from caffe_pylayers import _files
+from caffe_pylayers.cli._database import BACKENDS
 from caffe_pylayers.cli._errors import one_line, optional
 from caffe_pylayers.cli._progress import counted
 
@@ -20,12 +21,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``mean``."""
     parser.add_argument("database", metavar="DATABASE", help="an LMDB, or with --backend leveldb a LevelDB")
     parser.add_argument("output", nargs="?", type=Path, metavar="MEAN.binaryproto")
-    parser.add_argument("--backend", choices=("lmdb", "leveldb"), default="lmdb")
+    parser.add_argument("--backend", "-backend", choices=BACKENDS, default="lmdb", help="default: lmdb")
 
 
 def run(args: argparse.Namespace) -> int:
     """Compute; the exit code."""
-    with optional("the mean", "runtime"):
+    with optional("mean", "runtime", "Caffe's compute_image_mean"):
         from caffe_pylayers.runtime import datums  # noqa: F401
     with one_line():
         mean, count = _mean(args.database, args.backend == "leveldb")

@@ -30,14 +30,15 @@ import sys
 from pathlib import Path
 from typing import Sequence
 
-from caffe_pylayers.cli import UserError
+from caffe_pylayers.cli import UserError, add_engine_argument
+from caffe_pylayers.cli._net_options import gpu_number
 from caffe_pylayers.cli._train.options import Options, Result
 
 __all__ = ["Result", "add_arguments", "run", "train"]
 
 # The options that a training that goes on is given again, and their defaults.
 _RESUMED = {
-    **dict.fromkeys(("max_iter", "output_dir", "level", "stage", "gpu", "seed", "log_csv")),
+    **dict.fromkeys(("max_iter", "output_dir", "level", "stage", "gpu", "seed", "log_csv", "engine")),
     "sigint_effect": "stop",
     "sighup_effect": "snapshot",
     "compat": False,
@@ -61,8 +62,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--level", "-level", type=int, metavar="N", help="the train net's level")
     parser.add_argument("--stage", "-stage", metavar="S[,S...]", help="the train net's stages, besides the file's")
     mode = parser.add_mutually_exclusive_group()
-    mode.add_argument("--gpu", "-gpu", type=int, metavar="N", help="train on this GPU")
+    mode.add_argument("--gpu", "-gpu", type=gpu_number, metavar="N", help="train on this GPU")
     mode.add_argument("--cpu", action="store_true", help="train on the CPU")
+    add_engine_argument(parser)
     parser.add_argument("--seed", type=int, metavar="N", help="seed of Caffe, numpy and random, for Python layers")
     parser.add_argument("--log-csv", metavar="FILE", help="the log, one row an iteration (default: DIR/log.csv)")
     parser.add_argument(

@@ -15,6 +15,7 @@ from caffe_pylayers import _files, _prototxt
 from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._errors import one_line, optional
 
+TOOLS = "upgrade_net_proto_text, upgrade_net_proto_binary or upgrade_solver_proto_text"
 BINARY = (".caffemodel", ".binaryproto")
 
 
@@ -32,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     binary = args.file.suffix in BINARY
     if binary and output is None:
         raise UserError("a binary file needs OUTPUT or --in-place")
-    with optional("upgrading", "runtime"):
+    with optional("upgrade", "runtime", f"Caffe's {TOOLS}"):
         from caffe_pylayers.runtime import prototxt, weights  # noqa: F401
     with one_line():
         content = _binary(args.file) if binary else _text(args.file).encode()

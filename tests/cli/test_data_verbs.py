@@ -1,4 +1,4 @@
-"""``convert-images``, ``mean``, ``features`` and ``upgrade``, beside real Caffe's tools."""
+"""``convert-images``, ``mean`` and ``upgrade``, beside real Caffe's tools."""
 
 import numpy as np
 import pytest
@@ -7,18 +7,10 @@ from caffe_pylayers.cli import main
 
 pytest.importorskip("torch")
 cv2 = pytest.importorskip("cv2")
-lmdb = pytest.importorskip("lmdb")
+pytest.importorskip("lmdb")
 
 from caffe_pylayers.runtime.proto.caffe_pb2 import BlobProto, Datum, NetParameter
-
-NET = """
-layer { name: "data" type: "Data" top: "data" top: "label"
-        data_param { backend: LMDB source: "SOURCE" batch_size: 3 } }
-layer { name: "mean" type: "Pooling" bottom: "data" top: "mean" pooling_param { pool: AVE global_pooling: true } }
-"""
-INPUT = """
-layer { name: "a" type: "Input" top: "a" input_param { shape { dim: 2 dim: 1 dim: 1 dim: 1 dim: 3 } } }
-"""
+from tests.cli.databases import contents
 
 
 @pytest.fixture
@@ -45,42 +37,43 @@ def fails(capsys, verb, *arguments):
     return capsys.readouterr().err
 
 
-def records(path):
-    with lmdb.open(str(path), readonly=True, lock=False) as database, database.begin() as transaction:
-        return [(bytes(key), Datum.FromString(value)) for key, value in transaction.cursor()]
-
-
 @pytest.mark.parametrize(
-    ("ours", "theirs"),
+    "options",
     [
-        (["--resize-height", "7", "--resize_width", "5"], ["-resize_height=7", "-resize_width=5"]),
-        (["--resize-height", "7", "--resize-width", "9", "--gray"], ["-resize_height=7", "-resize_width=9", "-gray"]),
-        (["--encoded", "--encode-type", "png"], ["-encoded", "-encode_type=png"]),
+        [],
+        ["-resize_height=7", "-resize_width=5"],
+        ["--resize_height", "7", "--resize_width", "9", "--gray"],
+        ["-encoded"],
+        ["-encoded", "-encode_type=png"],
+        ["--encode_type", "jpg", "--backend", "leveldb"],
     ],
 )
-def test_the_database_of_convert_imageset(capsys, tool, images, tmp_path, ours, theirs):
-    tool("convert_imageset", *theirs, "-backend=lmdb", f"{images}/", tmp_path / "list.txt", tmp_path / "real")
-    out = run(capsys, "convert-images", images, tmp_path / "list.txt", tmp_path / "mine", *ours)
-    assert out == f"{tmp_path / 'mine'}: 5 images\n"
-    found, wanted = records(tmp_path / "mine"), records(tmp_path / "real")
-    assert [key for key, _ in found] == [key for key, _ in wanted]
-    for (_, mine), (_, real) in zip(found, wanted):
-        assert mine.label == real.label
-        if real.encoded:
-            decoded = [cv2.imdecode(np.frombuffer(datum.data, np.uint8), -1) for datum in (mine, real)]
-            np.testing.assert_array_equal(*decoded)
+def test_the_database_of_convert_imageset(capsys, tool, images, tmp_path, options):
+    lines = (tmp_path / "list.txt").read_text().splitlines()
+    (tmp_path / "list.txt").write_text("\n".join([*lines[:2], "cat/none.jpg 7", *lines[2:]]))
+    tool("convert_imageset", *options, f"{images}/", tmp_path / "list.txt", tmp_path / "real")
+    out = run(capsys, "convert-images", *options, "--skip-unreadable", images, tmp_path / "list.txt", tmp_path / "mine")
+    assert out.endswith(f"{tmp_path / 'mine'}: 5 images, 1 skipped\n")
+    found, wanted = contents(tmp_path / "mine"), contents(tmp_path / "real")
+    assert list(found) == list(wanted)
+    for key, mine in found.items():
+        datum = Datum.FromString(mine)
+        if datum.encoded and mine != wanted[key]:  # by another release of the encoder
+            real = Datum.FromString(wanted[key])
+            assert datum.label == real.label
+            pixels = [cv2.imdecode(np.frombuffer(each.data, np.uint8), -1) for each in (datum, real)]
+            np.testing.assert_allclose(*pixels, atol=3)
         else:
-            assert mine.data == real.data
-            assert (mine.channels, mine.height, mine.width) == (real.channels, real.height, real.width)
+            assert mine == wanted[key]
 
 
 def test_a_class_for_each_folder_and_a_random_order(capsys, images, tmp_path):
     out = run(capsys, "convert-images", images, tmp_path / "plain")
     assert out.splitlines()[:2] == ["0 cat", "1 dog"]
-    assert [datum.label for _, datum in records(tmp_path / "plain")] == [0, 0, 0, 1, 1]
+    assert [Datum.FromString(value).label for value in contents(tmp_path / "plain").values()] == [0, 0, 0, 1, 1]
     run(capsys, "convert-images", images, tmp_path / "shuffled", "--shuffle", "--seed", 1)
-    names = [key.partition(b"_")[2] for key, _ in records(tmp_path / "shuffled")]
-    assert sorted(names) == [key.partition(b"_")[2] for key, _ in records(tmp_path / "plain")] != names
+    plain, shuffled = ([key[9:] for key in contents(tmp_path / name)] for name in ("plain", "shuffled"))
+    assert sorted(shuffled) == plain != shuffled
 
 
 def test_what_cannot_be_converted_leaves_nothing(capsys, images, tmp_path):
@@ -115,63 +108,14 @@ def test_the_mean_of_compute_image_mean(capsys, tool, images, tmp_path):
     run(capsys, "convert-images", images, tmp_path / "lmdb", "--resize-height", 6, "--resize-width", 6)
     out = run(capsys, "mean", tmp_path / "lmdb", tmp_path / "mine.binaryproto")
     tool("compute_image_mean", tmp_path / "lmdb", tmp_path / "real.binaryproto")
-    mine, real = (BlobProto.FromString((tmp_path / f"{name}.binaryproto").read_bytes()) for name in ("mine", "real"))
-    np.testing.assert_allclose(mine.data, real.data, rtol=1e-6)
-    assert (mine.num, mine.channels, mine.height, mine.width) == (real.num, real.channels, real.height, real.width)
+    mine, real = ((tmp_path / f"{name}.binaryproto").read_bytes() for name in ("mine", "real"))
+    assert mine == real
+    real = BlobProto.FromString(real)
     blue = np.mean(np.array(real.data).reshape(3, -1)[0])
     assert out.splitlines()[:2] == ["5 images of 3 x 6 x 6", f"mean_value channel [0]: {blue:g}"]
     assert "none cannot be opened as LMDB" in fails(capsys, "mean", tmp_path / "none")
     run(capsys, "convert-images", images, tmp_path / "sizes")
     assert "image 1 has shape (3, 7, 8), the first has (3, 6, 8)" in fails(capsys, "mean", tmp_path / "sizes")
-
-
-def test_features(capsys, tool, images, tmp_path, monkeypatch):
-    h5py = pytest.importorskip("h5py")
-    monkeypatch.setenv("CAFFE_PYLAYERS_ENGINE", "runtime")
-    from caffe_pylayers import runtime
-
-    run(capsys, "convert-images", images, tmp_path / "lmdb", "--resize-height", 2, "--resize-width", 2)
-    means = np.array([np.frombuffer(d.data, np.uint8).reshape(3, -1).mean(1) for _, d in records(tmp_path / "lmdb")])
-    model = tmp_path / "net.prototxt"
-    model.write_text(NET.replace("SOURCE", str(tmp_path / "lmdb")))
-    runtime.Net(model, runtime.TEST).save(tmp_path / "net.caffemodel")
-    common = ["--model", model, "--weights", tmp_path / "net.caffemodel", "--iterations", 2, "--blobs", "mean,label"]
-    for name, options in {"out.h5": [], "out": ["--format", "npz"], "folder": []}.items():
-        run(capsys, "features", *common, *options, tmp_path / name)
-    wanted = np.concatenate([means, means[:1]])
-    with h5py.File(tmp_path / "out.h5") as file, np.load(tmp_path / "out") as arrays:
-        for found in (file, arrays):
-            np.testing.assert_allclose(found["mean"][...][:, :, 0, 0], wanted)
-            np.testing.assert_array_equal(found["label"][...], [0, 0, 0, 1, 1, 0])
-    stored = {name: records(tmp_path / "folder" / name) for name in ("mean", "label")}
-    np.testing.assert_allclose([datum.float_data for _, datum in stored["mean"]], wanted)
-    tool("extract_features", tmp_path / "net.caffemodel", model, "mean,label", "real_mean,real_label", 2, "lmdb")
-    for name, mine in stored.items():
-        real = records(tmp_path / f"real_{name}")
-        assert [key for key, _ in mine] == [key for key, _ in real]
-        for (_, datum), (_, wanted) in zip(mine, real):
-            np.testing.assert_allclose(datum.float_data, wanted.float_data, rtol=1e-6)
-            assert (datum.channels, datum.height, datum.width) == (wanted.channels, wanted.height, wanted.width)
-
-
-def test_features_that_cannot_be_kept(capsys, tmp_path, monkeypatch):
-    monkeypatch.setenv("CAFFE_PYLAYERS_ENGINE", "runtime")
-    from caffe_pylayers import runtime
-
-    model = tmp_path / "net.prototxt"
-    model.write_text(INPUT)
-    runtime.Net(model, runtime.TEST).save(tmp_path / "net.caffemodel")
-    before = set(tmp_path.iterdir())
-    monkeypatch.delattr("os.posix_fallocate", raising=False)  # which finds some sizes too large for any disk
-    common = ["--model", model, "--weights", tmp_path / "net.caffemodel", "--blobs"]
-    for blobs, output, options, message in (
-        ("a,none", "x.h5", (), "net.prototxt: no blob none; the net has a\n"),
-        ("a", "none/x.h5", (), "none\n"),
-        ("a", "x.h5", ("--iterations", 1 << 40), "No space left on device\n"),
-        ("a", "lmdbs", (), "blob a has shape (2, 1, 1, 1, 3); a Datum has 3 axes, keep it in an .h5 file\n"),
-    ):
-        assert fails(capsys, "features", *common, blobs, *options, tmp_path / output).endswith(message)
-        assert set(tmp_path.iterdir()) == before
 
 
 OLD = 'name: "n" layers { name: "r" type: RELU bottom: "x" top: "y" } input: "x" input_dim: 1 input_dim: 2'

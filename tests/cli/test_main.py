@@ -44,7 +44,9 @@ def test_no_caffe_is_one_line(capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("CAFFE_PYLAYERS_ENGINE", "caffe")
     assert main(["mnist", "--output", str(tmp_path)]) == 1
     error = capsys.readouterr().err
-    assert error.startswith("caffe-pylayers mnist: CAFFE_PYLAYERS_ENGINE=caffe, but no caffe can be imported")
+    assert error.startswith(
+        "caffe-pylayers mnist: a real Caffe is asked for (CAFFE_PYLAYERS_ENGINE or --engine), and none"
+    )
     assert error.count("\n") == 1
 
 

@@ -1,5 +1,6 @@
 """``caffe-pylayers test``, ``time``, ``summary`` and ``draw``, on the engine that is there."""
 
+import importlib.util
 import json
 import re
 import shutil
@@ -39,6 +40,9 @@ class Failing(caffe.Layer):
 """
 FAILING = """
 layer { name: "f" type: "Python" top: "f" python_param { module: "failing_layer" layer: "Failing" } }
+"""
+OLD = """
+input: "x" input_dim: 1 input_dim: 2 input_dim: 3 input_dim: 4 layers { name: "r" type: RELU bottom: "x" top: "y" }
 """
 SHARED = """
 layer { name: "a" type: "Input" top: "a" input_param { shape { dim: 2 dim: 3 } } }
@@ -116,6 +120,25 @@ def test_iterations_are_positive(capsys, model):
     assert "must be at least 1, got 0" in capsys.readouterr().err
 
 
+def test_several_gpus_are_refused(capsys, model):
+    with pytest.raises(SystemExit):
+        main(["-model", model, "-gpu", "0,1"], verb="time")
+    assert "one GPU, by its number; several do not work together here, got 0,1" in capsys.readouterr().err
+
+
+def test_nets_in_an_old_format(capsys, tmp_path):
+    (tmp_path / "old.prototxt").write_text(OLD)
+    assert "1 x 2 x 3 x 4" in run(capsys, "summary", "-model", tmp_path / "old.prototxt")
+
+
+def test_the_engine_that_is_asked_for(capsys, model, monkeypatch):
+    engine = "runtime" if _engine.caffe().__name__ == "caffe_pylayers.runtime" else "caffe"
+    monkeypatch.setenv(_engine.VARIABLE, "none of them")
+    assert "learned" in run(capsys, "summary", "--model", model, "--engine", engine)
+    assert main(["--model", model], verb="summary") == 1
+    assert "CAFFE_PYLAYERS_ENGINE must be one of caffe, runtime, got 'none of them'" in capsys.readouterr().err
+
+
 def test_a_line_for_each_layer(capsys, model):
     out = run(capsys, "time", "--model", model, "--iterations", 2)
     assert re.search(r"^conv +Convolution +\d+\.\d{4} +\d+\.\d{4}$", out, re.MULTILINE)
@@ -153,11 +176,15 @@ def test_picture(capsys, model, tmp_path):
     pytest.importorskip("pydot")
     picture = tmp_path / "net.svg"
     assert run(capsys, "draw", model, picture, "--phase", "test") == f"{picture}\n"
-    assert "(Convolution)" in picture.read_text()
+    assert ">Convolution<" in picture.read_text()
     (tmp_path / "python.prototxt").write_text(FAILING)
     run(capsys, "draw", tmp_path / "python.prototxt", tmp_path / "net.dot")
     assert 'fillcolor="#FFD43B"' in (tmp_path / "net.dot").read_text()
     assert main([model, str(tmp_path / "net.xyz")], verb="draw") == 1
     assert "net.xyz: Graphviz does not write pictures of this kind; take png, svg or pdf\n" in capsys.readouterr().err
+    (tmp_path / "old.prototxt").write_text(OLD)
+    if importlib.util.find_spec("torch"):
+        run(capsys, "draw", tmp_path / "old.prototxt", tmp_path / "old.svg")
+        assert ">ReLU<" in (tmp_path / "old.svg").read_text()
     assert main([str(tmp_path / "none"), str(picture)], verb="draw") == 1
     assert capsys.readouterr().err.endswith("none: No such file or directory\n")

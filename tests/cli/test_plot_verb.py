@@ -51,6 +51,24 @@ def test_pictures(logs, tmp_path, capsys, which):
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
+def height(picture):
+    return int.from_bytes(picture.read_bytes()[20:24], "big")
+
+
+@pytest.mark.parametrize("copies", [1, 2])
+def test_a_long_legend_has_room_of_its_own(tmp_path, copies):
+    outputs = [f"test/loss{i}/top-{k}" for i in (1, 2, 3) for k in (1, 5)]
+    heights = []
+    for names in (outputs[:1], outputs):
+        rows = (f"{i},0.1,0.01,{3 - i}{',0.5' * len(names)}\n" for i in range(3))
+        (tmp_path / "log.csv").write_text(f"iteration,seconds,lr,loss,{','.join(names)}\n{''.join(rows)}")
+        (tmp_path / "other.csv").write_bytes((tmp_path / "log.csv").read_bytes())
+        given = [str(tmp_path / name) for name in ("log.csv", "other.csv")[:copies]]
+        assert main([*given, str(tmp_path / "curves.png")], verb="plot") == 0
+        heights.append(height(tmp_path / "curves.png"))
+    assert heights[1] > heights[0]
+
+
 def test_mistakes(logs, tmp_path, capsys):
     (tmp_path / "text").write_text("nothing\n")
     for arguments, message in (

@@ -86,15 +86,18 @@ def test_coordinates():
 def test_graph():
     net = small().to_proto()
     text = draw.get_pydot_graph(net, "LR", display_lrm=True).to_string()
-    assert 'label="py\\n(Python m.Layer)"' in text
+    assert "<b>py</b></td></tr><tr><td>Python m.Layer</td>" in text
     assert draw.choose_color_by_layertype("Python") in text
-    assert 'label="conv\\n(Convolution)\\nkernel size: 3\\nstride: 1\\npad: 0\\nlr mult: 2.0, 1.0"' in text
+    assert ">kernel size: 3, stride: 1, pad: 0, lr mult: 2.0, 1.0</font>" in text
     assert '"blob pool"' in text
     assert '"blob data"' in text
     assert draw.draw_net(net, "LR", "raw", display_lrm=True).decode() == text
     train = draw.get_pydot_graph(net, "TB", phase=TEST).to_string()
     assert "DummyData" not in train
-    assert "(Pooling MAX) kernel size: 2 stride: 2 pad: 0" in train
+    assert "<td>Pooling MAX</td>" in train
+    conv, pool = (next(layer for layer in net.layer if layer.name == name) for name in ("conv", "pool"))
+    assert draw.get_layer_label(pool, "TB") == "pool (Pooling MAX) kernel size: 2 stride: 2 pad: 0"
+    assert draw.get_layer_label(conv, "LR", True).splitlines()[1:3] == ["(Convolution)", "kernel size: 3"]
 
 
 @pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is not installed")

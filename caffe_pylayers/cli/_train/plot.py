@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ LOSS_COLOR = "#1f5fa8"
 TEST_LOSS_COLORS = ("#0b2a4d", "#4a90c2", "#5a6b7d")
 ACCURACY_COLORS = ("#c8551b", "#2a7f76", "#7b4fa3", "#8a6d1d")
 GREY = "#666666"
+COLUMNS_OF_LEGEND = 4
+LINES = ("-", "--", ":", "-.")  # of curves that share a color
 
 
 @dataclass(frozen=True)
@@ -37,12 +40,24 @@ class Curve:
     @property
     def is_accuracy(self) -> bool:
         """Whether it goes on the axis from 0 to 1."""
-        return "acc" in self.name.lower() and self.y.size > 0 and bool((self.y >= 0).all() and (self.y <= 1).all())
+        named = re.search(r"acc|top[-_]?\d", self._output)
+        return bool(named and self.y.size and (self.y >= 0).all() and (self.y <= 1).all())
 
     @property
     def is_loss(self) -> bool:
         """Whether it goes with the training loss."""
-        return "loss" in self.name.lower() and not self.is_accuracy
+        return "loss" in self._output and not self.is_accuracy
+
+    @property
+    def _output(self) -> str:
+        """What the output itself is called, in lower case: top-1 of GoogLeNet's loss3/top-1."""
+        return self.name.rpartition("/")[2].lower()
+
+    @property
+    def marks(self) -> dict[str, Any]:
+        """The size of its marks and their edges, smaller where they are many."""
+        many = self.y.size > 25
+        return {"markersize": 3 if many else 5, "markeredgecolor": "none" if many else "white"}
 
     def smoothed(self) -> Curve:
         """The mean over a fiftieth of the values around each."""
@@ -67,10 +82,22 @@ def plot(columns: list[str], rows: list[Row], path: Path, title: str) -> None:
     handles += _draw_accuracies(axes.twinx(), [curve for curve in tests if curve.is_accuracy])
     axes.set_title(title, loc="left", fontsize=11)
     axes.set_xlabel("iteration")
-    axes.legend(handles=handles, loc="lower right", bbox_to_anchor=(1, 1), ncol=4, frameon=False, fontsize=9)
+    if len(handles) <= COLUMNS_OF_LEGEND:  # beside the title
+        place: dict[str, Any] = {"loc": "lower right", "bbox_to_anchor": (1, 1)}
+    else:
+        place = below(figure, len(handles))
+    axes.legend(handles=handles, ncol=COLUMNS_OF_LEGEND, frameon=False, fontsize=9, **place)
     figure.tight_layout()
     with _files.whole(path) as temporary:
         figure.savefig(temporary, format="png")
+
+
+def below(figure: Any, entries: int, columns: int = COLUMNS_OF_LEGEND) -> dict[str, Any]:
+    """Where a legend of so many entries goes, below a figure's last axes; the figure grows by its height."""
+    rows = -(-entries // columns)
+    width, height = figure.get_size_inches()
+    figure.set_size_inches(width, height + 0.2 * (rows + 1))
+    return {"loc": "upper center", "bbox_to_anchor": (0.5, -0.13)}
 
 
 def _curve(name: str, rows: list[Row]) -> Curve:
@@ -84,12 +111,11 @@ def _draw_losses(axes: Any, loss: Curve, tests: list[Curve]) -> list[Any]:
     axes.plot(loss.x, loss.y, color=LOSS_COLOR, alpha=0.3, linewidth=0.7)
     smooth = loss.smoothed()
     handles = axes.plot(smooth.x, smooth.y, color=LOSS_COLOR, linewidth=1.8, label="training loss")
-    for curve, color in zip(tests, TEST_LOSS_COLORS * len(tests)):
-        style = {"linestyle": "none", "marker": "D", "markersize": 6, "markeredgecolor": "white"}
-        handles += axes.plot(curve.x, curve.y, color=color, label=curve.label, zorder=3, **style)
-    values = np.concatenate([curve.y for curve in (loss, *tests)])
-    if values.size and (values > 0).all():
-        use_log_scale(axes, values.max() / values.min())
+    for i, curve in enumerate(tests):
+        style = {"linestyle": LINES[(1 + i // len(TEST_LOSS_COLORS)) % len(LINES)], "linewidth": 1, "marker": "D"}
+        color = TEST_LOSS_COLORS[i % len(TEST_LOSS_COLORS)]
+        handles += axes.plot(curve.x, curve.y, color=color, label=curve.label, zorder=3, **style, **curve.marks)
+    choose_scale(axes, np.concatenate([curve.y for curve in (loss, *tests)]))
     axes.set_ylabel("loss", color=LOSS_COLOR)
     axes.tick_params(axis="y", colors=LOSS_COLOR, which="both")
     axes.grid(color="#dddddd", linewidth=0.6)
@@ -97,8 +123,11 @@ def _draw_losses(axes: Any, loss: Curve, tests: list[Curve]) -> list[Any]:
     return list(handles)
 
 
-def use_log_scale(axes: Any, ratio: float) -> None:
-    """A logarithmic axis with plain numbers, for values of which the largest is so many times the least."""
+def choose_scale(axes: Any, values: Any) -> None:
+    """A logarithmic axis with plain numbers for positive values over more than a decade."""
+    if not values.size or values.min() <= 0 or values.max() < 10 * values.min():
+        return
+    ratio = values.max() / values.min()
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if ratio < 1000 else (1,)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:g}"))
@@ -107,15 +136,14 @@ def use_log_scale(axes: Any, ratio: float) -> None:
 
 def _draw_accuracies(axes: Any, curves: list[Curve]) -> list[Any]:
     handles = []
-    for curve, color in zip(curves, ACCURACY_COLORS * len(curves)):
-        style = {"linewidth": 1.4, "marker": "o", "markersize": 5, "markeredgecolor": "white"}
-        handles += axes.plot(curve.x, curve.y, color=color, label=curve.label, **style)
-        last = (curve.x[-1], curve.y[-1])
-        halo = [withStroke(linewidth=3, foreground="white")]  # it may lie on the curve
-        place = {"xytext": (0, -9), "textcoords": "offset points", "ha": "right", "va": "top"}
-        axes.annotate(
-            f"{curve.y[-1]:.4f}", last, color=color, fontsize=10, fontweight="bold", path_effects=halo, **place
-        )
+    for i, curve in enumerate(curves):
+        color = ACCURACY_COLORS[i % len(ACCURACY_COLORS)]
+        style = {"linestyle": LINES[i // len(ACCURACY_COLORS) % len(LINES)], "linewidth": 1.4, "marker": "o"}
+        # Of several the last values would lie upon each other.
+        label = curve.label if len(curves) == 1 else f"{curve.label} {curve.y[-1]:.4f}"
+        handles += axes.plot(curve.x, curve.y, color=color, label=label, **style, **curve.marks)
+    if len(curves) == 1:
+        _write_last(axes, curves[0], ACCURACY_COLORS[0])
     if not curves:
         axes.set_axis_off()
         return handles
@@ -124,6 +152,13 @@ def _draw_accuracies(axes: Any, curves: list[Curve]) -> list[Any]:
     axes.tick_params(axis="y", colors=GREY)
     _drop_frame(axes, "top", "left")
     return handles
+
+
+def _write_last(axes: Any, curve: Curve, color: str) -> None:
+    last = (curve.x[-1], curve.y[-1])
+    halo = [withStroke(linewidth=3, foreground="white")]  # it may lie on the curve
+    place = {"xytext": (0, -9), "textcoords": "offset points", "ha": "right", "va": "top"}
+    axes.annotate(f"{curve.y[-1]:.4f}", last, color=color, fontsize=10, fontweight="bold", path_effects=halo, **place)
 
 
 def _drop_frame(axes: Any, *sides: str) -> None:

@@ -59,6 +59,8 @@ def test_what_goes_on_the_axis_of_accuracies():
 
     assert accuracy("test/accuracy", 0.0, 1.0)
     assert accuracy("test/Acc_top5[1]", 0.5)
+    assert accuracy("test/loss3/top-1", 0.5)
+    assert not accuracy("test/loss3/loss3", 0.5)
     assert not accuracy("test/accuracy", 0.0, 97.0)
     assert not accuracy("test/accuracy")
     assert not accuracy("test/loss", 0.5)
