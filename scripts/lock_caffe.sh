@@ -23,8 +23,8 @@ HAVE=(
   cython3 python3-ipython python3-matplotlib python3-nose python3-pandas python3-gflags python3-dateutil
                                      # for Caffe's notebooks; a newer matplotlib comes as a wheel
 )
-# The wheels: what tests and training need, and what builds this package without a network.
-WHEELS=(pip pytest hypothesis tqdm 'matplotlib<3.7' pooch hatchling editables)   # 3.7 wants numpy 1.20
+# The wheels: what tests, training and `run --compat` need, and what builds this package without a network.
+WHEELS=(pip pytest hypothesis tqdm 'matplotlib<3.7' pooch fissix hatchling editables)   # 3.7 wants numpy 1.20
 
 lock_debs() {
   local mirror=${1%/} tmp package

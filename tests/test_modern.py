@@ -7,8 +7,9 @@ import pytest
 
 pytest.importorskip("fissix")
 
-from caffe_pylayers._modern import loader
-from caffe_pylayers._modern.translate import TranslationError, is_python_2, translate
+from caffe_pylayers._modern import loader, semantics
+from caffe_pylayers._modern.age import is_python_2
+from caffe_pylayers._modern.translate import TranslationError, translate
 from caffe_pylayers.cli import main
 
 REWRITTEN = [
@@ -22,18 +23,52 @@ REWRITTEN = [
     ("import cPickle as pickle, Queue", "import pickle as pickle, queue"),
     ("x = map(f, xrange(3))", "x = list(map(f, range(3)))"),
     ("mode = 0755", "mode = 0o755"),
-    ("p = yaml.load(self.param_str_)  # why", "p = yaml.safe_load(self.param_str)  # why"),
+    ("p = yaml.load(self.param_str_)  # why", "p = yaml.full_load(self.param_str)  # why"),
     ("x = np.zeros(3, np.float).astype(numpy.int)", "x = np.zeros(3, float).astype(int)"),
     ("x = np.asscalar(a[0])", "x = np.asarray(a[0]).item()"),
     ("x = np.fromstring(b, np.uint8)", "x = np.frombuffer(b, np.uint8).copy()"),
     ("x = a.tostring()", "x = a.tobytes()"),
     ("from time import clock", "from time import perf_counter as clock"),
-    ("from yaml import load", "from yaml import safe_load as load"),
+    ("from yaml import load", "from yaml import full_load as load"),
     ("from collections import Mapping", "from collections.abc import Mapping"),
     ("x = zip(a, b)[0]", "x = list(zip(a, b))[0]"),
     ("import cPickle\nx = cPickle.load(open(f))", 'import pickle\nx = pickle.load(open(f, "rb"), encoding="latin1")'),
     ("print 1\nx = pickle.loads(b)", 'print(1)\nx = pickle.loads(b, encoding="latin1")'),
     ("t = time.clock()", "t = time.perf_counter()"),
+    ("print 1\nprint ('%d' % 2)", "print(1)\nprint ('%d' % 2)"),
+    ("x = file(name).read()", "x = open(name).read()"),
+    (
+        "x.sort(lambda a, b: cmp(b, a))",
+        "import functools\nx.sort(key=functools.cmp_to_key(lambda a, b: ((b) > (a)) - ((b) < (a))))",
+    ),
+    ("print 1\nsorted(x, cmp=f)", "import functools\nprint(1)\nsorted(x, key=functools.cmp_to_key(f))"),
+    ("import string\nx = string.join(a, '_')", "import string\nx = str.join('_', a)"),
+    ("import string\nx = string.letters + string.upper(a)", "import string\nx = string.ascii_letters + str.upper(a)"),
+    (
+        "print 1\nx = a.encode('hex')",
+        'import codecs\nprint(1)\nx = codecs.encode(a.encode("latin1"), \'hex\').decode("latin1")',
+    ),
+    ("print d.keys()[0]", "print(list(d.keys())[0])"),
+    ("import os, cPickle, urllib2", "import os, pickle, urllib.request, urllib.error, urllib.parse"),
+    (
+        "print 1\nwith open(f, 'w') as g:\n    pickle.dump(x, g)\ng = open(f)\npickle.load(g)",
+        "print(1)\nwith open(f, 'wb') as g:\n    pickle.dump(x, g)\n"
+        'g = open(f, "rb")\npickle.load(g, encoding="latin1")',
+    ),
+    ("print np.load(f).item()", 'print(np.load(f, allow_pickle=True, encoding="latin1").item())'),
+    ("def f():\n        a()\n\tb()", "def f():\n        a()\n        b()"),
+    ("if a:\n        x = '''\n\ty'''\n\tb()", "if a:\n        x = '''\n\ty'''\n        b()"),
+    ("yaml.load_all(text)", "yaml.full_load_all(text)"),
+    ("x = Image.open(f).resize(s, Image.ANTIALIAS)", "x = Image.open(f).resize(s, Image.LANCZOS)"),
+    ("cv2.imread(f, cv2.CV_LOAD_IMAGE_COLOR)", "cv2.imread(f, cv2.IMREAD_COLOR)"),
+    (
+        "c = cv2.cv.CV_FOURCC, cv2.cv.CV_CAP_PROP_FPS, cv2.CV_64F",
+        "c = cv2.VideoWriter_fourcc, cv2.CAP_PROP_FPS, cv2.CV_64F",
+    ),
+    ("x = nd.interpolation.zoom(x, 2)", "x = nd.zoom(x, 2)"),
+    ("from scipy.ndimage.filters import gaussian_filter", "from scipy.ndimage import gaussian_filter"),
+    ("import h5py\nx = f[k].value[:]", "import h5py\nx = f[k][()][:]"),
+    ("plt.hist(x, normed=True)\nplt.axes(axisbg='w')", "plt.hist(x, density=True)\nplt.axes(facecolor='w')"),
     ("isinstance(x, collections.Mapping)", "isinstance(x, collections.abc.Mapping)"),
 ]
 MODERN = [
@@ -45,6 +80,11 @@ MODERN = [
     "from yaml import load\nx = load(text, Loader=Loader)",
     "x = {**a, 'range': range(3)}",
     "self.param_string",
+    "np.histogram(x, normed=True)",
+    "node.attributes['name'].value",
+    "from six.moves import xrange\nfor i in xrange(3): pass",
+    "def cmp(a, b): pass\ncmp(1, 2)",
+    "string = string.lower()",
     "def f(a: int, /, *, b=1) -> str: return f'{a!r}'",
 ]
 LAYER = """
@@ -97,14 +137,42 @@ def test_a_file_that_has_the_name_of_what_it_imports(tmp_path):
     assert is_python_2("import some_library\n", str(tmp_path / "other.py"))
 
 
+def test_a_file_that_could_be_either_is_what_those_beside_it_are(tmp_path):
+    either, new, script = "x = range(n / 2)\n", "x = f'{n / 2}'\n", tmp_path / "script.py"
+    (tmp_path / "either.py").write_text(either)
+    assert not is_python_2(either, str(tmp_path / "either.py"))
+    folder = tmp_path / "old"
+    folder.mkdir()
+    (folder / "script.py").write_text("print 1\n")
+    for name, text in (("either", either), ("new", new)):
+        (folder / f"{name}.py").write_text(text)
+    assert is_python_2(either, str(folder / "either.py"))
+    assert not is_python_2(new, str(folder / "new.py"))
+    assert not is_python_2(either, str(script))
+
+
+def test_param_str_with_the_tags_of_python():
+    yaml = pytest.importorskip("yaml")
+    namespace = {"yaml": yaml}
+    exec(translate("x = yaml.load('scales: !!python/tuple [8, 16]')", "x.py").text, namespace)
+    assert namespace["x"] == {"scales": (8, 16)}
+
+
 def test_what_is_no_python():
     with pytest.raises(TranslationError, match=r"^x\.py: neither Python 2 nor Python 3: "):
         translate("if (", "x.py")
 
 
+@pytest.mark.parametrize(("number", "wanted"), [(2.5, 3), (-2.5, -3), (2.4, 2), (3, 3), (float("inf"), float("inf"))])
+def test_rounding_of_python_2(number, wanted):
+    rounded = semantics.round_half_away(number)
+    assert rounded == wanted
+    assert isinstance(rounded, float)
+
+
 @pytest.mark.parametrize(("a", "b", "wanted"), [(7, 2, 3), (-7, 2, -4), (7.0, 2, 3.5), (7, 2.0, 3.5), (True, 2, 0)])
 def test_division_of_python_2(a, b, wanted):
-    assert loader.divide(a, b) == loader.divide_in_place(a, b) == wanted
+    assert semantics.divide(a, b) == semantics.divide_in_place(a, b) == wanted
 
 
 PYTHON_2_PICKLE = rb"""cnumpy.core.multiarray
@@ -145,7 +213,7 @@ def test_values_where_numpy_took_floats_and_files_of_python_2(tmp_path):
     found = {"NAME": str(tmp_path / "array.pkl")}
     module = ModuleType("old")
     module.__dict__.update(found)
-    loader._provide(module)
+    loader.provide(module)
     exec(loader.code_of(str(path)), module.__dict__)
     found = module.__dict__
     assert (found["chosen"].shape, found["zeros"].shape) == ((2,), (2, 3))
@@ -159,7 +227,7 @@ def test_tracebacks_show_the_lines_of_the_file(tmp_path):
         "x = filter(\n    lambda n: n,\n    map(lambda n: n / 2,\n        [1, 2]))\nprint x\nraise KeyError\n"
     )
     with pytest.raises(KeyError) as caught:
-        exec(loader.code_of(str(path)), {loader.DIVIDE: loader.divide})
+        exec(loader.code_of(str(path)), dict(semantics.FUNCTIONS))
     assert caught.traceback[-1].lineno == 5  # counted from 0
 
 
@@ -186,7 +254,6 @@ def test_a_diff_a_check_and_a_rewritten_file(tmp_path, capsys):
 
 
 def test_a_script_and_its_layers_as_they_are(tmp_path, root, run_program):
-    pytest.importorskip("torch")
     package = tmp_path / "old_package"
     package.mkdir()
     for name, text in (("__init__", ""), ("layer", LAYER), ("sibling", "ONE = 1\n")):
@@ -204,7 +271,7 @@ def test_a_script_and_its_layers_as_they_are(tmp_path, root, run_program):
     )
     assert ended.stdout.splitlines() == [
         "compat: go.py: print, division",
-        f"compat: {package / 'layer.py'}: import, param_str, print, division, slices",
+        f"compat: {package / 'layer.py'}: import, param_str, print, phase, division, slices",
         "phase TEST",
         "[2.   2.25 2.5 ] 3 __main__",
     ]

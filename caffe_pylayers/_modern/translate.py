@@ -8,27 +8,23 @@ from __future__ import annotations
 
 import ast
 import functools
-import importlib.machinery
-import os
-import sys
 from dataclasses import dataclass
 from typing import Any
 
-LANGUAGE = [
-    *("basestring", "dict", "except", "exec", "execfile", "filter", "getcwdu", "has_key", "import", "imports"),
-    *("imports2", "input", "intern", "itertools", "itertools_imports", "long", "map", "metaclass", "ne", "next"),
-    *("nonzero", "numliterals", "paren", "print", "raise", "raw_input", "reduce", "reload", "renames", "repr"),
-    *("standarderror", "sys_exc", "throw", "tuple_params", "types", "unicode", "urllib", "xrange", "xreadlines"),
-    "zip",
-]
-FILES = ["pickle_load"]  # what Python 2 has written
-LIBRARIES = ["collections_abc", "numpy_names", "param_str", "time_clock", "yaml_load"]
+from caffe_pylayers._modern.age import is_python_2
+from caffe_pylayers._modern.layout import without_tabs
+from caffe_pylayers._modern.semantics import is_division
 
-# Names by which a file that today's Python can parse is told to be of Python 2 all the same.
-PYTHON_2_NAMES = {"xrange", "unicode", "basestring", "raw_input", "iteritems", "itervalues", "iterkeys", "has_key"}
-PYTHON_2_NAMES |= {"izip", "imap", "ifilter", "maxint", "getcwdu"}
-PYTHON_2_NAMES |= {"param_str_"}  # of the forks that knew no other Python
-PYTHON_2_MODULES = {"cPickle", "ConfigParser", "Queue", "StringIO", "cStringIO", "urllib2", "__builtin__"}
+LANGUAGE = [
+    *("apply", "basestring", "dict", "except", "exec", "execfile", "filter", "funcattrs", "getcwdu", "has_key"),
+    *("import", "imports", "imports2", "input", "intern", "itertools", "itertools_imports", "long", "map"),
+    *("metaclass", "methodattrs", "ne", "next", "nonzero", "numliterals", "operator", "paren", "raise"),
+    *("raw_input", "reduce", "reload", "renames", "repr", "standarderror", "sys_exc", "throw", "tuple_params"),
+    *("types", "unicode", "urllib", "xrange", "xreadlines", "zip"),
+]
+LANGUAGE_TOO = ["cmp", "codecs", "file", "print", "string"]  # what fissix leaves, or overdoes
+FILES = ["pickle"]  # what Python 2 has written
+LIBRARIES = ["collections_abc", "image_names", "numpy_names", "old_names", "param_str", "yaml_load"]
 
 
 class TranslationError(ValueError):
@@ -57,6 +53,7 @@ def translate(text: str, name: str) -> Translation:
     try:
         tree = tool.refactor_string(whole, name)
         new = str(tree) if tree is not None else whole
+        new = _one_indentation(new, tool.bridged)
         parsed = ast.parse(new, name)
     except Exception as error:  # of fissix's tokenizer and parser, which have no common base, or a SyntaxError
         if not old:  # syntax younger than fissix: nothing there is old
@@ -69,56 +66,15 @@ def translate(text: str, name: str) -> Translation:
     return Translation(new, sorted(tool.bridged), divisions)
 
 
-def is_python_2(text: str, name: str) -> bool:
-    """Whether a file is Python 2: today's Python cannot parse it, or it uses names that only Python 2 has.
-
-    Or it imports a file beside it, in a package, as if it were on the path.
-    """
+def _one_indentation(text: str, bridged: set[str]) -> str:
     try:
-        tree = ast.parse(text)
+        ast.parse(text)
+    except TabError:
+        bridged.add("tabs")
+        return without_tabs(text)
     except SyntaxError:
-        return True
-    for node in ast.walk(tree):
-        if not PYTHON_2_NAMES.isdisjoint(_names(node)) or (isinstance(node, ast.Subscript) and _lists(node.value)):
-            return True
-        if any(module in PYTHON_2_MODULES or _beside(module, name) for module in _imported(node)):
-            return True
-    return False
-
-
-def _names(node: ast.AST) -> list[str]:
-    """The names that a name, an attribute or an import has."""
-    if isinstance(node, ast.ImportFrom):
-        return [alias.name for alias in node.names]
-    return [getattr(node, field) for field in ("id", "attr") if isinstance(getattr(node, field, None), str)]
-
-
-def _lists(node: ast.AST) -> bool:
-    """Whether it is a call of zip, map or filter, which gave lists."""
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("zip", "map", "filter")
-
-
-def _imported(node: ast.AST) -> list[str]:
-    """The modules that a statement imports, not relatively."""
-    if isinstance(node, ast.Import):
-        return [alias.name for alias in node.names]
-    return [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
-
-
-def _beside(module: str, name: str) -> bool:
-    """Whether a module is found only beside a file of a package, where Python 3 does not look."""
-    folder, first = os.path.dirname(name), module.partition(".")[0]
-    if os.path.basename(name) == f"{first}.py":  # no file means itself
-        return False
-    if not os.path.exists(os.path.join(folder, "__init__.py")) or first in sys.modules:
-        return False
-    beside = [os.path.join(folder, first + ".py"), os.path.join(folder, first, "__init__.py")]
-    return any(map(os.path.exists, beside)) and importlib.machinery.PathFinder.find_spec(first) is None
-
-
-def is_division(node: ast.AST) -> bool:
-    """Whether it is an ``a / b`` or ``a /= b``."""
-    return isinstance(node, (ast.BinOp, ast.AugAssign)) and isinstance(node.op, ast.Div)
+        pass  # which the caller meets again, and tells
+    return text
 
 
 def _futures(tree: ast.AST) -> set[str]:
@@ -134,7 +90,7 @@ def _tool(language: bool) -> Any:
     names = [f"caffe_pylayers._modern.fixes.fix_{name}" for name in LIBRARIES]
     if language:
         names += [f"fissix.fixes.fix_{name}" for name in LANGUAGE]
-        names += [f"caffe_pylayers._modern.fixes.fix_{name}" for name in FILES]
+        names += [f"caffe_pylayers._modern.fixes.fix_{name}" for name in LANGUAGE_TOO + FILES]
 
     class Tool(refactor.RefactoringTool):  # type: ignore[misc, name-defined, unused-ignore]
         def __init__(self, *arguments: Any) -> None:

@@ -1,9 +1,10 @@
-"""Run a pycaffe script with the runtime as `caffe`.
+"""Run a pycaffe script on a real Caffe or on the runtime.
 
     caffe-pylayers run solve.py 0 --snapshot x.solverstate
 
 As `python solve.py ...` would run it, but that `import caffe` in it, and in the Python layers of its nets, gives the
-runtime. With -m, a module is run instead of a file. All that comes after the script is the script's.
+engine: a real Caffe where one can be imported, else the runtime, unless --engine or CAFFE_PYLAYERS_ENGINE says which.
+With -m, a module is run instead of a file. All that comes after the script is the script's.
 
 With --compat the script, and what it and its nets import from outside of the installed packages, may be Python 2 and
 written for libraries of its time: it is translated as it is read, and what is bridged is said on stderr. The files
@@ -22,6 +23,7 @@ from caffe_pylayers.cli import UserError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``run``."""
+    parser.add_argument("--engine", choices=("caffe", "runtime"), help="what `import caffe` gives, see above")
     parser.add_argument("-m", dest="module", action="store_true", help="SCRIPT is a module's name")
     parser.add_argument("--compat", action="store_true", help="translate Python 2 and old libraries, see above")
     parser.add_argument("script", metavar="SCRIPT")
@@ -32,7 +34,8 @@ def run(args: argparse.Namespace) -> int:
     """Run the script; its exit code reaches the shell."""
     from caffe_pylayers import _engine
 
-    os.environ[_engine.VARIABLE] = "runtime"
+    if args.engine:
+        os.environ[_engine.VARIABLE] = args.engine
     _engine.caffe()
     sys.argv = [args.script, *args.arguments]
     if args.compat:

@@ -33,6 +33,9 @@ from caffe_pylayers.runtime.blob import Blob
 from caffe_pylayers.runtime.python_layer import BlobVec
 from caffe_pylayers.runtime.solvers.solver import Solver
 
+# The vectors of pycaffe, which are lists here.
+RawBlobVec = LayerVec = NetVec = IntVec = BoolVec = DtypeVec = StringVec = list
+
 __all__ = [
     "NCCL",
     "AdaDeltaSolver",
@@ -40,12 +43,19 @@ __all__ = [
     "AdamSolver",
     "Blob",
     "BlobVec",
+    "BoolVec",
+    "DtypeVec",
+    "IntVec",
     "Layer",
+    "LayerVec",
     "NesterovSolver",
     "Net",
+    "NetVec",
     "RMSPropSolver",
+    "RawBlobVec",
     "SGDSolver",
     "Solver",
+    "StringVec",
     "Timer",
     "__version__",
     "get_solver",

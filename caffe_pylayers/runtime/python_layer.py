@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
 from caffe_pylayers.runtime.blob import Blob
 from caffe_pylayers.runtime.layer import Layer, register
-
-phase_type: Callable[[int], int] = int  # of what Python layers are told of their phase
 
 
 class BlobVec(list):  # type: ignore[type-arg]
@@ -83,7 +81,7 @@ class PythonLayer(Layer):
             instance = self.instance = self._make()
             self._as_tensors = bool(getattr(instance, "array_api", False))
             instance.param_str = param.param_str
-            instance.phase = phase_type(self.phase)
+            instance.phase = int(self.phase)
             instance.blobs = (TensorBlobVec if self._as_tensors else BlobVec)(self._shown(self.blobs))
             self._bottom, self._top = self._shown(bottom), self._shown(top)
             instance.setup(self._bottom, self._top)

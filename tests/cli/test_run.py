@@ -1,10 +1,11 @@
 """``caffe-pylayers run``."""
 
+import importlib.util
 import sys
 
 import pytest
 
-pytest.importorskip("torch")
+ENGINE = "caffe" if importlib.util.find_spec("caffe") else "caffe_pylayers.runtime"
 
 SCRIPT = """
 import sys
@@ -28,10 +29,26 @@ def run(run_program, root, *arguments, cwd):
 
 
 @pytest.mark.parametrize("script", [["script.py"], ["-m", "script"]])
-def test_the_runtime_is_caffe(run_program, root, folder, script):
+def test_the_engine_is_caffe(run_program, root, folder, script):
     ended = run(run_program, root, *script, "3", "--model", "-x", cwd=folder)
-    assert ended.stdout == "caffe_pylayers.runtime ['3', '--model', '-x'] __main__ beside the script\n"
+    assert ended.stdout == f"{ENGINE} ['3', '--model', '-x'] __main__ beside the script\n"
     assert ended.returncode == 3
+
+
+@pytest.mark.caffe
+def test_the_engine_that_is_asked_for(run_program, root, folder):
+    ended = run(run_program, root, "--engine", "caffe", "script.py", "0", cwd=folder)
+    assert ended.stdout.startswith("caffe ['0'] __main__")
+    ended = run(run_program, root, "--engine", "runtime", "script.py", "0", cwd=folder)
+    assert "the runtime needs Python 3.10" in ended.stdout
+
+
+def test_the_engine_that_is_not_there(run_program, root, folder):
+    if ENGINE == "caffe":
+        pytest.skip("there is a real Caffe")
+    ended = run(run_program, root, "--engine", "caffe", "script.py", "0", cwd=folder)
+    assert ended.stdout.endswith("no caffe can be imported\n")
+    assert ended.returncode == 1
 
 
 def test_errors_are_the_scripts(run_program, root, folder):

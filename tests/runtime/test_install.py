@@ -30,7 +30,7 @@ def test_import_caffe_is_the_runtime(python):
 def test_pycaffes_modules(python):
     code = "from caffe_pylayers import runtime\nruntime.install()\nimport sys, caffe\n"
     code += "print('caffe_pylayers.runtime.io' in sys.modules, {'Classifier', 'io', 'layers'} <= set(dir(caffe)))\n"
-    code += "import caffe.pycaffe\nfrom caffe._caffe import Blob, Solver\n"
+    code += "import caffe.pycaffe\nfrom caffe._caffe import Blob, RawBlobVec, Solver\n"
     code += "print(caffe.pycaffe.Net is caffe.Net, caffe._caffe.Blob is Blob, issubclass(caffe.SGDSolver, Solver))\n"
     code += "print(caffe.classifier.Classifier is caffe.Classifier, caffe.io.caffe_pb2 is caffe.proto.caffe_pb2)"
     assert python(code) == "False True\nTrue True True\nTrue True\n"

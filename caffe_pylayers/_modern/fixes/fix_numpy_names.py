@@ -5,6 +5,7 @@ np.fromstring(text, sep=...) is still there and stays.
 
 from typing import Any
 
+import numpy as np
 from fissix.fixer_base import BaseFix
 from fissix.fixer_util import Name, token
 from fissix.pygram import python_symbols
@@ -14,7 +15,11 @@ ARGLIST = python_symbols.arglist
 BUILTIN = {name: name for name in ("bool", "int", "float", "complex", "object", "str")}
 BUILTIN.update(long="int", unicode="str")
 RENAMED = {"float_": "float64", "complex_": "complex128", "Inf": "inf", "Infinity": "inf", "NaN": "nan"}
+RENAMED.update(msort="sort", row_stack="vstack", infty="inf")
 RENAMED.update(product="prod", cumproduct="cumprod", alltrue="all", sometrue="any", in1d="isin", bool8="bool_")
+
+if hasattr(np, "trapezoid"):  # NumPy 2
+    RENAMED["trapz"] = "trapezoid"
 
 
 def _names(*names: str) -> str:

@@ -1,15 +1,11 @@
-"""yaml.load(text), which PyYAML 6 refuses without a Loader: yaml.safe_load(text)."""
+"""yaml.load(text), which PyYAML 6 refuses without a Loader: yaml.full_load(text), which knows !!python/tuple."""
 
 from typing import Any
 
 from fissix.fixer_base import BaseFix
-from fissix.fixer_util import Name
+from fissix.fixer_util import Name, find_root
 
-
-def _root(node: Any) -> Any:
-    while node.parent is not None:
-        node = node.parent
-    return node
+NEW = {"load": "full_load", "load_all": "full_load_all"}
 
 
 class FixYamlLoad(BaseFix):  # type: ignore[misc, unused-ignore]
@@ -17,15 +13,15 @@ class FixYamlLoad(BaseFix):  # type: ignore[misc, unused-ignore]
 
     BM_compatible = True
     PATTERN = """
-        power< 'yaml' trailer< '.' name='load' > trailer< '(' given=any ')' > any* >
+        power< 'yaml' trailer< '.' name=('load'|'load_all') > trailer< '(' given=any ')' > any* >
         | import_from< 'from' 'yaml' 'import' imported='load' >
     """
 
     def transform(self, node: Any, results: Any) -> None:
         """Rename the function."""
         if "imported" in results:
-            if "Loader" in str(_root(node)):
-                return
-            results["imported"].replace(Name("safe_load as load", prefix=results["imported"].prefix))
+            if "Loader" not in str(find_root(node)):
+                results["imported"].replace(Name("full_load as load", prefix=results["imported"].prefix))
         elif "Loader" not in str(results["given"]) and results["given"].type != self.syms.arglist:
-            results["name"].replace(Name("safe_load", prefix=results["name"].prefix))
+            name = results["name"][0]
+            name.replace(Name(NEW[name.value], prefix=name.prefix))
