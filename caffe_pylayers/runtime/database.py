@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import threading
 import weakref
 from collections.abc import Iterator
 from typing import Protocol
 
+from caffe_pylayers.runtime import lmdb_pages
 from caffe_pylayers.runtime.proto.caffe_pb2 import DataParameter
 
 
@@ -34,6 +36,8 @@ class _LMDB:
         import lmdb
 
         self._path, self._error = path, lmdb.Error
+        self._file = os.path.join(path, "data.mdb") if os.path.isdir(path) else path
+        self._read = False  # once, to the end
         try:
             # lock=False: the readers never write, and their folder may not be writable.
             self._lmdb = lmdb.open(path, readonly=True, lock=False, subdir=os.path.isdir(path))
@@ -50,12 +54,15 @@ class _LMDB:
 
     def _check_whole(self) -> None:
         """A page that its file lacks would end the process: the file is mapped into memory."""
-        file = os.path.join(self._path, "data.mdb") if os.path.isdir(self._path) else self._path
-        size, needed = os.path.getsize(file), (self._lmdb.info()["last_pgno"] + 1) * self._lmdb.stat()["psize"]
+        size, needed = os.path.getsize(self._file), (self._lmdb.info()["last_pgno"] + 1) * self._lmdb.stat()["psize"]
         if size < needed:
-            raise ValueError(f"{file} is cut off: it has {size} bytes of {needed}")
+            raise ValueError(f"{self._file} is cut off: it has {size} bytes of {needed}")
 
     def records(self) -> Iterator[bytes]:
+        if not self._read:  # a damaged page would end the process: the first time, all are checked
+            yield from lmdb_pages.values(self._file)
+            self._read = True
+            return
         try:
             with self._lmdb.begin() as transaction, transaction.cursor() as cursor:
                 yield from cursor.iternext(keys=False, values=True)
@@ -80,19 +87,35 @@ class _LevelDB:
         if not os.path.exists(os.path.join(path, "CURRENT")):  # opening it would leave files there
             raise ValueError(f"{path} cannot be opened as LevelDB: there is none")
         try:
-            self._db = plyvel.DB(path, create_if_missing=False)
+            self._db = plyvel.DB(path, create_if_missing=False, paranoid_checks=True)
         except (plyvel.Error, OSError) as error:
             raise ValueError(f"{path} cannot be opened as LevelDB: {error}") from error
+        try:
+            self._check_whole()
+        except ValueError:
+            self.close()
+            raise
 
     def close(self) -> None:
         self._db.close()
 
+    def _check_whole(self) -> None:
+        """LevelDB passes over the records of a table that is cut off."""
+        for number, size in re.findall(rb"^ (\d+):(\d+)\[", self._db.get_property(b"leveldb.sstables"), re.MULTILINE):
+            files = [os.path.join(self._path, f"{int(number):06d}.{suffix}") for suffix in ("ldb", "sst")]
+            found = max((os.path.getsize(file) for file in files if os.path.exists(file)), default=0)
+            if found < int(size):
+                raise ValueError(f"{files[0]} is cut off: it has {found} bytes of {int(size)}")
+
     def records(self) -> Iterator[bytes]:
+        count = 0
         try:
             with self._db.iterator(include_key=False, verify_checksums=True, fill_cache=False) as values:
-                yield from values
+                for value in values:
+                    yield value
+                    count += 1
         except self._error as error:
-            raise ValueError(f"{self._path} is damaged: {error}") from error
+            raise ValueError(f"{self._path} is damaged: after {count} records: {error}") from error
 
 
 class Records:

@@ -32,7 +32,7 @@ def reading(path: str | os.PathLike[str]) -> Iterator[Any]:
     try:
         with h5py.File(path, "r") as file:
             yield file
-    except (OSError, KeyError) as error:
+    except (OSError, KeyError, RuntimeError) as error:
         raise ValueError(f"{path}: not what was expected, or not whole: {error}") from None
 
 

@@ -52,7 +52,7 @@ def test_lmdb_page_overwritten(database):
         if content[page * size + 10] & 0x02:  # a leaf
             content[page * size : (page + 1) * size] = bytes(size)
     file.write_bytes(content)
-    with pytest.raises(LayerError, match="lmdb is damaged: "):
+    with pytest.raises(LayerError, match=r"data\.mdb is damaged: after 0 records: page \d+ is not what it should be$"):
         data(database)
 
 
@@ -99,6 +99,17 @@ def test_leveldb(tmp_path):
     with pytest.raises(LayerError, match="none cannot be opened as LevelDB: there is none"):
         data(tmp_path / "none", "LEVELDB")
     assert not (tmp_path / "none").exists()
+
+
+def test_leveldb_cut_off(tmp_path):
+    with plyvel.DB(str(tmp_path / "db"), create_if_missing=True) as db:
+        for i in range(40):
+            db.put(b"%04d" % i, datum(i))
+        db.compact_range()
+    table = next((tmp_path / "db").glob("*.ldb"))
+    table.write_bytes(table.read_bytes()[:-1])
+    with pytest.raises(LayerError, match=rf"{table} is cut off: it has \d+ bytes of \d+$"):
+        data(tmp_path / "db", "LEVELDB")
 
 
 def test_leveldb_without_its_binding(tmp_path, monkeypatch):
