@@ -18,12 +18,12 @@ import os
 import runpy
 import sys
 
-from caffe_pylayers.cli import UserError
+from caffe_pylayers.cli import UserError, add_engine_argument
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``run``."""
-    parser.add_argument("--engine", choices=("caffe", "runtime"), help="what `import caffe` gives, see above")
+    add_engine_argument(parser)
     parser.add_argument("-m", dest="module", action="store_true", help="SCRIPT is a module's name")
     parser.add_argument("--compat", action="store_true", help="translate Python 2 and old libraries, see above")
     parser.add_argument("script", metavar="SCRIPT")
@@ -34,8 +34,6 @@ def run(args: argparse.Namespace) -> int:
     """Run the script; its exit code reaches the shell."""
     from caffe_pylayers import _engine
 
-    if args.engine:
-        os.environ[_engine.VARIABLE] = args.engine
     _engine.caffe()
     sys.argv = [args.script, *args.arguments]
     if args.compat:

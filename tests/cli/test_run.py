@@ -47,7 +47,7 @@ def test_the_engine_that_is_not_there(run_program, root, folder):
     if ENGINE == "caffe":
         pytest.skip("there is a real Caffe")
     ended = run(run_program, root, "--engine", "caffe", "script.py", "0", cwd=folder)
-    assert ended.stdout.endswith("no caffe can be imported\n")
+    assert ended.stdout.endswith("and none can be imported\n")
     assert ended.returncode == 1
 
 
