@@ -51,9 +51,12 @@ REWRITTEN = [
     ("print d.keys()[0]", "print(list(d.keys())[0])"),
     ("import os, cPickle, urllib2", "import os, pickle, urllib.request, urllib.error, urllib.parse"),
     (
-        "print 1\nwith open(f, 'w') as g:\n    pickle.dump(x, g)\ng = open(f)\npickle.load(g)",
-        "print(1)\nwith open(f, 'wb') as g:\n    pickle.dump(x, g)\n"
-        'g = open(f, "rb")\npickle.load(g, encoding="latin1")',
+        "with open(f) as g:\n    print g.read()\nwith open(f, 'w') as g:\n    pickle.dump(x, g)",
+        "with open(f) as g:\n    print(g.read())\nwith open(f, 'wb') as g:\n    pickle.dump(x, g)",
+    ),
+    (
+        "g = open(a)\nprint g.read()\ng = open(b)\nx = pickle.load(g)",
+        'g = open(a)\nprint(g.read())\ng = open(b, "rb")\nx = pickle.load(g, encoding="latin1")',
     ),
     ("print np.load(f).item()", 'print(np.load(f, allow_pickle=True, encoding="latin1").item())'),
     ("def f():\n        a()\n\tb()", "def f():\n        a()\n        b()"),
@@ -81,6 +84,7 @@ MODERN = [
     "x = {**a, 'range': range(3)}",
     "self.param_string",
     "np.histogram(x, normed=True)",
+    "x = np.sort(a)\na.sort(axis)",
     "node.attributes['name'].value",
     "from six.moves import xrange\nfor i in xrange(3): pass",
     "def cmp(a, b): pass\ncmp(1, 2)",
@@ -170,6 +174,15 @@ def test_rounding_of_python_2(number, wanted):
     assert isinstance(rounded, float)
 
 
+@pytest.mark.parametrize(("imported", "wanted"), [("", 3.0), ("from numpy import *\n", 2.0)])
+def test_whose_round_it_is(tmp_path, imported, wanted):
+    path = tmp_path / "old.py"
+    path.write_text(f"{imported}print 1\nx = round(2.5)\n")
+    namespace = dict(semantics.FUNCTIONS)
+    exec(loader.code_of(str(path)), namespace)
+    assert namespace["x"] == wanted
+
+
 @pytest.mark.parametrize(("a", "b", "wanted"), [(7, 2, 3), (-7, 2, -4), (7.0, 2, 3.5), (7, 2.0, 3.5), (True, 2, 0)])
 def test_division_of_python_2(a, b, wanted):
     assert semantics.divide(a, b) == semantics.divide_in_place(a, b) == wanted
@@ -208,6 +221,7 @@ def test_values_where_numpy_took_floats_and_files_of_python_2(tmp_path):
         "zeros = np.zeros((n, 3.0))\n"
         "zeros[n - 1, n] = 4\n"
         "found = zeros[n - 1, n], keys[n + 0.5], np.arange(5)[:n].sum(), zeros[:, n].sum()\n"
+        "empty = np.zeros((0, 5)) == [], [] == []\n"
         "with open(NAME, 'rb') as file:\n    loaded = cPickle.load(file)\n"
     )
     found = {"NAME": str(tmp_path / "array.pkl")}
@@ -218,6 +232,7 @@ def test_values_where_numpy_took_floats_and_files_of_python_2(tmp_path):
     found = module.__dict__
     assert (found["chosen"].shape, found["zeros"].shape) == ((2,), (2, 3))
     assert found["found"] == (4, "a key", 1, 4)
+    assert found["empty"] == (False, True)
     assert found["loaded"].tolist() == [1, 200]
 
 

@@ -1,6 +1,6 @@
 """What Python 2, NumPy and forks of its time did otherwise with the same words: for the loader, on the syntax tree.
 
-Division, rounding, NumPy's bounds, indices and sizes, and a layer's phase.
+Division, rounding, NumPy's comparisons, bounds, indices and sizes, and a layer's phase.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-DIVIDE, DIVIDE_IN_PLACE, ROUND, BOUND, INDEX, PHASE = (
-    f"_caffe_pylayers_{name}" for name in ("divide", "divide_in_place", "round", "bound", "index", "phase")
+DIVIDE, DIVIDE_IN_PLACE, ROUND, EQUAL, BOUND, INDEX, PHASE = (
+    f"_caffe_pylayers_{name}" for name in ("divide", "divide_in_place", "round", "equal", "bound", "index", "phase")
 )
 SIZED = {"zeros", "ones", "empty", "full"}  # functions of NumPy whose first argument is a shape
 COMPUTED = (ast.Name, ast.Attribute, ast.Subscript, ast.BinOp, ast.Call)
@@ -53,7 +53,17 @@ class Arithmetic(ast.NodeTransformer):
 
     def __init__(self, divides: bool) -> None:
         self._divides = divides
+        self._rounds = True
         self.bridged: set[str] = set()
+
+    def visit_Module(self, node: ast.Module) -> ast.AST:
+        """The whole file, whose round may be NumPy's."""
+        imported = {
+            alias.name for found in ast.walk(node) if isinstance(found, ast.ImportFrom) for alias in found.names
+        }
+        self._rounds = imported.isdisjoint({"*", "round"})
+        self.generic_visit(node)
+        return node
 
     def visit_Slice(self, node: ast.Slice) -> ast.AST:
         """x[a:b]."""
@@ -86,11 +96,20 @@ class Arithmetic(ast.NodeTransformer):
         self.bridged.add("indices")
         return _call(INDEX, part, array, part)
 
+    def visit_Compare(self, node: ast.Compare) -> ast.AST:
+        """x == [] of an x that may be an array."""
+        self.generic_visit(node)
+        other = node.comparators[0]
+        if not (isinstance(node.ops[0], ast.Eq) and isinstance(other, ast.List) and not other.elts):
+            return node
+        self.bridged.add("comparisons")
+        return _call(EQUAL, node, node.left, other)
+
     def visit_Call(self, node: ast.Call) -> ast.AST:
         """round(x), np.zeros(shape), npr.choice(x, size=n)."""
         self.generic_visit(node)
         function = node.func
-        if isinstance(function, ast.Name) and function.id == "round":
+        if self._rounds and isinstance(function, ast.Name) and function.id == "round":
             self.bridged.add("round")
             function.id = ROUND
         if isinstance(function, ast.Attribute) and _of_numpy(function.value):
@@ -172,6 +191,14 @@ def round_half_away(number: Any, digits: int = 0) -> Any:
     return float(math.copysign(math.floor(abs(number) + 0.5), number)) if math.isfinite(number) else float(number)
 
 
+def equal(a: Any, b: Any) -> Any:
+    """a == b, which for arrays of shapes that do not fit was False before NumPy 1.25."""
+    try:
+        return a == b
+    except ValueError:
+        return False
+
+
 def bound(value: Any) -> Any:
     """What x[:value] or zeros(value) takes: a float, also in a shape, is cut off, as NumPy had it before 1.12."""
     if isinstance(value, (tuple, list)):
@@ -207,6 +234,7 @@ FUNCTIONS = {
     DIVIDE: divide,
     DIVIDE_IN_PLACE: divide_in_place,
     ROUND: round_half_away,
+    EQUAL: equal,
     BOUND: bound,
     INDEX: index,
     PHASE: phase,

@@ -3,7 +3,7 @@
 np.load of what may hold a pickle the same, and allow_pickle=True.
 """
 
-from typing import Any, Iterator
+from typing import Any
 
 from fissix.fixer_base import BaseFix
 from fissix.fixer_util import Comma, KeywordArg, Name, String, token
@@ -43,25 +43,27 @@ class FixPickle(BaseFix):  # type: ignore[misc, unused-ignore]
 
     def _open_binary(self, file: Any) -> None:
         """Give the call of open that a file comes from the mode for bytes."""
-        if file.type == token.NAME:
-            for opened in self._opened_as(file):
-                self._set_mode(opened)
-        else:
-            self._set_mode(file)
+        opened = self._opened_as(file) if file.type == token.NAME else file
+        if opened is not None:
+            self._set_mode(opened)
 
-    def _opened_as(self, name: Any) -> Iterator[Any]:
-        """What is assigned to a name, or is it of a with, in the function or file around."""
-        scope = name
-        while scope.parent is not None and scope.type != self.syms.funcdef:
-            scope = scope.parent
-        for node in scope.pre_order():
-            children = node.children
-            if node.type == self.syms.expr_stmt and len(children) == 3 and str(children[0]).strip() == name.value:
-                yield children[2]
-            if node.type in (self.syms.with_stmt, self.syms.with_item):
-                found = [child for child in children if str(child).strip() in ("as", name.value)]
-                if len(found) == 2:
-                    yield children[children.index(found[0]) - 1]
+    def _opened_as(self, name: Any) -> Any:
+        """What a name stands for: by the with around it, or else what was assigned to it last, in the same function."""
+        node = name
+        while node.parent is not None and node.type != self.syms.funcdef:
+            node = node.parent
+            items = [child for child in node.children if child.type == self.syms.with_item]
+            for item in items if node.type == self.syms.with_stmt else ():
+                if str(item.children[-1]).strip() == name.value:
+                    return item.children[0]
+        assigned = None
+        for found in node.pre_order():
+            if found is name:
+                return assigned
+            children = found.children
+            if found.type == self.syms.expr_stmt and len(children) == 3 and str(children[0]).strip() == name.value:
+                assigned = children[2]
+        return None
 
     def _set_mode(self, opened: Any) -> None:
         children = opened.children
