@@ -24,6 +24,8 @@ class Case:
     in_place: the top is the bottom.
     rtol, atol: of float32; exact means equal to the last bit.
     arrays: data and labels, float32 of four axes, for Net.set_input_arrays: MemoryData's.
+    before: bottoms that the layer is set up on, and runs on, before it runs on these: Caffe has no memory for a blob
+        that was always empty.
     """
 
     type: str
@@ -38,6 +40,7 @@ class Case:
     atol: float = 1e-5
     exact: bool = False
     arrays: Sequence[np.ndarray] = ()
+    before: Sequence[np.ndarray] = ()
 
 
 def normal(*shape, seed=0, scale=1.0):

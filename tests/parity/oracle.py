@@ -19,7 +19,9 @@ class Oracle:
 
     def record(self, case):
         """What real Caffe makes of the case."""
-        facts = dict(vars(case), bottoms=[(x.shape, x.tobytes()) for x in case.bottoms])
+        facts = dict(vars(case))
+        for name in ("bottoms", "before"):
+            facts[name] = [(x.shape, x.tobytes()) for x in facts[name]]
         pickle.dump(facts, self._process.stdin, protocol=4)
         self._process.stdin.flush()
         arrays, refused = pickle.load(self._process.stdout)

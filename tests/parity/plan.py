@@ -45,6 +45,8 @@ def digest(case):
     """What a recording depends on."""
     facts = [layer_text(case), case.phase, sorted(down(case)), case.loss_weight, [x.shape for x in case.bottoms]]
     recipe = hashlib.sha256(repr(facts).encode())
-    for x in [*case.bottoms, *case.arrays]:
+    if case.before:
+        recipe.update(repr([x.shape for x in case.before]).encode())
+    for x in [*case.bottoms, *case.arrays, *case.before]:
         recipe.update(np.ascontiguousarray(x, np.float32).tobytes())
     return recipe.hexdigest()[:16]

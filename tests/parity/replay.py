@@ -20,6 +20,8 @@ def replay(case, learned=(), used=False):
     """
     with torch.no_grad():
         run = Run(case, learned)
+        if case.before:
+            run.arrays(case.before)
         if used:
             run.arrays(case.bottoms)
             with contextlib.suppress(LayerError):  # where bottoms must fit each other or learned blobs
@@ -40,7 +42,7 @@ class Run:
         self.tops = [self.bottoms[0] if case.in_place and i == 0 else Blob() for i in range(self._count())]
         self.weights = loss_weights(case, len(self.tops))
         self.down = [i in down(case) for i in range(len(self.bottoms))]
-        self._fill(case.bottoms)
+        self._fill(case.before or case.bottoms)
         self.layer.setup(self.bottoms, self.tops)
         if case.arrays:
             self.layer.reset(*case.arrays, len(case.arrays[0]))

@@ -71,7 +71,9 @@ def test_a_recording_is_what_was_saved_in_the_same_bytes(tmp_path):
     assert np.array_equal(first.arrays["top0"], TOP)
 
 
-@pytest.mark.parametrize("change", [{"param": "phase: TEST"}, {"bottoms": [TOP]}, {"phase": 1}, {"in_place": True}])
+@pytest.mark.parametrize(
+    "change", [{"param": "phase: TEST"}, {"bottoms": [TOP]}, {"phase": 1}, {"in_place": True}, {"before": [TOP]}]
+)
 def test_a_changed_case_has_another_digest(change):
     assert digest(Case(**{**vars(CASE), **change})) != digest(CASE)
 

@@ -67,6 +67,7 @@ class ColumnConvolution:
         self._wide = wide
         self._narrow = (wide[0], narrow_channels, *self._columns.out)
         self._group, self._transposed = group, transposed
+        self._height = wide[1] // group * math.prod(window.kernel)  # of a column
 
     def forward(self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
         """The top."""
@@ -95,14 +96,14 @@ class ColumnConvolution:
 
     def _matrix(self, weight: torch.Tensor) -> torch.Tensor:
         """(group, narrow channels of a group, values in a column)"""
-        return weight.view(self._group, self._narrow[1] // self._group, -1)
+        return weight.view(self._group, self._narrow[1] // self._group, self._height)
 
     def _rows(self, narrow: torch.Tensor) -> torch.Tensor:
         """(num, group, channels of a group, positions)"""
-        return narrow.view(self._narrow[0], self._group, -1, math.prod(self._columns.out))
+        return narrow.view(self._narrow[0], self._group, self._narrow[1] // self._group, math.prod(self._columns.out))
 
     def _unfolded(self, wide: torch.Tensor) -> torch.Tensor:
         """(num, group, values in a column, positions)"""
         columns = wide.new_empty(self._columns.shape)
         self._columns.unfold(wide, columns)
-        return columns.view(self._narrow[0], self._group, -1, math.prod(self._columns.out))
+        return columns.view(self._narrow[0], self._group, self._height, math.prod(self._columns.out))

@@ -107,7 +107,7 @@ class RecurrentLayer(Layer):
         for blob, source in zip(self._before, given):
             blob.write().copy_(source.read())
         x_out = self._x_out.write()
-        x, flat = self._flat(bottom[0]), x_out.view(-1, x_out.shape[2])
+        x, flat = self._flat(bottom[0]), x_out.flatten(0, 1)
         torch.addmm(self.blobs[1].read(), x, self.blobs[0].read().t(), out=flat)
         if self._static:
             x_out.add_(bottom[2].read().flatten(1) @ self.blobs[2].read().t())
@@ -124,7 +124,7 @@ class RecurrentLayer(Layer):
         before = [blob.read()[0] for blob in self._before]
         d_x_out = self._d_x_out.write()
         self.steps_backward(top[0].read_diff(), self._cont(bottom), before, d_x_out)
-        self._give(d_x_out.view(-1, d_x_out.shape[2]), bottom[0], 0, propagate_down[0])
+        self._give(d_x_out.flatten(0, 1), bottom[0], 0, propagate_down[0])
         self.blobs[1].add_diff(d_x_out.sum((0, 1)))
         if self._static:
             self._give(d_x_out.sum(0), bottom[2], 2, propagate_down[2])
@@ -140,7 +140,7 @@ class RecurrentLayer(Layer):
             torch.mm(d_out, self.blobs[weight].read(), out=bottom.write_diff().view(x.shape))
 
     def _flat(self, bottom: Blob) -> torch.Tensor:
-        return bottom.read().view(math.prod(bottom.shape[:2]), -1)
+        return bottom.read().view(math.prod(bottom.shape[:2]), math.prod(bottom.shape[2:]))
 
     def _cont(self, bottom: Sequence[Blob]) -> torch.Tensor:
         return bottom[1].read().unsqueeze(2)

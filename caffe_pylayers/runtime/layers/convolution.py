@@ -19,7 +19,7 @@ from caffe_pylayers.runtime.layers._window import Window
 from caffe_pylayers.runtime.memory import CHANNELS_LAST, CONTIGUOUS, Shape
 from caffe_pylayers.runtime.proto.caffe_pb2 import TEST
 
-MOST_AXES = 3  # that PyTorch's kernels convolve over
+MOST_AXES = 3  # that PyTorch's kernels convolve over, unless one is empty
 
 
 @register("Convolution")
@@ -92,7 +92,7 @@ class Convolution(Layer):
             self.phase == TEST and self._layout == CHANNELS_LAST and not transposed and shape[1] > 1 and _packs()
         )
         self._by_columns = None
-        if self._axes > MOST_AXES:
+        if self._axes > MOST_AXES or not all(sizes):
             wide, narrow = self._bottom_shape, self._top_shape
             if transposed:
                 wide, narrow = narrow, wide

@@ -46,19 +46,19 @@ class InnerProduct(Layer):
         self._rows = math.prod(shape[:axis])
 
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
-        x, y = bottom[0].read().view(self._rows, -1), top[0].write().view(self._rows, -1)
+        x, y = bottom[0].read().view(self._rows, self._inputs), top[0].write().view(self._rows, self._outputs)
         linear(x, self._weight(), self.blobs[1].read() if self._bias else None, y)
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
-        d_y = top[0].read_diff().view(self._rows, -1)
+        d_y = top[0].read_diff().view(self._rows, self._outputs)
         if self.param_propagate_down[0]:
-            x = bottom[0].read().view(self._rows, -1)
+            x = bottom[0].read().view(self._rows, self._inputs)
             left, right = (x, d_y) if self._transpose else (d_y, x)
             self.blobs[0].update_diff().addmm_(left.t(), right)
         if self._bias and self.param_propagate_down[1]:
             self.blobs[1].add_diff(d_y.sum(dim=0))
         if propagate_down[0]:
-            linear(d_y, self._weight().t(), None, bottom[0].write_diff().view(self._rows, -1))
+            linear(d_y, self._weight().t(), None, bottom[0].write_diff().view(self._rows, self._inputs))
 
     def _weight(self) -> torch.Tensor:
         """(num_output, K)"""

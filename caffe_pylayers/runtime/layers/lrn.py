@@ -45,13 +45,15 @@ class LRN(Layer):
             self._pool = AveragePool(PoolWindow((self._size, self._size), (1, 1), (pad, pad)), shape)
 
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        if not bottom[0].count:
+            return
         for x, y in self._parts(bottom[0].read(self._layout), top[0].write(self._layout)):
             scale, spare = _scratch_like(x, 2)
             self._make_scale(x, spare, scale)
             torch.mul(x, self._invert(scale, spare), out=y)
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
-        if not propagate_down[0]:
+        if not propagate_down[0] or not bottom[0].count:
             return
         layout = self._layout
         blobs = bottom[0].read(layout), top[0].read(layout), top[0].read_diff(layout), bottom[0].write_diff(layout)

@@ -58,6 +58,8 @@ class BatchNorm(Layer):
             mean, self._scale = self.learned_statistics()
             y = torch.sub(x, mean.view(self._per_channel), out=top[0].write(self.layout))
             y.mul_(self._scale.view(self._per_channel))
+        elif not x.numel():
+            raise self.error(f"bottom[0] of shape {bottom[0].shape} has no values to take the mean of")
         elif self._in_place:  # x is gone in backward: the normal values are kept. They serve as well.
             self.normalize(x, self._normal_like(x))
             top[0].write(self.layout).copy_(self._normal)

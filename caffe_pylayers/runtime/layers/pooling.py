@@ -78,6 +78,8 @@ class Pooling(Layer):
 
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         y = top[0].write(self._layout)
+        if not y.numel():
+            return
         x = bottom[0].read(self._layout)
         self._pool.forward(x, y)
         if len(top) > 1 and isinstance(self._pool, MaxPool):
@@ -88,7 +90,10 @@ class Pooling(Layer):
             layout = self._layout
             if isinstance(self._pool, StochasticPool):
                 self.check(self._pool.training, "STOCHASTIC has a gradient in the TRAIN phase only")
-            self._pool.backward(top[0].read_diff(layout), bottom[0].read(layout), bottom[0].write_diff(layout))
+            if top[0].count:
+                self._pool.backward(top[0].read_diff(layout), bottom[0].read(layout), bottom[0].write_diff(layout))
+            else:
+                bottom[0].write_diff().zero_()
 
 
 def make_pool(method: int, window: PoolWindow, shape: Shape, training: bool) -> Pool:

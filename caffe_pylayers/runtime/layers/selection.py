@@ -46,7 +46,7 @@ class ArgMax(Layer):
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         if self._axis is None:
             x = bottom[0].read().flatten(1) if len(bottom[0].shape) > 1 else bottom[0].read().view(-1, 1)
-            y = top[0].write().view(len(x), -1, self._k)
+            y = top[0].write().view(len(x), 2 if self._values else 1, self._k)
             values, indices = self._largest(x, 1)
             y[:, 0] = indices
             if self._values:

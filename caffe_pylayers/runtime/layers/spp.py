@@ -59,6 +59,8 @@ class SPP(Layer):
         return PoolWindow((kernel[0], kernel[1]), (kernel[0], kernel[1]), (pad[0], pad[1]))
 
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        if not bottom[0].count:
+            return
         x = bottom[0].read(self._layout)
         memory = torch.channels_last if self._layout == CHANNELS_LAST else torch.contiguous_format
         parts = top[0].write().view(x.shape[0], -1).split_with_sizes(self._lengths, dim=1)
@@ -68,7 +70,7 @@ class SPP(Layer):
             part.view(shape).copy_(y)
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
-        if not propagate_down[0]:
+        if not propagate_down[0] or not bottom[0].count:
             return
         x = bottom[0].read(self._layout)
         d_parts = top[0].read_diff().view(x.shape[0], -1).split_with_sizes(self._lengths, dim=1)
