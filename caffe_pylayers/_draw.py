@@ -162,12 +162,12 @@ def _quoted(text: str) -> str:
 def draw_net(
     caffe_net: Any, rankdir: str, ext: str = "png", phase: int | None = None, display_lrm: bool = False
 ) -> bytes:
-    """The picture of a NetParameter in a format that Graphviz writes (png, svg, pdf, ...), or "raw": what it reads.
+    """The picture of a NetParameter in a format that Graphviz writes (png, svg, ...), or what it reads: "raw" or "gv".
 
     FileNotFoundError where Graphviz's dot is missing.
     """
     graph = get_pydot_graph(caffe_net, rankdir, phase=phase, display_lrm=display_lrm)
-    picture: bytes = graph.to_string().encode() if ext == "raw" else graph.create(format=ext)
+    picture: bytes = graph.to_string().encode() if ext in ("raw", "gv") else graph.create(format=ext)
     return picture
 
 

@@ -2,8 +2,8 @@
 
     caffe-pylayers draw train_test.prototxt net.svg
 
-The picture's format is that of its name: png, svg, pdf, dot, ... Options are those of Caffe's draw_net.py, whose
-pictures grow from left to right. Needs pydot and Graphviz.
+The picture's format is that of its name: png, svg, pdf, ... Options are those of Caffe's draw_net.py, whose pictures
+grow from left to right. Needs pydot and Graphviz; for a .gv file, which is what Graphviz reads, only pydot.
 """
 
 from __future__ import annotations

@@ -171,20 +171,39 @@ def test_shared_values_count_once(capsys, tmp_path):
     ]
 
 
+def test_what_graphviz_reads(capsys, model, tmp_path):
+    pytest.importorskip("pydot")
+    graph = tmp_path / "net.gv"
+    assert run(capsys, "draw", model, graph) == f"{graph}\n"
+    assert ">Convolution<" in graph.read_text()
+    train = 'include { phase: TRAIN } python_param { module: "a.<b>"'
+    (tmp_path / "python.prototxt").write_text(FAILING.replace('python_param { module: "failing_layer"', train))
+    run(capsys, "draw", tmp_path / "python.prototxt", graph, "--rankdir", "LR", "--phase", "all")
+    for part in ('fillcolor="#FFD43B"', "Python a.&lt;b&gt;.Failing", ">phase: TRAIN<", "rankdir=LR"):
+        assert part in graph.read_text()
+    run(capsys, "draw", tmp_path / "python.prototxt", graph, "--phase", "test")
+    assert "Failing" not in graph.read_text()
+    assert main([str(tmp_path / "none"), str(graph)], verb="draw") == 1
+    assert capsys.readouterr().err.endswith("none: No such file or directory\n")
+
+
+def test_an_old_net_is_drawn_upgraded(capsys, tmp_path):
+    pytest.importorskip("pydot")
+    (tmp_path / "old.prototxt").write_text(OLD)
+    arguments = [str(tmp_path / "old.prototxt"), str(tmp_path / "old.gv")]
+    if importlib.util.find_spec("torch"):
+        run(capsys, "draw", *arguments)
+        assert ">ReLU<" in (tmp_path / "old.gv").read_text()
+    else:
+        assert main(arguments, verb="draw") == 1
+        assert "or take what Caffe's upgrade_net_proto_text makes of it" in capsys.readouterr().err
+
+
 @pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is not installed")
 def test_picture(capsys, model, tmp_path):
     pytest.importorskip("pydot")
     picture = tmp_path / "net.svg"
     assert run(capsys, "draw", model, picture, "--phase", "test") == f"{picture}\n"
     assert ">Convolution<" in picture.read_text()
-    (tmp_path / "python.prototxt").write_text(FAILING)
-    run(capsys, "draw", tmp_path / "python.prototxt", tmp_path / "net.dot")
-    assert 'fillcolor="#FFD43B"' in (tmp_path / "net.dot").read_text()
     assert main([model, str(tmp_path / "net.xyz")], verb="draw") == 1
     assert "net.xyz: Graphviz does not write pictures of this kind; take png, svg or pdf\n" in capsys.readouterr().err
-    (tmp_path / "old.prototxt").write_text(OLD)
-    if importlib.util.find_spec("torch"):
-        run(capsys, "draw", tmp_path / "old.prototxt", tmp_path / "old.svg")
-        assert ">ReLU<" in (tmp_path / "old.svg").read_text()
-    assert main([str(tmp_path / "none"), str(picture)], verb="draw") == 1
-    assert capsys.readouterr().err.endswith("none: No such file or directory\n")
