@@ -8,9 +8,9 @@ import shutil
 from pathlib import Path
 from typing import Any, Callable, Iterator, List, Tuple
 
+from caffe_pylayers._room import check_room
 from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._errors import optional
-from caffe_pylayers.cli._room import check_room
 
 BACKENDS = ("lmdb", "leveldb")
 
@@ -67,6 +67,7 @@ def _lmdb(part: Path, path: Path) -> Iterator[Commit]:
 
             yield commit
     except lmdb.Error as error:
+        check_room(part.absolute().parent, COMMIT << 10)  # LMDB does not tell a full disk from a broken one
         raise UserError(f"{path} cannot be written: {error}") from error
 
 
@@ -85,4 +86,6 @@ def _leveldb(part: Path, path: Path) -> Iterator[Commit]:
 
             yield commit
     except plyvel.Error as error:
-        raise UserError(f"{path} cannot be written: {error}") from error
+        told = error.args[0] if error.args else error
+        reason = told.decode(errors="replace") if isinstance(told, bytes) else told
+        raise UserError(f"{path} cannot be written: {reason}") from error

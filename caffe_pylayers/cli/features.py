@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any, Callable, Iterator
 
 from caffe_pylayers import _files
+from caffe_pylayers._room import check_room
 from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._database import BACKENDS, new_database
 from caffe_pylayers.cli._errors import one_line, optional
 from caffe_pylayers.cli._net_options import add_net_arguments, make_net
 from caffe_pylayers.cli._progress import counted
-from caffe_pylayers.cli._room import check_room
 
 FORMATS = ("hdf5", "npz", *BACKENDS)
 FORMAT_OF = {".h5": "hdf5", ".hdf5": "hdf5", ".npz": "npz"}

@@ -13,8 +13,8 @@ from typing import Any, Iterator
 import numpy as np
 
 from caffe_pylayers import _engine, _files
+from caffe_pylayers._room import check_room
 from caffe_pylayers.cli import UserError
-from caffe_pylayers.cli._room import check_room
 from caffe_pylayers.cli._train.solver_check import history_blobs
 from caffe_pylayers.cli._train.weights import hdf5_library, learned_blobs
 
@@ -39,7 +39,14 @@ def check_names(net: Any) -> None:
 
 
 class SnapshotError(UserError):
-    """A snapshot cannot be written."""
+    """A snapshot cannot be written.
+
+    snapshot: where training can go on from; None before the first.
+    """
+
+    def __init__(self, message: str, snapshot: Path | None) -> None:
+        super().__init__(message)
+        self.snapshot = snapshot
 
 
 class Snapshots:
@@ -85,9 +92,8 @@ class Snapshots:
             yield
         except OSError as error:
             newest = f"the newest whole snapshot is {self.last}" if self.last else "there is no snapshot yet"
-            raise SnapshotError(
-                f"{path}: iteration {self._solver.iter} cannot be kept: {error.strerror}; {newest}"
-            ) from error
+            told = f"{path}: iteration {self._solver.iter} cannot be kept: {error.strerror}; {newest}"
+            raise SnapshotError(told, self.last) from error
 
     def _check_finite(self) -> None:
         for layer, blobs in self._solver.net.params.items():

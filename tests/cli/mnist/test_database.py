@@ -92,3 +92,17 @@ def test_what_is_no_lmdb_is_not_replaced(tmp_path):
     with pytest.raises(DataError, match=r"thesis\.txt: not replaced, since it is no folder with an LMDB$"):
         database.write(tmp_path / "a", {"thesis.txt": NEW}, Record)
     assert files(tmp_path) == ["a", "a/thesis.txt"]
+
+
+def test_a_full_disk_leaves_what_was(tmp_path, monkeypatch):
+    """LMDB, which maps its file into memory, would end the process."""
+
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    database.write(tmp_path, {"train_lmdb": OLD, "test_lmdb": OLD}, Record)
+    monkeypatch.setattr("os.posix_fallocate", full)
+    with pytest.raises(DataError, match=r"cannot be written: .*No space left on device"):
+        database.write(tmp_path, {"train_lmdb": NEW, "test_lmdb": NEW}, Record)
+    assert files(tmp_path) == LMDBS
+    assert stored(tmp_path / "train_lmdb") == pixels(OLD)

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from caffe_pylayers.cli._room import check_room
+from caffe_pylayers._room import check_room
 from caffe_pylayers.cli._train.lock import NAME, locked
 from caffe_pylayers.cli._train.log import Log
 from tests.full_disk import limited
