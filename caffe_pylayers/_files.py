@@ -27,14 +27,14 @@ def move(source: Path, path: Path) -> None:
 def whole(path: Path) -> Iterator[Path]:
     """A temporary name to write to, moved to ``path`` at the end of the block, gone on an exception.
 
-    An OSError of the block that names no file, as on a full disk, names this one.
+    An OSError of the block that names no file, as on a full disk, or the temporary one, names this one.
     """
     temporary = part(path)
     try:
         yield temporary
         move(temporary, path)
     except OSError as error:
-        if error.errno is not None and error.filename is None:
+        if error.errno is not None and error.filename in (None, temporary, str(temporary)):
             error.filename = str(path)
         raise
     finally:

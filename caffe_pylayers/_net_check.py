@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import os
 from pathlib import Path
 from typing import Any, Collection, Iterable, Iterator
@@ -111,13 +112,20 @@ def _looks_like_a_loss(layer: Any) -> bool:
 
 
 def missing_sources(net: Any, state: State) -> list[str]:
-    """The files and LMDB folders that the layers of one phase read and that do not exist."""
+    """The files and databases that the layers of one phase read, and that do not exist or cannot be read."""
     return [
-        f'{title(layer)}: {field} "{name}" does not exist; Caffe looks for it from the working directory, {os.getcwd()}'
+        f'{title(layer)}: {field} "{name}" {problem}'
         for layer in _layers(net, state)
         for field, name in _sources(layer)
-        if not os.path.exists(name)
+        for problem in _unreadable(name)
     ]
+
+
+def _unreadable(name: str) -> Iterator[str]:
+    if not os.path.exists(name):
+        yield f"does not exist; Caffe looks for it from the working directory, {os.getcwd()}"
+    elif not os.access(name, os.R_OK | os.X_OK if os.path.isdir(name) else os.R_OK):
+        yield f"cannot be read: {os.strerror(errno.EACCES)}"
 
 
 _SOURCES = {
@@ -135,7 +143,10 @@ def _sources(layer: Any) -> Iterator[tuple[str, str]]:
     if field and getattr(layer, field).source:
         source = getattr(layer, field).source
         yield f"{field}.source", source
-        if layer.type == "HDF5Data" and os.path.isfile(source):
+        if layer.type == "Data" and os.access(source, os.X_OK) and os.path.isdir(source):
+            lmdb = layer.data_param.backend == layer.data_param.LMDB
+            yield f"{field}.source", os.path.join(source, "data.mdb" if lmdb else "CURRENT")
+        if layer.type == "HDF5Data" and os.access(source, os.R_OK) and os.path.isfile(source):
             for name in Path(source).read_text(encoding="utf-8").split():
                 yield f"{field}.source {source} lists", name
     if layer.type in ("Data", "ImageData", "MemoryData", "WindowData") and layer.transform_param.mean_file:

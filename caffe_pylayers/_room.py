@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def check_room(folder: Path, *sizes: int) -> None:
-    """OSError where files of these sizes, in bytes, could not all be written to a folder.
+    """OSError, with the folder's name, where files of these sizes, in bytes, could not all be written to it.
 
     Neither real Caffe nor the HDF5 library survives a disk that is full while they write.
     """
@@ -19,12 +19,12 @@ def check_room(folder: Path, *sizes: int) -> None:
         if shutil.disk_usage(folder).free < sum(sizes):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
         return
-    with contextlib.ExitStack() as files:  # at the same time, gone afterwards
-        for size in filter(None, sizes):
-            file = files.enter_context(tempfile.TemporaryFile(dir=folder))
-            try:
+    try:
+        with contextlib.ExitStack() as files:  # at the same time, gone afterwards
+            for size in filter(None, sizes):
+                file = files.enter_context(tempfile.TemporaryFile(dir=folder))
                 os.posix_fallocate(file.fileno(), 0, size)
-            except OSError as error:
-                if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):  # a file system that cannot tell
-                    error.filename = str(folder)
-                    raise
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):  # a file system that cannot tell
+            error.filename = str(folder)
+            raise

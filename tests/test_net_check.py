@@ -216,6 +216,7 @@ DATA = 'layer {{ name: "data" type: "{}" top: "x" {} }}'
 )
 def test_files(found, folder, kind, param, fields):
     (folder / "here").mkdir()
+    (folder / "here" / "CURRENT").touch()  # of a LevelDB, the backend unless another is named
     (folder / "list.txt").write_text("here\ngone\n")
     (folder / "good.txt").write_text("here here\n")
     assert found(DATA.format(kind, param)) == [
@@ -224,8 +225,23 @@ def test_files(found, folder, kind, param, fields):
     ]
 
 
+@pytest.mark.parametrize(("backend", "file"), [("LMDB", "data.mdb"), ("LEVELDB", "CURRENT")])
+def test_a_folder_without_a_database(found, folder, backend, file):
+    (folder / "here").mkdir()
+    (message,) = found(DATA.format("Data", f'data_param {{ source: "here" backend: {backend} }}'))
+    assert message.startswith(f'layer "data" (Data): data_param.source "here/{file}" does not exist; ')
+
+
+def test_a_file_that_cannot_be_read(found, folder, monkeypatch):
+    (folder / "list.txt").touch()
+    monkeypatch.setattr("os.access", lambda path, mode: path != "list.txt")
+    (message,) = found(DATA.format("ImageData", 'image_data_param { source: "list.txt" }'))
+    assert message == 'layer "data" (ImageData): image_data_param.source "list.txt" cannot be read: Permission denied'
+
+
 def test_the_infogain_matrix(found, folder):
     (folder / "data").mkdir()
+    (folder / "data" / "CURRENT").touch()
     text = DATA.format("Data", 'top: "t" data_param { source: "data" }')
     text += 'layer { name: "l" type: "InfogainLoss" bottom: "x" bottom: "t" infogain_loss_param { source: "gone" } }'
     (message,) = found(text)

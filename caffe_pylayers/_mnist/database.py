@@ -34,7 +34,8 @@ def write(folder: Path, databases: Mapping[str, Digits], datum: type) -> None:
                 _fill(lmdb, Path(scratch, name), digits, datum)
             _move_in(folder, Path(scratch), list(databases))
     except (OSError, lmdb.Error) as error:
-        raise DataError(f"{folder}: cannot be written: {error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{folder}: cannot be written: {reason}") from error
 
 
 def _check_replaceable(path: Path) -> None:

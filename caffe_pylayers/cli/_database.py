@@ -57,6 +57,7 @@ def new_database(path: Path, backend: str) -> Iterator[Put]:
 def _lmdb(part: Path, path: Path) -> Iterator[Commit]:
     with optional("LMDB", "data"):
         import lmdb
+    part.mkdir()  # lmdb would give the folder the mode of the files
     try:
         with lmdb.open(str(part), map_size=MAP_SIZE, mode=0o664) as database:
 

@@ -27,7 +27,7 @@ def one_line() -> Iterator[None]:
     except (UserError, EngineError):
         raise
     except (Exception, SystemExit) as error:  # SystemExit: a layer's
-        if isinstance(error, OSError) or getattr(error, "_printed_by_layer", False) or _raised_here(error):
+        if isinstance(error, OSError) or getattr(error, "_printed_by_layer", False) or raised_here(error):
             raise UserError(line_of(error)) from error
         traceback.print_exception(type(error), error, error.__traceback__)
         raise UserError(f"{type(error).__name__}: {line_of(error)}") from error
@@ -55,6 +55,7 @@ def optional(what: str, extras: str, instead: str = "") -> Iterator[None]:
         raise UserError(f"{what} needs {error.name}: pip install 'caffe-pylayers[{extras}]'{on}{other}") from error
 
 
-def _raised_here(error: BaseException) -> bool:
+def raised_here(error: BaseException) -> bool:
+    """Whether an exception was raised by this package."""
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
     return _HOME in Path(frame.f_code.co_filename).parents

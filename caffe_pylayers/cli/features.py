@@ -48,6 +48,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.output.absolute().parent.is_dir():
         raise UserError(f"{args.output}: there is no folder {args.output.absolute().parent}")
     with one_line():
+        check_room(args.output.absolute().parent, 1)
         net = make_net(args)
         missing = [name for name in names if name not in net.blobs]
         if missing:

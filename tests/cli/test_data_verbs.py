@@ -70,6 +70,7 @@ def test_the_database_of_convert_imageset(capsys, tool, images, tmp_path, option
 def test_a_class_for_each_folder_and_a_random_order(capsys, images, tmp_path):
     out = run(capsys, "convert-images", images, tmp_path / "plain")
     assert out.splitlines()[:2] == ["0 cat", "1 dog"]
+    assert (tmp_path / "plain").stat().st_mode & 0o700 == 0o700  # root alone could do without
     assert [Datum.FromString(value).label for value in contents(tmp_path / "plain").values()] == [0, 0, 0, 1, 1]
     run(capsys, "convert-images", images, tmp_path / "shuffled", "--shuffle", "--seed", 1)
     plain, shuffled = ([key[9:] for key in contents(tmp_path / name)] for name in ("plain", "shuffled"))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Iterator
 
 from caffe_pylayers.cli import UserError
+from caffe_pylayers.cli._errors import raised_here
 from caffe_pylayers.cli._train.evaluation import Evaluation, Objective, Results
 from caffe_pylayers.cli._train.log import Log, Row
 from caffe_pylayers.cli._train.progress import Progress
@@ -138,12 +139,13 @@ class Training:
 
 @contextlib.contextmanager
 def blame(where: str) -> Iterator[None]:
-    """Turn an exception of a layer into TrainingError, its traceback printed."""
+    """Turn an exception of a layer into TrainingError; its traceback is printed unless it is one of this package's."""
     try:
         yield
     except (Exception, SystemExit) as error:
         text = str(error)
-        if not getattr(error, "_printed_by_layer", False):  # the package's own layers did, and name themselves
+        # The package's own layers print it, and its other messages say all.
+        if not getattr(error, "_printed_by_layer", False) and not raised_here(error):
             traceback.print_exception(type(error), error, error.__traceback__)
             text = f"{type(error).__name__}: {error}"
         raise TrainingError(f"{where}: {text}") from error
