@@ -61,6 +61,11 @@ REWRITTEN = [
     ("print np.load(f).item()", 'print(np.load(f, allow_pickle=True, encoding="latin1").item())'),
     ("def f():\n        a()\n\tb()", "def f():\n        a()\n        b()"),
     ("if a:\n        x = '''\n\ty'''\n\tb()", "if a:\n        x = '''\n\ty'''\n        b()"),
+    (
+        "print 1\nwith tempfile.NamedTemporaryFile(delete=False) as f:\n    f.write(str(net))",
+        'print(1)\nwith tempfile.NamedTemporaryFile(delete=False, mode="w+") as f:\n    f.write(str(net))',
+    ),
+    ("x = np.loadtxt(f, str, delimiter='\\n')", 'x = np.loadtxt(f, str, delimiter="\\x1f")'),
     ("yaml.load_all(text)", "yaml.full_load_all(text)"),
     ("x = Image.open(f).resize(s, Image.ANTIALIAS)", "x = Image.open(f).resize(s, Image.LANCZOS)"),
     ("cv2.imread(f, cv2.CV_LOAD_IMAGE_COLOR)", "cv2.imread(f, cv2.IMREAD_COLOR)"),
@@ -83,6 +88,7 @@ MODERN = [
     "from yaml import load\nx = load(text, Loader=Loader)",
     "x = {**a, 'range': range(3)}",
     "self.param_string",
+    "with tempfile.NamedTemporaryFile() as f:\n    np.save(f, x)",
     "np.histogram(x, normed=True)",
     "x = np.sort(a)\na.sort(axis)",
     "node.attributes['name'].value",
@@ -162,6 +168,15 @@ def test_param_str_with_the_tags_of_python():
     assert namespace["x"] == {"scales": (8, 16)}
 
 
+def test_numpys_star_leaves_what_is_built_in():
+    text = translate("from numpy import *", "x.py").text
+    assert translate(text, "x.py").text == text
+    namespace = {"max": max, "round": round, "bool": bool}
+    exec(text, namespace)
+    assert (namespace["max"], namespace["round"], namespace["bool"]) == (max, round, bool)
+    assert namespace["sum"] is not sum
+
+
 def test_what_is_no_python():
     with pytest.raises(TranslationError, match=r"^x\.py: neither Python 2 nor Python 3: "):
         translate("if (", "x.py")
@@ -174,7 +189,9 @@ def test_rounding_of_python_2(number, wanted):
     assert isinstance(rounded, float)
 
 
-@pytest.mark.parametrize(("imported", "wanted"), [("", 3.0), ("from numpy import *\n", 2.0)])
+@pytest.mark.parametrize(
+    ("imported", "wanted"), [("", 3.0), ("from numpy import *\n", 3.0), ("from numpy import round\n", 2.0)]
+)
 def test_whose_round_it_is(tmp_path, imported, wanted):
     path = tmp_path / "old.py"
     path.write_text(f"{imported}print 1\nx = round(2.5)\n")

@@ -57,11 +57,11 @@ class Arithmetic(ast.NodeTransformer):
         self.bridged: set[str] = set()
 
     def visit_Module(self, node: ast.Module) -> ast.AST:
-        """The whole file, whose round may be NumPy's."""
-        imported = {
-            alias.name for found in ast.walk(node) if isinstance(found, ast.ImportFrom) for alias in found.names
-        }
-        self._rounds = imported.isdisjoint({"*", "round"})
+        """The whole file, whose round may be another module's."""
+        imports = [
+            found for found in ast.walk(node) if isinstance(found, ast.ImportFrom) and found.module != "builtins"
+        ]
+        self._rounds = not any(alias.name == "round" for found in imports for alias in found.names)
         self.generic_visit(node)
         return node
 
@@ -195,7 +195,7 @@ def equal(a: Any, b: Any) -> Any:
     """a == b, which for arrays of shapes that do not fit was False before NumPy 1.25."""
     try:
         return a == b
-    except ValueError:
+    except (ValueError, DeprecationWarning):
         return False
 
 

@@ -23,8 +23,8 @@ LANGUAGE = [
     *("types", "unicode", "urllib", "xrange", "xreadlines", "zip"),
 ]
 LANGUAGE_TOO = ["cmp", "codecs", "file", "print", "string"]  # what fissix leaves, or overdoes
-FILES = ["pickle"]  # what Python 2 has written
-LIBRARIES = ["collections_abc", "image_names", "numpy_names", "old_names", "param_str", "yaml_load"]
+FILES = ["pickle", "temporary_file"]  # what Python 2 has written
+LIBRARIES = ["collections_abc", "image_names", "numpy_names", "numpy_star", "old_names", "param_str", "yaml_load"]
 
 
 class TranslationError(ValueError):

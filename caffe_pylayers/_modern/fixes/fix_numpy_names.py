@@ -1,13 +1,14 @@
 """What NumPy has dropped: np.float and its kind, np.asscalar, np.fromstring of bytes, array.tostring().
 
-np.fromstring(text, sep=...) is still there and stays.
+np.fromstring(text, sep=...) is still there and stays. np.loadtxt takes a file's lines for values with a delimiter that
+is in none, for it refuses that of lines itself.
 """
 
 from typing import Any
 
 import numpy as np
 from fissix.fixer_base import BaseFix
-from fissix.fixer_util import Name, token
+from fissix.fixer_util import Name, String, token
 from fissix.pygram import python_symbols
 
 ARGLIST = python_symbols.arglist
@@ -41,6 +42,8 @@ class FixNumpyNames(BaseFix):  # type: ignore[misc, unused-ignore]
         | power< ('np'|'numpy') trailer< '.' renamed=({_names(*RENAMED)}) > any* >
         | power< module=('np'|'numpy') trailer< '.' scalar='asscalar' > call=trailer< '(' given=any ')' > any* >
         | power< ('np'|'numpy') trailer< '.' read='fromstring' > call=trailer< '(' given=any ')' > any* >
+        | power< ('np'|'numpy') trailer< '.' ('loadtxt'|'genfromtxt') > trailer< '(' arglist< any*
+            argument< 'delimiter' '=' lines=("'\\\\n'"|'"\\\\n"') > any* > ')' > any* >
         | power< any+ trailer< '.' renamed='tostring' > trailer< '(' ')' > any* >
     """
 
@@ -57,6 +60,8 @@ class FixNumpyNames(BaseFix):  # type: ignore[misc, unused-ignore]
             if not _has_separator(results["given"]):  # a copy, as fromstring gave: it may be written to
                 results["read"].replace(Name("frombuffer"))
                 results["call"].replace([results["call"].clone(), Name(".copy()")])
+        elif "lines" in results:
+            results["lines"][0].replace(String('"\\x1f"'))
         else:
             found = results["renamed"]
             name = found[0] if isinstance(found, list) else found
