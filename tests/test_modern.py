@@ -76,6 +76,7 @@ REWRITTEN = [
     ("x = nd.interpolation.zoom(x, 2)", "x = nd.zoom(x, 2)"),
     ("from scipy.ndimage.filters import gaussian_filter", "from scipy.ndimage import gaussian_filter"),
     ("import h5py\nx = f[k].value[:]", "import h5py\nx = f[k][()][:]"),
+    ("df.to_hdf(f, 'df', mode='w')", "df.to_hdf(f, key='df', mode='w')"),
     ("plt.hist(x, normed=True)\nplt.axes(axisbg='w')", "plt.hist(x, density=True)\nplt.axes(facecolor='w')"),
     ("isinstance(x, collections.Mapping)", "isinstance(x, collections.abc.Mapping)"),
 ]

@@ -1,9 +1,9 @@
-"""Names of the standard library, matplotlib and h5py that are gone, and what they are called now."""
+"""Names of the standard library, matplotlib and h5py that are gone, and what they are called now; pandas' to_hdf."""
 
 from typing import Any
 
 from fissix.fixer_base import BaseFix
-from fissix.fixer_util import Name, does_tree_import
+from fissix.fixer_util import KeywordArg, Name, String, does_tree_import
 from fissix.pygram import python_symbols
 
 MODULES = {("time", "clock"): "perf_counter", ("inspect", "getargspec"): "getfullargspec"}
@@ -26,11 +26,16 @@ class FixOldNames(BaseFix):  # type: ignore[misc, unused-ignore]
         | import_from< 'from' 'inspect' 'import' imported='getargspec' >
         | trailer< '.' method=({_names(METHODS)}) >
         | argument< argument=({_names(ARGUMENTS)}) '=' any >
+        | power< any+ trailer< '.' 'to_hdf' > trailer< '(' arglist< any ',' key=STRING any* > ')' > any* >
         | power< any+ trailer< '[' any ']' > dataset=trailer< '.' 'value' > any* >
     """
 
     def transform(self, node: Any, results: Any) -> None:
         """Rename them."""
+        if "key" in results:
+            key = results["key"]
+            key.replace(KeywordArg(Name("key", prefix=key.prefix), String(key.value)))
+            return
         if "dataset" in results:
             if does_tree_import(None, "h5py", node):
                 results["dataset"].replace(Name("[()]"))
