@@ -34,6 +34,7 @@ caffe:
 
 bench: caffe $(tools)
 	$(caffe_python) benchmarks/python_layers.py
+	$(runtime_python) benchmarks/boundary.py
 	$(runtime_python) benchmarks/nets.py
 	$(runtime_python) benchmarks/data.py
 

@@ -13,16 +13,15 @@ import os
 import re
 import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
+sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parent.parent)]
 
 import zoo
+from engines import ROOT, Engine, answer
 
 from caffe_pylayers import _engine
 
@@ -54,7 +53,7 @@ def write(folder, name):
 
 
 def serve(name):
-    """In an engine's process: time what standard input asks for, "forward" or "train"."""
+    """In an engine's process: seconds of what is asked for, "forward" or "train", and the megabytes it has had at most."""
     import numpy as np
 
     caffe = _engine.caffe()
@@ -74,40 +73,13 @@ def serve(name):
             call()
             done += 1
         seconds = (time.perf_counter() - start) / done
-        print("seconds", seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, flush=True)
-
-
-class Engine:
-    """A process that serves a net."""
-
-    def __init__(self, python, engine, folder, name):
-        env = dict(os.environ, CAFFE_PYLAYERS_ENGINE=engine, GLOG_minloglevel="2", PYTHONPATH=str(ROOT))
-        command = [str(python), __file__, "--serve", name]
-        self._process = subprocess.Popen(
-            command, env=env, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-
-    def time(self, what):
-        """Seconds of an iteration, and the megabytes that the process has had at most."""
-        print(what, file=self._process.stdin, flush=True)
-        for line in self._process.stdout:
-            if line.startswith("seconds"):
-                _, seconds, megabytes = line.split()
-                return float(seconds), float(megabytes)
-        raise RuntimeError("the engine has ended")
-
-    def close(self):
-        self._process.stdin.close()
-        self._process.wait()
+        answer(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
 def compare(folder, name, what, rounds):
     """A row: Caffe's and the runtime's ms and MB, and how many times faster the runtime is."""
-    engines = [
-        Engine(ROOT / ".caffe" / "bin" / "python", "caffe", folder, name),
-        Engine(sys.executable, "runtime", folder, name),
-    ]
-    found = [[engine.time(what) for engine in engines] for _ in range(rounds)]
+    engines = [Engine(engine, __file__, "--serve", name, cwd=folder) for engine in ("caffe", "runtime")]
+    found = [[engine.ask(what) for engine in engines] for _ in range(rounds)]
     for engine in engines:
         engine.close()
     seconds = [statistics.median(pair[i][0] for pair in found) * 1e3 for i in (0, 1)]

@@ -47,3 +47,29 @@ class EuclideanTemporaries(caffe.Layer):
     def backward(self, top, propagate_down, bottom):
         for i, sign in enumerate((1, -1)):
             bottom[i].diff[...] = sign * top[0].diff[0] * self.diff / bottom[i].num
+
+
+class Empty(caffe.Layer):
+    """Does nothing: what is left is the cost of the call."""
+
+    def setup(self, bottom, top):
+        top[0].reshape(*bottom[0].shape)
+
+    def reshape(self, bottom, top):
+        pass
+
+    def forward(self, bottom, top):
+        pass
+
+    def backward(self, top, propagate_down, bottom):
+        pass
+
+
+class Copy(Empty):
+    """Copies its values and its gradients."""
+
+    def forward(self, bottom, top):
+        top[0].data[...] = bottom[0].data
+
+    def backward(self, top, propagate_down, bottom):
+        bottom[0].diff[...] = top[0].diff

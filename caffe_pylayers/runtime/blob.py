@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -184,3 +185,19 @@ class Blob:
 
     def __repr__(self) -> str:
         return f"Blob{self._shape}"
+
+
+@contextlib.contextmanager
+def arrays_in_step(blobs: Iterable[Blob]) -> Iterator[None]:
+    """Keep the arrays that are held outside and the blobs' values the same, before and after."""
+    for memory in _shown(blobs):
+        memory.begin()
+    try:
+        yield
+    finally:
+        for memory in _shown(blobs):
+            memory.end()
+
+
+def _shown(blobs: Iterable[Blob]) -> list[Memory]:
+    return [memory for blob in blobs for memory in (blob._data, blob._diff) if memory.shown is not None]

@@ -46,7 +46,7 @@ class Memory:
         self._cleared = False  # and they are zero
         self.version = 0  # another number says that the values may be others; no two memories have the same
         self._flat: Any = None  # the host's contiguous values as numpy's
-        self._array: Any = None  # the newest view of it
+        self.shown: Any = None  # the newest view of it, which somebody may hold
 
     def read(self, shape: Shape, layout: str = CONTIGUOUS) -> torch.Tensor:
         """The values, not to be written to."""
@@ -116,9 +116,9 @@ class Memory:
 
     def array(self, shape: Shape) -> Any:
         """The values as a numpy array, to be read and written."""
-        if self._sole is HOST_KEY and self._array is not None and self._array.shape == shape and self._owed is None:
+        if self._sole is HOST_KEY and self.shown is not None and self.shown.shape == shape and self._owed is None:
             self.version = next(_versions)  # the common case of a Python layer, made short
-            return self._array
+            return self.shown
         self._settle()
         if HOST_KEY not in self._current:
             self._convert(HOST_KEY, shape)
@@ -126,25 +126,25 @@ class Memory:
         if self._flat is None:
             # numpy() makes the tensor its base, so that all views keep this very array alive.
             self._flat = self._store(HOST_KEY).numpy()
-        if self._array is None or self._array.shape != shape:
-            self._array = self._flat[: math.prod(shape)].reshape(shape)
-        return self._array
+        if self.shown is None or self.shown.shape != shape:
+            self.shown = self._flat[: math.prod(shape)].reshape(shape)
+        return self.shown
 
     def begin(self) -> None:
         """Before a call into the net: what is held outside may have been written to."""
-        if self._array is not None and self._held():
+        if self.shown is not None and self._held():
             self._own(HOST_KEY, self._shape)
 
     def end(self) -> None:
         """After a call into the net: what is held outside shows the values of now."""
-        if self._array is not None and self._held():
+        if self.shown is not None and self._held():
             self._settle()
             if HOST_KEY not in self._current:
                 self._convert(HOST_KEY, self._shape)
 
     def _held(self) -> bool:
-        # Two references to each are this object's and the call's own; the third to _flat is _array's.
-        return sys.getrefcount(self._array) > 2 or sys.getrefcount(self._flat) > 3
+        # Two references to each are this object's and the call's own; the third to _flat is shown's.
+        return sys.getrefcount(self.shown) > 2 or sys.getrefcount(self._flat) > 3
 
     def _settle(self) -> None:
         if self._owed is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import warnings
 from collections import OrderedDict
@@ -13,7 +12,7 @@ import numpy as np
 
 from caffe_pylayers._net_filter import State
 from caffe_pylayers.runtime import allocator, batches, debug_info, prototxt, weights
-from caffe_pylayers.runtime.blob import Blob
+from caffe_pylayers.runtime.blob import Blob, arrays_in_step
 from caffe_pylayers.runtime.net_graph import Graph, Step
 from caffe_pylayers.runtime.process import LOGGER, solver_rank
 from caffe_pylayers.runtime.python_layer import PythonLayer
@@ -189,15 +188,15 @@ class Net:
     def _forward(self, first: int, last: int) -> float:
         """Run layers first to last; returns the sum of their weighted losses. IndexError for those it lacks."""
         loss = 0.0
-        before, after = self._callbacks["before_forward"], self._callbacks["after_forward"]
-        with self._arrays_in_step():
+        before, after, debug = self._callbacks["before_forward"], self._callbacks["after_forward"], self.debug_info
+        with arrays_in_step([*self._blobs, *self.learnable]):
             for i, part in self._parts(first, last):
                 for callback in before:
                     callback(i)
                 part.run_forward()
                 for blob in part.losses:
                     loss += float(blob.read().ravel() @ blob.read_diff().ravel())
-                if self.debug_info:
+                if debug:
                     self._log(debug_info.forward_lines(part.steps[0], self._blob_names))
                 for callback in after:
                     callback(i)
@@ -205,13 +204,13 @@ class Net:
 
     def _backward(self, first: int, last: int) -> None:
         """Run the layers that need it backward, from the higher index first to last. IndexError as in _forward."""
-        before, after = self._callbacks["before_backward"], self._callbacks["after_backward"]
-        with self._arrays_in_step():
+        before, after, debug = self._callbacks["before_backward"], self._callbacks["after_backward"], self.debug_info
+        with arrays_in_step([*self._blobs, *self.learnable]):
             for i, part in reversed(self._parts(last, first)):
                 for callback in before:
                     callback(i)
                 part.run_backward()
-                if self.debug_info and part.steps[0].backward:
+                if debug and part.steps[0].backward:
                     self._log(debug_info.backward_lines(part.steps[0], self._blob_names))
                 for callback in after:
                     callback(i)
@@ -268,18 +267,6 @@ class Net:
             if value.shape[0] != target.shape[0]:
                 raise Exception(f"{name} has batch size {target.shape[0]}, got an array of {value.shape[0]}")
             target[...] = value
-
-    @contextlib.contextmanager
-    def _arrays_in_step(self) -> Iterator[None]:
-        """Keep the arrays that are held outside the net and the blobs' values the same, before and after."""
-        memories = [memory for blob in self._blobs + self.learnable for memory in blob.memories()]
-        for memory in memories:
-            memory.begin()
-        try:
-            yield
-        finally:
-            for memory in memories:
-                memory.end()
 
     @staticmethod
     def _log(lines: Iterator[str]) -> None:

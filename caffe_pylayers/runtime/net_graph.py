@@ -14,6 +14,7 @@ from caffe_pylayers.runtime import device
 from caffe_pylayers.runtime.blob import Blob
 from caffe_pylayers.runtime.forks import fork_of_type
 from caffe_pylayers.runtime.layer import LAYERS, Count, Layer
+from caffe_pylayers.runtime.python_layer import PythonLayer
 from caffe_pylayers.runtime.runs import NormalRun, find_parts
 
 AUTOMATIC = "(automatic)"  # the name of a top that the prototxt leaves out
@@ -77,6 +78,33 @@ class Step:
             self.layer.backward(self.top, self.propagate_down, self.bottom)
 
 
+class PythonStep(Step):
+    """A Python layer in its place: its methods with little around them, for real Caffe calls one in a microsecond."""
+
+    def run_forward(self) -> None:
+        """Call reshape and forward."""
+        layer: Any = self.layer
+        method = "reshape"
+        try:
+            layer.instance.reshape(layer.bottom, layer.top)
+            method = "forward"
+            layer.instance.forward(layer.bottom, layer.top)
+        except Exception as error:
+            layer.note(error, method, self.bottom, self.top)
+            raise
+
+    def run_backward(self) -> None:
+        """Call backward, if gradients are wanted."""
+        if not self.backward:
+            return
+        layer: Any = self.layer
+        try:
+            layer.instance.backward(layer.top, self.propagate_down[:], layer.bottom)
+        except Exception as error:
+            layer.note(error, "backward", self.bottom, self.top)
+            raise
+
+
 @dataclass
 class Parameters:
     """The learned blobs of a net, the shared ones once, in Caffe's order."""
@@ -118,7 +146,8 @@ class Graph:
         top_ids = self._tops(layer_param, layer, bottom_ids)
         bottom, top = [self.blobs[i] for i in bottom_ids], [self.blobs[i] for i in top_ids]
         _check_counts(layer, len(bottom), len(top))
-        step = Step(layer, bottom_ids, top_ids, bottom, top)
+        kind = PythonStep if isinstance(layer, PythonLayer) else Step
+        step = kind(layer, bottom_ids, top_ids, bottom, top)
         layer.setup(bottom, top)
         step.reshape()
         given = loss_weights(layer_param)

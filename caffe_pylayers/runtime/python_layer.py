@@ -83,34 +83,32 @@ class PythonLayer(Layer):
             instance.param_str = param.param_str
             instance.phase = int(self.phase)
             instance.blobs = (TensorBlobVec if self._as_tensors else BlobVec)(self._shown(self.blobs))
-            self._bottom, self._top = self._shown(bottom), self._shown(top)
-            instance.setup(self._bottom, self._top)
+            self.bottom, self.top = self._shown(bottom), self._shown(top)
+            instance.setup(self.bottom, self.top)
         except Exception as error:
-            self._note(error, "setup" if self.instance is not None else "__init__", bottom, top)
+            self.note(error, "setup" if self.instance is not None else "__init__", bottom, top)
             raise
         self.blobs = [blob.blob if isinstance(blob, TensorBlob) else blob for blob in instance.blobs]
 
-    # A call costs little more than the method itself: nets have many, and real Caffe's cost is a microsecond.
-
     def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         try:
-            self.instance.reshape(self._bottom, self._top)
+            self.instance.reshape(self.bottom, self.top)
         except Exception as error:
-            self._note(error, "reshape", bottom, top)
+            self.note(error, "reshape", bottom, top)
             raise
 
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         try:
-            self.instance.forward(self._bottom, self._top)
+            self.instance.forward(self.bottom, self.top)
         except Exception as error:
-            self._note(error, "forward", bottom, top)
+            self.note(error, "forward", bottom, top)
             raise
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
         try:
-            self.instance.backward(self._top, list(propagate_down), self._bottom)
+            self.instance.backward(self.top, list(propagate_down), self.bottom)
         except Exception as error:
-            self._note(error, "backward", bottom, top)
+            self.note(error, "backward", bottom, top)
             raise
 
     def _shown(self, blobs: Sequence[Blob]) -> list[Any]:
@@ -123,7 +121,8 @@ class PythonLayer(Layer):
         param = self.layer_param.python_param
         return getattr(importlib.import_module(param.module), param.layer)(self.layer_param)
 
-    def _note(self, error: Exception, method: str, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+    def note(self, error: Exception, method: str, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        """Tell the exception where it was raised."""
         if hasattr(error, "add_note"):  # Python 3.11
             shapes = f"bottoms {[b.shape for b in bottom]}, tops {[t.shape for t in top]}"
             error.add_note(f'in {method} of layer "{self.name}" ({self._class}), {shapes}')

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import torch
 
 from caffe_pylayers.runtime import process, prototxt, rng, upgrade
-from caffe_pylayers.runtime.blob import Blob
+from caffe_pylayers.runtime.blob import Blob, arrays_in_step
 from caffe_pylayers.runtime.net import Net
 from caffe_pylayers.runtime.proto import caffe_pb2
 from caffe_pylayers.runtime.registry import Registry
@@ -230,19 +230,15 @@ class Solver:
             self._log(f"Iteration {self._iter}, lr = {rate:g}")
         if param.weight_decay and param.regularization_type not in ("L1", "L2"):
             raise self.error(f"regularization_type must be L1 or L2, got {param.regularization_type}")
-        memories = [memory for blob in self.net.learnable for memory in blob.memories()]
-        for memory in memories:
-            memory.begin()
-        for group in self._groups:
-            group.load()
-        if param.clip_gradients >= 0 and self._groups:
-            self._clip(param.clip_gradients)
-        for group in self._groups:
-            if param.iter_size > 1:
-                torch._foreach_mul_(group.diff, 1 / param.iter_size)
-            self.update(group, rate * group.lr_mult, param.weight_decay * group.decay_mult)
-        for memory in memories:
-            memory.end()
+        with arrays_in_step(self.net.learnable):
+            for group in self._groups:
+                group.load()
+            if param.clip_gradients >= 0 and self._groups:
+                self._clip(param.clip_gradients)
+            for group in self._groups:
+                if param.iter_size > 1:
+                    torch._foreach_mul_(group.diff, 1 / param.iter_size)
+                self.update(group, rate * group.lr_mult, param.weight_decay * group.decay_mult)
         self._iter += 1
 
     def _clip(self, limit: float) -> None:
