@@ -53,7 +53,7 @@ def write(folder, name):
 
 
 def serve(name):
-    """In an engine's process: seconds of what is asked for, "forward" or "train", and the megabytes it has had at most."""
+    """In an engine's process: seconds of what is asked for, "forward" or "train", and the megabytes had at most."""
     import numpy as np
 
     caffe = _engine.caffe()

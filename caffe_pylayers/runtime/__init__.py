@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from caffe_pylayers.runtime import _openmp  # noqa: F401 - before anything loads PyTorch
 from caffe_pylayers.runtime import layers as _layers  # noqa: F401 - registers the native types
 from caffe_pylayers.runtime.device import set_device, set_mode_cpu, set_mode_gpu
 from caffe_pylayers.runtime.install import install
