@@ -64,6 +64,7 @@ class Blob:
     @property
     def tensor(self) -> torch.Tensor:
         """The values as a tensor on the current device: the memory itself. It gives DLPack access too."""
+        self._data.lend()
         return self.update()
 
     @property
@@ -100,6 +101,10 @@ class Blob:
     def discard(self, layout: str = CONTIGUOUS) -> None:
         """Before ``take``: the values of now are not needed any more."""
         self._data.discard(layout)
+
+    def exchange(self, memory: torch.Tensor) -> torch.Tensor | None:
+        """Have the values that flat host memory begins with; gives memory to use instead, None if there is none."""
+        return self._data.exchange(memory, self._shape)
 
     def read_diff(self, layout: str = CONTIGUOUS) -> torch.Tensor:
         """The gradients, not to be written to."""

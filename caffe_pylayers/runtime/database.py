@@ -13,12 +13,15 @@ from typing import Protocol
 from caffe_pylayers.runtime import lmdb_pages
 from caffe_pylayers.runtime.proto.caffe_pb2 import DataParameter
 
+Value = bytes | memoryview
+
 
 class _Database(Protocol):
     readers: int
+    error: type[Exception]  # for what cannot be read
 
-    def records(self) -> Iterator[bytes]:
-        """The values in the order of their keys, once; ValueError where they cannot be read."""
+    def values(self) -> Iterator[Value]:
+        """The values in the order of their keys, once. The buffers among them are readable until it is closed."""
 
     def close(self) -> None:
         """Close it."""
@@ -35,7 +38,8 @@ class _LMDB:
     def __init__(self, path: str) -> None:
         import lmdb
 
-        self._path, self._error = path, lmdb.Error
+        self._path = path
+        self.error: type[Exception] = lmdb.Error
         self._file = os.path.join(path, "data.mdb") if os.path.isdir(path) else path
         self._read = False  # once, to the end
         try:
@@ -58,16 +62,15 @@ class _LMDB:
         if size < needed:
             raise ValueError(f"{self._file} is cut off: it has {size} bytes of {needed}")
 
-    def records(self) -> Iterator[bytes]:
+    def values(self) -> Iterator[Value]:
         if not self._read:  # a damaged page would end the process: the first time, all are checked
-            yield from lmdb_pages.values(self._file)
-            self._read = True
-            return
-        try:
-            with self._lmdb.begin() as transaction, transaction.cursor() as cursor:
-                yield from cursor.iternext(keys=False, values=True)
-        except self._error as error:
-            raise ValueError(f"{self._path} is damaged: {error}") from error
+            return self._checked()
+        values: Iterator[Value] = self._lmdb.begin(buffers=True).cursor().iternext(keys=False, values=True)
+        return values  # which keeps the transaction
+
+    def _checked(self) -> Iterator[Value]:
+        yield from lmdb_pages.values(self._file)
+        self._read = True
 
 
 class _LevelDB:
@@ -83,7 +86,8 @@ class _LevelDB:
                 f"{path}: LevelDB, the backend unless another is named, needs plyvel ({error}): "
                 "pip install 'caffe-pylayers[leveldb]'"
             ) from error
-        self._path, self._error = path, plyvel.Error
+        self._path = path
+        self.error: type[Exception] = plyvel.Error
         if not os.path.exists(os.path.join(path, "CURRENT")):  # opening it would leave files there
             raise ValueError(f"{path} cannot be opened as LevelDB: there is none")
         try:
@@ -107,54 +111,49 @@ class _LevelDB:
             if found < int(size):
                 raise ValueError(f"{files[0]} is cut off: it has {found} bytes of {int(size)}")
 
-    def records(self) -> Iterator[bytes]:
-        count = 0
-        try:
-            with self._db.iterator(include_key=False, verify_checksums=True, fill_cache=False) as values:
-                for value in values:
-                    yield value
-                    count += 1
-        except self._error as error:
-            raise ValueError(f"{self._path} is damaged: after {count} records: {error}") from error
+    def values(self) -> Iterator[bytes]:
+        values: Iterator[bytes] = self._db.iterator(include_key=False, verify_checksums=True, fill_cache=False)
+        return values
 
 
 class Records:
     """An endless iterator over a database's values; ValueError where it cannot be opened or read, or is empty.
 
-    backend: DataParameter.LMDB or LEVELDB. As nothing but next() touches it, a thread may own it.
+    backend: DataParameter.LMDB or LEVELDB. As nothing but next() and take() touches it, a thread may own it.
     """
 
     def __init__(self, path: str, backend: int = DataParameter.LMDB) -> None:
-        self._path = path
-        self._reader = _Reader(path, backend)
-        self._records = self._reader.records()
+        self._source = path, backend
+        self._pass = _Pass(path, backend)
 
     def once(self) -> Iterator[bytes]:
         """All values, once."""
-        return self._reader.records()
+        values = _Pass(*self._source)
+        while found := values.take(1):
+            yield bytes(found[0])
 
     def __iter__(self) -> Records:
         return self
 
     def __next__(self) -> bytes:
-        for value in self._records:
-            return value
-        self._records = self._reader.records()
-        for value in self._records:
-            return value
-        raise ValueError(f"{self._path} has no records")
+        return bytes(self.take(1)[0])
 
-    def take(self, count: int) -> list[bytes]:
-        """The next values, so many of them."""
-        values = list(itertools.islice(self._records, count))
-        while len(values) < count:
-            values.append(next(self))
-            values += itertools.islice(self._records, count - len(values))
-        return values
+    def take(self, count: int) -> list[Value]:
+        """The next values, up to so many: at least one, fewer at the end and before one that cannot be read.
+
+        LMDB's are the file itself, readable as long as this object lives.
+        """
+        found = self._pass.take(count)
+        if not found:
+            self._pass = _Pass(*self._source)
+            found = self._pass.take(count)
+        if not found:
+            raise ValueError(f"{self._source[0]} has no records")
+        return found
 
 
-class _Reader:
-    """One of those that read an open database; the last to go closes it. Its iterators keep it."""
+class _Pass:
+    """Once over a database, which is open while there is one."""
 
     def __init__(self, path: str, backend: int) -> None:
         key = (backend, os.path.realpath(path))
@@ -163,14 +162,40 @@ class _Reader:
                 _open[key] = _LMDB(key[1]) if backend == DataParameter.LMDB else _LevelDB(key[1])
             self._database = _open[key]
             self._database.readers += 1
-        weakref.finalize(self, _leave, key, self._database)
+        self._path, self._count = path, 0
+        self._failed: Exception | None = None
+        self._values: list[Iterator[Value]] = []  # the one, once it is used
+        weakref.finalize(self, _leave, key, self._database, self._values)
 
-    def records(self) -> Iterator[bytes]:
-        yield from self._database.records()
+    def take(self, count: int) -> list[Value]:
+        """The next values; fewer at the end, and before one that cannot be read."""
+        found: list[Value] = []
+        try:
+            if not self._values:
+                self._values.append(self._database.values())
+                next(itertools.islice(self._values[0], self._count, self._count), None)
+            if self._failed is not None:
+                raise self._failed
+            found.extend(itertools.islice(self._values[0], count))  # which keeps those before an error
+        except (self._database.error, ValueError) as error:
+            self._failed = error
+            if not found:
+                raise self._damaged(error) from error
+        except BaseException:  # an interrupt may have ended the iterator: the next one goes on after those taken
+            self._values.clear()
+            raise
+        self._count += len(found)
+        return found
+
+    def _damaged(self, error: Exception) -> Exception:
+        if isinstance(error, ValueError):  # that says so
+            return error
+        return ValueError(f"{self._path} is damaged: after {self._count} records: {error}")
 
 
-def _leave(key: tuple[int, str], database: _Database) -> None:
+def _leave(key: tuple[int, str], database: _Database, values: list[Iterator[Value]]) -> None:
     with _opening:
+        values.clear()  # before what they read is closed
         database.readers -= 1
         if not database.readers:
             del _open[key]

@@ -15,7 +15,7 @@ def decode(data: bytes, color: bool = False, gray: bool = False) -> Any:
     color, gray: have 3 channels or 1; without either as many as the image has. ValueError for what is no
     whole image of 8 bits, ImportError without OpenCV.
     """
-    return planes(decode_pixels(data, color, gray))
+    return channels_first(decode_pixels(data, color, gray))
 
 
 def decode_pixels(data: bytes, color: bool = False, gray: bool = False) -> Any:
@@ -60,8 +60,13 @@ def resize(pixels: Any, height: int, width: int) -> Any:
     return opencv().resize(pixels, (width, height))
 
 
+def channels_first(pixels: Any) -> Any:
+    """OpenCV's (height, width) or (height, width, channels) as (channels, height, width), in the same memory."""
+    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+
+
 def planes(pixels: Any) -> Any:
-    """OpenCV's (height, width) or (height, width, channels) as (channels, height, width), contiguous."""
+    """The same with each channel in one piece."""
     if pixels.ndim == 2:
         return pixels[None]
     out = np.empty((pixels.shape[2], *pixels.shape[:2]), np.uint8)

@@ -45,6 +45,7 @@ class Memory:
         self._owed: Callable[[], object] | None = None  # writes the values, once they are looked at
         self._cleared = False  # and they are zero
         self.version = 0  # another number says that the values may be others; no two memories have the same
+        self._lent = False  # for good, as a tensor
         self._flat: Any = None  # the host's contiguous values as numpy's
         self.shown: Any = None  # the newest view of it, which somebody may hold
 
@@ -102,6 +103,26 @@ class Memory:
             self._views.pop(key, None)
             self._current.discard(key)
             self._sole = None
+
+    def lend(self) -> None:
+        """Keep the memory of all representations: there is no telling whether a tensor of it is still held."""
+        self._lent = True
+
+    def exchange(self, flat: torch.Tensor, shape: Shape) -> torch.Tensor | None:
+        """Have the values that flat host memory begins with; gives the memory that is the caller's now, or None.
+
+        The memory becomes the representation, without a copy, unless the one of now may be held outside.
+        """
+        held = self._lent or (self.shown is not None and self._held())
+        if held or device.current() != device.HOST or flat.numel() < self.capacity:
+            self.write(shape).copy_(flat[: math.prod(shape)].view(shape))
+            return flat
+        before = self._stores.get(HOST_KEY)
+        self._stores[HOST_KEY] = flat
+        self._views.pop(HOST_KEY, None)
+        self._flat = self.shown = None
+        self._own(HOST_KEY, shape)
+        return before
 
     def update(self, shape: Shape, layout: str = CONTIGUOUS) -> torch.Tensor:
         """The values, to be changed in place."""

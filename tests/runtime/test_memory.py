@@ -153,3 +153,56 @@ def test_the_version_tells_that_values_may_have_changed(memory):
     seen = memory.version
     memory.begin()  # held may have been written to
     assert memory.version > seen, held
+
+
+def flat(value, count=120):
+    return torch.full((count,), float(value))
+
+
+def test_exchanged_memory_is_the_representation(memory):
+    first, second = flat(1), flat(2, 130)
+    before = memory.read(SHAPE).data_ptr()
+    assert memory.exchange(first, SHAPE).data_ptr() == before
+    assert memory.read(SHAPE).data_ptr() == first.data_ptr()
+    assert memory.exchange(second, SHAPE) is first
+    assert (memory.array(SHAPE) == 2).all()
+    assert memory.read(SHAPE, CHANNELS_LAST).eq(2).all()
+    memory.array(SHAPE)[...] = 3
+    assert second[:120].eq(3).all()
+
+
+def test_exchanged_for_memory_that_was_never_used():
+    memory = Memory(120)
+    assert memory.exchange(flat(1), SHAPE) is None
+    assert memory.read((2, 3)).eq(1).all()
+
+
+@pytest.mark.parametrize("layout", [CONTIGUOUS, CHANNELS_LAST])
+def test_exchanged_values_replace_those_of_other_layouts(memory, layout):
+    memory.write(SHAPE, layout).fill_(5)
+    memory.exchange(flat(1), SHAPE)
+    assert memory.read(SHAPE, layout).eq(1).all()
+
+
+@pytest.mark.parametrize("part", [slice(None), (1, slice(1, 3))])
+def test_an_array_held_outside_shows_what_was_exchanged(memory, part):
+    held, given = memory.array(SHAPE)[part], flat(1)
+    assert memory.exchange(given, SHAPE) is given
+    given.fill_(2)
+    assert (held == 1).all()
+    held[...] = 7
+    assert (memory.array(SHAPE)[part] == 7).all()
+
+
+def test_what_is_lent_shows_what_was_exchanged(memory):
+    memory.lend()
+    lent, given = memory.update(SHAPE), flat(1)
+    assert memory.exchange(given, SHAPE) is given
+    assert lent.eq(1).all()
+
+
+def test_too_little_memory_is_not_exchanged(memory):
+    given = flat(1, 6)
+    assert memory.exchange(given, (2, 3)) is given
+    assert memory.read((2, 3)).eq(1).all()
+    assert memory.array(SHAPE).shape == SHAPE

@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from caffe_pylayers.runtime.blob import Blob
 from caffe_pylayers.runtime.prefetch import Prefetch
 from tests.runtime.layers.one_layer import one_layer
 
@@ -34,9 +35,10 @@ def counter(fail_at=None):
     return fill, state
 
 
-def take(prefetch):
-    with prefetch.batch() as arrays:
-        return float(arrays[0][0])
+def take(prefetch, blob=None):
+    blob = blob or Blob()
+    prefetch.give([blob])
+    return float(blob.data[0])
 
 
 def wait(condition):
@@ -46,7 +48,14 @@ def wait(condition):
     assert condition()
 
 
+@pytest.fixture
+def net_computes(monkeypatch):
+    """As if the net computed for long between any two batches."""
+    monkeypatch.setattr("caffe_pylayers.runtime.prefetch.AT_ONCE", -1)
+
+
 @pytest.mark.parametrize("depth", [0, 1, 4])
+@pytest.mark.usefixtures("net_computes")
 def test_in_order_and_no_more_than_depth_ahead(depth, workers):
     fill, state = counter()
     prefetch = Prefetch(fill, depth)
@@ -59,13 +68,59 @@ def test_in_order_and_no_more_than_depth_ahead(depth, workers):
     wait(lambda: not workers())
 
 
-def test_an_error_reaches_the_batch_that_it_is_about(workers):
+@pytest.mark.parametrize("depth", [1, 4])
+def test_batches_asked_for_at_once_are_made_at_once(depth, workers, monkeypatch):
+    """The thread sleeps meanwhile, and goes on when the net computes again."""
+    fill, state = counter()
+    prefetch = Prefetch(fill, depth)
+    monkeypatch.setattr("caffe_pylayers.runtime.prefetch.AT_ONCE", 1e9)
+    assert [take(prefetch) for _ in range(20)] == list(range(20))
+    assert state["made"] == 20
+    monkeypatch.setattr("caffe_pylayers.runtime.prefetch.AT_ONCE", -1)
+    assert [take(prefetch) for _ in range(20)] == list(range(20, 40))
+    wait(lambda: state["made"] == 40 + depth)
+    assert len(workers()) == 1
+
+
+@pytest.mark.parametrize("depth", [0, 2])
+@pytest.mark.usefixtures("net_computes")
+def test_what_is_held_is_not_filled_anew(depth):
+    """An array of a blob shows what the blob has, not what is made ahead."""
+    fill, state = counter()
+    prefetch, blob = Prefetch(fill, depth), Blob()
+    take(prefetch, blob)
+    held = blob.data
+    for i in range(1, 9):
+        assert take(prefetch, blob) == i
+        wait(lambda made=i + 1 + depth: state["made"] == made)
+        assert (held == i).all()
+
+
+@pytest.mark.usefixtures("net_computes")
+def test_batches_may_differ_in_shape():
+    state = {"made": 0}
+
+    def fill(batch):
+        state["made"] += 1
+        batch.reshape((1 + state["made"] % 3,))[0][:] = state["made"]
+
+    prefetch, blob = Prefetch(fill, 2), Blob()
+    for i in range(1, 10):
+        prefetch.give([blob])
+        assert blob.data.tolist() == [i] * (1 + i % 3)
+
+
+@pytest.mark.parametrize("at_once", [-1, 1e9])
+def test_an_error_reaches_the_batch_that_it_is_about(at_once, workers, monkeypatch):
+    monkeypatch.setattr("caffe_pylayers.runtime.prefetch.AT_ONCE", at_once)
     fill, _ = counter(fail_at=3)
     prefetch = Prefetch(fill, 2)
     assert [take(prefetch) for _ in range(3)] == [0, 1, 2]
     for _ in range(2):
         with pytest.raises(RuntimeError, match="batch 3"):
             take(prefetch)
+    del prefetch
+    gc.collect()
     wait(lambda: not workers())
 
 
@@ -79,8 +134,7 @@ PROGRAM = """
 
     prefetch = Prefetch(fill, 2)
     print("ready", flush=True)
-    with prefetch.batch():
-        pass
+    prefetch.give([])
     END
 """
 

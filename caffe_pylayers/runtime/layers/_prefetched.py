@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
 
-import torch
-
 from caffe_pylayers.runtime.blob import Blob
+from caffe_pylayers.runtime.data_transformer import DataTransformer
 from caffe_pylayers.runtime.layer import Layer
 from caffe_pylayers.runtime.prefetch import Batch, Prefetch
 from caffe_pylayers.runtime.process import solver_count, solver_rank
@@ -42,9 +40,11 @@ class PrefetchedLayer(Layer):
         raise NotImplementedError
 
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
-        with self._naming_the_layer():
+        try:
             source = self.source()
             shapes = source.shapes()
+        except Exception as error:
+            raise self._named(error) from error
         for blob, shape in zip(top, shapes):
             blob.reshape(*shape)
         self._prefetch = Prefetch(source.fill, self.layer_param.data_param.prefetch)
@@ -53,24 +53,21 @@ class PrefetchedLayer(Layer):
         """Nothing: forward gives the tops the shapes of their batch."""
 
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
-        with self._naming_the_layer(), self._prefetch.batch() as arrays:
-            for blob, values in zip(top, arrays):
-                blob.reshape(*values.shape)
-                blob.write().copy_(torch.from_numpy(values))
+        try:
+            self._prefetch.give(top)
+        except Exception as error:
+            raise self._named(error) from error
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
         """Nothing."""
 
-    @contextmanager
-    def _naming_the_layer(self) -> Iterator[None]:
-        try:
-            yield
-        except (OSError, ValueError) as error:
-            raise self.error(str(error)) from error
-        except Exception as error:  # of a decoder, or a library
-            if isinstance(error, (ImportError, MemoryError)):
-                raise
-            raise self.error(f"{type(error).__name__}: {error}") from error
+    def _named(self, error: Exception) -> Exception:
+        """The LayerError of what a source, a decoder or a library raised; others are what they are."""
+        if isinstance(error, (ImportError, MemoryError)):
+            return error
+        return self.error(
+            str(error) if isinstance(error, (OSError, ValueError)) else f"{type(error).__name__}: {error}"
+        )
 
 
 class Share:
@@ -111,6 +108,29 @@ class Pool:
 
         for done in [self._threads.submit(work) for _ in range(cores)]:
             done.result()
+
+
+def fill_from_images(
+    batch: Batch, transformer: DataTransformer, pool: Pool, size: int, read: Callable[[int], tuple[Any, int]]
+) -> None:
+    """Transform what read(0) to read(size - 1) give, items and labels, which the first is to decide the shape of."""
+    draws = transformer.draw(size)
+    shaped: Future[list[Any]] = Future()
+
+    def one(i: int) -> None:
+        try:
+            item, label = read(i)
+            if i == 0:
+                shaped.set_result(batch.reshape((size, *transformer.shape(item)), (size,)))
+        except BaseException as error:
+            if i == 0:
+                shaped.set_exception(error)
+            raise
+        data, labels = shaped.result()
+        transformer.transform([item], data[i : i + 1], draws[i : i + 1])
+        labels[i] = label
+
+    pool.each(one, size)
 
 
 def check_batch_size(name: str, size: int) -> None:

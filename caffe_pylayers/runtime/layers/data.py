@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from caffe_pylayers.runtime import datums
 from caffe_pylayers.runtime.data_transformer import DataTransformer
-from caffe_pylayers.runtime.database import Records
+from caffe_pylayers.runtime.database import Records, Value
 from caffe_pylayers.runtime.layer import register
-from caffe_pylayers.runtime.layers._prefetched import Pool, PrefetchedLayer, Share, check_batch_size
+from caffe_pylayers.runtime.layers._prefetched import Pool, PrefetchedLayer, Share, check_batch_size, fill_from_images
 from caffe_pylayers.runtime.prefetch import Batch
 
 
@@ -33,46 +34,40 @@ class _Datums:
         check_batch_size("data_param", param.batch_size)
         self._path, self._size = param.source, param.batch_size
         self._transformer = DataTransformer(layer_param.transform_param, phase)
-        self._records = Records(param.source, param.backend)
+        take = functools.partial(_take, Records(param.source, param.backend), Share(phase))
         self._first = next(Records(param.source, param.backend))
-        self._share, self._pool = Share(phase), Pool()
+        self._batches = datums.Batches(take, self._size, self._path)
+        self._pool = Pool()
 
     def shapes(self) -> list[tuple[int, ...]]:
         item = self._transformer.read(datums.read(self._first, self._path))
         return [(self._size, *self._transformer.shape(item)), (self._size,)]
 
     def fill(self, batch: Batch) -> None:
-        records = self._own()
-        first = datums.read(records[0], self._path)
-        alike = datums.read_alike(records, first)
-        if alike:
-            items: Any = alike[0]
+        records = self._batches.next()
+        if isinstance(records, tuple):
+            items, values = records
             data, labels = batch.reshape((self._size, *self._transformer.shape(items[0])), (self._size,))
             self._transformer.transform(items, data)
-            labels[:] = alike[1]
+            labels[:] = values
             return
-        found = [first, *(datums.read(record, self._path) for record in records[1:])]
-        item = self._transformer.read(first)
-        data, labels = batch.reshape((self._size, *self._transformer.shape(item)), (self._size,))
-        labels[:] = [datum.label for datum in found]
-        if not any(datum.encoded for datum in found):
-            self._transformer.transform([self._transformer.read(datum) for datum in found], data)
-            return
-        draws = self._transformer.draw(self._size)
+        if not datums.read(records[0], self._path).encoded:
+            found = [datums.read(record, self._path) for record in records]
+            if not any(datum.encoded for datum in found):
+                read = [self._transformer.read(datum) for datum in found]
+                data, labels = batch.reshape((self._size, *self._transformer.shape(read[0])), (self._size,))
+                self._transformer.transform(read, data)
+                labels[:] = [datum.label for datum in found]
+                return
 
-        def one(i: int) -> None:
-            image = self._transformer.read(found[i]) if i else item
-            self._transformer.transform([image], data[i : i + 1], draws[i : i + 1])
+        def image(i: int) -> tuple[Any, int]:
+            datum = datums.read(records[i], self._path)
+            return self._transformer.read(datum), datum.label
 
-        self._pool.each(one, self._size)
+        fill_from_images(batch, self._transformer, self._pool, self._size, image)
 
-    def _own(self) -> list[bytes]:
-        """The next records that are this solver's, a batch of them."""
-        if self._share.all:
-            return self._records.take(self._size)
-        records: list[bytes] = []
-        while len(records) < self._size:
-            record = next(self._records)
-            if self._share.next():
-                records.append(record)
-        return records
+
+def _take(records: Records, share: Share, count: int) -> list[Value]:
+    """Of the next so many records those that are this solver's."""
+    taken = records.take(count)
+    return taken if share.all else [record for record in taken if share.next()]

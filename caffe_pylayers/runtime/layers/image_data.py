@@ -10,9 +10,15 @@ import torch
 
 from caffe_pylayers.runtime import device, rng
 from caffe_pylayers.runtime.data_transformer import DataTransformer
-from caffe_pylayers.runtime.image import planes, read_pixels, resize
+from caffe_pylayers.runtime.image import channels_first, read_pixels, resize
 from caffe_pylayers.runtime.layer import register
-from caffe_pylayers.runtime.layers._prefetched import Pool, PrefetchedLayer, check_batch_size, open_list
+from caffe_pylayers.runtime.layers._prefetched import (
+    Pool,
+    PrefetchedLayer,
+    check_batch_size,
+    fill_from_images,
+    open_list,
+)
 from caffe_pylayers.runtime.prefetch import Batch
 from caffe_pylayers.runtime.process import LOGGER, solver_rank
 from caffe_pylayers.runtime.proto.caffe_pb2 import TRAIN
@@ -66,16 +72,7 @@ class _Images:
     def fill(self, batch: Batch) -> None:
         size = self._param.batch_size
         lines = [self._next() for _ in range(size)]
-        first = self._read(lines[0][0])
-        data, labels = batch.reshape((size, *self._transformer.shape(first)), (size,))
-        labels[:] = [label for _, label in lines]
-        draws = self._transformer.draw(size)
-
-        def one(i: int) -> None:
-            item = self._read(lines[i][0]) if i else first
-            self._transformer.transform([item], data[i : i + 1], draws[i : i + 1])
-
-        self._pool.each(one, size)
+        fill_from_images(batch, self._transformer, self._pool, size, lambda i: (self._read(lines[i][0]), lines[i][1]))
 
     def _next(self) -> tuple[str, int]:
         line: tuple[str, int] = self._lines[self._order[self._at]]
@@ -89,7 +86,7 @@ class _Images:
     def _read(self, name: str) -> Any:
         param = self._param
         pixels = read_pixels(param.root_folder + name, param.is_color)
-        return planes(resize(pixels, param.new_height, param.new_width) if param.new_height else pixels)
+        return channels_first(resize(pixels, param.new_height, param.new_width) if param.new_height else pixels)
 
 
 def read_line(line: str) -> tuple[str, int]:

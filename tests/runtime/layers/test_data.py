@@ -155,6 +155,20 @@ def encoded(values, kind="PNG", **options):
     return file.getvalue()
 
 
+@pytest.mark.parametrize("shape", [(6, 7, 3), (6, 7)])
+def test_encoded_images_are_mirrored_and_cropped_as_others_are(database, shape):
+    pixels = np.random.RandomState(0).randint(0, 256, shape).astype(np.uint8)
+    item = pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels[:, :, ::-1], 2, 0)
+    found = []
+    for number, made in enumerate((encoded(pixels), item)):
+        rng.seed(5)
+        transform = "crop_size: 4 mirror: true mean_value: 7 scale: 0.3"
+        layer, bottom, top = data(database([made], f"db{number}"), size=50, transform=transform)
+        layer.forward(bottom, top)
+        found.append(top[0].data.copy())
+    np.testing.assert_array_equal(found[0], found[1])
+
+
 def test_encoded_images_are_refused(database, monkeypatch):
     path = database([encoded(np.moveaxis(images(1, (3, 4, 5))[0], 0, 2)), b"no image"])
     layer, bottom, top = data(path)

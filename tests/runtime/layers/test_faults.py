@@ -56,6 +56,24 @@ def test_lmdb_page_overwritten(database):
         data(database)
 
 
+def test_lmdb_damaged_in_the_middle(database):
+    """What comes before the damage is read, however far ahead; then each forward says so."""
+    file = database / "data.mdb"
+    content = bytearray(file.read_bytes())
+    number = content.index(b"0024") + 4  # of the page that has the value
+    content[number : number + 8] = (1 << 40).to_bytes(8, "little")
+    file.write_bytes(content)
+    layer, bottom, top = data(database)
+    labels = []
+    for _ in range(12):
+        layer.forward(bottom, top)
+        labels += top[1].data.tolist()
+    assert labels == list(range(24))
+    for _ in range(2):
+        with pytest.raises(LayerError, match=r"data\.mdb is damaged: after 24 records: "):
+            layer.forward(bottom, top)
+
+
 def test_a_record_that_is_no_datum(database):
     with lmdb.open(str(database), map_size=1 << 22) as env, env.begin(write=True) as txn:
         txn.put(b"0003", b"\xff" * 7)
