@@ -11,6 +11,7 @@ from typing import Iterator
 
 import caffe_pylayers
 from caffe_pylayers._engine import EngineError
+from caffe_pylayers._interrupts import held
 from caffe_pylayers.cli import UserError
 
 _HOME = Path(caffe_pylayers.__file__).parent
@@ -46,7 +47,8 @@ def line_of(error: BaseException) -> str:
 def optional(what: str, extras: str, instead: str = "") -> Iterator[None]:
     """UserError where an import in the block lacks a library: what needs it, and the extras that have it."""
     try:
-        yield
+        with held():
+            yield
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == "caffe_pylayers":
             raise

@@ -18,13 +18,13 @@ from caffe_pylayers.cli._net_options import PHASES
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``draw``."""
-    parser.add_argument("net", metavar="NET.prototxt")
-    parser.add_argument("picture", metavar="PICTURE")
+    parser.add_argument("net", metavar="NET.prototxt", help="the net, also in an old format")
+    parser.add_argument("picture", metavar="PICTURE", help="FILE.png, FILE.svg, FILE.pdf, FILE.gv, ...")
     parser.add_argument(
         "--rankdir", choices=("LR", "RL", "TB", "BT"), default="TB", help="where it grows (default: TB)"
     )
     parser.add_argument(
-        "--phase", type=str.upper, choices=(*PHASES, "ALL"), default="ALL", help="the layers of one phase"
+        "--phase", type=str.upper, choices=(*PHASES, "ALL"), default="ALL", help="its layers alone (default: all)"
     )
     parser.add_argument("--display-lrm", "--display_lrm", action="store_true", help="with the lr_mult of the layers")
 

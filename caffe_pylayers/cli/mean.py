@@ -20,7 +20,7 @@ from caffe_pylayers.cli._progress import counted
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``mean``."""
     parser.add_argument("database", metavar="DATABASE", help="an LMDB, or with --backend leveldb a LevelDB")
-    parser.add_argument("output", nargs="?", type=Path, metavar="MEAN.binaryproto")
+    parser.add_argument("output", nargs="?", type=Path, metavar="MEAN.binaryproto", help="default: print alone")
     parser.add_argument("--backend", "-backend", choices=BACKENDS, default="lmdb", help="default: lmdb")
 
 

@@ -17,8 +17,8 @@ from caffe_pylayers.cli._errors import one_line, optional
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``plot``."""
-    parser.add_argument("logs", nargs="+", type=Path, metavar="LOG")
-    parser.add_argument("picture", type=Path, metavar="PICTURE.png")
+    parser.add_argument("logs", nargs="+", type=Path, metavar="LOG", help="a log.csv, or a log of caffe")
+    parser.add_argument("picture", type=Path, metavar="PICTURE.png", help="the picture")
     parser.add_argument("--title", help="default: the names of the logs")
 
 

@@ -21,9 +21,9 @@ BINARY = (".caffemodel", ".binaryproto")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``upgrade``."""
-    parser.add_argument("file", type=Path, metavar="FILE")
+    parser.add_argument("file", type=Path, metavar="FILE", help="a net, a solver or a caffemodel")
     target = parser.add_mutually_exclusive_group()
-    target.add_argument("output", nargs="?", type=Path, metavar="OUTPUT")
+    target.add_argument("output", nargs="?", type=Path, metavar="OUTPUT", help="the upgraded file")
     target.add_argument("--in-place", action="store_true", help="write over FILE")
 
 
