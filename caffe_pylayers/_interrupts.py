@@ -11,7 +11,10 @@ from typing import Iterator
 
 @contextlib.contextmanager
 def held() -> Iterator[None]:
-    """Hold the first Ctrl-C back until the end of the block: PyTorch, interrupted as it loads, aborts the process."""
+    """Hold the first Ctrl-C back until the end of the block.
+
+    Interrupted as they load, PyTorch aborts the process, and numpy and matplotlib raise errors of other kinds.
+    """
     before = signal.getsignal(signal.SIGINT)
     if not callable(before) or threading.current_thread() is not threading.main_thread():
         yield

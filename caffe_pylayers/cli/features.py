@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Callable, Iterator
 
 from caffe_pylayers import _files
+from caffe_pylayers._interrupts import held
 from caffe_pylayers._room import check_room
 from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._database import BACKENDS, new_database
@@ -39,7 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Extract; the exit code."""
-    import numpy as np
+    with held():
+        import numpy as np
 
     names = args.blobs.split(",")
     kind = args.format or FORMAT_OF.get(args.output.suffix, "lmdb")

@@ -30,6 +30,7 @@ import sys
 from pathlib import Path
 from typing import Sequence
 
+from caffe_pylayers._interrupts import held
 from caffe_pylayers.cli import UserError, add_engine_argument
 from caffe_pylayers.cli._net_options import gpu_number
 from caffe_pylayers.cli._train.options import Options, Result
@@ -149,7 +150,8 @@ def train(
     from caffe_pylayers.cli._train.mode import quiet
 
     quiet()
-    from caffe_pylayers.cli._train.driver import drive  # imports caffe
+    with held():
+        from caffe_pylayers.cli._train.driver import drive  # imports caffe
 
     return drive(
         Options(
