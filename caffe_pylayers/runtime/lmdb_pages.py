@@ -18,9 +18,7 @@ DEEPEST = 32  # trees that LMDB makes
 EMPTY = 2**64 - 1  # the root where there is nothing
 AHEAD = 1 << 18  # bytes read at once: pages that follow each other mostly lie so, too
 
-PAGE = struct.Struct(
-    "<Q2xHHH"
-)  # number, kind, and from where to where there is nothing: pointers before it, nodes after
+PAGE = struct.Struct("<Q2xHHH")  # number, kind, and where the room between the nodes' pointers and the nodes is
 ROOT = struct.Struct("<II16xI48xHH24xQQQQ")  # magic, version, page size; flags, depth, entries, root, last page, number
 NODE = struct.Struct("<HHHH")  # low and high half of a value's size, or of a page's number; flags; size of the key
 NUMBER = struct.Struct("<Q")
