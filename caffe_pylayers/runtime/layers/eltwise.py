@@ -62,12 +62,16 @@ class Eltwise(Layer):
             self._maximum(values, y, self._winner.write(layout))
 
     def _sum(self, values: Sequence[torch.Tensor], y: torch.Tensor) -> None:
-        first, *rest = self._coeffs
-        if first == 1:
-            torch.add(values[0], values[1], alpha=rest[0], out=y)
+        # A coeff of 0 leaves its bottom out, whatever it holds, as BLAS does.
+        terms = [(x, coeff) for x, coeff in zip(values, self._coeffs) if coeff]
+        if len(terms) > 1 and terms[0][1] == 1:
+            torch.add(terms[0][0], terms[1][0], alpha=terms[1][1], out=y)
+            del terms[:2]
+        elif terms:
+            torch.mul(*terms.pop(0), out=y)
         else:
-            torch.mul(values[0], first, out=y).add_(values[1], alpha=rest[0])
-        for x, coeff in zip(values[2:], rest[1:]):
+            y.zero_()
+        for x, coeff in terms:
             y.add_(x, alpha=coeff)
 
     @staticmethod

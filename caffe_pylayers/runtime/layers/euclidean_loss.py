@@ -100,7 +100,8 @@ class ContrastiveLoss(LossLayer):
         scale = self._slope * (top[0].read_diff() / len(diff))
         for blob, sign, wanted in zip(bottom, (1, -1), propagate_down):
             if wanted:
-                torch.mul(diff, scale * sign, out=blob.write_diff().view(diff.shape))
+                d_x = torch.mul(diff, scale * sign, out=blob.write_diff().view(diff.shape))
+                d_x.masked_fill_(self._slope == 0, 0)  # also where the distance is not finite
         if propagate_down[2]:
             bottom[2].write_diff().zero_()
 

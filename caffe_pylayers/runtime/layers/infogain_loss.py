@@ -68,6 +68,8 @@ class InfogainLoss(LossLayer):
         softmax(bottom[0].read(layout), labels.axis, out=prob)
         self._rows = self._read_rows(bottom)
         log_prob = prob.clamp_min(LOG_THRESHOLD).log_()
+        if labels.valid is not None:
+            log_prob.masked_fill_(~labels.valid, 0)
         self._normalizer = normalizer(self._mode, labels.outer, labels.inner, labels.valid)
         torch.div(log_prob.mul_(self._rows).sum(), self._normalizer, out=top[0].write()).neg_()
 
@@ -86,4 +88,7 @@ class InfogainLoss(LossLayer):
         layout = self._prob.layout
         sums = self._rows.sum(self._labels.axis, keepdim=True)
         d_x = torch.mul(self._prob.read(layout), sums, out=bottom[0].write_diff(layout))
-        d_x.sub_(self._rows).mul_(top[0].read_diff() / self._normalizer)
+        d_x.sub_(self._rows)
+        if self._labels.valid is not None:
+            d_x.masked_fill_(~self._labels.valid, 0)
+        d_x.mul_(top[0].read_diff() / self._normalizer)
