@@ -7,15 +7,15 @@ images. A ratio above 1 means that the runtime's layer is faster; median of the 
 
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parent.parent)]
+
+from engines import Engine, answer
 
 from caffe_pylayers import _engine
 
@@ -67,7 +67,7 @@ def write(folder, datums):
 
 
 def serve(folder):
-    """In an engine's process: time what standard input asks for."""
+    """In an engine's process: the images a second of what is asked for."""
     caffe, nets = _engine.caffe(), {}
     for line in sys.stdin:
         name = line.strip()
@@ -78,28 +78,7 @@ def serve(folder):
         start = time.perf_counter()
         for _ in range(BATCHES[name]):
             nets[name].forward()
-        print("seconds", (time.perf_counter() - start) / BATCHES[name], flush=True)
-
-
-class Engine:
-    """A process that serves."""
-
-    def __init__(self, python, engine, folder):
-        env = dict(os.environ, CAFFE_PYLAYERS_ENGINE=engine, GLOG_minloglevel="2", PYTHONPATH=str(ROOT))
-        self._process = subprocess.Popen(
-            [str(python), __file__, "serve", folder], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-
-    def images_a_second(self, name):
-        print(name, file=self._process.stdin, flush=True)
-        for line in self._process.stdout:
-            if line.startswith("seconds"):
-                return BATCH / float(line.split()[1])
-        raise RuntimeError("the engine has ended")
-
-    def close(self):
-        self._process.stdin.close()
-        self._process.wait()
+        answer(BATCH * BATCHES[name] / (time.perf_counter() - start))
 
 
 def decoder(folder):
@@ -128,16 +107,15 @@ def main():
         for name, make in (("mnist", write_mnist), ("jpeg", write_jpeg)):
             make(Path(folder, f"{name}_lmdb"))
             Path(folder, f"{name}.prototxt").write_text(NET % (Path(folder, f"{name}_lmdb"), TRANSFORM[name]))
-        caffe = Engine(ROOT / ".caffe" / "bin" / "python", "caffe", folder)
-        runtime = Engine(sys.executable, "runtime", folder)
+        caffe, runtime = (Engine(engine, __file__, "serve", folder) for engine in ("caffe", "runtime"))
         alone = decoder(Path(folder, "jpeg_lmdb"))
         print(f"\nData, batch {BATCH}, {os.cpu_count()} cores: images a second of the other, of the runtime, ratio")
         for title, name, other in (
-            ("MNIST, real Caffe", "mnist", lambda: caffe.images_a_second("mnist")),
+            ("MNIST, real Caffe", "mnist", lambda: caffe.ask("mnist")[0]),
             ("JPEG, the decoder alone", "jpeg", alone),
-            ("JPEG, real Caffe", "jpeg", lambda: caffe.images_a_second("jpeg")),
+            ("JPEG, real Caffe", "jpeg", lambda: caffe.ask("jpeg")[0]),
         ):
-            pairs = [(other(), runtime.images_a_second(name)) for _ in range(ROUNDS)]
+            pairs = [(other(), runtime.ask(name)[0]) for _ in range(ROUNDS)]
             theirs, ours = (statistics.median(rates) for rates in zip(*pairs))
             ratio = statistics.median(b / a for a, b in pairs)
             print(f"  {title:26}{theirs:10.0f}{ours:10.0f}{ratio:8.2f}x")
