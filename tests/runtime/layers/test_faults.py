@@ -241,6 +241,19 @@ def test_hdf5_refused(tmp_path):
         layer.forward(bottom, top)
 
 
+def test_hdf5_damaged_while_it_is_read(tmp_path):
+    """The first forward reads the first file's last batch and then turns to the other."""
+    for damage, why in ((slice(9000), "truncated file"), (slice(None, None, -1), "not an HDF5 file")):
+        rows = np.arange(4000.0).reshape(4, 1000)
+        layer, bottom, top = hdf5(tmp_path, {"a.h5": {"x": rows}, "b.h5": {"x": rows}}, "x")
+        for name in "ab":
+            content = (tmp_path / f"{name}.h5").read_bytes()
+            (tmp_path / f"{name}.h5").write_bytes(content[damage])
+        for _ in range(2):
+            with pytest.raises(LayerError, match=rf'^layer "l" \(HDF5Data\): {tmp_path}/[ab]\.h5: .*{why}'):
+                layer.forward(bottom, top)
+
+
 def test_hdf5_shuffles_files_and_rows(tmp_path):
     files = {f"{i}.h5": {"x": np.arange(4) + 10 * i} for i in range(3)}
     layer, bottom, top = hdf5(tmp_path, files, "x")
