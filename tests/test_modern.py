@@ -36,6 +36,7 @@ REWRITTEN = [
     ("print 1\nx = pickle.loads(b)", 'print(1)\nx = pickle.loads(b, encoding="latin1")'),
     ("t = time.clock()", "t = time.perf_counter()"),
     ("print 1\nprint ('%d' % 2)", "print(1)\nprint ('%d' % 2)"),
+    ("#!/usr/bin/env python2.7 -u\nx = 1", "#!/usr/bin/env python3 -u\nx = 1"),
     ("x = file(name).read()", "x = open(name).read()"),
     (
         "x.sort(lambda a, b: cmp(b, a))",

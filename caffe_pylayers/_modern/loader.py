@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import difflib
 import functools
+import importlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
@@ -24,8 +25,9 @@ from caffe_pylayers._modern.translate import translate
 def install() -> None:
     """From here on translate what is imported from outside of Python's own and installed packages.
 
-    Says on stderr, once for each file, what is bridged.
+    Says on stderr, once for each file, what is bridged. google.protobuf has text_format without an import of it.
     """
+    importlib.import_module("google.protobuf.text_format")
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,6 +55,7 @@ def translate(text: str, name: str) -> Translation:
         tree = tool.refactor_string(whole, name)
         new = str(tree) if tree is not None else whole
         new = _one_indentation(new, tool.bridged)
+        new = re.sub(r"\A(#!.*\bpython)2[\d.]*", r"\g<1>3", new)
         parsed = ast.parse(new, name)
     except Exception as error:  # of fissix's tokenizer and parser, which have no common base, or a SyntaxError
         if not old:  # syntax younger than fissix: nothing there is old
