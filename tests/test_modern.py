@@ -36,6 +36,8 @@ REWRITTEN = [
     ("print 1\nx = pickle.loads(b)", 'print(1)\nx = pickle.loads(b, encoding="latin1")'),
     ("t = time.clock()", "t = time.perf_counter()"),
     ("print 1\nprint ('%d' % 2)", "print(1)\nprint ('%d' % 2)"),
+    ("import types\nprint isinstance(x, types.StringType)", "import types\nprint(isinstance(x, str))"),
+    ("import string\nx = string.atoi(a)", "import string\nx = int(a)"),
     ("#!/usr/bin/env python2.7 -u\nx = 1", "#!/usr/bin/env python3 -u\nx = 1"),
     ("x = file(name).read()", "x = open(name).read()"),
     (

@@ -1,4 +1,7 @@
-"""Functions of the string module that are methods of str: string.join(words, "_") is str.join("_", words)."""
+"""Functions of the string module that are methods of str: string.join(words, "_") is str.join("_", words).
+
+And types.StringType, which for fissix is bytes.
+"""
 
 from typing import Any
 
@@ -10,7 +13,7 @@ METHODS = (
     *("capitalize", "swapcase", "zfill", "ljust", "rjust", "center", "maketrans", "translate"),
 )
 CONSTANTS = {"letters": "ascii_letters", "lowercase": "ascii_lowercase", "uppercase": "ascii_uppercase"}
-CONVERSIONS = {"atoi": "int", "atol": "int", "atof": "float"}
+CONVERSIONS = {"atoi": "int", "atol": "int", "atof": "float", "StringType": "str"}
 
 
 def _names(names: Any) -> str:
@@ -21,23 +24,24 @@ class FixString(BaseFix):  # type: ignore[misc, unused-ignore]
     """Where a file imports the module by its name."""
 
     BM_compatible = True
+    run_order = 4  # before fissix's fix of types
     PATTERN = f"""
         power< 'string' trailer< '.' 'join' > trailer< '(' given=any ')' > any* >
         | power< module='string' trailer< '.' ({_names(METHODS)}) > trailer< '(' any* ')' > any* >
         | power< 'string' trailer< '.' constant=({_names(CONSTANTS)}) > any* >
-        | power< module='string' attribute=trailer< '.' conversion=({_names(CONVERSIONS)}) > any* >
+        | power< module=('string'|'types') attribute=trailer< '.' conversion=({_names(CONVERSIONS)}) > any* >
     """
 
     def transform(self, node: Any, results: Any) -> None:
         """Name what does the same."""
-        if not does_tree_import(None, "string", node):
+        if not does_tree_import(None, str(node.children[0]).strip(), node):
             return
         if "constant" in results:
             name = results["constant"][0]
             name.replace(Name(CONSTANTS[name.value]))
         elif "conversion" in results:
             results["attribute"].remove()
-            module, conversion = results["module"], results["conversion"][0]
+            (module,), (conversion,) = results["module"], results["conversion"]
             module.replace(Name(CONVERSIONS[conversion.value], prefix=module.prefix))
         elif "given" in results:
             self._join(node, results["given"])
