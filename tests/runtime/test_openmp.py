@@ -13,7 +13,7 @@ SCRIPT = "import os; before = dict(os.environ); import caffe_pylayers.runtime; a
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems' PyTorch has another OpenMP")
 @pytest.mark.parametrize(
-    ("given", "shown"), [({}, "GOMP_SPINCOUNT = '10000'"), ({"GOMP_SPINCOUNT": "77"}, "GOMP_SPINCOUNT = '77'")]
+    ("given", "shown"), [({}, "GOMP_SPINCOUNT = '20000'"), ({"GOMP_SPINCOUNT": "77"}, "GOMP_SPINCOUNT = '77'")]
 )
 def test_turns_before_a_thread_sleeps(given, shown):
     env = {name: value for name, value in os.environ.items() if name not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
