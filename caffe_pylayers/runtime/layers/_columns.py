@@ -57,7 +57,7 @@ class Columns:
 
 
 class ColumnConvolution:
-    """Convolution, or its transpose, over any number of axes: what PyTorch's kernels do for up to three.
+    """Convolution, or its transpose, over any number of axes, as products with columns, Caffe's own way.
 
     wide is the side that the window slides over, narrow the side of its positions.
     """
@@ -81,7 +81,8 @@ class ColumnConvolution:
             d_x = self._gather(d_y, weight) if self._transposed else self._spread(d_y, weight)
         if mask[1]:
             wide, narrow = (d_y, x) if self._transposed else (x, d_y)
-            d_weight = (self._rows(narrow) @ self._unfolded(wide).mT).sum(dim=0)
+            d_weights = self._rows(narrow) @ self._unfolded(wide).mT
+            d_weight = d_weights[0] if len(d_weights) == 1 else d_weights.sum(dim=0)
         if mask[2]:
             d_bias = d_y.flatten(2).sum(dim=(0, 2))
         return d_x, d_weight, d_bias

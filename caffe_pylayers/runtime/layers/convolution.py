@@ -9,6 +9,7 @@ from typing import Any, ClassVar, cast
 import torch
 from torch.nn import functional
 
+from caffe_pylayers.runtime import device
 from caffe_pylayers.runtime.blob import Blob
 from caffe_pylayers.runtime.layer import Layer, register
 from caffe_pylayers.runtime.layers._columns import ColumnConvolution
@@ -20,6 +21,9 @@ from caffe_pylayers.runtime.memory import CHANNELS_LAST, CONTIGUOUS, Shape
 from caffe_pylayers.runtime.proto.caffe_pb2 import TEST
 
 MOST_AXES = 3  # that PyTorch's kernels convolve over, unless one is empty
+# From here on the kernels would spend a batch of one on the order of its weights: nets that were classifiers, convolved
+# over an image.
+MANY_WEIGHTS = 1 << 24
 
 
 @register("Convolution")
@@ -84,7 +88,8 @@ class Convolution(Layer):
         self._bottom_shape = (num, *shape[self._axis :], *((1,) if not sizes else ()))
         self._top_shape = (num, self._outputs, *(out or (1,)))
         self._missing = () if self.transposed else self._window.missing(sizes)
-        self._layout = image_layout(shape) if self._axis == 1 else CONTIGUOUS
+        by_columns = self._axes > MOST_AXES or not all(sizes) or self._many_weights(num)
+        self._layout = image_layout(shape) if self._axis == 1 and not by_columns else CONTIGUOUS
         window, group, transposed = self._window, self._group, self.transposed
         sizes_of = [list(v) or [d] for v, d in ((window.stride, 1), (window.pad, 0), (window.dilation, 1))]
         self._geometry = (*sizes_of, transposed, [0] * len(sizes_of[0]), group)
@@ -92,7 +97,7 @@ class Convolution(Layer):
             self.phase == TEST and self._layout == CHANNELS_LAST and not transposed and shape[1] > 1 and _packs()
         )
         self._by_columns = None
-        if self._axes > MOST_AXES or not all(sizes):
+        if by_columns:
             wide, narrow = self._bottom_shape, self._top_shape
             if transposed:
                 wide, narrow = narrow, wide
@@ -180,8 +185,11 @@ class Convolution(Layer):
         """The gradient of the bottom from that of the whole that is convolved."""
         return d_whole[tuple(slice(n) for n in self._bottom_shape)] if any(self._missing) else d_whole
 
+    def _many_weights(self, num: int) -> bool:
+        return num == 1 and self._axes > 0 and self.blobs[0].count >= MANY_WEIGHTS and device.current() == device.HOST
+
     def _weight(self) -> torch.Tensor:
-        weight = self.blobs[0].read(self.blobs[0].layout)
+        weight = self.blobs[0].read(CONTIGUOUS if self._by_columns else self.blobs[0].layout)
         return weight if self._axes else weight.unsqueeze(-1)
 
 
