@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import math
 import os
 import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Sequence
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,8 @@ import torch
 from caffe_pylayers.runtime.blob import Blob
 
 Shape = tuple[int, ...]
-_running: weakref.WeakSet[_Worker] = weakref.WeakSet()
+# Until they are seen to have ended: a thread that frees tensors while the process ends makes PyTorch abort it.
+_running: set[_Worker] = set()
 
 # A net that asks for its next batch sooner than this, in seconds, gives a thread nothing to gain: to wake one and to
 # wait for it takes as long.
@@ -115,6 +117,7 @@ class _Worker(threading.Thread):
 
     def begin(self) -> None:
         """Start; the process waits for it at its end, when daemons would be cut off in the middle of a call."""
+        _running.difference_update([worker for worker in _running if worker.ident and not worker.is_alive()])
         if not _running:
             atexit.unregister(_end)
             atexit.register(_end)
@@ -153,6 +156,10 @@ class _Worker(threading.Thread):
     def stop(self) -> None:
         """Have it end after the batch that it is at. May be called at any moment: a garbage collection does."""
         self._stopping = True
+        for batches in (self._free, self._full):
+            with contextlib.suppress(Empty):
+                while True:
+                    batches.get_nowait()
         self._free.put(None)
 
 

@@ -7,6 +7,7 @@ import sys
 import textwrap
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -170,3 +171,17 @@ def test_a_net_that_is_collected_ends_its_threads(workers):
     del layer
     gc.collect()
     wait(lambda: not workers())
+
+
+def test_a_thread_is_kept_until_another_sees_that_it_has_ended():
+    """Freed by itself at its end, while the process ends too, it makes PyTorch abort: its batches are tensors."""
+    prefetch = Prefetch(counter()[0], 2)
+    prefetch.give([Blob()])
+    worker = weakref.ref(prefetch._worker)
+    del prefetch
+    worker().join()
+    gc.collect()
+    assert worker() is not None
+    Prefetch(counter()[0], 2).give([Blob()])
+    gc.collect()
+    assert worker() is None

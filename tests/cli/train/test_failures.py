@@ -125,7 +125,7 @@ def test_weights_that_overflow_are_not_saved(project):
 def test_exit_code_of_divergence(project):
     project.net_with(at(1, "nan"))
     code, _, err = project.run()
-    assert (code, err.count("\n")) == (1, 1)
+    assert (code, err.count("\n")) == (1, 1), err
     assert err.startswith("train.py: iteration 1: the loss is nan; ")
 
 
