@@ -9,6 +9,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+LMDB_LEAST = 1 << 16  # bytes of an LMDB without records; it maps them into memory, and without them the process dies
+
 
 def check_room(folder: Path, *sizes: int) -> None:
     """OSError, with the folder's name, where files of these sizes, in bytes, could not all be written to it.

@@ -10,10 +10,9 @@ from typing import Any, Mapping
 
 from caffe_pylayers._mnist import DataError, optional
 from caffe_pylayers._mnist.idx import Digits
-from caffe_pylayers._room import check_room
+from caffe_pylayers._room import LMDB_LEAST, check_room
 
 LMDB_FILES = {"data.mdb", "lock.mdb"}
-LEAST = 1 << 16  # bytes of an LMDB without records; it maps them into memory, and without them the process dies
 
 
 def write(folder: Path, databases: Mapping[str, Digits], datum: type) -> None:
@@ -28,7 +27,7 @@ def write(folder: Path, databases: Mapping[str, Digits], datum: type) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for name in databases:
             _check_replaceable(folder / name)
-        check_room(folder, *(11 * digits.images.nbytes // 10 + LEAST for digits in databases.values()))
+        check_room(folder, *(11 * digits.images.nbytes // 10 + LMDB_LEAST for digits in databases.values()))
         with TemporaryDirectory(prefix=".part-", dir=folder) as scratch:
             for name, digits in databases.items():
                 _fill(lmdb, Path(scratch, name), digits, datum)

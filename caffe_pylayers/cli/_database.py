@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any, Callable, Iterator, List, Tuple
 
-from caffe_pylayers._room import check_room
+from caffe_pylayers._room import LMDB_LEAST, check_room
 from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._errors import optional
 
@@ -16,8 +16,6 @@ BACKENDS = ("lmdb", "leveldb")
 
 MAP_SIZE = 1 << 40  # of addresses; the file grows to what is written
 COMMIT = 1000  # records in one transaction, as Caffe's tools have it
-
-LEAST = 1 << 16  # bytes of disk; LMDB maps its first pages into memory, and without them the process dies
 
 Put = Callable[[bytes, Any], None]
 Batch = List[Tuple[bytes, bytes]]
@@ -37,7 +35,7 @@ def new_database(path: Path, backend: str) -> Iterator[Put]:
     shutil.rmtree(part, ignore_errors=True)
     batch: Batch = []
     try:
-        check_room(path.absolute().parent, LEAST)
+        check_room(path.absolute().parent, LMDB_LEAST)
         with opened(part, path) as commit:
 
             def put(key: bytes, message: Any) -> None:

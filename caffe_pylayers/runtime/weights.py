@@ -38,11 +38,6 @@ def source(path: str | os.PathLike[str]) -> Callable[[Any], None]:
     return lambda net: copy(model, net, path)
 
 
-def load_binary(net: Any, path: str | os.PathLike[str]) -> None:
-    """Copy the weights of a binary caffemodel, as load does, and the gradients if it has any."""
-    copy(read_model(path), net, path)
-
-
 def read_model(path: str | os.PathLike[str]) -> Any:
     """The NetParameter in a binary caffemodel, in the current format; ValueError where there is none."""
     content = Path(path).read_bytes()

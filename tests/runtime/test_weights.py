@@ -33,9 +33,7 @@ def model(net, **changes):
 # --- our own files -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("save", "load"), [(weights.save, weights.load_binary), (weights.save_hdf5, weights.load_hdf5)]
-)
+@pytest.mark.parametrize(("save", "load"), [(weights.save, weights.load), (weights.save_hdf5, weights.load_hdf5)])
 @pytest.mark.parametrize("load_any", [False, True])
 def test_round_trip(net, other, tmp_path, save, load, load_any):
     save(fill(net), tmp_path / "file")
