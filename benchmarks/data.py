@@ -86,7 +86,7 @@ def decoder(folder):
     import cv2
     import numpy as np
 
-    from caffe_pylayers.runtime.database import Records
+    from caffe_pylayers.runtime.data.database import Records
     from caffe_pylayers.runtime.proto.caffe_pb2 import Datum
 
     records = Records(str(folder))

@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import math
 
-from caffe_pylayers import _array, _check
-from caffe_pylayers._layer import Layer, Parameter
+from caffe_pylayers._layer import arrays, checks
+from caffe_pylayers._layer.base import Layer, Parameter
 
 __all__ = ["label2one_hot", "one_hot_forward"]
 
 
 def one_hot_forward(positions, one_hot, on_value=1.0, off_value=0.0):
     """Write on_value at the flat ``positions`` of the array one_hot and off_value everywhere else."""
-    _array.fill(one_hot, off_value)
+    arrays.fill(one_hot, off_value)
     one_hot.ravel()[positions] = on_value
 
 
@@ -54,10 +54,10 @@ class label2one_hot(Layer):
     off_value = Parameter(float, 0.0, doc="value at every other class; smoothing eps: eps / C")
 
     def setup(self, bottom, top):
-        _check.bottoms(self, bottom, "labels", "features", optional=1)
-        _check.tops(self, top, "one_hot", "valid", optional=1)
+        checks.bottoms(self, bottom, "labels", "features", optional=1)
+        checks.tops(self, top, "one_hot", "valid", optional=1)
         if len(bottom) == 1 and self.num_classes is None:
-            raise _check.error(self, "needs bottom[1] (features) or the parameter num_classes")
+            raise checks.error(self, "needs bottom[1] (features) or the parameter num_classes")
         self._bottoms, self._tells_valid = range(len(bottom)), len(top) == 2
         self._shapes = []
 
@@ -72,7 +72,7 @@ class label2one_hot(Layer):
 
     def forward(self, bottom, top):
         labels = bottom[0].data.ravel()
-        positions = _check.class_labels(self, labels, self._shapes[0], self._classes, self.ignore_label)
+        positions = checks.class_labels(self, labels, self._shapes[0], self._classes, self.ignore_label)
         if self._stride != 1:
             positions *= self._stride
         positions += self._starts
@@ -87,7 +87,7 @@ class label2one_hot(Layer):
     def backward(self, top, propagate_down, bottom):
         for i in self._bottoms:
             if propagate_down[i]:
-                _array.fill(bottom[i].diff, 0)
+                arrays.fill(bottom[i].diff, 0)
 
     def _plan(self, labels, *shapes):
         """The top's shape, and for each label the flat position in the top of its class 0."""
@@ -96,22 +96,22 @@ class label2one_hot(Layer):
         self._valid_shape = (*before, 1, *after)
         self._stride = math.prod(after)
         classes = self._shape[axis]
-        self._classes = _array.arange_like(labels, classes)
-        label = _array.arange_like(_array.to_int64(labels), math.prod(self._valid_shape))
+        self._classes = arrays.arange_like(labels, classes)
+        label = arrays.arange_like(arrays.to_int64(labels), math.prod(self._valid_shape))
         self._starts = label + label // max(self._stride, 1) * (classes - 1) * self._stride
 
     def _like_features(self, labels, features):
-        axis = _check.axis(self, self.axis, len(features), f"bottom[1] (features) of shape {features}")
+        axis = checks.axis(self, self.axis, len(features), f"bottom[1] (features) of shape {features}")
         classes = features[axis]
         if self.num_classes not in (None, classes):
-            raise _check.error(
+            raise checks.error(
                 self,
                 f"parameter num_classes is {self.num_classes}, but bottom[1] (features) of shape "
                 f"{features} has {classes} classes on axis {axis}",
             )
         wanted = features[:axis] + features[axis + 1 :]
         if [n for n in labels if n != 1] != [n for n in wanted if n != 1]:
-            raise _check.error(
+            raise checks.error(
                 self,
                 f"bottom[0] (labels) must have shape {wanted}, one label for each position of "
                 f"bottom[1] (features) of shape {features} with classes on axis {axis}, got {labels}",
@@ -119,6 +119,6 @@ class label2one_hot(Layer):
         return features, axis
 
     def _from_labels(self, labels):
-        axis = _check.axis(self, self.axis, len(labels) + 1, f"top[0] for labels of shape {labels}")
+        axis = checks.axis(self, self.axis, len(labels) + 1, f"top[0] for labels of shape {labels}")
         after = labels[axis + 1 :] if labels[axis : axis + 1] == (1,) else labels[axis:]
         return (*labels[:axis], self.num_classes, *after), axis

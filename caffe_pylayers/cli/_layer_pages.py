@@ -11,8 +11,8 @@ import textwrap
 from typing import Sequence
 
 import caffe_pylayers
-from caffe_pylayers._layer import Layer
-from caffe_pylayers._parameter import REQUIRED, Parameter, declared
+from caffe_pylayers._layer.base import Layer
+from caffe_pylayers._layer.parameter import REQUIRED, Parameter, declared
 
 
 def all_layers() -> dict[str, type[Layer]]:

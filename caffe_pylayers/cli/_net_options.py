@@ -50,11 +50,11 @@ def make_net(args: argparse.Namespace) -> Any:
 
     UserError for what is wrong with it, its weights or the GPU: found before real Caffe would end the process.
     """
-    from caffe_pylayers.cli._train.mode import gpu_problem, quiet
+    from caffe_pylayers.cli._training.mode import gpu_problem, quiet
 
     quiet()
     from caffe_pylayers import _engine
-    from caffe_pylayers.cli._train.weights import check_model, read_model
+    from caffe_pylayers.cli._training.weights import check_model, read_model
 
     caffe = _engine.caffe()
     stages = args.stage.split(",") if args.stage else []
@@ -74,9 +74,9 @@ def make_net(args: argparse.Namespace) -> Any:
 
 
 def _check(args: argparse.Namespace, stages: list[str]) -> None:
-    from caffe_pylayers import _net_check, _prototxt
+    from caffe_pylayers._nets import check, prototxt
 
-    message = _prototxt.read_net(args.model)
-    problems = _net_check.problems(message, args.model, [PHASES[args.phase]], args.level, stages)
+    message = prototxt.read_net(args.model)
+    problems = check.problems(message, args.model, [PHASES[args.phase]], args.level, stages)
     if problems:
         raise UserError("\n  ".join(problems))

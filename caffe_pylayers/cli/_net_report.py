@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Callable, Sequence
 
-from caffe_pylayers import _net_check
-from caffe_pylayers._backward_plan import LayerPlan, backward_plan
-from caffe_pylayers._net_filter import PHASES, State, stages_named
+from caffe_pylayers._nets import check
+from caffe_pylayers._nets.backward_plan import LayerPlan, backward_plan
+from caffe_pylayers._nets.include_rules import PHASES, State, stages_named
 from caffe_pylayers.cli._report import Report
 
 
@@ -16,15 +16,15 @@ def check_net(
     """Report on a NetParameter in the named phases; ``every_layer``: the plan not of Python layers only."""
     report.line(f"{path}: {net.name or 'a net without a name'}")
     states = {phase: State(PHASES[phase], level, stages) for phase in phases}
-    _tell(report.problem, states, lambda state: _net_check.wiring_problems(net, state))
+    _tell(report.problem, states, lambda state: check.wiring_problems(net, state))
     stages_left = sorted(stages_named(net) - {*stages})
     if report.problems and stages_left:
         report.line(f"  the net has layers for stages not given with --stage: {', '.join(stages_left)}")
-    _tell(report.problem, states, lambda state: _net_check.unknown_types(net, state))
-    _tell(report.problem, states, lambda state: _net_check.python_layer_problems(net, state, path))
-    _tell(report.warning, states, lambda state: _net_check.missing_sources(net, state))
+    _tell(report.problem, states, lambda state: check.unknown_types(net, state))
+    _tell(report.problem, states, lambda state: check.python_layer_problems(net, state, path))
+    _tell(report.warning, states, lambda state: check.missing_sources(net, state))
     built = {phase: state for phase, state in states.items() if not _unbuildable(net, state)}
-    _tell(report.warning, built, lambda state: _net_check.losses_without_effect(net, state))
+    _tell(report.warning, built, lambda state: check.losses_without_effect(net, state))
     for phase, state in built.items():
         _print_plan(report, phase, backward_plan(net, state), every_layer)
     report.line()
@@ -32,7 +32,7 @@ def check_net(
 
 def _unbuildable(net: Any, state: State) -> list[str]:
     """What leaves a net without a plan; whether a layer of an unknown type learns is unknown."""
-    return _net_check.wiring_problems(net, state) + _net_check.unknown_types(net, state)
+    return check.wiring_problems(net, state) + check.unknown_types(net, state)
 
 
 def _tell(tell: Callable[[str, str], None], states: dict[str, State], check: Callable[[State], list[str]]) -> None:

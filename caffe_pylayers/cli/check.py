@@ -66,10 +66,10 @@ def _import_caffe() -> None:
 
 
 def _read(path: str, report: Report) -> Any:
-    from caffe_pylayers import _prototxt
+    from caffe_pylayers._nets import prototxt
 
     try:
-        net = _prototxt.read_net(path)
+        net = prototxt.read_net(path)
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from None
     except ValueError as error:

@@ -20,8 +20,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Iterator, NamedTuple, Tuple, Union
 
+from caffe_pylayers._disk.database import BACKENDS, Put, new_database
 from caffe_pylayers.cli import UserError
-from caffe_pylayers.cli._database import BACKENDS, Put, new_database
 from caffe_pylayers.cli._errors import line_of, one_line, optional
 from caffe_pylayers.cli._progress import counted
 
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
         import cv2  # noqa: F401
         import numpy as np
 
-        from caffe_pylayers.runtime import image
+        from caffe_pylayers.runtime.data import image
 
     with one_line():
         if args.encode_type:
@@ -141,7 +141,7 @@ def _write(converted: Iterator[tuple[Item, Converted]], put: Put, args: argparse
 
 def _convert(args: argparse.Namespace, item: Item) -> Converted:
     """The Datum of an image and its (channels, height, width), or the ValueError that says why there is none."""
-    from caffe_pylayers.runtime import image
+    from caffe_pylayers.runtime.data import image
     from caffe_pylayers.runtime.proto.caffe_pb2 import Datum
 
     file = args.root / item.path

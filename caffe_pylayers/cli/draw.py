@@ -33,12 +33,12 @@ def run(args: argparse.Namespace) -> int:
     """Draw; the exit code."""
     with optional("drawing", "viz"):
         import pydot  # noqa: F401
-    from caffe_pylayers import _draw
+    from caffe_pylayers._nets import pictures
 
     with one_line():
         net = _read(args.net)
         try:
-            _draw.draw_net_to_file(net, args.picture, args.rankdir, PHASES.get(args.phase), args.display_lrm)
+            pictures.draw_net_to_file(net, args.picture, args.rankdir, PHASES.get(args.phase), args.display_lrm)
         except FileNotFoundError as error:
             if error.filename:
                 raise
@@ -53,11 +53,11 @@ def run(args: argparse.Namespace) -> int:
 
 def _read(path: str) -> Any:
     """The NetParameter in a file, one in an old format upgraded."""
-    from caffe_pylayers import _prototxt
+    from caffe_pylayers._nets import prototxt
 
-    net = _prototxt.read_net(path)
+    net = prototxt.read_net(path)
     if not net.layers:
         return net
     with optional(f"{path}, in an old format,", "runtime", "what Caffe's upgrade_net_proto_text makes of it"):
-        from caffe_pylayers.runtime import prototxt
-    return prototxt.read_net(path)
+        from caffe_pylayers.runtime.files.prototxt import read_net
+    return read_net(path)

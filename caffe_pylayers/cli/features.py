@@ -15,11 +15,11 @@ import functools
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
-from caffe_pylayers import _files
-from caffe_pylayers._interrupts import held
-from caffe_pylayers._room import check_room
+from caffe_pylayers._disk import files
+from caffe_pylayers._disk.database import BACKENDS, new_database
+from caffe_pylayers._disk.room import check_room
+from caffe_pylayers._engine.interrupts import held
 from caffe_pylayers.cli import UserError
-from caffe_pylayers.cli._database import BACKENDS, new_database
 from caffe_pylayers.cli._errors import one_line, optional
 from caffe_pylayers.cli._net_options import add_net_arguments, make_net
 from caffe_pylayers.cli._progress import counted
@@ -73,7 +73,7 @@ def _npz(path: Path, names: list[str]) -> Iterator[Write]:
 
     kept: dict[str, list[Any]] = {name: [] for name in names}
     yield lambda name, values: kept[name].append(values.copy())
-    with _files.whole(path) as temporary, open(temporary, "wb") as file:
+    with files.whole(path) as temporary, open(temporary, "wb") as file:
         arrays: Any = {name: np.concatenate(parts) for name, parts in kept.items()}
         np.savez(file, **arrays)
 
@@ -82,7 +82,7 @@ def _npz(path: Path, names: list[str]) -> Iterator[Write]:
 def _hdf5(path: Path, names: list[str]) -> Iterator[Write]:
     with optional("HDF5", "runtime"):
         import h5py
-    with _files.whole(path) as temporary, h5py.File(str(temporary), "w") as file:
+    with files.whole(path) as temporary, h5py.File(str(temporary), "w") as file:
 
         def write(name: str, values: Any) -> None:
             if name not in file:

@@ -11,8 +11,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from caffe_pylayers import _files
-from caffe_pylayers.cli._database import BACKENDS
+from caffe_pylayers._disk import files
+from caffe_pylayers._disk.database import BACKENDS
 from caffe_pylayers.cli._errors import one_line, optional
 from caffe_pylayers.cli._progress import counted
 
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Compute; the exit code."""
     with optional("mean", "runtime", "Caffe's compute_image_mean"):
-        from caffe_pylayers.runtime import datums  # noqa: F401
+        from caffe_pylayers.runtime.data import datums  # noqa: F401
     with one_line():
         mean, count = _mean(args.database, args.backend == "leveldb")
         if args.output is not None:
@@ -41,9 +41,9 @@ def run(args: argparse.Namespace) -> int:
 def _mean(path: str, leveldb: bool) -> tuple[Any, int]:
     import numpy as np
 
-    from caffe_pylayers.runtime import datums
-    from caffe_pylayers.runtime.data_transformer import DataTransformer
-    from caffe_pylayers.runtime.database import Records
+    from caffe_pylayers.runtime.data import datums
+    from caffe_pylayers.runtime.data.database import Records
+    from caffe_pylayers.runtime.data.transformer import DataTransformer
     from caffe_pylayers.runtime.proto.caffe_pb2 import TEST, DataParameter, TransformationParameter
 
     read = DataTransformer(TransformationParameter(), TEST).read
@@ -67,5 +67,5 @@ def _write(mean: Any, path: Path) -> None:
 
     channels, height, width = mean.shape
     blob = BlobProto(num=1, channels=channels, height=height, width=width, data=mean.ravel())
-    with _files.whole(path) as temporary:
+    with files.whole(path) as temporary:
         temporary.write_bytes(blob.SerializeToString())

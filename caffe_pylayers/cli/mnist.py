@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from caffe_pylayers.cli import UserError
 
 if TYPE_CHECKING:
-    from caffe_pylayers._mnist.idx import Digits
+    from caffe_pylayers.cli._mnist.idx import Digits
 
 HELD_OUT = 1000
 
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the LMDBs and say what they hold; UserError where that is impossible."""
     from caffe_pylayers import _engine
-    from caffe_pylayers._mnist import DataError, database
+    from caffe_pylayers.cli._mnist import DataError, database
 
     if args.source is not None and not args.full:
         raise UserError("--source goes with --full; for the official test digits alone there is --test-source")
@@ -50,8 +50,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _digits(args: argparse.Namespace) -> dict[str, Digits]:
-    from caffe_pylayers._mnist import source
-    from caffe_pylayers._mnist.idx import Digits
+    from caffe_pylayers.cli._mnist import source
+    from caffe_pylayers.cli._mnist.idx import Digits
 
     if args.full:
         folder = args.source if args.source is not None else source.download()

@@ -17,7 +17,7 @@ import tokenize
 from pathlib import Path
 from typing import Iterator
 
-from caffe_pylayers import _files
+from caffe_pylayers._disk import files
 from caffe_pylayers.cli import UserError
 
 
@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
         import fissix  # noqa: F401
     except ModuleNotFoundError as error:
         raise UserError("this needs fissix: pip install 'caffe-pylayers[compat]'") from error
-    from caffe_pylayers._modern.translate import TranslationError
+    from caffe_pylayers._compat.translate import TranslationError
 
     changed = 0
     try:
@@ -56,7 +56,7 @@ def _python_files(paths: list[Path]) -> Iterator[Path]:
 
 def _modernize(path: Path, args: argparse.Namespace) -> bool:
     """Whether the file changes."""
-    from caffe_pylayers._modern.translate import translate
+    from caffe_pylayers._compat.translate import translate
 
     with open(path, "rb") as binary:
         try:
@@ -73,7 +73,7 @@ def _modernize(path: Path, args: argparse.Namespace) -> bool:
     if args.check:
         print(path)
     elif args.write:
-        with _files.whole(path) as temporary:
+        with files.whole(path) as temporary:
             temporary.write_bytes(new.text.encode(encoding))
             shutil.copymode(path, temporary)
         print(f"{path}: {', '.join(new.bridged)}")

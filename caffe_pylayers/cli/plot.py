@@ -25,9 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Draw; the exit code."""
     with optional("plotting", "viz"):
-        from caffe_pylayers.cli._train.compare import compare
-        from caffe_pylayers.cli._train.plot import plot
-    from caffe_pylayers.cli._train.caffe_log import read_any
+        from caffe_pylayers.cli._curves.compare import compare
+        from caffe_pylayers.cli._curves.plot import plot
+    from caffe_pylayers.cli._curves.caffe_log import read_any
 
     if args.picture.suffix.lower() != ".png":
         raise UserError(f"{args.picture}: the picture is a .png, and comes last")

@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
         try:
             import fissix  # noqa: F401
 
-            from caffe_pylayers._modern import loader
+            from caffe_pylayers._compat import loader
         except ModuleNotFoundError as error:
             raise UserError("--compat needs fissix: pip install 'caffe-pylayers[compat]'") from error
         loader.install()

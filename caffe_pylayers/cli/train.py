@@ -30,10 +30,10 @@ import sys
 from pathlib import Path
 from typing import Sequence
 
-from caffe_pylayers._interrupts import held
+from caffe_pylayers._engine.interrupts import held
 from caffe_pylayers.cli import UserError, add_engine_argument
 from caffe_pylayers.cli._net_options import gpu_number
-from caffe_pylayers.cli._train.options import Options, Result
+from caffe_pylayers.cli._training.options import Options, Result
 
 __all__ = ["Result", "add_arguments", "run", "train"]
 
@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
             import fissix  # noqa: F401
 
             from caffe_pylayers import _engine
-            from caffe_pylayers._modern import loader
+            from caffe_pylayers._compat import loader
         except ModuleNotFoundError as error:
             raise UserError("--compat needs fissix: pip install 'caffe-pylayers[compat]'") from error
         _engine.caffe()
@@ -147,11 +147,11 @@ def train(
     Raises UserError for what is wrong with the files and options, TrainingError and DivergedError,
     both UserErrors, for what goes wrong in training.
     """
-    from caffe_pylayers.cli._train.mode import quiet
+    from caffe_pylayers.cli._training.mode import quiet
 
     quiet()
     with held():
-        from caffe_pylayers.cli._train.driver import drive  # imports caffe
+        from caffe_pylayers.cli._training.driver import drive  # imports caffe
 
     return drive(
         Options(

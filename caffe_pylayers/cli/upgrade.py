@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from caffe_pylayers import _files, _prototxt
+from caffe_pylayers._disk import files
 from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._errors import one_line, optional
 
@@ -34,18 +34,18 @@ def run(args: argparse.Namespace) -> int:
     if binary and output is None:
         raise UserError("a binary file needs OUTPUT or --in-place")
     with optional("upgrade", "runtime", f"Caffe's {TOOLS}"):
-        from caffe_pylayers.runtime import prototxt, weights  # noqa: F401
+        from caffe_pylayers.runtime.files import prototxt, weights  # noqa: F401
     with one_line():
         content = _binary(args.file) if binary else _text(args.file).encode()
         if output is not None:
-            with _files.whole(output) as temporary:
+            with files.whole(output) as temporary:
                 temporary.write_bytes(content)
     print(output if output is not None else content.decode(), end="\n" if output is not None else "")
     return 0
 
 
 def _binary(path: Path) -> bytes:
-    from caffe_pylayers.runtime.weights import read_model
+    from caffe_pylayers.runtime.files.weights import read_model
 
     model = read_model(path)
     if not model.layer:
@@ -55,11 +55,12 @@ def _binary(path: Path) -> bytes:
 
 
 def _text(path: Path) -> str:
-    from caffe_pylayers.runtime import prototxt
+    from caffe_pylayers._nets.prototxt import decode
+    from caffe_pylayers.runtime.files import prototxt
 
     try:
         return str(prototxt.read_net(path))
     except ValueError as error:
         if "This is a solver" not in str(error):
             raise
-    return str(prototxt.parse_solver(_prototxt.decode(path.read_bytes(), path), path))
+    return str(prototxt.parse_solver(decode(path.read_bytes(), path), path))

@@ -1,8 +1,15 @@
-"""pycaffe on PyTorch: the same prototxts, Python layers and caffemodels, without building Caffe.
+"""The engine on PyTorch: the same prototxts, Python layers and caffemodels, without building Caffe.
 
     from caffe_pylayers import runtime
-    caffe = runtime.install()        # from here on, `import caffe` is this package
-    net = caffe.Net("deploy.prototxt", caffe.TEST, weights="lenet.caffemodel")
+    caffe = runtime.install()        # from here on, `import caffe` is caffe_pylayers.pycaffe
+
+net      the net: its graph, fusion of layers, its run
+layers   the native layer types, a file for each family, and the one that calls Python layers
+solvers  solver types, the rates and the update
+memory   blobs: values on their device, in their layout
+data     databases, images and prefetching for the data layers
+files    caffemodels, solverstates and HDF5
+proto    Caffe's messages
 
 Needs Python 3.10 or newer and the extra ``runtime``.
 """
@@ -12,110 +19,14 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from caffe_pylayers._engine.install import install
 from caffe_pylayers.runtime import _openmp  # noqa: F401 - before anything loads PyTorch
-from caffe_pylayers.runtime import layers as _layers  # noqa: F401 - registers the native types
-from caffe_pylayers.runtime.device import set_device, set_mode_cpu, set_mode_gpu
-from caffe_pylayers.runtime.install import install
-from caffe_pylayers.runtime.layer import LAYERS as _LAYERS
-from caffe_pylayers.runtime.nccl import NCCL, has_nccl
-from caffe_pylayers.runtime.net import Net
-from caffe_pylayers.runtime.process import (
-    init_log,
-    log,
-    set_multiprocess,
-    set_solver_count,
-    set_solver_rank,
-    solver_count,
-    solver_rank,
-)
-from caffe_pylayers.runtime.python_layer import PythonLayerBase as Layer
-from caffe_pylayers.runtime.rng import seed as set_random_seed
-from caffe_pylayers.runtime.solvers import (
-    AdaDeltaSolver,
-    AdaGradSolver,
-    AdamSolver,
-    NesterovSolver,
-    RMSPropSolver,
-    SGDSolver,
-    get_solver,
-)
-from caffe_pylayers.runtime.timer import Timer
 
-TRAIN, TEST = 0, 1
-__version__ = "1.0.0"  # of the Caffe that this is
-
-
-def layer_type_list() -> list[str]:
-    """The names of all layer types."""
-    return _LAYERS.names()
-
-
-globals().pop("layers")  # the package of native types: to scripts caffe.layers are net_spec's
-
-# What few scripts use, loaded by those that do: the module, and the name in it where it is not the module itself.
-_ON_DEMAND = {
-    "Classifier": ("classifier", "Classifier"),
-    "Detector": ("detector", "Detector"),
-    "NetSpec": ("net_spec", "NetSpec"),
-    "_caffe": ("_caffe", ""),
-    "classifier": ("classifier", ""),
-    "detector": ("detector", ""),
-    "io": ("io", ""),
-    "layers": ("net_spec", "layers"),
-    "net_spec": ("net_spec", ""),
-    "params": ("net_spec", "params"),
-    "pycaffe": ("pycaffe", ""),
-    "to_proto": ("net_spec", "to_proto"),
-}
+__all__ = ["install"]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _ON_DEMAND:
+    """caffe's names are found here too: ``from caffe_pylayers.runtime import Net``."""
+    if name.startswith("__"):  # the import system's, asked for while this module loads
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module_name, attribute = _ON_DEMAND[name]
-    module = importlib.import_module(f"{__name__}.{module_name}")
-    found = globals()[name] = getattr(module, attribute) if attribute else module
-    return found
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_ON_DEMAND})
-
-
-__all__ = [
-    "NCCL",
-    "TEST",
-    "TRAIN",
-    "AdaDeltaSolver",
-    "AdaGradSolver",
-    "AdamSolver",
-    "Classifier",
-    "Detector",
-    "Layer",
-    "NesterovSolver",
-    "Net",
-    "NetSpec",
-    "RMSPropSolver",
-    "SGDSolver",
-    "Timer",
-    "get_solver",
-    "has_nccl",
-    "init_log",
-    "install",
-    "io",
-    "layer_type_list",
-    "layers",
-    "log",
-    "net_spec",
-    "params",
-    "set_device",
-    "set_mode_cpu",
-    "set_mode_gpu",
-    "set_multiprocess",
-    "set_random_seed",
-    "set_solver_count",
-    "set_solver_rank",
-    "solver_count",
-    "solver_rank",
-    "to_proto",
-]
+    return getattr(importlib.import_module("caffe_pylayers.pycaffe"), name)

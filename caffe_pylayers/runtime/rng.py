@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from caffe_pylayers.runtime import device
+from caffe_pylayers.runtime.memory import device
 
 _seed: int | None = None
 _generators: dict[torch.device, torch.Generator] = {}

@@ -7,7 +7,7 @@ from typing import Any, Sequence
 
 import numpy as np
 
-from caffe_pylayers import _array
+from caffe_pylayers._layer import arrays
 
 
 class Blob:
@@ -15,7 +15,7 @@ class Blob:
 
     def __init__(self, data: Any) -> None:
         self.data = data
-        self.diff = _array.namespace(data).zeros_like(data)
+        self.diff = arrays.namespace(data).zeros_like(data)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -43,7 +43,7 @@ class Blob:
         if math.prod(dims) == self.count:
             self.data, self.diff = self.data.reshape(dims), self.diff.reshape(dims)
         else:
-            xp = _array.namespace(self.data)
+            xp = arrays.namespace(self.data)
             self.data = xp.full(dims, math.nan, dtype=self.data.dtype)
             self.diff = xp.full(dims, math.nan, dtype=self.data.dtype)
 
@@ -117,10 +117,10 @@ class LayerRun:
         if not self.bottom:
             return np.zeros(0, dtype)
         data = self.bottom[0].data
-        return _array.namespace(data).zeros_like(data.reshape(-1)[:0])
+        return arrays.namespace(data).zeros_like(data.reshape(-1)[:0])
 
 
 def _copy(array: Any, dtype: Any) -> Any:
-    if _array.namespace(array) is np:
+    if arrays.namespace(array) is np:
         return np.array(array, dtype=dtype, order="C")
     return array.clone()

@@ -142,7 +142,7 @@ def test_the_runtime_where_there_is_no_caffe(monkeypatch, capsys):
     monkeypatch.setenv("CAFFE_PYLAYERS_ENGINE", "runtime")
     code, out = check(capsys)
     assert code == 0
-    assert "caffe_pylayers/runtime/__init__.py" in out.replace(os.sep, "/")
+    assert "caffe_pylayers/pycaffe/__init__.py" in out.replace(os.sep, "/")
     assert "runs Python layers" in out
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from caffe_pylayers import _engine
+from caffe_pylayers._disk.database import new_database
 from caffe_pylayers.cli import main
-from caffe_pylayers.cli._database import new_database
 from tests.cli.databases import contents
 
 pytest.importorskip("lmdb")

@@ -132,7 +132,7 @@ def test_nets_in_an_old_format(capsys, tmp_path):
 
 
 def test_the_engine_that_is_asked_for(capsys, model, monkeypatch):
-    engine = "runtime" if _engine.caffe().__name__ == "caffe_pylayers.runtime" else "caffe"
+    engine = "runtime" if _engine.caffe().__name__ == "caffe_pylayers.pycaffe" else "caffe"
     monkeypatch.setenv(_engine.VARIABLE, "none of them")
     assert "learned" in run(capsys, "summary", "--model", model, "--engine", engine)
     assert main(["--model", model], verb="summary") == 1

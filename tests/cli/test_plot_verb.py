@@ -5,7 +5,7 @@ import pytest
 pytest.importorskip("matplotlib")
 
 from caffe_pylayers.cli import main
-from caffe_pylayers.cli._train.caffe_log import read_any
+from caffe_pylayers.cli._curves.caffe_log import read_any
 
 CAFFE_LOG = """
 I1126 10:15:54.8 1 solver.cpp:347] Iteration 0, Testing net (#0)

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-ENGINE = "caffe" if importlib.util.find_spec("caffe") else "caffe_pylayers.runtime"
+ENGINE = "caffe" if importlib.util.find_spec("caffe") else "caffe_pylayers.pycaffe"
 
 SCRIPT = """
 import sys

@@ -9,7 +9,7 @@ import pytest
 
 import caffe_pylayers
 from caffe_pylayers import Layer
-from caffe_pylayers._parameter import declared
+from caffe_pylayers._layer.parameter import declared
 from caffe_pylayers.testing import LayerRun, check_layer
 from tests.layers.cases import CASES
 

@@ -7,8 +7,8 @@ import torch
 from google.protobuf import text_format
 
 import caffe_pylayers.runtime.layers  # noqa: F401  they register themselves
-from caffe_pylayers.runtime.blob import Blob
-from caffe_pylayers.runtime.layer import LAYERS, LayerError
+from caffe_pylayers.runtime.layers.layer import LAYERS, LayerError
+from caffe_pylayers.runtime.memory.blob import Blob
 from caffe_pylayers.runtime.proto import caffe_pb2
 from tests.parity.plan import down, layer_text, loss_weights, top_diff
 

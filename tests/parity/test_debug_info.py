@@ -11,7 +11,7 @@ import pytest
 from tests.parity.families import ROOT, caffe_python
 from tests.parity.test_nets import LOSS, ip, net
 
-runtime = pytest.importorskip("caffe_pylayers.runtime")
+pycaffe = pytest.importorskip("caffe_pylayers.pycaffe")
 
 NAMED = 'param { name: "w" } param { name: "b" lr_mult: 0 }'
 TEXT = net(
@@ -45,7 +45,7 @@ def test_each_layer(tmp_path, caplog):
     theirs = lines(subprocess.run(command, env=env, check=True, stderr=subprocess.PIPE, text=True).stderr)
 
     inputs = np.load(path.with_suffix(".npz"))
-    ours = runtime.Net(path, runtime.TRAIN, weights=path.with_suffix(".caffemodel"))
+    ours = pycaffe.Net(path, pycaffe.TRAIN, weights=path.with_suffix(".caffemodel"))
     ours.clear_param_diffs()
     with caplog.at_level(logging.INFO, "caffe_pylayers.runtime"):
         ours.forward(**{name: inputs[f"input/{name}"] for name in ours.inputs})

@@ -8,7 +8,7 @@ import pytest
 
 from tests.parity.families import ROOT, caffe_python
 
-runtime = pytest.importorskip("caffe_pylayers.runtime")
+pycaffe = pytest.importorskip("caffe_pylayers.pycaffe")
 
 LENET = (ROOT / "prototxt" / "lenet" / "train_test.prototxt").read_text()
 EUCLIDEAN = (ROOT / "prototxt" / "lenet" / "train_test_euclidean.prototxt").read_text()
@@ -105,7 +105,7 @@ def recorded(tmp_path_factory):
 @pytest.mark.parametrize("name", NETS)
 def test_every_blob_and_gradient(recorded, name):
     expected = np.load(recorded / f"{name}.npz")
-    net = runtime.Net(recorded / f"{name}.prototxt", runtime.TRAIN, weights=recorded / f"{name}.caffemodel")
+    net = pycaffe.Net(recorded / f"{name}.prototxt", pycaffe.TRAIN, weights=recorded / f"{name}.caffemodel")
     assert list(expected["layers"]) == net._layer_names
     assert list(expected["outputs"]) == net.outputs
     inputs = {blob: expected[f"input/{blob}"] for blob in net.inputs}

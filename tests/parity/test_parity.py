@@ -2,7 +2,7 @@
 
 import pytest
 
-from caffe_pylayers.runtime.layer import LAYERS
+from caffe_pylayers.runtime.layers.layer import LAYERS
 from tests.parity.compare import check
 from tests.parity.families import FAMILIES, GOLDEN, cases, record
 from tests.parity.plan import digest

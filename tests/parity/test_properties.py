@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from caffe_pylayers.runtime.layer import LayerError
+from caffe_pylayers.runtime.layers.layer import LayerError
 from tests.parity.case import TEST, TRAIN, Case, normal
 from tests.parity.compare import check
 from tests.parity.replay import replay

@@ -11,7 +11,7 @@ from tests.parity.families import ROOT
 h5py = pytest.importorskip("h5py")
 lmdb = pytest.importorskip("lmdb")
 plyvel = pytest.importorskip("plyvel")
-runtime = pytest.importorskip("caffe_pylayers.runtime")
+pycaffe = pytest.importorskip("caffe_pylayers.pycaffe")
 
 LEVELDB = 'data_param {{ source: "{}/db" batch_size: 3 }} transform_param {{ scale: 0.3 mean_value: 9 }}'
 CROPS = """data_param {{ source: "{}/lmdb" backend: LMDB batch_size: 1200 }}
@@ -55,7 +55,7 @@ def recorded(real_python, tmp_path_factory):
 
 
 def test_leveldb(recorded):
-    net = runtime.Net(str(recorded / "leveldb.prototxt"), runtime.TRAIN)
+    net = pycaffe.Net(str(recorded / "leveldb.prototxt"), pycaffe.TRAIN)
     runs = [blobs(net) for _ in range(2) if net.forward()]
     with np.load(recorded / "leveldb.npz") as wanted:
         for name in wanted:
@@ -64,8 +64,8 @@ def test_leveldb(recorded):
 
 def test_crops_and_mirrors_are_spread_alike(recorded):
     """Two rows, three columns, two directions: 12 kinds, each about as often as the others, in both."""
-    runtime.set_random_seed(3)
-    net = runtime.Net(str(recorded / "crops.prototxt"), runtime.TRAIN)
+    pycaffe.set_random_seed(3)
+    net = pycaffe.Net(str(recorded / "crops.prototxt"), pycaffe.TRAIN)
     net.forward()
     with np.load(recorded / "crops.npz") as file:
         wanted = Counter(crop.tobytes() for crop in file["data"])
@@ -80,7 +80,7 @@ def test_crops_and_mirrors_are_spread_alike(recorded):
 def test_hdf5_output(recorded):
     with h5py.File(recorded / "out.h5") as file:
         wanted = {name: (file[name].dtype, file[name][...]) for name in file}
-    net = runtime.Net(str(recorded / "output.prototxt"), runtime.TRAIN)
+    net = pycaffe.Net(str(recorded / "output.prototxt"), pycaffe.TRAIN)
     for name in net.inputs:
         blob = net.blobs[name].data
         blob[...] = np.arange(blob.size).reshape(blob.shape)

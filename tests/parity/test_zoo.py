@@ -10,7 +10,7 @@ import pytest
 
 from tests.parity.families import ROOT, caffe_python
 
-runtime = pytest.importorskip("caffe_pylayers.runtime")
+pycaffe = pytest.importorskip("caffe_pylayers.pycaffe")
 
 SPEC = importlib.util.spec_from_file_location("zoo", ROOT / "benchmarks" / "zoo.py")
 zoo = importlib.util.module_from_spec(SPEC)
@@ -49,7 +49,7 @@ def compare(found, expected, tolerance, what):
 def test_every_blob_and_gradient(recorded):
     values, gradients = TOLERANCES.get(recorded.stem, USUAL)
     expected = np.load(recorded.with_suffix(".npz"))
-    net = runtime.Net(recorded, runtime.TRAIN, weights=recorded.with_suffix(".caffemodel"))
+    net = pycaffe.Net(recorded, pycaffe.TRAIN, weights=recorded.with_suffix(".caffemodel"))
     net.clear_param_diffs()
     net.forward(**{name: expected[f"input/{name}"] for name in net.inputs})
     net.backward()
@@ -62,7 +62,7 @@ def test_every_blob_and_gradient(recorded):
 
     expected = np.load(recorded.with_suffix(".deploy.npz"))
     weights = recorded.with_suffix(".deploy.caffemodel")
-    net = runtime.Net(recorded.with_suffix(".deploy"), runtime.TEST, weights=weights)
+    net = pycaffe.Net(recorded.with_suffix(".deploy"), pycaffe.TEST, weights=weights)
     net.forward(**{name: expected[f"input/{name}"] for name in net.inputs})
     for name, blob in net.blobs.items():
         compare(blob.data, expected[f"data/{name}"], values, f"data of {name}")

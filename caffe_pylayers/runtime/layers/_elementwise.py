@@ -7,9 +7,9 @@ from typing import ClassVar
 
 import torch
 
-from caffe_pylayers.runtime.blob import Blob
-from caffe_pylayers.runtime.layer import Layer
-from caffe_pylayers.runtime.memory import CHANNELS_LAST, CONTIGUOUS
+from caffe_pylayers.runtime.layers.layer import Layer
+from caffe_pylayers.runtime.memory.blob import Blob
+from caffe_pylayers.runtime.memory.memory import CHANNELS_LAST, CONTIGUOUS
 
 _scratch: dict[tuple[torch.device, torch.dtype], torch.Tensor] = {}
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from caffe_pylayers.runtime import device
-from caffe_pylayers.runtime.memory import CHANNELS_LAST, CONTIGUOUS, Shape
+from caffe_pylayers.runtime.memory import device
+from caffe_pylayers.runtime.memory.memory import CHANNELS_LAST, CONTIGUOUS, Shape
 
 
 def image_layout(shape: Shape) -> str:

@@ -7,11 +7,11 @@ from typing import Any, ClassVar
 
 import torch
 
-from caffe_pylayers.runtime.blob import Blob
-from caffe_pylayers.runtime.layer import Count, Layer
 from caffe_pylayers.runtime.layers._elementwise import refuse_in_place
 from caffe_pylayers.runtime.layers._setup import canonical_axis
-from caffe_pylayers.runtime.memory import CONTIGUOUS
+from caffe_pylayers.runtime.layers.layer import Count, Layer
+from caffe_pylayers.runtime.memory.blob import Blob
+from caffe_pylayers.runtime.memory.memory import CONTIGUOUS
 from caffe_pylayers.runtime.proto.caffe_pb2 import LossParameter
 
 FLT_MIN = torch.finfo(torch.float32).tiny  # the least probability of SoftmaxWithLoss

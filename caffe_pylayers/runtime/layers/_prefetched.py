@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
 
-from caffe_pylayers.runtime.blob import Blob
-from caffe_pylayers.runtime.data_transformer import DataTransformer
-from caffe_pylayers.runtime.layer import Layer
-from caffe_pylayers.runtime.prefetch import Batch, Prefetch
+from caffe_pylayers.runtime.data.prefetch import Batch, Prefetch
+from caffe_pylayers.runtime.data.transformer import DataTransformer
+from caffe_pylayers.runtime.layers.layer import Layer
+from caffe_pylayers.runtime.memory.blob import Blob
 from caffe_pylayers.runtime.process import solver_count, solver_rank
 from caffe_pylayers.runtime.proto.caffe_pb2 import TEST
 

@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 
 import torch
 
-from caffe_pylayers.runtime.blob import Blob
-from caffe_pylayers.runtime.layer import Layer
 from caffe_pylayers.runtime.layers._elementwise import refuse_in_place
 from caffe_pylayers.runtime.layers._setup import learn
-from caffe_pylayers.runtime.memory import Shape
+from caffe_pylayers.runtime.layers.layer import Layer
+from caffe_pylayers.runtime.memory.blob import Blob
+from caffe_pylayers.runtime.memory.memory import Shape
 
 
 class RecurrentLayer(Layer):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from caffe_pylayers.runtime import fillers
-from caffe_pylayers.runtime.blob import Blob
-from caffe_pylayers.runtime.layer import Layer
-from caffe_pylayers.runtime.memory import Shape
+from caffe_pylayers.runtime.layers import fillers
+from caffe_pylayers.runtime.layers.layer import Layer
+from caffe_pylayers.runtime.memory.blob import Blob
+from caffe_pylayers.runtime.memory.memory import Shape
 
 LEGACY_AXES = 4  # of every blob in an old file
 

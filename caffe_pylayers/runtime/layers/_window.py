@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from caffe_pylayers.runtime.layer import Layer
-from caffe_pylayers.runtime.memory import Shape
+from caffe_pylayers.runtime.layers.layer import Layer
+from caffe_pylayers.runtime.memory.memory import Shape
 
 
 @dataclass(frozen=True)

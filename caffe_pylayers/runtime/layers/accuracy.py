@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import torch
 
-from caffe_pylayers.runtime.blob import Blob
-from caffe_pylayers.runtime.layer import Layer, register
 from caffe_pylayers.runtime.layers._elementwise import refuse_in_place
 from caffe_pylayers.runtime.layers._loss import Labels, ignore_label
+from caffe_pylayers.runtime.layers.layer import Layer, register
+from caffe_pylayers.runtime.memory.blob import Blob
 
 
 @register("Accuracy")

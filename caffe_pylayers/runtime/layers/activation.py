@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import torch
 
-from caffe_pylayers.runtime.blob import Blob
-from caffe_pylayers.runtime.layer import register
 from caffe_pylayers.runtime.layers._elementwise import Neuron, scratch_like
+from caffe_pylayers.runtime.layers.layer import register
+from caffe_pylayers.runtime.memory.blob import Blob
 
 aten = torch.ops.aten
 

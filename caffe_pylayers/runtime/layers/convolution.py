@@ -9,15 +9,15 @@ from typing import Any, ClassVar, cast
 import torch
 from torch.nn import functional
 
-from caffe_pylayers.runtime import device
-from caffe_pylayers.runtime.blob import Blob
-from caffe_pylayers.runtime.layer import Layer, register
 from caffe_pylayers.runtime.layers._columns import ColumnConvolution
 from caffe_pylayers.runtime.layers._elementwise import refuse_in_place
 from caffe_pylayers.runtime.layers._layout import image_layout
 from caffe_pylayers.runtime.layers._setup import canonical_axis, learn
 from caffe_pylayers.runtime.layers._window import Window
-from caffe_pylayers.runtime.memory import CHANNELS_LAST, CONTIGUOUS, Shape
+from caffe_pylayers.runtime.layers.layer import Layer, register
+from caffe_pylayers.runtime.memory import device
+from caffe_pylayers.runtime.memory.blob import Blob
+from caffe_pylayers.runtime.memory.memory import CHANNELS_LAST, CONTIGUOUS, Shape
 from caffe_pylayers.runtime.proto.caffe_pb2 import TEST
 
 MOST_AXES = 3  # that PyTorch's kernels convolve over, unless one is empty

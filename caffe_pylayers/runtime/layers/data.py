@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from caffe_pylayers.runtime import datums
-from caffe_pylayers.runtime.data_transformer import DataTransformer
-from caffe_pylayers.runtime.database import Records, Value
-from caffe_pylayers.runtime.layer import register
+from caffe_pylayers.runtime.data import datums
+from caffe_pylayers.runtime.data.database import Records, Value
+from caffe_pylayers.runtime.data.prefetch import Batch
+from caffe_pylayers.runtime.data.transformer import DataTransformer
 from caffe_pylayers.runtime.layers._prefetched import Pool, PrefetchedLayer, Share, check_batch_size, fill_from_images
-from caffe_pylayers.runtime.prefetch import Batch
+from caffe_pylayers.runtime.layers.layer import register
 
 
 @register("Data")

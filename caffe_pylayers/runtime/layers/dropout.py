@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import torch
 
 from caffe_pylayers.runtime import rng
-from caffe_pylayers.runtime.blob import Blob
-from caffe_pylayers.runtime.layer import Layer, register
 from caffe_pylayers.runtime.layers._elementwise import scratch
+from caffe_pylayers.runtime.layers.layer import Layer, register
+from caffe_pylayers.runtime.memory.blob import Blob
 from caffe_pylayers.runtime.proto.caffe_pb2 import TRAIN
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
-from caffe_pylayers.runtime.blob import Blob
-from caffe_pylayers.runtime.layer import Layer, register
 from caffe_pylayers.runtime.layers._setup import learn
-from caffe_pylayers.runtime.memory import Shape
+from caffe_pylayers.runtime.layers.layer import Layer, register
+from caffe_pylayers.runtime.memory.blob import Blob
+from caffe_pylayers.runtime.memory.memory import Shape
 
 
 @register("Embed")

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import torch
 
-from caffe_pylayers.runtime.blob import Blob
-from caffe_pylayers.runtime.layer import register
 from caffe_pylayers.runtime.layers._loss import LossLayer, common_layout
+from caffe_pylayers.runtime.layers.layer import register
+from caffe_pylayers.runtime.memory.blob import Blob
 
 EPSILON = 1e-4  # keeps the gradient of a distance of 0 finite
 

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from caffe_pylayers.runtime import device, hdf5, rng
-from caffe_pylayers.runtime.layer import register
+from caffe_pylayers.runtime import rng
+from caffe_pylayers.runtime.data.prefetch import Batch
+from caffe_pylayers.runtime.files import hdf5
 from caffe_pylayers.runtime.layers._prefetched import PrefetchedLayer, Share, check_batch_size, open_list
-from caffe_pylayers.runtime.prefetch import Batch
+from caffe_pylayers.runtime.layers.layer import register
+from caffe_pylayers.runtime.memory import device
 
 
 @register("HDF5Data")

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from caffe_pylayers.runtime import hdf5
-from caffe_pylayers.runtime.blob import Blob
-from caffe_pylayers.runtime.layer import Layer, register
+from caffe_pylayers.runtime.files import hdf5
+from caffe_pylayers.runtime.layers.layer import Layer, register
+from caffe_pylayers.runtime.memory.blob import Blob
 
 
 @register("HDF5Output")

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from caffe_pylayers.runtime import device, rng
-from caffe_pylayers.runtime.data_transformer import DataTransformer
-from caffe_pylayers.runtime.image import channels_first, read_pixels, resize
-from caffe_pylayers.runtime.layer import register
+from caffe_pylayers.runtime import rng
+from caffe_pylayers.runtime.data.image import channels_first, read_pixels, resize
+from caffe_pylayers.runtime.data.prefetch import Batch
+from caffe_pylayers.runtime.data.transformer import DataTransformer
 from caffe_pylayers.runtime.layers._prefetched import (
     Pool,
     PrefetchedLayer,
@@ -19,7 +19,8 @@ from caffe_pylayers.runtime.layers._prefetched import (
     fill_from_images,
     open_list,
 )
-from caffe_pylayers.runtime.prefetch import Batch
+from caffe_pylayers.runtime.layers.layer import register
+from caffe_pylayers.runtime.memory import device
 from caffe_pylayers.runtime.process import LOGGER, solver_rank
 from caffe_pylayers.runtime.proto.caffe_pb2 import TRAIN
 

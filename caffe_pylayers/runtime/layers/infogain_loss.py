@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 
-from caffe_pylayers.runtime.binaryproto import read_array
-from caffe_pylayers.runtime.blob import Blob
-from caffe_pylayers.runtime.layer import register
+from caffe_pylayers.runtime.files.binaryproto import read_array
 from caffe_pylayers.runtime.layers._loss import LOG_THRESHOLD, Labels, LossLayer, ignore_label, normalizer
+from caffe_pylayers.runtime.layers.layer import register
 from caffe_pylayers.runtime.layers.softmax import softmax
+from caffe_pylayers.runtime.memory.blob import Blob
 
 
 @register("InfogainLoss")

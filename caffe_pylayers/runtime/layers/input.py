@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from caffe_pylayers.runtime.blob import Blob
-from caffe_pylayers.runtime.fillers import FILLERS, fill
-from caffe_pylayers.runtime.layer import Layer, register
 from caffe_pylayers.runtime.layers._setup import learn
+from caffe_pylayers.runtime.layers.fillers import FILLERS, fill
+from caffe_pylayers.runtime.layers.layer import Layer, register
+from caffe_pylayers.runtime.memory.blob import Blob
 from caffe_pylayers.runtime.proto.caffe_pb2 import FillerParameter
 
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from caffe_pylayers.runtime.blob import Blob
-from caffe_pylayers.runtime.layer import Layer, register
 from caffe_pylayers.runtime.layers._elementwise import scratch
 from caffe_pylayers.runtime.layers._layout import image_layout
 from caffe_pylayers.runtime.layers._pool import AveragePool, PoolWindow
-from caffe_pylayers.runtime.memory import CHANNELS_LAST
+from caffe_pylayers.runtime.layers.layer import Layer, register
+from caffe_pylayers.runtime.memory.blob import Blob
+from caffe_pylayers.runtime.memory.memory import CHANNELS_LAST
 from caffe_pylayers.runtime.proto.caffe_pb2 import LRNParameter
 
 CACHED = 1 << 18  # values that one step works on: what the processor's cache holds with their scratch

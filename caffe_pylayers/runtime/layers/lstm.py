@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import torch
 
-from caffe_pylayers.runtime.blob import Blob
-from caffe_pylayers.runtime.layer import register
 from caffe_pylayers.runtime.layers._recurrent import RecurrentLayer
+from caffe_pylayers.runtime.layers.layer import register
 from caffe_pylayers.runtime.layers.lstm_unit import lstm_unit_backward, lstm_unit_forward
+from caffe_pylayers.runtime.memory.blob import Blob
 
 
 @register("LSTM")

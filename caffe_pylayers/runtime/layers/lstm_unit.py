@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from caffe_pylayers.runtime.blob import Blob
-from caffe_pylayers.runtime.layer import Layer, register
+from caffe_pylayers.runtime.layers.layer import Layer, register
+from caffe_pylayers.runtime.memory.blob import Blob
 
 
 def lstm_unit_forward(gates: Tensor, c_prev: Tensor, cont: Tensor, c: Tensor, tanh_c: Tensor, h: Tensor) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from caffe_pylayers.runtime.blob import Blob
-from caffe_pylayers.runtime.data_transformer import DataTransformer
-from caffe_pylayers.runtime.layer import Layer, register
+from caffe_pylayers.runtime.data.transformer import DataTransformer
+from caffe_pylayers.runtime.layers.layer import Layer, register
+from caffe_pylayers.runtime.memory.blob import Blob
 from caffe_pylayers.runtime.process import LOGGER
 
 

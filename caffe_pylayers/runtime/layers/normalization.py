@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 import torch
 
-from caffe_pylayers.runtime.blob import Blob
-from caffe_pylayers.runtime.layer import Layer, register
 from caffe_pylayers.runtime.layers._elementwise import refuse_gradient_in_place
 from caffe_pylayers.runtime.layers._layout import image_layout
 from caffe_pylayers.runtime.layers._setup import learn
-from caffe_pylayers.runtime.memory import CONTIGUOUS
+from caffe_pylayers.runtime.layers.layer import Layer, register
+from caffe_pylayers.runtime.memory.blob import Blob
+from caffe_pylayers.runtime.memory.memory import CONTIGUOUS
 from caffe_pylayers.runtime.proto.caffe_pb2 import TEST
 
 

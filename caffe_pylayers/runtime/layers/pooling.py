@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from caffe_pylayers.runtime.blob import Blob
-from caffe_pylayers.runtime.layer import Layer, register
 from caffe_pylayers.runtime.layers._elementwise import refuse_in_place
 from caffe_pylayers.runtime.layers._layout import image_layout
 from caffe_pylayers.runtime.layers._pool import AveragePool, MaxPool, Pool, PoolWindow, StochasticPool
-from caffe_pylayers.runtime.memory import Shape
+from caffe_pylayers.runtime.layers.layer import Layer, register
+from caffe_pylayers.runtime.memory.blob import Blob
+from caffe_pylayers.runtime.memory.memory import Shape
 from caffe_pylayers.runtime.proto.caffe_pb2 import TRAIN, PoolingParameter
 
 

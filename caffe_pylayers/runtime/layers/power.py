@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 import torch
 
-from caffe_pylayers.runtime.blob import Blob
-from caffe_pylayers.runtime.layer import register
 from caffe_pylayers.runtime.layers._elementwise import Neuron, refuse_in_place
+from caffe_pylayers.runtime.layers.layer import register
+from caffe_pylayers.runtime.memory.blob import Blob
 
 E = -1  # the base that stands for e
 

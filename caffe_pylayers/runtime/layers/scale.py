@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 
-from caffe_pylayers.runtime.blob import Blob
-from caffe_pylayers.runtime.layer import Layer, register
 from caffe_pylayers.runtime.layers._elementwise import scratch_like
 from caffe_pylayers.runtime.layers._setup import canonical_axis, learn
-from caffe_pylayers.runtime.memory import CHANNELS_LAST, Shape
+from caffe_pylayers.runtime.layers.layer import Layer, register
+from caffe_pylayers.runtime.memory.blob import Blob
+from caffe_pylayers.runtime.memory.memory import CHANNELS_LAST, Shape
 from caffe_pylayers.runtime.proto.caffe_pb2 import FillerParameter
 
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import torch
 
-from caffe_pylayers.runtime.blob import Blob
-from caffe_pylayers.runtime.layer import Layer, register
 from caffe_pylayers.runtime.layers._elementwise import diff_layout_of, refuse_in_place
 from caffe_pylayers.runtime.layers._setup import canonical_axis
+from caffe_pylayers.runtime.layers.layer import Layer, register
+from caffe_pylayers.runtime.memory.blob import Blob
 
 
 class _View(Layer):

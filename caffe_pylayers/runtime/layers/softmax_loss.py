@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import torch
 
-from caffe_pylayers.runtime.blob import Blob
-from caffe_pylayers.runtime.layer import register
 from caffe_pylayers.runtime.layers._loss import FLT_MIN, Labels, LossLayer, ignore_label, normalization, normalizer
+from caffe_pylayers.runtime.layers.layer import register
 from caffe_pylayers.runtime.layers.softmax import softmax
+from caffe_pylayers.runtime.memory.blob import Blob
 from caffe_pylayers.runtime.proto.caffe_pb2 import LossParameter
 
 

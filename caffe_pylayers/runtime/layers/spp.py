@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 import torch
 
-from caffe_pylayers.runtime.blob import Blob
-from caffe_pylayers.runtime.layer import Layer, register
 from caffe_pylayers.runtime.layers._elementwise import refuse_in_place
 from caffe_pylayers.runtime.layers._layout import image_layout
 from caffe_pylayers.runtime.layers._pool import PoolWindow
+from caffe_pylayers.runtime.layers.layer import Layer, register
 from caffe_pylayers.runtime.layers.pooling import make_pool
-from caffe_pylayers.runtime.memory import CHANNELS_LAST, Shape
+from caffe_pylayers.runtime.memory.blob import Blob
+from caffe_pylayers.runtime.memory.memory import CHANNELS_LAST, Shape
 
 
 @register("SPP")

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from caffe_pylayers.runtime import device, rng
-from caffe_pylayers.runtime.binaryproto import read_array
-from caffe_pylayers.runtime.image import decode_pixels, planes, read_pixels, resize
-from caffe_pylayers.runtime.layer import register
+from caffe_pylayers.runtime import rng
+from caffe_pylayers.runtime.data.image import decode_pixels, planes, read_pixels, resize
+from caffe_pylayers.runtime.data.prefetch import Batch
+from caffe_pylayers.runtime.files.binaryproto import read_array
 from caffe_pylayers.runtime.layers._prefetched import Pool, PrefetchedLayer, check_batch_size, open_list
 from caffe_pylayers.runtime.layers._window_crop import Box, crop
-from caffe_pylayers.runtime.prefetch import Batch
+from caffe_pylayers.runtime.layers.layer import register
+from caffe_pylayers.runtime.memory import device
 
 CHANNELS = 3
 

@@ -6,8 +6,8 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from caffe_pylayers.runtime import prototxt
-from caffe_pylayers.runtime.net import Net
+from caffe_pylayers.runtime.files import prototxt
+from caffe_pylayers.runtime.net.net import Net
 from caffe_pylayers.runtime.process import LOGGER
 from caffe_pylayers.runtime.proto import caffe_pb2
 

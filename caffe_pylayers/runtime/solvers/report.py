@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from caffe_pylayers.runtime.net import Net
+from caffe_pylayers.runtime.net.net import Net
 
 
 class SmoothedLoss:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from caffe_pylayers.runtime import device, solver_state
+from caffe_pylayers.runtime.files import solver_state
+from caffe_pylayers.runtime.memory import device
 from caffe_pylayers.runtime.process import LOGGER
 
 if TYPE_CHECKING:

@@ -11,9 +11,11 @@ from typing import Any, ClassVar
 
 import torch
 
-from caffe_pylayers.runtime import process, prototxt, rng, upgrade
-from caffe_pylayers.runtime.blob import Blob, arrays_in_step
-from caffe_pylayers.runtime.net import Net
+from caffe_pylayers._nets import upgrade
+from caffe_pylayers.runtime import process, rng
+from caffe_pylayers.runtime.files import prototxt
+from caffe_pylayers.runtime.memory.blob import Blob, arrays_in_step
+from caffe_pylayers.runtime.net.net import Net
 from caffe_pylayers.runtime.proto import caffe_pb2
 from caffe_pylayers.runtime.registry import Registry
 from caffe_pylayers.runtime.solvers import lr_policy, nets, report, snapshot

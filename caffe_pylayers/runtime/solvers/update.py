@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from caffe_pylayers.runtime.blob import Blob
+from caffe_pylayers.runtime.memory.blob import Blob
 
 Tensors = list[torch.Tensor]
 

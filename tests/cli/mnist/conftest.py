@@ -4,7 +4,7 @@ import gzip
 
 import pytest
 
-from caffe_pylayers._mnist import source
+from caffe_pylayers.cli._mnist import source
 from tests.cli.mnist.digits import CONTENT, sha256
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from caffe_pylayers import _engine
-from caffe_pylayers._mnist import source
-from caffe_pylayers._mnist.idx import Digits
 from caffe_pylayers.cli import main
+from caffe_pylayers.cli._mnist import source
+from caffe_pylayers.cli._mnist.idx import Digits
 
 # Set MNIST_SOURCE to a folder with the two official t10k files to run the tests that need them.
 needs_official = pytest.mark.skipif(not os.environ.get("MNIST_SOURCE"), reason="MNIST_SOURCE names no folder")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from caffe_pylayers import _engine
-from caffe_pylayers._mnist import DataError, database
-from caffe_pylayers._mnist.idx import Digits
+from caffe_pylayers.cli._mnist import DataError, database
+from caffe_pylayers.cli._mnist.idx import Digits
 from tests.cli.mnist.digits import LMDBS, NEW, OLD, files, pixels, random_digits, stored
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from caffe_pylayers._mnist import source
+from caffe_pylayers.cli._mnist import source
 from tests.cli.mnist.digits import CONTENT, assert_full, files, mnist
 
 

@@ -5,7 +5,7 @@ import gzip
 import numpy as np
 import pytest
 
-from caffe_pylayers._mnist import DataError, idx
+from caffe_pylayers.cli._mnist import DataError, idx
 from tests.cli.mnist.digits import OLD, idx_bytes
 
 IMAGES, LABELS = idx_bytes(OLD.images), idx_bytes(OLD.labels)

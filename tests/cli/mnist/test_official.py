@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from caffe_pylayers._mnist import source
+from caffe_pylayers.cli._mnist import source
 from tests.cli.mnist.digits import CONTENT, assert_full, idx_bytes, mnist, needs_official, random_digits, sha256
 
 

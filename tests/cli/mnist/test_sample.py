@@ -5,8 +5,8 @@ import os
 import numpy as np
 
 from caffe_pylayers import _engine
-from caffe_pylayers._mnist import source
-from caffe_pylayers._mnist.idx import Digits
+from caffe_pylayers.cli._mnist import source
+from caffe_pylayers.cli._mnist.idx import Digits
 from tests.cli.mnist.digits import LMDBS, files, mnist, needs_official, official_t10k
 
 

@@ -104,7 +104,7 @@ class Project:
 
         with contextlib.ExitStack() as stack:
             if not plot:
-                stack.enter_context(mock.patch("caffe_pylayers.cli._train.driver._plotter", return_value=None))
+                stack.enter_context(mock.patch("caffe_pylayers.cli._training.driver._plotter", return_value=None))
             return train(self.path, **options)
 
     def error(self, **options):

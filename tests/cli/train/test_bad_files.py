@@ -3,7 +3,7 @@
 import pytest
 
 from caffe_pylayers.cli import UserError, main
-from caffe_pylayers.cli._train.mode import gpu_problem
+from caffe_pylayers.cli._training.mode import gpu_problem
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from caffe_pylayers.cli._train.loop import TrainingError
-from caffe_pylayers.cli._train.snapshot import DivergedError
+from caffe_pylayers.cli._training.loop import TrainingError
+from caffe_pylayers.cli._training.snapshot import DivergedError
 
 ONE_HOT = """
 layer {
@@ -133,7 +133,7 @@ def test_failure_frees_the_nets(project, monkeypatch):
     """Their threads would read files relative to a folder that is left."""
     import weakref
 
-    from caffe_pylayers.cli._train import driver
+    from caffe_pylayers.cli._training import driver
 
     solvers = []
     build = driver._solver

@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from caffe_pylayers._room import check_room
-from caffe_pylayers.cli._train.lock import NAME, locked
-from caffe_pylayers.cli._train.log import Log
+from caffe_pylayers._disk.room import check_room
+from caffe_pylayers.cli._curves.log import Log
+from caffe_pylayers.cli._training.lock import NAME, locked
 from tests.full_disk import limited
 
 WIDE = """
@@ -61,7 +61,7 @@ def test_a_log_that_cannot_be_written_loses_no_weights(project, monkeypatch):
 
 
 def test_a_picture_that_cannot_be_written_is_no_failure(project, monkeypatch, capsys):
-    from caffe_pylayers.cli._train import plot
+    from caffe_pylayers.cli._curves import plot
 
     def full(*arguments):
         raise OSError(28, "No space left on device")

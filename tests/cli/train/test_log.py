@@ -3,7 +3,7 @@
 import pytest
 
 from caffe_pylayers.cli import UserError
-from caffe_pylayers.cli._train.log import Log, read_log
+from caffe_pylayers.cli._curves.log import Log, read_log
 
 
 def test_contents(project):

@@ -6,8 +6,8 @@ import sys
 import numpy as np
 import pytest
 
-from caffe_pylayers.cli._train.log import read_log
-from caffe_pylayers.cli._train.plot import Curve, plot
+from caffe_pylayers.cli._curves.log import read_log
+from caffe_pylayers.cli._curves.plot import Curve, plot
 
 
 def is_png(path, width=1170, height=650):
@@ -23,7 +23,7 @@ def test_training_draws_it(project, monkeypatch):
 
 
 def test_no_matplotlib_is_said_once(project, capsys, monkeypatch):
-    monkeypatch.delitem(sys.modules, "caffe_pylayers.cli._train.plot")
+    monkeypatch.delitem(sys.modules, "caffe_pylayers.cli._curves.plot")
     for name in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "matplotlib", None)

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from caffe_pylayers.cli._train.progress import Bar, Progress, make_progress
+from caffe_pylayers.cli._training.progress import Bar, Progress, make_progress
 
 
 class Terminal(io.StringIO):

@@ -65,10 +65,10 @@ def test_snapshot_diff(project):
 @pytest.mark.parametrize("moved", [0, 1])
 def test_failure_in_the_middle_leaves_no_half(project, monkeypatch, moved):
     """The disk fails as the model, or as the state gets its name."""
-    from caffe_pylayers import _files
+    from caffe_pylayers._disk import files
 
     names = []
-    move = _files.move
+    move = files.move
 
     def failing_move(source, path):
         if path.parent == project.out and "_iter_" in path.name:
@@ -77,7 +77,7 @@ def test_failure_in_the_middle_leaves_no_half(project, monkeypatch, moved):
             names.append(path.name)
         move(source, path)
 
-    monkeypatch.setattr(_files, "move", failing_move)
+    monkeypatch.setattr(files, "move", failing_move)
     project.solver(snapshot=5)
     message = project.error()
     assert message == (f"{project.out}: iteration 5 cannot be kept: No space left on device; there is no snapshot yet")

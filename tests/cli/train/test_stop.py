@@ -138,7 +138,7 @@ def test_hangup_can_stop(project):
 
 
 def test_one_training_at_a_time_in_a_folder(project):
-    from caffe_pylayers.cli._train.lock import NAME, locked
+    from caffe_pylayers.cli._training.lock import NAME, locked
 
     project.out.mkdir()
     (project.out / NAME).write_text("1\n")  # of one that was killed

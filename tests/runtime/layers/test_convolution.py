@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-runtime = pytest.importorskip("caffe_pylayers.runtime")
+pycaffe = pytest.importorskip("caffe_pylayers.pycaffe")
 convolution = pytest.importorskip("caffe_pylayers.runtime.layers.convolution")
 
 Columns = convolution.ColumnConvolution
@@ -17,10 +17,10 @@ layer {{ name: "loss" type: "Reduction" bottom: "y" top: "loss" loss_weight: 1 r
 
 
 def results(tmp_path, text, phase):
-    runtime.set_random_seed(1)
+    pycaffe.set_random_seed(1)
     path = tmp_path / "net.prototxt"
     path.write_text(text)
-    net = runtime.Net(path, phase)
+    net = pycaffe.Net(path, phase)
     net.blobs["x"].data[...] = np.random.default_rng(0).standard_normal((1, 4, 9, 7))
     net.forward()
     net.backward()
@@ -28,7 +28,7 @@ def results(tmp_path, text, phase):
     return [net.blobs["y"].data, net.blobs["x"].diff, *(blob.diff for blob in learned)]
 
 
-@pytest.mark.parametrize("phase", [runtime.TRAIN, runtime.TEST])
+@pytest.mark.parametrize("phase", [pycaffe.TRAIN, pycaffe.TEST])
 @pytest.mark.parametrize(
     "param", ["kernel_size: 3", "kernel_size: 1", "kernel_size: 3 pad: 2 stride: 2 dilation: 2 group: 2"]
 )

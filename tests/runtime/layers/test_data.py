@@ -7,8 +7,9 @@ import lmdb
 import numpy as np
 import pytest
 
-from caffe_pylayers.runtime import image, process, rng
-from caffe_pylayers.runtime.layer import LayerError
+from caffe_pylayers.runtime import process, rng
+from caffe_pylayers.runtime.data import image
+from caffe_pylayers.runtime.layers.layer import LayerError
 from caffe_pylayers.runtime.proto.caffe_pb2 import BlobProto, Datum
 from tests.runtime.layers.one_layer import TEST, TRAIN, one_layer
 

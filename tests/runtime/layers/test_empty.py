@@ -2,7 +2,7 @@
 
 import pytest
 
-from caffe_pylayers.runtime.layer import LayerError
+from caffe_pylayers.runtime.layers.layer import LayerError
 from tests.runtime.layers.one_layer import one_layer
 
 NO_IMAGES = [(0, 3, 4, 5)]

@@ -12,8 +12,8 @@ import plyvel
 import pytest
 from PIL import Image
 
-from caffe_pylayers.runtime import image
-from caffe_pylayers.runtime.layer import LayerError
+from caffe_pylayers.runtime.data import image
+from caffe_pylayers.runtime.layers.layer import LayerError
 from caffe_pylayers.runtime.proto.caffe_pb2 import Datum
 from tests.runtime.layers.one_layer import one_layer
 
@@ -85,7 +85,7 @@ def test_a_record_that_is_no_datum(database):
 
 def test_a_reader_is_killed_while_others_read(database):
     program = f"""
-from caffe_pylayers.runtime.database import Records
+from caffe_pylayers.runtime.data.database import Records
 records = Records({str(database)!r})
 print("reads", flush=True)
 for record in records: pass

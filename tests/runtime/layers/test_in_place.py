@@ -4,8 +4,8 @@ import pytest
 from google.protobuf import text_format
 
 import caffe_pylayers.runtime.layers  # noqa: F401 - registers the types
-from caffe_pylayers.runtime.blob import Blob
-from caffe_pylayers.runtime.layer import LAYERS, LayerError
+from caffe_pylayers.runtime.layers.layer import LAYERS, LayerError
+from caffe_pylayers.runtime.memory.blob import Blob
 from caffe_pylayers.runtime.proto.caffe_pb2 import LayerParameter
 
 IMAGES = [(2, 3, 4, 5)]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from caffe_pylayers.runtime.layer import LayerError
+from caffe_pylayers.runtime.layers.layer import LayerError
 from tests.runtime.layers.one_layer import one_layer
 
 

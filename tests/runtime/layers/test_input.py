@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from caffe_pylayers.runtime import rng
-from caffe_pylayers.runtime.layer import LayerError
+from caffe_pylayers.runtime.layers.layer import LayerError
 from caffe_pylayers.runtime.proto.caffe_pb2 import Datum
 from tests.runtime.layers.one_layer import one_layer
 

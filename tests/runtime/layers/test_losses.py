@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from caffe_pylayers.runtime.layer import LayerError
-from caffe_pylayers.runtime.memory import CHANNELS_LAST
+from caffe_pylayers.runtime.layers.layer import LayerError
+from caffe_pylayers.runtime.memory.memory import CHANNELS_LAST
 from tests.parity.cases import accuracy, euclidean_loss, infogain_loss, sigmoid_cross_entropy, softmax, softmax_loss
 from tests.runtime.layers.one_layer import one_layer
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from caffe_pylayers.runtime.layer import LayerError
-from caffe_pylayers.runtime.memory import CHANNELS_LAST
+from caffe_pylayers.runtime.layers.layer import LayerError
+from caffe_pylayers.runtime.memory.memory import CHANNELS_LAST
 from tests.runtime.layers.one_layer import one_layer
 
 X = (2, 3, 4, 5)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from caffe_pylayers.runtime.blob import Blob
-from caffe_pylayers.runtime.memory import CHANNELS_LAST
+from caffe_pylayers.runtime.memory.blob import Blob
+from caffe_pylayers.runtime.memory.memory import CHANNELS_LAST
 from caffe_pylayers.runtime.solvers import SOLVERS, get_solver
 from caffe_pylayers.runtime.solvers.update import clip, make_groups
 from tests.runtime.solvers.nets import TEXT

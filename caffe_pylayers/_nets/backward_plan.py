@@ -1,0 +1,203 @@
+"""Which layers Caffe asks for ``backward``, what ``propagate_down`` tells them, and why.
+
+The analysis of Net::Init, on the messages alone, whichever caffe's they are. It goes forward
+through the layers for what learns, and backward for what a loss depends on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Mapping, Sequence
+
+from caffe_pylayers._nets.include_rules import State, included_layers, title
+from caffe_pylayers._nets.learned_blobs import lr_mults
+from caffe_pylayers._nets.splits import insert_splits
+
+
+@dataclass(frozen=True)
+class Flag:
+    """A decision and its reason, ``True: ip2 <- InnerProduct ip2 learns (lr_mult 1, 2)``."""
+
+    value: bool
+    why: str
+
+    def __bool__(self) -> bool:
+        return self.value
+
+    def __str__(self) -> str:
+        return f"{self.value}: {self.why}"
+
+
+@dataclass
+class LayerPlan:
+    """One layer of the net that runs, automatic Splits among them.
+
+    layer: its LayerParameter, with the bottoms it really reads.
+    bottoms: the names of its bottoms in the prototxt, where a Split stands before them.
+    backward: whether its backward is called.
+    propagate_down: what that is told, for each bottom.
+    """
+
+    layer: Any
+    bottoms: list[str]
+    backward: Flag
+    propagate_down: list[Flag]
+
+
+def backward_plan(net: Any, state: State) -> list[LayerPlan]:
+    """The plan of each layer of a NetParameter in one state, in order.
+
+    A Python layer is taken to have as many learned blobs as ``param`` blocks: only its setup knows better.
+    Raises ValueError for a net that Caffe refuses because of how its layers connect.
+    """
+    return plan_layers(wired_layers(net, state), net.force_backward)
+
+
+def wired_layers(net: Any, state: State) -> list[Any]:
+    """Copies of the layers of a NetParameter in one state, automatic Splits among them.
+
+    Raises ValueError for layers that do not connect.
+    """
+    layers = insert_splits(included_layers(net, state))
+    made: set[str] = set()
+    for layer in layers:
+        _check_wiring(layer, made)
+        made.update(layer.top)
+    return layers
+
+
+def plan_layers(layers: list[Any], force: bool, learned: Sequence[int | None] | None = None) -> list[LayerPlan]:
+    """The plan of each of ``wired_layers``.
+
+    force: the net's force_backward.
+    learned: how many learned blobs each layer has, None where only its LayerParameter tells.
+    Raises ValueError for more ``param`` blocks than blobs.
+    """
+    plans = _what_learns(layers, learned or [None] * len(layers))
+    _what_a_loss_depends_on(plans)
+    if force:
+        _force(plans)
+    return plans
+
+
+def _what_learns(layers: list[Any], learned: Sequence[int | None]) -> list[LayerPlan]:
+    plans = []
+    why: dict[str, str] = {}  # by blob: the way back to the nearest layer that learns
+    shown: dict[str, str] = {}  # by blob: its name in the prototxt
+    for layer, blobs in zip(layers, learned):
+        own = _learns(layer, blobs)
+        passed = next((why[blob] for blob in layer.bottom if blob in why), "")
+        plans.append(
+            LayerPlan(
+                layer,
+                bottoms=[shown[blob] for blob in layer.bottom],
+                backward=Flag(bool(own or passed), own or passed or "nothing in it or before it learns"),
+                propagate_down=[_told(layer, i, why.get(blob, "")) for i, blob in enumerate(layer.bottom)],
+            )
+        )
+        split = layer.type == "Split" and layer.bottom
+        for blob in layer.top:
+            shown[blob] = shown[layer.bottom[0]] if split else blob
+            if own or passed:
+                way = own or (passed if blob == layer.name else f"{layer.name} <- {passed}")
+                why[blob] = passed if split else f"{blob} <- {way}"
+    return plans
+
+
+def _check_wiring(layer: Any, made: set[str]) -> None:
+    tops = _tops(layer)
+    for i, top in enumerate(layer.top):
+        if top in made and layer.bottom[i : i + 1] != [top]:
+            raise ValueError(
+                f'{title(layer)}: its top "{top}" is an earlier layer\'s; '
+                f'to work in place it must be the only layer that reads "{top}"'
+            )
+    if layer.propagate_down and len(layer.propagate_down) != len(layer.bottom):
+        raise ValueError(f"{title(layer)}: {len(layer.propagate_down)} propagate_down for {len(layer.bottom)} bottoms")
+    weights = loss_weights(layer)
+    if weights and len(weights) != len(tops):
+        raise ValueError(f"{title(layer)}: {len(layer.loss_weight)} loss_weight for {len(tops)} tops")
+
+
+def _learns(layer: Any, learned: int | None) -> str:
+    """Which parameters of a layer learn, in words; empty where none does."""
+    rates = lr_mults(layer, learned)
+    if not any(rates):
+        return ""
+    if layer.type == "BatchNorm":  # its blobs never learn, but Caffe looks at what the prototxt says
+        return f"BatchNorm {layer.name} counts as learning (it lacks param {{ lr_mult: 0 }} three times)"
+    return f"{layer.type} {layer.name} learns (lr_mult {', '.join(f'{rate:g}' for rate in rates)})"
+
+
+def _told(layer: Any, i: int, why: str) -> Flag:
+    if not layer.propagate_down:
+        return Flag(bool(why), why or "nothing before it learns")
+    said = bool(layer.propagate_down[i])
+    return Flag(said, f"propagate_down: {str(said).lower()} says so")
+
+
+def _what_a_loss_depends_on(plans: list[LayerPlan]) -> None:
+    under_loss: set[str] = set()
+    stopped: dict[str, str] = {}  # by blob: why its reader sends no gradient back to it
+    for plan in reversed(plans):
+        layer = plan.layer
+        tops = _tops(layer)
+        if any(loss_weights(layer)) or under_loss.intersection(tops):
+            under_loss.update(layer.bottom)
+            if plan.backward and stopped.keys() >= set(tops):
+                _stop(plan, _why_stopped(layer.name, tops, under_loss, stopped))
+        else:
+            _stop(plan, "no loss depends on it")
+        for blob, flag in zip(layer.bottom, plan.propagate_down):
+            if not flag:
+                stopped[blob] = f"{flag.why} in {layer.name}" if plan.backward else flag.why
+
+
+def _why_stopped(name: str, tops: list[str], under_loss: set[str], stopped: Mapping[str, str]) -> str:
+    for top in tops:
+        if top in under_loss:
+            return stopped[top]
+    # A loss whose top is read on, by a Silence say: Caffe takes this for the end of the gradient.
+    return f'the top "{tops[0]}" of {name} is read by a layer that no loss depends on'
+
+
+def _stop(plan: LayerPlan, why: str) -> None:
+    if plan.backward:
+        plan.backward = Flag(False, why)
+    plan.propagate_down = [Flag(False, why) if flag else flag for flag in plan.propagate_down]
+
+
+def _force(plans: list[LayerPlan]) -> None:
+    for plan in plans:
+        if not plan.backward:
+            plan.backward = Flag(True, "force_backward")
+        for i, flag in enumerate(plan.propagate_down):
+            if not flag:
+                allowed = _allows_force(plan.layer.type, i)
+                why = "force_backward" if allowed else f"{flag.why}, and {plan.layer.type} refuses force_backward here"
+                plan.propagate_down[i] = Flag(allowed, why)
+
+
+# What the layer types themselves decide.
+
+
+def _tops(layer: Any) -> list[str]:
+    """The tops; a loss layer without one is given one that has no reader."""
+    return list(layer.top) or (["(automatic)"] if _is_loss(layer.type) else [])
+
+
+def loss_weights(layer: Any) -> list[float]:
+    """The loss weight of each top: as given, or 1 for a loss layer; empty where there is none."""
+    if layer.loss_weight or not _is_loss(layer.type):
+        return list(layer.loss_weight)
+    return [1.0]
+
+
+def _is_loss(kind: str) -> bool:
+    return kind.endswith("Loss")
+
+
+def _allows_force(kind: str, bottom: int) -> bool:
+    """Whether force_backward reaches a bottom: not labels, nor the marks of where sequences begin."""
+    refused = {"EuclideanLoss": -1, "ContrastiveLoss": 2, "LSTM": 1, "RNN": 1, "LSTMUnit": 2}
+    return bottom != refused.get(kind, 1 if _is_loss(kind) else -1)

@@ -1,0 +1,44 @@
+"""How many learned blobs a layer has, and how fast each learns, as far as the prototxt tells."""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+from caffe_pylayers._nets.include_rules import title
+
+
+def _recurrent(matrices: int, states: int) -> Callable[[Any], int]:
+    """The parameters of an unrolled net, one more where a static input is among the bottoms."""
+    return lambda layer: matrices + (len(layer.bottom) > 2 + states * layer.recurrent_param.expose_hidden)
+
+
+_COUNTS: dict[str, Callable[[Any], int]] = {
+    "BatchNorm": lambda layer: 3,
+    "Bias": lambda layer: int(len(layer.bottom) == 1),
+    "Convolution": lambda layer: 1 + layer.convolution_param.bias_term,
+    "Deconvolution": lambda layer: 1 + layer.convolution_param.bias_term,
+    "Embed": lambda layer: 1 + layer.embed_param.bias_term,
+    "InnerProduct": lambda layer: 1 + layer.inner_product_param.bias_term,
+    "LSTM": _recurrent(3, states=2),
+    "PReLU": lambda layer: 1,
+    "Parameter": lambda layer: 1,
+    "RNN": _recurrent(5, states=1),
+    "Scale": lambda layer: (len(layer.bottom) == 1) + layer.scale_param.bias_term,
+}
+
+
+def lr_mults(layer: Any, learned: int | None = None) -> list[float]:
+    """The lr_mult of each of a layer's learned blobs.
+
+    learned: how many there are, where that is known; by default it follows from the layer's type
+        and parameters, and for a Python layer or a fork's type from its ``param`` blocks.
+    Raises ValueError for more ``param`` blocks than blobs.
+    """
+    given = [float(spec.lr_mult) for spec in layer.param]
+    if learned is None:
+        learned = len(layer.blobs) or _COUNTS.get(layer.type, lambda layer: len(given))(layer)
+    if len(given) > learned:
+        raise ValueError(f"{title(layer)}: {len(given)} param blocks for {learned} learned blobs")
+    if layer.type == "BatchNorm" and len(given) == 3:
+        return [0.0] * 3  # Caffe sets them so as it reads the net
+    return given + [1.0] * (learned - len(given))

@@ -1,0 +1,125 @@
+"""What is wrong with a ``python_param``: its module, its class, the class's methods, its param_str."""
+
+from __future__ import annotations
+
+import difflib
+import glob
+import importlib
+import inspect
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Any, Iterator
+
+from caffe_pylayers._layer import parameter
+from caffe_pylayers._layer.base import Layer
+
+
+def python_param_problems(param: Any, path: str | os.PathLike[str], asked: str = "") -> list[str]:
+    """Messages about one python_param. Imports its module, so it runs that code.
+
+    path: the prototxt, near which a module that is not found is searched for a hint.
+    asked: why Caffe calls the layer's backward, where it does.
+    """
+    if not param.module or not param.layer:
+        return ["python_param needs a module and a layer (the class in that module)"]
+    try:
+        module = importlib.import_module(param.module)
+    except (Exception, SystemExit) as error:
+        return [_import_problem(param.module, error, Path(path))]
+    if not hasattr(module, param.layer):
+        return [_no_class(module, param.layer)]
+    cls = getattr(module, param.layer)
+    if not callable(cls):
+        return [f"{param.module}.{param.layer} is no class but {cls!r}"]
+    if not inspect.isclass(cls):  # a function that returns the layer: nothing more to see from here
+        return []
+    return _class_problems(cls, asked) + _param_str_problems(cls, param.param_str)
+
+
+def _bases() -> tuple[type, ...]:
+    """The classes that layers derive from: Caffe's, where it is loaded, and this package's."""
+    engine = getattr(sys.modules.get("caffe"), "Layer", None)
+    return (Layer,) if engine is None else (Layer, engine)
+
+
+# --- module --------------------------------------------------------------------------------------
+
+
+def _import_problem(name: str, error: BaseException, path: Path) -> str:
+    if isinstance(error, ModuleNotFoundError) and f"{name}.".startswith(f"{error.name}."):
+        return f"no module named {name!r}; {_where_to_find(name, path)}"
+    return f"importing {name} fails with {type(error).__name__}: {error}{_place(error)}"
+
+
+def _where_to_find(name: str, path: Path) -> str:
+    if "/" in name or name.endswith(".py"):
+        file = Path(name)
+        return f"module takes a module's name, not a file: write {file.stem!r} and put its folder on PYTHONPATH"
+    *packages, last = name.split(".")
+    for folder in _folders(path):
+        for parts in ((f"{last}.py",), (last, "__init__.py")):
+            there = os.path.join(folder, *packages, *parts)
+            if os.path.isfile(there):
+                return f"{there} is there, so put {folder} on PYTHONPATH"
+    return "put the folder of its file on PYTHONPATH"
+
+
+def _folders(path: Path) -> Iterator[str]:
+    """Folders worth a look: that of the bare names; the working one, the prototxt's, those above, and in them."""
+    yield str(Path(__file__).parents[1] / "bare")
+    for folder in map(str, (Path.cwd(), *list(path.resolve().parents)[:3])):
+        yield folder
+        yield from sorted(glob.glob(os.path.join(glob.escape(folder), "*")))
+
+
+def _place(error: BaseException) -> str:
+    """The line of the module, and where in what it calls the error came from; a SyntaxError says so itself."""
+    if isinstance(error, SyntaxError):
+        return ""
+    frames = traceback.extract_tb(error.__traceback__)[1:]  # without this file's
+    lines = [f"{frame.filename}:{frame.lineno}" for frame in frames if "importlib" not in frame.filename]
+    return f" ({' ... '.join(dict.fromkeys([*lines[:1], *lines[-1:]]))})" if lines else ""
+
+
+# --- class ---------------------------------------------------------------------------------------
+
+
+def _no_class(module: Any, name: str) -> str:
+    classes = {n: c for n, c in vars(module).items() if inspect.isclass(c)}
+    layers = [n for n, c in classes.items() if issubclass(c, _bases()) and c not in _bases()]
+    where = f"{module.__name__} ({getattr(module, '__file__', None)})"
+    if not layers:
+        return f"{where} has no {name!r}, and no other class derived from caffe.Layer"
+    close = difflib.get_close_matches(name, layers, n=1)
+    hint = f" (did you mean {close[0]!r}?)" if close else ""
+    return f"{where} has no {name!r}{hint}; its layers: {', '.join(sorted(layers))}"
+
+
+def _class_problems(cls: type, asked: str) -> list[str]:
+    engine = getattr(sys.modules.get("caffe"), "Layer", None)
+    if engine is not None and not issubclass(cls, _bases()):
+        return [f"class {cls.__name__} does not derive from caffe.Layer"]
+    required = ["reshape", "forward"]
+    if not issubclass(cls, Layer):
+        required.insert(0, "setup")  # without it, Caffe's own calls itself without end
+    found = [f"class {cls.__name__} has no method {name}" for name in required if not _defines(cls, name)]
+    if asked and not _defines(cls, "backward"):
+        found.append(f"class {cls.__name__} has no method backward, and Caffe calls it ({asked})")
+    return found
+
+
+def _defines(cls: type, method: str) -> bool:
+    """Whether a class has a method of its own, not what the base classes have in its place."""
+    return any(method in vars(base) for base in cls.__mro__ if base not in _bases())
+
+
+def _param_str_problems(cls: type, text: str) -> list[str]:
+    if not issubclass(cls, Layer):
+        return []
+    try:
+        parameter.read_parameters(parameter.declared(cls), text)
+    except (TypeError, ValueError) as error:
+        return [str(error)]
+    return []

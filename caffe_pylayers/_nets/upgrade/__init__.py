@@ -1,0 +1,35 @@
+"""Old net and solver messages brought to the current format, as Caffe does with every file it reads.
+
+Formats of a layer: V0, ``layers { layer { type: "conv" } }``, flat; V1, ``layers { type: CONVOLUTION }``;
+the current one, ``layer { type: "Convolution" }``. Works on messages of any pool, see packed.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from caffe_pylayers._nets.upgrade import v0, v1
+from caffe_pylayers._nets.upgrade.net import upgrade_batch_norm, upgrade_input
+from caffe_pylayers._nets.upgrade.solver import complete_snapshot_prefix, upgrade_solver
+
+__all__ = ["complete_snapshot_prefix", "upgrade_net", "upgrade_solver"]
+
+
+def upgrade_net(net: Any, name: str | os.PathLike[str]) -> None:
+    """Bring a NetParameter to the current format, in place.
+
+    ValueError("NAME: message") where it cannot be; what Caffe drops with an error in its log is
+    dropped with one here, see the log of the runtime.
+    """
+    try:
+        if any(layer.HasField("layer") for layer in net.layers):
+            v0.upgrade(net, name)
+        if net.layers:
+            v1.move_transformations(net)
+            v1.upgrade(net)
+        if net.input:
+            upgrade_input(net)
+        upgrade_batch_norm(net)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None

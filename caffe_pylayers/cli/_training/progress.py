@@ -1,0 +1,113 @@
+"""What a training says while it runs: a bar on a terminal, lines elsewhere.
+
+Speed and the time left count the iterations alone, not tests and snapshots.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from datetime import timedelta
+from typing import Any, Callable
+
+from caffe_pylayers.cli._training.evaluation import Results
+
+LINE_EVERY = 100  # iterations, where the solver has no display
+
+
+class Progress:
+    """Plain lines, flushed, every ``display`` iterations and at the last.
+
+    total: the last iteration.
+    average: over how many iterations the shown loss is averaged.
+    """
+
+    def __init__(self, total: int, display: int, average: int) -> None:
+        self._total = total
+        self._every = display if display > 0 else LINE_EVERY
+        self._losses: deque[float] = deque(maxlen=average)
+        self._seconds: deque[float] = deque(maxlen=self._every)
+
+    def update(self, iteration: int, loss: float, lr: float | None, seconds: float) -> None:
+        """Say how an iteration went.
+
+        seconds: how long it took.
+        """
+        self._losses.append(loss)
+        self._seconds.append(seconds)
+        mean = sum(self._losses) / len(self._losses)
+        self._show(iteration, f"loss {mean:.4g}" + ("" if lr is None else f"  lr {lr:.4g}"))
+
+    def _show(self, iteration: int, numbers: str) -> None:
+        if iteration % self._every and iteration != self._total:
+            return
+        rate = len(self._seconds) / max(sum(self._seconds), 1e-9)
+        speed = f"{rate:.1f}" if rate >= 10 else f"{rate:.2f}"
+        left = timedelta(seconds=round((self._total - iteration) / rate))
+        self.say(f"iteration {iteration}/{self._total}  {numbers}  {speed} it/s  ETA {left}")
+
+    def tested(self, iteration: int, results: Results) -> None:
+        """Say what the tests gave, a line for each test net."""
+        lines: dict[str, list[str]] = {}
+        for column, value in results.items():
+            net, output = column.split("/", 1)
+            lines.setdefault(net, []).append(f"{output} {value:.4g}")
+        for net, outputs in lines.items():
+            title = "test" if net == "test" else f"test net #{net[len('test') :]}:"
+            self.say(f"iteration {iteration}  {title} {'  '.join(outputs)}")
+
+    def say(self, text: str) -> None:
+        """Print a line."""
+        print(text, flush=True)
+
+    def close(self) -> None:
+        """Say no more of iterations."""
+
+
+class Bar(Progress):
+    """A tqdm bar; lines are printed above it.
+
+    start: the iteration that training starts at.
+    """
+
+    def __init__(self, tqdm: Callable[..., Any], start: int, total: int, average: int) -> None:
+        super().__init__(total, display=1, average=average)
+        self._bar = tqdm(
+            initial=start,
+            total=total,
+            unit="it",
+            file=sys.stdout,
+            dynamic_ncols=True,
+            bar_format="{percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt}  {rate_fmt}  ETA {remaining}  {desc}",
+        )
+
+    def _show(self, iteration: int, numbers: str) -> None:
+        self._bar.set_description_str(numbers, refresh=False)
+        self._bar.update()
+
+    def tested(self, iteration: int, results: Results) -> None:
+        """Say what the tests gave above the bar, whose clock stood still."""
+        super().tested(iteration, results)
+        self._bar.unpause()
+
+    def say(self, text: str) -> None:
+        """Print a line above the bar."""
+        self._bar.write(text, file=sys.stdout)
+        sys.stdout.flush()
+
+    def close(self) -> None:
+        """Leave the bar as it is."""
+        self._bar.close()
+
+
+def make_progress(start: int, total: int, display: int, average: int) -> Progress:
+    """The bar where standard output is a terminal and tqdm is installed, else lines."""
+    if sys.stdout.isatty():
+        try:
+            from tqdm import tqdm
+        except ModuleNotFoundError as error:
+            if error.name != "tqdm":
+                raise
+        else:
+            return Bar(tqdm, start, total, average)
+    return Progress(total, display, average)

@@ -1,0 +1,129 @@
+"""The solver file: reading it, the folder it is for, its nets, and writing it as it ran."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable
+
+from caffe_pylayers._disk import files
+from caffe_pylayers._nets import check, prototxt
+from caffe_pylayers.cli import UserError
+
+NET_FIELDS = ("net", "train_net", "test_net")
+TRAIN, TEST = 0, 1
+NEVER = 2**31 - 1  # iterations
+
+
+@dataclass(frozen=True)
+class SolverNet:
+    """A net of a solver: a NetParameter, the file it stands in, and the NetState it is used in."""
+
+    message: Any
+    path: Path
+    phase: int
+    state: Any
+
+
+def read(path: Path) -> Any:
+    """The SolverParameter in a file."""
+    return _read(prototxt.read_solver, path, "solver")
+
+
+def base_folder(param: Any, path: Path, cwd: Path) -> Path:
+    """The folder that a solver's relative paths start from.
+
+    Caffe takes the working directory. That, or else the nearest folder above the solver file,
+    is it when the solver's nets are there.
+    """
+    names = _net_files(param)
+    folders = [cwd, *path.parents]
+    for folder in folders:
+        if all((folder / name).is_file() for name in names):
+            return folder
+    missing = ", ".join(f'"{name}"' for name in names if not (cwd / name).is_file())
+    raise UserError(f"{path}: net {missing} is neither in {cwd} nor, from there up, in {path.parent}")
+
+
+def _net_files(param: Any) -> list[str]:
+    values = (getattr(param, field) for field in NET_FIELDS)
+    return [name for value in values for name in ([value] if isinstance(value, str) else value) if name]
+
+
+def nets(param: Any, path: Path) -> list[SolverNet]:
+    """The train net and the test nets, in Caffe's order; relative paths from the working directory."""
+    inline = [(message, path) for message in (param.train_net_param, param.net_param) if message.ByteSize()]
+    named = [_net(name) for name in (param.train_net, param.net) if name]
+    train = (inline + named)[0]
+    tests = [(message, path) for message in param.test_net_param] + [_net(name) for name in param.test_net]
+    tests += [train] * (len(param.test_iter) - len(tests))
+    states = list(param.test_state) or [None] * len(tests)
+    found = [SolverNet(*train, TRAIN, param.train_state)]
+    found += [SolverNet(*test, TEST, state) for test, state in zip(tests, states)]
+    return found
+
+
+def _net(name: str) -> tuple[Any, Path]:
+    return _read(prototxt.read_net, Path(name), "net"), Path(name)
+
+
+def _read(reader: Callable[[Path], Any], path: Path, what: str) -> Any:
+    try:
+        return reader(path)
+    except OSError as error:
+        raise UserError(f"{what} {path}: {error.strerror}") from None
+    except ValueError as error:
+        raise UserError(str(error)) from None
+
+
+def net_problems(solver_nets: list[SolverNet]) -> list[str]:
+    """What makes one of the nets fail, found without building it."""
+    found: dict[str, None] = {}  # in order, and once for nets that share a file
+    for net in solver_nets:
+        states = [net.message.state] + ([] if net.state is None else [net.state])
+        level = [state.level for state in states if state.HasField("level")]
+        stages = [stage for state in states for stage in state.stage]
+        messages = check.problems(net.message, net.path, (net.phase,), level[-1] if level else 0, stages)
+        found.update(dict.fromkeys(messages))
+    return list(found)
+
+
+def snapshot_prefix(param: Any, path: Path) -> Path:
+    """Where snapshots go and how their names start, as Caffe completes it."""
+    prefix = param.snapshot_prefix
+    if not prefix:
+        return path.with_suffix("")
+    if prefix.endswith("/") or os.path.isdir(prefix):
+        return Path(os.path.abspath(prefix)) / path.stem
+    return Path(os.path.abspath(prefix))
+
+
+def for_engine(param: Any, prefix: Path) -> Any:
+    """The SolverParameter that the engine gets: tests, snapshots and weights are the driver's own.
+
+    prefix: where the engine writes the snapshots it is told to.
+    """
+    engine = type(param)()
+    engine.CopyFrom(param)
+    engine.snapshot = 0
+    engine.snapshot_prefix = str(prefix)
+    # Caffe insists on an interval where there are test nets.
+    engine.test_interval = NEVER if param.test_iter else 0
+    engine.test_initialization = False
+    if has_field(param, "weights"):
+        engine.ClearField("weights")
+    return engine
+
+
+def has_field(param: Any, name: str) -> bool:
+    """Whether this caffe's messages know a field."""
+    return name in param.DESCRIPTOR.fields_by_name
+
+
+def write(param: Any, path: Path, comment: str) -> None:
+    """Write a SolverParameter as text, under a comment."""
+    from google.protobuf import text_format
+
+    lines = "".join(f"# {line}\n" for line in comment.splitlines())
+    files.write_text(path, lines + text_format.MessageToString(param))

@@ -1,0 +1,1 @@
+"""What data layers read from: databases, images, and threads that read ahead."""

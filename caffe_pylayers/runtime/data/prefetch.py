@@ -1,0 +1,171 @@
+"""Batches made ahead, by a thread, while the net computes: Caffe's BasePrefetchingDataLayer."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import math
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterable, Sequence
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import numpy as np
+import torch
+
+from caffe_pylayers.runtime.memory.blob import Blob
+
+Shape = tuple[int, ...]
+# Until they are seen to have ended: a thread that frees tensors while the process ends makes PyTorch abort it.
+_running: set[_Worker] = set()
+
+# A net that asks for its next batch sooner than this, in seconds, gives a thread nothing to gain: to wake one and to
+# wait for it takes as long.
+AT_ONCE = 0.0001
+
+
+class Batch:
+    """The values for a layer's tops, float32 arrays whose memory is used over and over."""
+
+    def __init__(self) -> None:
+        self.arrays: list[Any] = []
+        self._memory: list[torch.Tensor | None] = []
+
+    def reshape(self, *shapes: Shape) -> list[Any]:
+        """Arrays of these shapes, to be filled; what they hold is undefined."""
+        self._memory += [None] * (len(shapes) - len(self._memory))
+        self.arrays = [self._array(i, shape) for i, shape in enumerate(shapes)]
+        return self.arrays
+
+    def _array(self, i: int, shape: Shape) -> Any:
+        count, memory = math.prod(shape), self._memory[i]
+        if memory is None or memory.numel() < count:
+            memory = self._memory[i] = torch.from_numpy(np.empty(count, np.float32))  # NumPy's: in huge pages
+        return memory.numpy()[:count].reshape(shape)
+
+    def give(self, blobs: Sequence[Blob]) -> None:
+        """Give the values to the blobs, in exchange for their memory."""
+        for i, (blob, array) in enumerate(zip(blobs, self.arrays)):
+            blob.reshape(*array.shape)
+            self._memory[i] = blob.exchange(self._memory[i])  # type: ignore[arg-type] # reshape has made it
+        self.arrays = []
+
+
+class Prefetch:
+    """The batches that ``fill`` makes one after the other, up to ``depth`` of them ahead.
+
+    A thread calls fill, from the first ``give`` on; it ends when the Prefetch is collected, and with the process.
+    So fill must not hold on to the Prefetch, or to a layer that has it. With depth 0, and while a batch is asked
+    for right after the other, there is nothing to make it ahead of: give calls fill itself.
+    """
+
+    def __init__(self, fill: Callable[[Batch], None], depth: int) -> None:
+        self._fill, self._depth = fill, depth
+        self._worker: _Worker | None = None
+        self._kept: list[Batch] = []  # used, and not given to the thread; when it has none it sleeps
+        self._given = -math.inf  # when the last was
+        self._error: Exception | None = None
+
+    def give(self, blobs: Sequence[Blob]) -> None:
+        """Give the next batch to the blobs; raises what fill raised for it, again at each call."""
+        if self._error is not None:
+            raise self._error.with_traceback(None)
+        computing = time.perf_counter() - self._given > AT_ONCE
+        try:
+            batch = self._next()
+        except Exception as error:
+            self._error = error
+            raise
+        batch.give(blobs)
+        if self._worker is not None and computing:
+            self._worker.have_filled(self._kept)
+            self._kept.clear()
+        self._given = time.perf_counter()
+
+    def _next(self) -> Batch:
+        """The next batch, which is then the last of those kept."""
+        if self._worker is None:
+            if self._depth:
+                self._worker = _Worker(self._fill, self._depth)
+                weakref.finalize(self, self._worker.stop).atexit = False
+                self._worker.begin()
+            elif not self._kept:
+                self._kept.append(Batch())
+        else:
+            self._worker.check_process()
+        if self._worker is not None and len(self._kept) < self._depth:
+            self._kept.append(self._worker.take())
+        else:
+            self._fill(self._kept[-1])
+        return self._kept[-1]
+
+
+class _Worker(threading.Thread):
+    """Takes batches from ``free``, fills them and puts them into ``full``; last, where it fails, the exception."""
+
+    def __init__(self, fill: Callable[[Batch], None], depth: int) -> None:
+        super().__init__(name="caffe-prefetch", daemon=True)
+        self._fill: Callable[[Batch], None] | None = fill
+        self._process = os.getpid()
+        self._stopping = False
+        self._free: SimpleQueue[Batch | None] = SimpleQueue()
+        self._full: SimpleQueue[Batch | BaseException] = SimpleQueue()
+        self.have_filled(Batch() for _ in range(depth))
+
+    def begin(self) -> None:
+        """Start; the process waits for it at its end, when daemons would be cut off in the middle of a call."""
+        _running.difference_update([worker for worker in _running if worker.ident and not worker.is_alive()])
+        if not _running:
+            atexit.unregister(_end)
+            atexit.register(_end)
+        _running.add(self)
+        self.start()
+
+    def run(self) -> None:
+        try:
+            while (batch := self._free.get()) is not None and not self._stopping:
+                assert self._fill is not None  # noqa: S101 - for mypy
+                self._fill(batch)
+                self._full.put(batch)
+        except BaseException as error:  # take raises it
+            self._full.put(error)
+        finally:
+            self._fill = None  # and with it files and threads of its own
+
+    def check_process(self) -> None:
+        """RuntimeError in another process than the one that it was started in."""
+        if os.getpid() != self._process:
+            raise RuntimeError("a net that has read data cannot go on in a forked process: make it anew there")
+
+    def take(self) -> Batch:
+        """The next batch; raises what fill raised."""
+        made = self._full.get()
+        if isinstance(made, BaseException):
+            self._full.put(made)
+            raise made
+        return made
+
+    def have_filled(self, batches: Iterable[Batch]) -> None:
+        """Let it fill these, when it has filled those that it has."""
+        for batch in batches:
+            self._free.put(batch)
+
+    def stop(self) -> None:
+        """Have it end after the batch that it is at. May be called at any moment: a garbage collection does."""
+        self._stopping = True
+        for batches in (self._free, self._full):
+            with contextlib.suppress(Empty):
+                while True:
+                    batches.get_nowait()
+        self._free.put(None)
+
+
+def _end() -> None:
+    workers = list(_running)
+    for worker in workers:
+        worker.stop()
+    for worker in workers:
+        worker.join()

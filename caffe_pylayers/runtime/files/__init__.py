@@ -1,0 +1,1 @@
+"""Stored models and solver states, binary and HDF5, in Caffe's formats."""

@@ -1,0 +1,85 @@
+"""What every native layer type is: Caffe's Layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from caffe_pylayers.runtime.files import blob_proto
+from caffe_pylayers.runtime.memory.blob import Blob
+from caffe_pylayers.runtime.registry import Registry
+
+Count = int | tuple[int, int | None]  # that many, or from .. to, None for no limit
+
+LAYERS: Registry[Any] = Registry("layer type")
+register = LAYERS.register
+
+
+class LayerError(ValueError):
+    """A layer refuses what it was given; the message names the layer, its type, the blob and the reason."""
+
+
+class Layer:
+    """The base of the native layer types, registered by Caffe's name: ``@register("ReLU")``.
+
+    A subclass overrides ``setup`` (once: parameters, learned blobs), ``reshape`` (before each
+    forward whose bottom shapes changed: checks of shapes, shapes of the tops), ``forward`` and
+    ``backward``. They take tensors from the blobs with read, write and update, and write gradients
+    only where propagate_down says so, over what was there; learned blobs' gradients are added to.
+
+    layer_param: the LayerParameter. blobs: the learned blobs, at first those that the LayerParameter gives
+    values for, as in Caffe. phase: 0 TRAIN, 1 TEST.
+    param_propagate_down: for each learned blob, whether its gradient is wanted; set by the net.
+    """
+
+    bottoms: ClassVar[Count] = 1
+    tops: ClassVar[Count] = 1
+    equal_counts: ClassVar[bool] = False  # as many tops as bottoms
+    auto_tops: ClassVar[bool] = False  # the net adds tops that the prototxt leaves out
+    reshapes_always: ClassVar[bool] = False  # reshape depends on more than the bottoms' shapes
+
+    def __init__(self, layer_param: Any, phase: int) -> None:
+        self.layer_param = layer_param
+        self.phase = phase
+        self.name: str = layer_param.name
+        self.type: str = layer_param.type
+        self.blobs: list[Blob] = [self._given(i, stored) for i, stored in enumerate(layer_param.blobs)]
+        self.param_propagate_down: list[bool] = []
+
+    def _given(self, index: int, stored: Any) -> Blob:
+        blob = Blob(blob_proto.shape(stored))
+        try:
+            blob.data[...] = blob_proto.to_array(stored)
+            if blob_proto.size(stored, "diff"):
+                blob.diff[...] = blob_proto.to_array(stored, "diff")
+        except ValueError as error:
+            raise self.error(f"blobs[{index}]: {error}") from error
+        return blob
+
+    def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        """Read the parameters and make the learned blobs."""
+
+    def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        """Check the bottoms' shapes and give the tops theirs."""
+        raise NotImplementedError
+
+    def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        """Compute the tops."""
+        raise NotImplementedError
+
+    def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
+        """Compute the gradients asked for."""
+        raise NotImplementedError
+
+    def allow_force_backward(self, bottom: int) -> bool:
+        """Whether a net's force_backward reaches this bottom."""
+        return True
+
+    def error(self, message: str) -> LayerError:
+        """A LayerError that starts with this layer's name and type."""
+        return LayerError(f'layer "{self.name}" ({self.type}): {message}')
+
+    def check(self, condition: bool, message: str) -> None:
+        """Raise the error unless the condition holds. The message is built by the caller: keep it cheap."""
+        if not condition:
+            raise self.error(message)

@@ -1,0 +1,1 @@
+"""The net: its graph, what is computed together, and its run."""

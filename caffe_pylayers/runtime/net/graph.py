@@ -1,0 +1,263 @@
+"""A net from its NetParameter: layers set up in order, blobs wired by name, parameters shared by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from caffe_pylayers._nets.backward_plan import loss_weights, plan_layers, wired_layers
+from caffe_pylayers._nets.forks import fork_of_type
+from caffe_pylayers._nets.include_rules import State
+from caffe_pylayers.runtime.layers.layer import LAYERS, Count, Layer
+from caffe_pylayers.runtime.layers.python_layer import PythonLayer
+from caffe_pylayers.runtime.memory import device
+from caffe_pylayers.runtime.memory.blob import Blob
+from caffe_pylayers.runtime.net.fusion import NormalRun, find_parts
+
+AUTOMATIC = "(automatic)"  # the name of a top that the prototxt leaves out
+
+
+@dataclass
+class Step:
+    """A layer in its place.
+
+    bottom_ids, top_ids: which of the graph's blobs it reads and writes.
+    weights: the loss weight of each top, 0 where there is none. losses: the tops that have one.
+    backward, propagate_down: what a backward pass asks of it.
+    shapes, place: of the bottoms and the tops, and the device, when the tops were last given theirs. A top
+    that somebody has reshaped since gets its shape back.
+    run: what has computed the tops in the last forward, with others; None for the layer by itself.
+    """
+
+    layer: Layer
+    bottom_ids: list[int]
+    top_ids: list[int]
+    bottom: list[Blob]
+    top: list[Blob]
+    weights: list[float] = field(default_factory=list)
+    losses: list[Blob] = field(default_factory=list)
+    backward: bool = False
+    propagate_down: list[bool] = field(default_factory=list)
+    shapes: list[tuple[int, ...]] = field(default_factory=list)
+    place: torch.device | None = None
+    run: NormalRun | None = None
+
+    @property
+    def steps(self) -> Sequence[Step]:
+        """Itself: a step is a part of a net, as a run of several is."""
+        return (self,)
+
+    def reshape(self) -> None:
+        """Reshape the tops, if that may change anything."""
+        if self.layer.reshapes_always:
+            self.layer.reshape(self.bottom, self.top)
+            return
+        place = device.current()
+        if self.shapes != self._shapes() or place is not self.place:
+            self.layer.reshape(self.bottom, self.top)
+            self.shapes, self.place = self._shapes(), place
+
+    def _shapes(self) -> list[tuple[int, ...]]:
+        return [blob.shape for blobs in (self.bottom, self.top) for blob in blobs]
+
+    def run_forward(self) -> None:
+        """Reshape and compute the tops."""
+        if self.run is not None:
+            self.run.part()
+        self.reshape()
+        self.layer.forward(self.bottom, self.top)
+
+    def run_backward(self) -> None:
+        """Compute the gradients that are wanted."""
+        if self.run is not None:
+            self.run.part()
+        if self.backward:
+            self.layer.backward(self.top, self.propagate_down, self.bottom)
+
+
+class PythonStep(Step):
+    """A Python layer in its place: its methods with little around them, for real Caffe calls one in a microsecond."""
+
+    def run_forward(self) -> None:
+        """Call reshape and forward."""
+        layer: Any = self.layer
+        method = "reshape"
+        try:
+            layer.instance.reshape(layer.bottom, layer.top)
+            method = "forward"
+            layer.instance.forward(layer.bottom, layer.top)
+        except Exception as error:
+            layer.note(error, method, self.bottom, self.top)
+            raise
+
+    def run_backward(self) -> None:
+        """Call backward, if gradients are wanted."""
+        if not self.backward:
+            return
+        layer: Any = self.layer
+        try:
+            layer.instance.backward(layer.top, self.propagate_down[:], layer.bottom)
+        except Exception as error:
+            layer.note(error, "backward", self.bottom, self.top)
+            raise
+
+
+@dataclass
+class Parameters:
+    """The learned blobs of a net, the shared ones once, in Caffe's order."""
+
+    learnable: list[Blob] = field(default_factory=list)
+    lr_mults: list[float] = field(default_factory=list)
+    decay_mults: list[float] = field(default_factory=list)
+    owners: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)  # of shared ones: (layer, blob)
+
+
+class Graph:
+    """What a net is made of.
+
+    steps: its layers. parts: the same, with those together that can be computed so. names, blobs: its
+    blobs. inputs, outputs: ids of blobs.
+    """
+
+    def __init__(self, param: Any, state: State) -> None:
+        layers = wired_layers(param, state)  # refuses what is wired wrongly before any layer is made
+        self.steps: list[Step] = []
+        self.names: list[str] = []
+        self.blobs: list[Blob] = []
+        self.inputs: list[int] = []
+        self.parameters = Parameters()
+        self._available: dict[str, int] = {}
+        self._rates: list[tuple[bool, bool]] = []  # of each learnable: whether lr_mult, decay_mult were given
+        self._named: dict[str, tuple[tuple[int, int], int]] = {}  # by param name: its owner, its learnable's index
+        for layer_param in layers:
+            self._add(layer_param, state.phase)
+        self.outputs = [self._available[name] for name in sorted(self._available)]
+        self._plan_backward(layers, param.force_backward)
+        self.parts = find_parts(self.steps)
+
+    def _add(self, layer_param: Any, phase: int) -> None:
+        if not layer_param.HasField("phase"):
+            layer_param.phase = phase
+        layer = self._make(layer_param)
+        bottom_ids = [self._available.pop(name) for name in layer_param.bottom]
+        top_ids = self._tops(layer_param, layer, bottom_ids)
+        bottom, top = [self.blobs[i] for i in bottom_ids], [self.blobs[i] for i in top_ids]
+        _check_counts(layer, len(bottom), len(top))
+        kind = PythonStep if isinstance(layer, PythonLayer) else Step
+        step = kind(layer, bottom_ids, top_ids, bottom, top)
+        layer.setup(bottom, top)
+        step.reshape()
+        given = loss_weights(layer_param)
+        step.weights = given + [0.0] * (len(top) - len(given))
+        for blob, weight in zip(top, step.weights):
+            if weight:
+                blob.write_diff().fill_(weight)
+                step.losses.append(blob)
+        self.steps.append(step)
+        for i, blob in enumerate(layer.blobs):
+            self._add_parameter(len(self.steps) - 1, i, blob)
+
+    def _make(self, layer_param: Any) -> Layer:
+        kind = layer_param.type
+        fork = fork_of_type(kind)
+        cls = LAYERS.get(kind, hint=f' (layer "{layer_param.name}"{f"; it is a type of {fork}" if fork else ""})')
+        own = type(layer_param)()  # which a layer may change, as BatchNorm does
+        own.CopyFrom(layer_param)
+        layer: Layer = cls(own, layer_param.phase)
+        return layer
+
+    def _tops(self, layer_param: Any, layer: Layer, bottom_ids: list[int]) -> list[int]:
+        ids = []
+        for i, name in enumerate(layer_param.top):
+            if layer_param.bottom[i : i + 1] == [name]:  # in place
+                ids.append(bottom_ids[i])
+            else:
+                ids.append(self._new_blob(name))
+            self._available[name] = ids[-1]
+            if layer_param.type == "Input":
+                self.inputs.append(ids[-1])
+        if layer.auto_tops:
+            wanted = layer.tops if isinstance(layer.tops, int) else layer.tops[0]
+            ids += [self._new_blob(AUTOMATIC) for _ in range(wanted - len(ids))]
+        return ids
+
+    def _new_blob(self, name: str) -> int:
+        self.names.append(name)
+        self.blobs.append(Blob())
+        return len(self.blobs) - 1
+
+    # --- parameters ------------------------------------------------------------------------------
+
+    def _add_parameter(self, step: int, number: int, blob: Blob) -> None:
+        specs = self.steps[step].layer.layer_param.param
+        spec = specs[number] if number < len(specs) else None
+        name = spec.name if spec is not None else ""
+        if name in self._named:
+            self._share(step, number, blob, spec)
+            return
+        parameters = self.parameters
+        if name:
+            self._named[name] = ((step, number), len(parameters.learnable))
+        parameters.learnable.append(blob)
+        parameters.lr_mults.append(spec.lr_mult if spec is not None else 1.0)
+        parameters.decay_mults.append(spec.decay_mult if spec is not None else 1.0)
+        self._rates.append((_has(spec, "lr_mult"), _has(spec, "decay_mult")))
+
+    def _share(self, step: int, number: int, blob: Blob, spec: Any) -> None:
+        owner, index = self._named[spec.name]
+        layer, owning = self.steps[step].layer, self.steps[owner[0]].layer
+        original = owning.blobs[owner[1]]
+        permissive = spec.share_mode == spec.PERMISSIVE
+        fits = blob.count == original.count if permissive else blob.shape == original.shape
+        if not fits:
+            raise layer.error(
+                f'parameter {number} of shape {blob.shape} shares "{spec.name}" with layer "{owning.name}", where it '
+                f"has shape {original.shape}" + ("" if permissive else "; share_mode: PERMISSIVE compares counts only")
+            )
+        blob.share_data(original)
+        blob.share_diff(original)
+        self.parameters.owners[step, number] = owner
+        had = list(self._rates[index])
+        rates = (("lr_mult", self.parameters.lr_mults), ("decay_mult", self.parameters.decay_mults))
+        for i, (field_name, values) in enumerate(rates):
+            if not spec.HasField(field_name):
+                continue
+            value = getattr(spec, field_name)
+            if had[i] and values[index] != value:
+                raise layer.error(
+                    f'parameter "{spec.name}" has {field_name} {value:g} here and {values[index]:g} before'
+                )
+            values[index], had[i] = value, True
+        self._rates[index] = (had[0], had[1])
+
+    # --- backward --------------------------------------------------------------------------------
+
+    def _plan_backward(self, layers: list[Any], force: bool) -> None:
+        plans = plan_layers(layers, force, [len(step.layer.blobs) for step in self.steps])
+        for step, planned, specs in zip(self.steps, plans, (layer.param for layer in layers)):
+            step.backward = bool(planned.backward)
+            step.propagate_down = [bool(flag) for flag in planned.propagate_down]
+            rates = [specs[i].lr_mult if i < len(specs) else 1.0 for i in range(len(step.layer.blobs))]
+            step.layer.param_propagate_down = [rate != 0 or force for rate in rates]
+
+
+def _has(spec: Any, name: str) -> bool:
+    return spec is not None and spec.HasField(name)
+
+
+def _check_counts(layer: Layer, bottoms: int, tops: int) -> None:
+    for count, got, what in ((layer.bottoms, bottoms, "bottom"), (layer.tops, tops, "top")):
+        low, high = (count, count) if isinstance(count, int) else count
+        if got < low or (high is not None and got > high):
+            raise layer.error(f"takes {_number(count)} {what}s, got {got}")
+    if layer.equal_counts and bottoms != tops:
+        raise layer.error(f"takes as many tops as bottoms, got {bottoms} bottoms and {tops} tops")
+
+
+def _number(count: Count) -> str:
+    if isinstance(count, int):
+        return str(count)
+    return f"{count[0]} or more" if count[1] is None else f"{count[0]} to {count[1]}"

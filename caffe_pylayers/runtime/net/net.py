@@ -1,0 +1,388 @@
+"""The net: Caffe's Net with pycaffe's interface."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from caffe_pylayers._nets.include_rules import State
+from caffe_pylayers.runtime.files import prototxt, weights
+from caffe_pylayers.runtime.layers.python_layer import PythonLayer
+from caffe_pylayers.runtime.memory import allocator
+from caffe_pylayers.runtime.memory.blob import Blob, arrays_in_step
+from caffe_pylayers.runtime.net import batches, debug_info
+from caffe_pylayers.runtime.net.fusion import Part
+from caffe_pylayers.runtime.net.graph import Graph, Step
+from caffe_pylayers.runtime.process import LOGGER, solver_rank
+
+Arrays = dict[str, Any]
+
+
+class Net:
+    """A net built from a prototxt, in one phase.
+
+    Net(network_file, phase, level=0, stages=None, weights=None), as pycaffe has it; the older
+    Net(network_file, phase) and Net(network_file, weights, phase) are accepted. A NetParameter
+    stands for a file.
+
+    Raises RuntimeError for a file that is missing, ValueError with file, line and column for one
+    that cannot be read, before the net is made, and LayerError for what a layer refuses.
+    """
+
+    def __init__(
+        self,
+        network_file: Any,
+        phase: Any = None,
+        *args: Any,
+        level: int = 0,
+        stages: Sequence[str] | None = None,
+        weights: Any = None,
+    ) -> None:
+        allocator.keep_pages()
+        phase, level, stages, weights = _legacy(phase, args, level, stages, weights)
+        self._param = _read(network_file)
+        copy_weights = None if weights is None else _source(weights)
+        state = State(phase, level, tuple(stages or ()))
+        self.name: str = self._param.name
+        self.phase = phase
+        self.debug_info: bool = self._param.debug_info  # whether each layer logs what it has computed
+        self._graph = Graph(self._param, state)
+        self._steps: list[Step] = self._graph.steps
+        self._callbacks: dict[str, list[Callable[[int], None]]] = {name: [] for name in _CALLBACKS}
+        self._input_arrays: list[Any] = []
+        parameters = self._graph.parameters
+        self.learnable, self.lr_mults, self.decay_mults = (
+            parameters.learnable,
+            parameters.lr_mults,
+            parameters.decay_mults,
+        )
+        if copy_weights is not None:
+            copy_weights(self)
+        del copy_weights
+        allocator.return_pages()
+
+    # --- what it is made of ----------------------------------------------------------------------
+
+    @property
+    def layers(self) -> list[Any]:
+        """The layers, automatic Splits among them; a Python layer is the instance of its class."""
+        return [step.layer.instance if isinstance(step.layer, PythonLayer) else step.layer for step in self._steps]
+
+    @property
+    def layer_dict(self) -> OrderedDict[str, Any]:
+        """The layers by name."""
+        return OrderedDict(zip(self._layer_names, self.layers))
+
+    @property
+    def blobs(self) -> OrderedDict[str, Blob]:
+        """The blobs by name, from input to output."""
+        if not hasattr(self, "_blobs_dict"):
+            self._blobs_dict = OrderedDict(zip(self._blob_names, self._blobs))
+        return self._blobs_dict
+
+    @property
+    def params(self) -> OrderedDict[str, list[Blob]]:
+        """The learned blobs of each layer that has any."""
+        return OrderedDict((step.layer.name, step.layer.blobs) for step in self._steps if step.layer.blobs)
+
+    @property
+    def blob_loss_weights(self) -> OrderedDict[str, float]:
+        """The loss weight of each blob: that of the last layer which writes it."""
+        return OrderedDict(zip(self._blob_names, self._blob_loss_weights))
+
+    @property
+    def inputs(self) -> list[str]:
+        """The names of the tops of Input layers."""
+        return [self._blob_names[i] for i in self._inputs]
+
+    @property
+    def outputs(self) -> list[str]:
+        """The names of the blobs that no layer reads."""
+        return [self._blob_names[i] for i in self._outputs]
+
+    @property
+    def top_names(self) -> OrderedDict[str, list[str]]:
+        """The names of each layer's tops."""
+        return OrderedDict((step.layer.name, [self._blob_names[i] for i in step.top_ids]) for step in self._steps)
+
+    @property
+    def bottom_names(self) -> OrderedDict[str, list[str]]:
+        """The names of each layer's bottoms."""
+        return OrderedDict((step.layer.name, [self._blob_names[i] for i in step.bottom_ids]) for step in self._steps)
+
+    @property
+    def _layer_names(self) -> list[str]:
+        return [step.layer.name for step in self._steps]
+
+    @property
+    def _blob_names(self) -> list[str]:
+        return self._graph.names
+
+    @property
+    def _blobs(self) -> list[Blob]:
+        return self._graph.blobs
+
+    @property
+    def _blob_loss_weights(self) -> list[float]:
+        found = [0.0] * len(self._blobs)
+        for step in self._steps:
+            for i, weight in zip(step.top_ids, step.weights):
+                found[i] = weight
+        return found
+
+    @property
+    def _inputs(self) -> list[int]:
+        return self._graph.inputs
+
+    @property
+    def _outputs(self) -> list[int]:
+        return self._graph.outputs
+
+    def _top_ids(self, layer: int) -> list[int]:
+        return self._steps[layer].top_ids
+
+    def _bottom_ids(self, layer: int) -> list[int]:
+        return self._steps[layer].bottom_ids
+
+    def _param_owner(self, layer: int, number: int) -> int:
+        """The index of the layer that a shared learned blob belongs to; -1 for one of the layer's own."""
+        return self._graph.parameters.owners.get((layer, number), (-1, 0))[0]
+
+    # --- running ---------------------------------------------------------------------------------
+
+    def forward(
+        self, blobs: Sequence[str] | None = None, start: str | None = None, end: str | None = None, **kwargs: Any
+    ) -> Arrays:
+        """Run the net forward, or its layers from ``start`` to ``end``.
+
+        kwargs: arrays for the inputs, by name. Returns the outputs' arrays by name (with ``end``,
+        those of that layer's tops), and those of the named ``blobs``; they are the blobs' memory.
+        """
+        first = 0 if start is None else self._index(start)
+        last = len(self._steps) - 1 if end is None else self._index(end)
+        wanted = {*(self.outputs if end is None else self.top_names[end]), *(blobs or ())}
+        if kwargs:
+            self._set(kwargs, self.inputs, "data")
+        self._forward(first, last)
+        return {name: self.blobs[name].data for name in wanted}
+
+    def backward(
+        self, diffs: Sequence[str] | None = None, start: str | None = None, end: str | None = None, **kwargs: Any
+    ) -> Arrays:
+        """Run the net backward, or its layers from ``start`` down to ``end``.
+
+        kwargs: gradients for the outputs, by name. Returns the inputs' gradients by name (with
+        ``end``, those of that layer's bottoms), and those of the blobs named in ``diffs``.
+        """
+        first = len(self._steps) - 1 if start is None else self._index(start)
+        last = 0 if end is None else self._index(end)
+        wanted = {*(self.inputs if end is None else self.bottom_names[end]), *(diffs or ())}
+        if kwargs:
+            self._set(kwargs, self.outputs, "diff")
+        self._backward(first, last)
+        return {name: self.blobs[name].diff for name in wanted}
+
+    def _forward(self, first: int, last: int) -> float:
+        """Run layers first to last; returns the sum of their weighted losses. IndexError for those it lacks."""
+        loss = 0.0
+        before, after, debug = self._callbacks["before_forward"], self._callbacks["after_forward"], self.debug_info
+        with arrays_in_step([*self._blobs, *self.learnable]):
+            for i, part in self._parts(first, last):
+                for callback in before:
+                    callback(i)
+                part.run_forward()
+                for blob in part.losses:
+                    loss += float(blob.read().ravel() @ blob.read_diff().ravel())
+                if debug:
+                    self._log(debug_info.forward_lines(part.steps[0], self._blob_names))
+                for callback in after:
+                    callback(i)
+        return loss
+
+    def _backward(self, first: int, last: int) -> None:
+        """Run the layers that need it backward, from the higher index first to last. IndexError as in _forward."""
+        before, after, debug = self._callbacks["before_backward"], self._callbacks["after_backward"], self.debug_info
+        with arrays_in_step([*self._blobs, *self.learnable]):
+            for i, part in reversed(self._parts(last, first)):
+                for callback in before:
+                    callback(i)
+                part.run_backward()
+                if debug and part.steps[0].backward:
+                    self._log(debug_info.backward_lines(part.steps[0], self._blob_names))
+                for callback in after:
+                    callback(i)
+
+    def _parts(self, first: int, last: int) -> Sequence[tuple[int, Part]]:
+        """What to compute for the layers first to last, each with the index that callbacks are told."""
+        if first < 0 or not 0 <= last < len(self._steps):
+            raise IndexError(f"layers {first} to {last}: the net has layers 0 to {len(self._steps) - 1}")
+        whole = first == 0 and last == len(self._steps) - 1
+        if whole and not self.debug_info and not any(self._callbacks.values()):
+            return list(enumerate(self._graph.parts))
+        return list(enumerate(self._steps))[first : last + 1]
+
+    def forward_loss(self) -> float:
+        """Run all of the net forward; returns the loss."""
+        return self._forward(0, len(self._steps) - 1)
+
+    def backward_all(self) -> None:
+        """Run all of the net backward."""
+        self._backward(len(self._steps) - 1, 0)
+        if self.debug_info:
+            LOGGER.error("%s", debug_info.norms(self.learnable))  # an error, that is shown at any level, as in Caffe
+
+    def reshape(self) -> None:
+        """Give all blobs their shapes anew, after an input's has changed."""
+        for step in self._steps:
+            step.shapes = []
+            step.reshape()
+
+    def forward_all(self, blobs: Sequence[str] | None = None, **kwargs: Any) -> Arrays:
+        """Run the net forward in batches over arrays of any length; returns arrays of that length."""
+        return batches.forward_all(self, list(blobs or ()), kwargs)
+
+    def forward_backward_all(
+        self, blobs: Sequence[str] | None = None, diffs: Sequence[str] | None = None, **kwargs: Any
+    ) -> tuple[Arrays, Arrays]:
+        """Run forward and backward in batches: inputs and outputs' gradients by name; returns both kinds."""
+        return batches.forward_backward_all(self, list(blobs or ()), list(diffs or ()), kwargs)
+
+    def _index(self, layer: str) -> int:
+        try:
+            return self._layer_names.index(layer)
+        except ValueError:
+            raise ValueError(f'no layer "{layer}"; the net has {", ".join(self._layer_names)}') from None
+
+    def _set(self, arrays: Arrays, names: list[str], kind: str) -> None:
+        if set(arrays) != set(names):
+            raise Exception(
+                f"{'input' if kind == 'data' else 'top diff'} arrays {sorted(arrays)} do not match the net's "
+                f"{'inputs' if kind == 'data' else 'outputs'} {sorted(names)}"
+            )
+        for name, value in arrays.items():
+            target = getattr(self.blobs[name], kind)
+            if value.shape[0] != target.shape[0]:
+                raise Exception(f"{name} has batch size {target.shape[0]}, got an array of {value.shape[0]}")
+            target[...] = value
+
+    @staticmethod
+    def _log(lines: Iterator[str]) -> None:
+        if solver_rank() == 0:
+            for line in lines:
+                LOGGER.info("%s", line)
+
+    # --- callbacks -------------------------------------------------------------------------------
+
+    def before_forward(self, callback: Callable[[int], None]) -> None:
+        """Call back with a layer's index before each layer's forward."""
+        self._callbacks["before_forward"].append(callback)
+
+    def after_forward(self, callback: Callable[[int], None]) -> None:
+        """Call back with a layer's index after each layer's forward."""
+        self._callbacks["after_forward"].append(callback)
+
+    def before_backward(self, callback: Callable[[int], None]) -> None:
+        """Call back with a layer's index before each layer's backward."""
+        self._callbacks["before_backward"].append(callback)
+
+    def after_backward(self, callback: Callable[[int], None]) -> None:
+        """Call back with a layer's index after each layer's backward."""
+        self._callbacks["after_backward"].append(callback)
+
+    # --- parameters and files --------------------------------------------------------------------
+
+    def clear_param_diffs(self) -> None:
+        """Set the gradients of all learned blobs to zero."""
+        for blob in self.learnable:
+            blob.clear_diff()
+            for memory in blob.memories():
+                memory.end()
+
+    def share_with(self, other: Net) -> None:
+        """Have the other net's learned blobs, in one memory, for all layers of the same name."""
+        ours = {step.layer.name: step.layer for step in self._steps}
+        for step in other._steps:
+            layer = ours.get(step.layer.name)
+            if layer is None:
+                continue
+            shapes = [blob.shape for blob in layer.blobs], [blob.shape for blob in step.layer.blobs]
+            if shapes[0] != shapes[1]:
+                raise layer.error(f"cannot share parameters of shapes {shapes[1]} with its own, of {shapes[0]}")
+            for mine, theirs in zip(layer.blobs, step.layer.blobs):
+                mine.share_data(theirs)
+
+    def copy_from(self, path: Any) -> None:
+        """Load trained weights, a binary or an HDF5 file, for the layers of the same name."""
+        weights.load(self, os.fspath(path))
+        allocator.return_pages()
+
+    def save(self, path: Any, write_diff: bool = False) -> None:
+        """Save the weights as a caffemodel."""
+        weights.save(self, os.fspath(path), write_diff)
+
+    def save_hdf5(self, path: Any, write_diff: bool = False) -> None:
+        """Save the weights as HDF5."""
+        weights.save_hdf5(self, os.fspath(path), write_diff)
+
+    def load_hdf5(self, path: Any) -> None:
+        """Load weights from HDF5."""
+        weights.load_hdf5(self, os.fspath(path))
+
+    def set_input_arrays(self, data: Any, labels: Any) -> None:
+        """Feed a MemoryData layer, the first: float32 data (N, C, H, W), labels (N,), N a multiple of its batch."""
+        if labels.ndim == 1:
+            labels = np.ascontiguousarray(labels[:, np.newaxis, np.newaxis, np.newaxis])
+        self._set_input_arrays(data, labels)
+
+    def _set_input_arrays(self, data: Any, labels: Any) -> None:
+        layer = self._steps[0].layer
+        if layer.type != "MemoryData":
+            raise RuntimeError("set_input_arrays may only be called if the first layer is a MemoryData layer")
+        for array, name in ((data, "data"), (labels, "labels")):
+            if array.dtype != np.float32 or not array.flags.c_contiguous or array.ndim != 4:
+                shape = f"{array.dtype} of shape {array.shape}"
+                raise RuntimeError(f"{name} must be a C-contiguous float32 array of 4 axes, got {shape}")
+        if len(data) != len(labels):
+            raise RuntimeError(f"takes as many labels as data, got {len(labels)} and {len(data)}")
+        layer.reset(data, labels, len(data))  # type: ignore[attr-defined]
+        self._input_arrays = [data, labels]
+
+
+_CALLBACKS = ("before_forward", "after_forward", "before_backward", "after_backward")
+
+
+def _read(network: Any) -> Any:
+    if isinstance(network, (str, os.PathLike)):
+        path = os.fspath(network)
+        if not os.path.exists(path):
+            raise RuntimeError(f"Could not open file {path}")
+        return prototxt.read_net(path)
+    copy = type(network)()
+    copy.CopyFrom(network)
+    return copy
+
+
+def _source(path: Any) -> Callable[[Net], None]:
+    try:
+        return weights.source(os.fspath(path))
+    except OSError as error:
+        raise RuntimeError(f"Could not open file {os.fspath(path)}: {error.strerror}") from error
+
+
+def _legacy(
+    phase: Any, rest: tuple[Any, ...], level: int, stages: Sequence[str] | None, weights: Any
+) -> tuple[int, int, Sequence[str] | None, Any]:
+    """The arguments of today from those of pycaffe's older constructors too."""
+    if isinstance(phase, (str, os.PathLike)):
+        warnings.warn("Net(file, weights, phase) is deprecated: Net(file, phase, weights=...)", DeprecationWarning, 3)
+        weights, phase, rest = phase, rest[0], rest[1:]
+    if phase is None:
+        raise TypeError("Net needs a phase, caffe.TRAIN or caffe.TEST")
+    values = [level, stages, weights]
+    values[: len(rest)] = rest
+    return (int(phase), *values)

@@ -1,0 +1,81 @@
+"""The base class: parameters at setup, visible errors, and what old engines leave out."""
+
+import pytest
+
+from caffe_pylayers import Layer, Parameter
+from caffe_pylayers.testing import LayerRun
+
+
+class Doubles(Layer):
+    factor = Parameter(float, 2.0, doc="factor")
+
+    def reshape(self, bottom, top):
+        top[0].reshape(*bottom[0].data.shape)
+
+    def forward(self, bottom, top):
+        top[0].data[...] = self.factor * bottom[0].data
+
+
+class DoublesMore(Doubles):
+    extra = Parameter(int, doc="added")
+
+    def setup(self, bottom, top):
+        super().setup(bottom, top)
+        self.seen = (self.factor, self.extra)
+
+
+class Fails(Layer):
+    def reshape(self, bottom, top):
+        self._inner()
+
+    def _inner(self):
+        raise KeyError("the reason")
+
+
+def test_parameters_without_a_setup_of_its_own():
+    assert LayerRun(Doubles, [[1.0, 2.0]], param_str="factor: 3").forward()[0].tolist() == [3, 6]
+
+
+def test_parameters_are_inherited_and_read_before_setup():
+    assert LayerRun(DoublesMore, [[1.0]], param_str="extra: 5").layer.seen == (2.0, 5)
+
+
+def test_required_parameter():
+    with pytest.raises(ValueError, match=r"^DoublesMore: parameter extra is required in param_str: an integer"):
+        LayerRun(DoublesMore, [[1.0]])
+
+
+def test_instances_have_their_own_values():
+    one, two = (LayerRun(Doubles, [[1.0]], param_str=f"factor: {n}").layer for n in (1, 2))
+    assert (one.factor, two.factor) == (1, 2)
+    assert isinstance(Doubles.factor, Parameter)
+
+
+@pytest.mark.parametrize("method", ["reshape", "forward", "backward"])
+def test_a_missing_method_is_named(method):
+    bare = Layer.__new__(Layer)
+    with pytest.raises(NotImplementedError, match=f"Layer: {method} is not defined"):
+        getattr(bare, method)(*[[]] * (3 if method == "backward" else 2))
+
+
+def test_failure_is_printed_once_and_raised(capfd):
+    with pytest.raises(KeyError, match="the reason"):
+        LayerRun(Fails, [[1.0, 2.0]], param_str="{}")
+    report = capfd.readouterr().err
+    assert "tests.layer.test_layer.Fails.reshape failed\n  phase: TRAIN\n  param_str: '{}'\n" in report
+    assert "  bottom[0]: (2,)\n  top[0]: (0,)\n" in report
+    assert report.count("Traceback (most recent call last)") == 1
+    assert "in _inner" in report
+
+
+def test_failure_in_super_is_printed_once(capfd):
+    with pytest.raises(ValueError, match="parameter factor must be"):
+        LayerRun(DoublesMore, [[1.0]], param_str='{"extra": 1, "factor": Infinity}')
+    assert capfd.readouterr().err.count("Traceback") == 1
+
+
+def test_older_engines_set_param_str_with_an_underscore_and_no_phase():
+    layer = Doubles.__new__(Doubles)
+    layer.param_str_ = "factor: 4"
+    layer.setup([], [])
+    assert (layer.factor, layer.param_str, layer.phase) == (4, "factor: 4", 0)

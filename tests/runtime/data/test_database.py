@@ -1,0 +1,81 @@
+"""Databases read over and over: what is taken, what is closed when, and damage in the middle."""
+
+import gc
+import os
+from types import SimpleNamespace
+
+import lmdb
+import plyvel
+import pytest
+
+from caffe_pylayers.runtime.data import database
+from caffe_pylayers.runtime.data.database import Records
+from caffe_pylayers.runtime.proto.caffe_pb2 import DataParameter
+
+VALUES = [b"%d" % i * 100 for i in range(30)]
+
+
+@pytest.fixture(params=["LMDB", "LEVELDB"])
+def source(request, tmp_path):
+    """Path and backend of a database."""
+    if request.param == "LMDB":
+        with lmdb.open(str(tmp_path / "db"), map_size=1 << 20) as env, env.begin(write=True) as txn:
+            for i, value in enumerate(VALUES):
+                txn.put(b"%04d" % i, value)
+    else:
+        with plyvel.DB(str(tmp_path / "db"), create_if_missing=True) as db:
+            for i, value in enumerate(VALUES):
+                db.put(b"%04d" % i, value)
+    return str(tmp_path / "db"), DataParameter.DB.Value(request.param)
+
+
+def test_taken_in_order_and_over_again(source):
+    records, taken = Records(*source), []
+    for count, got in ((7, 7), (1, 1), (40, 22), (3, 3)):
+        values = records.take(count)
+        assert len(values) == got
+        taken += map(bytes, values)
+    assert taken == VALUES + VALUES[:3]
+    assert next(records) == VALUES[3]
+    assert list(records.once()) == VALUES
+
+
+def test_values_are_readable_after_the_end(source):
+    records = Records(*source)
+    passes = [records.take(100) for _ in range(3)]
+    assert [[bytes(value) for value in values] for values in passes] == [VALUES] * 3
+
+
+def test_closed_with_the_last_reader(source):
+    """Also where it is the garbage collector that finds it, in any order."""
+    key = (source[1], os.path.realpath(source[0]))
+    first, second = Records(*source), Records(*source)
+    second.itself = second
+    second._pass.itself = second
+    first.take(3)
+    second.take(3)
+    del first
+    assert key in database._open
+    del second
+    gc.collect()
+    assert key not in database._open
+    assert Records(*source).take(1) == VALUES[:1]
+
+
+@pytest.mark.parametrize("taken", [0, 7, 37])
+def test_an_interrupt_loses_nothing(source, taken, monkeypatch):
+    records = Records(*source)
+    for _ in range(taken):
+        next(records)
+    with monkeypatch.context() as patched:
+        patched.setattr(database, "itertools", SimpleNamespace(islice=interrupted))
+        with pytest.raises(KeyboardInterrupt):
+            records.take(5)
+    assert next(records) == VALUES[taken % 30]
+
+
+def interrupted(values, *numbers):
+    yield next(values)
+    if hasattr(values, "close"):  # as an exception within a generator does
+        values.close()
+    raise KeyboardInterrupt

@@ -1,0 +1,94 @@
+"""Blobs as pycaffe shows them."""
+
+import numpy as np
+import pytest
+
+from caffe_pylayers.runtime.memory.blob import Blob
+
+
+def test_shape_and_legacy_names():
+    blob = Blob((2, 3))
+    assert (blob.shape, blob.count) == ((2, 3), 6)
+    assert (blob.num, blob.channels, blob.height, blob.width) == (2, 3, 1, 1)
+    blob.reshape(1, 2, 3, 4, 5)
+    with pytest.raises(ValueError, match="4 axes at most"):
+        _ = blob.num
+
+
+def test_a_blob_without_axes_is_a_scalar():
+    blob = Blob()
+    blob.reshape()
+    assert (blob.shape, blob.count, blob.data.shape) == ((), 1, ())
+    blob.data[...] = 3
+    assert float(blob.data) == 3
+
+
+def test_data_and_diff_are_float32_contiguous_and_apart():
+    blob = Blob((2, 3))
+    for array in (blob.data, blob.diff):
+        assert array.dtype == np.float32
+        assert array.flags.c_contiguous
+        assert not array.any()
+    blob.data[...] = 1
+    assert not blob.diff.any()
+
+
+def test_reshape_within_the_capacity_keeps_the_values():
+    blob = Blob((2, 3))
+    blob.data[...] = np.arange(6).reshape(2, 3)
+    blob.reshape(4)
+    np.testing.assert_array_equal(blob.data, [0, 1, 2, 3])
+    blob.reshape(3, 2)
+    np.testing.assert_array_equal(blob.data, [[0, 1], [2, 3], [4, 5]])
+
+
+def test_reshape_beyond_it_starts_at_zero_and_leaves_old_arrays_alone():
+    blob = Blob((2,))
+    old = blob.data
+    old[...] = 1
+    blob.reshape(3)
+    assert not blob.data.any()
+    np.testing.assert_array_equal(old, [1, 1])
+
+
+def test_sharing():
+    one, two = Blob((2, 3)), Blob((6,))
+    two.share_data(one)
+    one.data[...] = 4
+    assert (two.data == 4).all()
+    one.diff[...] = 5
+    assert not two.diff.any()
+    two.share_diff(one)
+    assert (two.diff == 5).all()
+    with pytest.raises(ValueError, match=r"\(2, 3\) and \(7,\) cannot share"):
+        one.share_data(Blob((7,)))
+
+
+def test_reshape_of_a_blob_that_shares_larger_values():
+    small, large = Blob((5,)), Blob((20,))
+    large.reshape(5)
+    small.share_data(large)
+    small.reshape(15)
+    assert small.data.shape == small.diff.shape == (15,)
+
+
+@pytest.mark.parametrize("dims", [(-1,), (1,) * 33])
+def test_refused_shapes(dims):
+    with pytest.raises(ValueError, match="up to 32 axes of sizes from 0"):
+        Blob(dims)
+
+
+def test_data_cannot_be_replaced():
+    with pytest.raises(AttributeError):
+        Blob((2,)).data = np.zeros(2)
+
+
+def test_tensors_and_dlpack_are_the_memory():
+    blob = Blob((2, 3))
+    blob.tensor[0, 0] = 5
+    blob.diff_tensor.fill_(2)
+    np.from_dlpack(blob.tensor)[1, 1] = 7
+    np.testing.assert_array_equal(blob.data, [[5, 0, 0], [0, 7, 0]])
+    assert (blob.diff == 2).all()
+    assert blob._gpu_data_ptr == blob.data.ctypes.data
+    assert blob._gpu_diff_ptr == blob.diff.ctypes.data

@@ -1,0 +1,208 @@
+"""Representations of a value: which one is current, and what is converted when."""
+
+import numpy as np
+import pytest
+import torch
+
+from caffe_pylayers.runtime.memory.memory import CHANNELS_LAST, CONTIGUOUS, Memory
+
+SHAPE = (2, 3, 4, 5)
+VALUES = np.arange(120, dtype=np.float32).reshape(SHAPE)
+
+
+@pytest.fixture
+def memory():
+    made = Memory(120)
+    made.array(SHAPE)[...] = VALUES
+    return made
+
+
+def test_zero_at_first():
+    assert Memory(6).read((2, 3)).eq(0).all()
+    assert Memory(120).read(SHAPE, CHANNELS_LAST).eq(0).all()
+
+
+@pytest.mark.parametrize("layout", [CONTIGUOUS, CHANNELS_LAST])
+def test_read_gives_the_values_in_a_layout(memory, layout):
+    tensor = memory.read(SHAPE, layout)
+    np.testing.assert_array_equal(tensor.numpy(), VALUES)
+    wanted = torch.channels_last if layout == CHANNELS_LAST else torch.contiguous_format
+    assert tensor.is_contiguous(memory_format=wanted)
+
+
+def test_written_in_one_layout_read_in_the_other(memory):
+    memory.write(SHAPE, CHANNELS_LAST).copy_(torch.from_numpy(VALUES + 1))
+    assert memory.layout(SHAPE) == CHANNELS_LAST
+    np.testing.assert_array_equal(memory.read(SHAPE).numpy(), VALUES + 1)
+    assert memory.layout(SHAPE) == CONTIGUOUS
+    memory.update(SHAPE).add_(1)
+    np.testing.assert_array_equal(memory.read(SHAPE, CHANNELS_LAST).numpy(), VALUES + 2)
+
+
+@pytest.mark.parametrize("shape", [(120,), (6, 20), (3, 2, 5, 4)])
+@pytest.mark.parametrize("layout", [CONTIGUOUS, CHANNELS_LAST])
+def test_another_shape_sees_the_values_in_caffes_order(memory, shape, layout):
+    memory.write(SHAPE, CHANNELS_LAST).copy_(torch.from_numpy(VALUES))
+    layout = layout if len(shape) == 4 else CONTIGUOUS
+    np.testing.assert_array_equal(memory.read(shape, layout).numpy(), VALUES.reshape(shape))
+
+
+def test_fewer_values_are_the_first_ones(memory):
+    np.testing.assert_array_equal(memory.read((2, 3)).numpy(), [[0, 1, 2], [3, 4, 5]])
+    np.testing.assert_array_equal(memory.array(SHAPE), VALUES)
+
+
+def test_the_array_is_the_memory(memory):
+    memory.array(SHAPE)[0, 0, 0, 0] = 7
+    assert memory.read(SHAPE)[0, 0, 0, 0] == 7
+    memory.update(SHAPE).zero_()
+    assert not memory.array(SHAPE).any()
+
+
+@pytest.mark.parametrize("part", [slice(None), (1, slice(1, 3))])
+def test_an_array_held_outside_follows_what_is_written_in_another_layout(memory, part):
+    held = memory.array(SHAPE)[part]
+    memory.begin()
+    memory.write(SHAPE, CHANNELS_LAST).copy_(torch.from_numpy(VALUES * 2))
+    memory.end()
+    np.testing.assert_array_equal(held, (VALUES * 2)[part])
+
+
+def test_an_array_of_another_shape_is_not_forgotten(memory):
+    held = memory.array((6, 20))
+    assert memory.array(SHAPE).shape == SHAPE
+    memory.begin()
+    memory.write(SHAPE, CHANNELS_LAST).copy_(torch.from_numpy(VALUES * 2))
+    memory.end()
+    np.testing.assert_array_equal(held, (VALUES * 2).reshape(6, 20))
+
+
+def test_what_is_written_through_a_held_array_counts(memory):
+    held = memory.array(SHAPE)
+    memory.read(SHAPE, CHANNELS_LAST)
+    held[...] = 5
+    memory.begin()
+    assert memory.read(SHAPE, CHANNELS_LAST).eq(5).all()
+
+
+def test_an_array_that_nobody_holds_costs_no_conversion(memory):
+    memory.write(SHAPE, CHANNELS_LAST)
+    memory.begin()
+    memory.end()
+    assert memory.layout(SHAPE) == CHANNELS_LAST
+
+
+def test_an_array_outlives_its_memory():
+    held = Memory(3).array((3,))
+    held[...] = 4
+    np.testing.assert_array_equal(held, [4, 4, 4])
+
+
+@pytest.mark.parametrize("layout", [CONTIGUOUS, CHANNELS_LAST])
+def test_taken_values_are_the_values(memory, layout):
+    wanted = torch.channels_last if layout == CHANNELS_LAST else torch.contiguous_format
+    memory.discard(layout)
+    memory.take(torch.full(SHAPE, 2.0).contiguous(memory_format=wanted), layout)
+    assert memory.layout(SHAPE) == layout
+    np.testing.assert_array_equal(memory.read(SHAPE).numpy(), np.full(SHAPE, 2))
+
+
+def test_a_taken_tensor_does_not_limit_the_capacity():
+    memory = Memory(240)
+    memory.take(torch.ones(SHAPE).contiguous(memory_format=torch.channels_last), CHANNELS_LAST)
+    larger = (4, 3, 4, 5)
+    assert memory.read(larger, CHANNELS_LAST).shape == larger
+
+
+def test_what_is_held_shows_what_was_taken(memory):
+    held = memory.array(SHAPE)
+    memory.begin()
+    memory.take(torch.full(SHAPE, 2.0).contiguous(memory_format=torch.channels_last), CHANNELS_LAST)
+    memory.end()
+    np.testing.assert_array_equal(held, np.full(SHAPE, 2))
+
+
+def test_owed_values_are_written_when_they_are_looked_at(memory):
+    memory.owe(lambda: memory.write(SHAPE).fill_(3))
+    np.testing.assert_array_equal(memory.array(SHAPE), np.full(SHAPE, 3))
+
+
+def test_owed_values_are_not_written_over_others(memory):
+    memory.owe(lambda: memory.write(SHAPE).fill_(3))
+    memory.write(SHAPE).fill_(4)
+    assert memory.read(SHAPE).eq(4).all()
+
+
+@pytest.mark.parametrize("layout", [CONTIGUOUS, CHANNELS_LAST])
+def test_added_to_cleared_values_and_to_others(memory, layout):
+    memory.clear(SHAPE)
+    assert memory.read(SHAPE).eq(0).all()
+    memory.clear(SHAPE)
+    for total in (1, 2):
+        memory.add(torch.ones(SHAPE), layout)
+        assert memory.read(SHAPE).eq(total).all()
+
+
+def test_the_version_tells_that_values_may_have_changed(memory):
+    seen = memory.version
+    memory.read(SHAPE)
+    assert memory.version == seen
+    memory.update(SHAPE)
+    assert memory.version > seen
+    seen, held = memory.version, memory.array(SHAPE)
+    seen = memory.version
+    memory.begin()  # held may have been written to
+    assert memory.version > seen, held
+
+
+def flat(value, count=120):
+    return torch.full((count,), float(value))
+
+
+def test_exchanged_memory_is_the_representation(memory):
+    first, second = flat(1), flat(2, 130)
+    before = memory.read(SHAPE).data_ptr()
+    assert memory.exchange(first, SHAPE).data_ptr() == before
+    assert memory.read(SHAPE).data_ptr() == first.data_ptr()
+    assert memory.exchange(second, SHAPE) is first
+    assert (memory.array(SHAPE) == 2).all()
+    assert memory.read(SHAPE, CHANNELS_LAST).eq(2).all()
+    memory.array(SHAPE)[...] = 3
+    assert second[:120].eq(3).all()
+
+
+def test_exchanged_for_memory_that_was_never_used():
+    memory = Memory(120)
+    assert memory.exchange(flat(1), SHAPE) is None
+    assert memory.read((2, 3)).eq(1).all()
+
+
+@pytest.mark.parametrize("layout", [CONTIGUOUS, CHANNELS_LAST])
+def test_exchanged_values_replace_those_of_other_layouts(memory, layout):
+    memory.write(SHAPE, layout).fill_(5)
+    memory.exchange(flat(1), SHAPE)
+    assert memory.read(SHAPE, layout).eq(1).all()
+
+
+@pytest.mark.parametrize("part", [slice(None), (1, slice(1, 3))])
+def test_an_array_held_outside_shows_what_was_exchanged(memory, part):
+    held, given = memory.array(SHAPE)[part], flat(1)
+    assert memory.exchange(given, SHAPE) is given
+    given.fill_(2)
+    assert (held == 1).all()
+    held[...] = 7
+    assert (memory.array(SHAPE)[part] == 7).all()
+
+
+def test_what_is_lent_shows_what_was_exchanged(memory):
+    memory.lend()
+    lent, given = memory.update(SHAPE), flat(1)
+    assert memory.exchange(given, SHAPE) is given
+    assert lent.eq(1).all()
+
+
+def test_too_little_memory_is_not_exchanged(memory):
+    given = flat(1, 6)
+    assert memory.exchange(given, (2, 3)) is given
+    assert memory.read((2, 3)).eq(1).all()
+    assert memory.array(SHAPE).shape == SHAPE

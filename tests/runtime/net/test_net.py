@@ -1,0 +1,119 @@
+"""What a net is made of and asked for."""
+
+import numpy as np
+import pytest
+
+from caffe_pylayers import pycaffe
+from caffe_pylayers.runtime.files import hdf5
+from caffe_pylayers.runtime.layers.layer import LayerError
+
+TWO_OF_A_NAME = """
+layer { name: "in" type: "Input" top: "data" top: "label" input_param { shape { dim: 2 dim: 3 } shape { dim: 2 } } }
+layer { name: "a" type: "InnerProduct" bottom: "data" top: "x" param { lr_mult: 0 } param { lr_mult: 0 }
+        inner_product_param { num_output: 3 weight_filler { type: "xavier" } } }
+layer { name: "a" type: "Scale" bottom: "x" top: "y" }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "y" bottom: "label" top: "loss" }
+"""
+
+
+def test_two_layers_of_one_name(tmp_path):
+    path = tmp_path / "net.prototxt"
+    path.write_text(TWO_OF_A_NAME)
+    net = pycaffe.Net(path, pycaffe.TRAIN)
+    net.blobs["data"].data[...] = 1
+    net.clear_param_diffs()
+    net.forward()
+    net.backward()
+    weight, bias, scale = net.learnable
+    assert not weight.diff.any()
+    assert not bias.diff.any()
+    assert scale.diff.any()
+
+
+ROW = 'layer { name: "in" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 } } }\n'
+CHAIN = ROW + 'layer { name: "p" type: "Power" bottom: "x" top: "y" }\n'
+
+
+def make(tmp_path, text, **arguments):
+    path = tmp_path / "net.prototxt"
+    path.write_text(text)
+    return pycaffe.Net(path, pycaffe.TRAIN, **arguments)
+
+
+def test_layers_that_the_net_does_not_have(tmp_path):
+    net = make(tmp_path, CHAIN)
+    for first, last in ((-1, 1), (0, 2), (0, -1)):
+        message = f"^layers {first} to {last}: the net has layers 0 to 1$"
+        with pytest.raises(IndexError, match=message):
+            net._forward(first, last)
+        with pytest.raises(IndexError, match=message):
+            net._backward(last, first)
+    assert net._forward(1, 0) == 0, "none, as in Caffe"
+    net._backward(0, 1)
+
+
+@pytest.mark.parametrize(
+    ("content", "error", "message"),
+    [
+        (None, RuntimeError, "Could not open file {}: No such file or directory"),
+        (b"nonsense", ValueError, "{}: no caffemodel, or not a whole one"),
+        (hdf5.SIGNATURE + bytes(99), ValueError, "{}: not what was expected, or not whole: .*"),
+    ],
+)
+def test_weights_that_cannot_be_read_are_told_before_the_net_is_made(tmp_path, monkeypatch, content, error, message):
+    monkeypatch.setattr("caffe_pylayers.runtime.net.net.Graph", lambda *_: pytest.fail("the net is made"))
+    path = tmp_path / "weights"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(error, match=f"^{message.format(path)}$"):
+        make(tmp_path, CHAIN, weights=path)
+
+
+GIVEN = ROW + 'layer { name: "l" type: "%s" bottom: "x" top: "y" %s }'
+IP = "inner_product_param { num_output: 1 } "
+
+
+@pytest.mark.parametrize(
+    ("kind", "param", "message"),
+    [
+        ("Bias", "blobs { shape { dim: 3 } data: 1 }", "blobs[0]: shape (3,) needs 3 values, got 1"),
+        ("Bias", "blobs { shape { dim: 1 } data: 1 diff: [1, 2] }", "blobs[0]: shape (1,) needs 1 values, got 2"),
+        ("Bias", "blobs { shape { dim: 2 } data: [1, 2] }", "its learned blobs must have shapes [(3,)], got [(2,)]"),
+        (
+            "InnerProduct",
+            IP + "blobs { shape { dim: 1 dim: 3 } data: [1, 2, 3] }",
+            "its learned blobs must have shapes [(1, 3), (1,)], got [(1, 3)]",
+        ),
+    ],
+)
+def test_learned_values_in_a_prototxt_that_do_not_fit(tmp_path, kind, param, message):
+    with pytest.raises(LayerError) as error:
+        make(tmp_path, GIVEN % (kind, param))
+    assert str(error.value) == f'layer "l" ({kind}): {message}'
+
+
+def test_learned_values_in_a_prototxt_of_four_axes(tmp_path):
+    old = "num: 1 channels: 1"
+    blobs = f"blobs {{ {old} height: 1 width: 3 data: [1, 2, 3] }} blobs {{ {old} height: 1 width: 1 data: 4 }}"
+    net = make(tmp_path, GIVEN % ("InnerProduct", IP + blobs))
+    assert [blob.data.tolist() for blob in net.params["l"]] == [[[1, 2, 3]], [4]]
+
+
+MEMORY = """
+layer { name: "in" type: "MemoryData" top: "x" top: "label"
+        memory_data_param { batch_size: 2 channels: 1 height: 1 width: 3 } }
+"""
+
+
+def test_arrays_that_a_memory_data_layer_does_not_take(tmp_path):
+    data, labels = np.zeros((4, 1, 1, 3), np.float32), np.zeros(4, np.float32)
+    with pytest.raises(RuntimeError, match="only be called if the first layer is a MemoryData layer"):
+        make(tmp_path, CHAIN).set_input_arrays(data, labels)
+    net = make(tmp_path, MEMORY)
+    for wrong, why in ((data.astype(float), "float64"), (data[..., ::2], "float32"), (data[0], r"\(1, 1, 3\)")):
+        with pytest.raises(RuntimeError, match=f"data must be a C-contiguous float32 array of 4 axes, got .*{why}"):
+            net.set_input_arrays(wrong, labels)
+    with pytest.raises(RuntimeError, match="takes as many labels as data, got 3 and 4"):
+        net.set_input_arrays(data, labels[:3])
+    with pytest.raises(LayerError, match="takes a multiple of batch_size 2 items, got 3"):
+        net.set_input_arrays(data[:3], labels[:3])
