@@ -6,6 +6,7 @@ round after round, so that a slower moment of the machine hits all of them; a fi
 median over the rounds. The factor beside a time says how many times faster our layer is.
 """
 
+import os
 import statistics
 import sys
 import time
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent)]
+os.environ.setdefault("GLOG_minloglevel", "2")  # which Caffe reads as it is loaded: only its errors between the tables
 
 from caffe_pylayers import _engine
 
