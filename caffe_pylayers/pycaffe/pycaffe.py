@@ -1,8 +1,6 @@
 """``caffe.pycaffe``: the nets, solvers and timer of pycaffe, for scripts that go there."""
 
-from __future__ import annotations
-
-from caffe_pylayers.pycaffe import (
+from caffe_pylayers.pycaffe._caffe import (
     NCCL,
     AdaDeltaSolver,
     AdaGradSolver,
@@ -13,15 +11,3 @@ from caffe_pylayers.pycaffe import (
     SGDSolver,
     Timer,
 )
-
-__all__ = [
-    "NCCL",
-    "AdaDeltaSolver",
-    "AdaGradSolver",
-    "AdamSolver",
-    "NesterovSolver",
-    "Net",
-    "RMSPropSolver",
-    "SGDSolver",
-    "Timer",
-]

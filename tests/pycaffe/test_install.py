@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from caffe_pylayers._engine import install
+
 
 @pytest.fixture
 def python(root, tmp_path):
@@ -29,16 +31,23 @@ def test_import_caffe_is_the_runtime(python):
 
 def test_pycaffes_modules(python):
     code = "from caffe_pylayers import runtime\nruntime.install()\nimport sys, caffe\n"
-    code += "print('caffe_pylayers.pycaffe.io' in sys.modules, {'Classifier', 'io', 'layers'} <= set(dir(caffe)))\n"
-    code += "import caffe.pycaffe\nfrom caffe._caffe import Blob, RawBlobVec, Solver\n"
+    code += "import caffe.pycaffe, caffe.draw, caffe.coord_map\nfrom caffe._caffe import Blob, RawBlobVec, Solver\n"
     code += "print(caffe.pycaffe.Net is caffe.Net, caffe._caffe.Blob is Blob, issubclass(caffe.SGDSolver, Solver))\n"
-    code += "print(caffe.classifier.Classifier is caffe.Classifier, caffe.io.caffe_pb2 is caffe.proto.caffe_pb2)"
-    assert python(code) == "False True\nTrue True True\nTrue True\n"
+    code += "print(caffe.classifier.Classifier is caffe.Classifier, caffe.io.caffe_pb2 is caffe.proto.caffe_pb2)\n"
+    code += "print(sys.modules['caffe.io'] is sys.modules['caffe_pylayers.pycaffe.io'])"
+    assert python(code) == "True True True\nTrue True\nTrue\n"
 
 
-def test_what_the_runtime_lacks_is_named_as_caffes(python):
-    code = "from caffe_pylayers import runtime\nruntime.install()\nimport caffe.nothing"
-    assert "ModuleNotFoundError: No module named 'caffe.nothing' in the runtime" in python(code)
+def test_every_module_of_the_face_is_pycaffes(root):
+    """A file that install() does not name would be imported twice, as caffe.X and under its own name."""
+    found = {path.stem for path in (root / "caffe_pylayers" / "pycaffe").iterdir()} - {"__init__", "__pycache__"}
+    assert found == set(install.MODULES) - {"proto"}
+
+
+@pytest.mark.parametrize("name", ["net", "memory", "data", "files", "layers.data", "solvers", "prefetch", "nothing"])
+def test_the_engines_modules_are_not_caffes(python, name):
+    code = f"from caffe_pylayers import runtime\nruntime.install()\nimport caffe.{name}"
+    assert f"ModuleNotFoundError: No module named 'caffe.{name.partition('.')[0]}'" in python(code)
 
 
 def test_importing_the_runtime_takes_no_name(python):

@@ -1,6 +1,8 @@
 """caffe.io: images and messages, the images beside real Caffe's."""
 
 import subprocess
+import sys
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -20,11 +22,35 @@ RESIZED = [  # shape, new sizes, interp_order
     ((20, 20, 3), (7, 9), 0),
     ((20, 20, 3), (33, 30), 0),
 ]
+ARRAYS = [  # shape, dtype, output_shape, options of resize
+    ((40, 50, 3), "f4", (20, 61), {}),
+    ((40, 50, 3), "f4", (10, 11, 5), {}),
+    ((40, 50, 3), "f4", (3, 16, 16), {}),
+    ((40, 50, 3), "f8", [22, 84], {"mode": "constant", "cval": -2}),
+    ((40, 50, 3), "f4", [62, 44], {"mode": "constant", "cval": 0.5, "clip": False}),
+    ((40, 50, 3), "f4", (20, 60), {"mode": "edge"}),
+    ((40, 50, 3), "f4", (20, 60), {"mode": "symmetric"}),
+    ((40, 50, 3), "f4", (20, 60), {"mode": "wrap"}),
+    ((40, 50, 3), "f4", (60, 20), {"order": 0}),
+    ((40, 50, 3), "f4", (20, 25), {"anti_aliasing": False}),
+    ((40, 50, 3), "f4", (20, 25), {"anti_aliasing_sigma": 1.5}),
+    ((21, 17), "f8", (10, 30, 1), {}),
+    ((21, 17), "u1", (40, 40), {}),
+    ((21, 17), "u1", (40, 40), {"preserve_range": True}),
+    ((8, 8), "i4", (16, 16), {}),
+    ((9, 9), "?", (5, 20), {}),
+    ((5, 6, 7, 8), "f8", (5, 9, 5, 4), {}),
+    ((21,), "f8", (40,), {}),
+    ((21, 17), "f8", (1, 1), {}),
+]
 THEIRS = """
 import sys, caffe, numpy as np
 cases = eval(sys.argv[1])
 images = [np.random.RandomState(0).rand(*shape).astype(np.float32) for shape, _, _ in cases]
 resized = {str(i): caffe.io.resize_image(image, *rest) for i, (image, (_, *rest)) in enumerate(zip(images, cases))}
+arrays = [(100 * np.random.RandomState(0).randn(*shape)).astype(dtype) for shape, dtype, _, _ in eval(sys.argv[3])]
+for i, (array, (_, _, sizes, options)) in enumerate(zip(arrays, eval(sys.argv[3]))):
+    resized[f"array{i}"] = caffe.io.resize(array, sizes, **options)
 np.savez(sys.argv[2], oversampled=caffe.io.oversample(images[:2], (15, 22)), **resized)
 """
 
@@ -33,12 +59,29 @@ def test_resized_and_oversampled_as_real_caffe_does(tmp_path):
     python = caffe_python()
     if python is None:
         pytest.skip("no real Caffe; `make caffe` installs one")
-    subprocess.run([python, "-c", THEIRS, repr(RESIZED), tmp_path / "theirs.npz"], check=True)
+    subprocess.run([python, "-c", THEIRS, repr(RESIZED), tmp_path / "theirs.npz", repr(ARRAYS)], check=True)
     theirs = np.load(tmp_path / "theirs.npz")
     images = [np.random.RandomState(0).rand(*shape).astype(np.float32) for shape, _, _ in RESIZED]
     for i, (image, (_, sizes, order)) in enumerate(zip(images, RESIZED)):
         np.testing.assert_allclose(io.resize_image(image, sizes, order), theirs[str(i)], atol=1e-5)
     np.testing.assert_array_equal(io.oversample(images[:2], (15, 22)), theirs["oversampled"])
+    for i, (shape, dtype, sizes, options) in enumerate(ARRAYS):
+        array = (100 * np.random.RandomState(0).randn(*shape)).astype(dtype)
+        ours, real = io.resize(array, sizes, **options), theirs[f"array{i}"]
+        assert ours.dtype == real.dtype
+        np.testing.assert_allclose(ours, real, atol=5e-3 if array.dtype == np.float32 else 1e-8, err_msg=str(ARRAYS[i]))
+
+
+def test_resize_keeps_what_it_can_and_refuses_the_rest():
+    array = np.float32([[-700, 5], [300, 2]])
+    np.testing.assert_array_equal(io.resize(array, (2, 2)), array)
+    assert io.resize(np.full((3, 3), 255, np.uint8), (2, 2)).max() == 1
+    with pytest.raises(ValueError, match="order must be 0 or 1, got 3"):
+        io.resize(array, (4, 4), order=3)
+    with pytest.raises(ValueError, match=r"mode must be one of constant, edge, .* got nearest"):
+        io.resize(array, (4, 4), mode="nearest")
+    with pytest.raises(ValueError, match=r"an array of shape \(2, 2, 2\) takes 2 or more sizes, got \[4\]"):
+        io.resize(np.zeros((2, 2, 2)), (4,))
 
 
 def test_resize_of_a_constant_and_refused_order():
@@ -96,6 +139,33 @@ def test_transformer_and_back():
     assert transformer.preprocess("data", np.zeros((9, 9, 3))).shape == (3, 4, 5)
     transformer.set_mean("data", np.random.RandomState(0).rand(3, 8, 8))
     assert transformer.mean["data"].shape == (3, 4, 5)
+
+
+def test_transformer_of_vectors_and_volumes():
+    transformer = io.Transformer({"vector": (2, 4), "volume": (1, 2, 3, 4, 5)})
+    transformer.set_mean("vector", np.arange(4.0))
+    transformer.set_channel_swap("vector", (3, 2, 1, 0))
+    transformer.set_input_scale("vector", 2)
+    vector = np.float32([7, 8, 9, 10])
+    prepared = transformer.preprocess("vector", vector)
+    assert prepared.tolist() == [20, 16, 12, 8]
+    np.testing.assert_array_equal(transformer.deprocess("vector", prepared), vector)
+    with pytest.raises(ValueError, match=r"vector takes arrays of 1 axes, got shape \(2, 3, 4\)"):
+        transformer.preprocess("vector", np.zeros((2, 3, 4)))
+    transformer.set_transpose("volume", (3, 0, 1, 2))
+    assert transformer.preprocess("volume", np.zeros((6, 4, 5, 2))).shape == (2, 3, 4, 5)
+
+
+def test_scikit_image_through_io(monkeypatch):
+    monkeypatch.setitem(sys.modules, "skimage", None)
+    with pytest.raises(AttributeError, match=r"caffe\.io\.skimage is scikit-image: pip install scikit-image"):
+        _ = io.skimage
+    whole, part = ModuleType("skimage"), ModuleType("skimage.io")
+    monkeypatch.setitem(sys.modules, "skimage", whole)
+    monkeypatch.setitem(sys.modules, "skimage.io", part)
+    assert io.skimage is whole
+    with pytest.raises(AttributeError, match=r"module 'caffe\.io' has no attribute 'resise'"):
+        _ = io.resise
 
 
 @pytest.mark.parametrize(

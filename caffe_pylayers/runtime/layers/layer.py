@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from caffe_pylayers.runtime.files import blob_proto
 from caffe_pylayers.runtime.memory.blob import Blob
+from caffe_pylayers.runtime.memory.blob_vec import BlobVec
 from caffe_pylayers.runtime.registry import Registry
 
 Count = int | tuple[int, int | None]  # that many, or from .. to, None for no limit
@@ -43,7 +44,7 @@ class Layer:
         self.phase = phase
         self.name: str = layer_param.name
         self.type: str = layer_param.type
-        self.blobs: list[Blob] = [self._given(i, stored) for i, stored in enumerate(layer_param.blobs)]
+        self.blobs = BlobVec(self._given(i, stored) for i, stored in enumerate(layer_param.blobs))
         self.param_propagate_down: list[bool] = []
 
     def _given(self, index: int, stored: Any) -> Blob:

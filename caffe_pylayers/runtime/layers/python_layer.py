@@ -10,14 +10,7 @@ import torch
 
 from caffe_pylayers.runtime.layers.layer import Layer, register
 from caffe_pylayers.runtime.memory.blob import Blob
-
-
-class BlobVec(list):  # type: ignore[type-arg]
-    """``self.blobs`` of a Python layer."""
-
-    def add_blob(self, *dims: int) -> None:
-        """Add a learned blob of this shape, zero at first."""
-        self.append(Blob(dims))
+from caffe_pylayers.runtime.memory.blob_vec import BlobVec
 
 
 class TensorBlob:
@@ -45,7 +38,7 @@ class TensorBlobVec(BlobVec):
 
     def add_blob(self, *dims: int) -> None:
         """Add a learned blob of this shape, zero at first."""
-        self.append(TensorBlob(Blob(dims)))
+        self.append(TensorBlob(Blob(dims)))  # type: ignore[arg-type]
 
 
 class PythonLayerBase:
@@ -88,7 +81,7 @@ class PythonLayer(Layer):
         except Exception as error:
             self.note(error, "setup" if self.instance is not None else "__init__", bottom, top)
             raise
-        self.blobs = [blob.blob if isinstance(blob, TensorBlob) else blob for blob in instance.blobs]
+        self.blobs = BlobVec(blob.blob if isinstance(blob, TensorBlob) else blob for blob in instance.blobs)
 
     def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         try:
