@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from caffe_pylayers.runtime.layers._window import Window
-from caffe_pylayers.runtime.memory.memory import Shape
+from caffe_pylayers.runtime.memory.limits import Shape
 
 
 class Columns:

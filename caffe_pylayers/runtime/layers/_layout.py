@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from caffe_pylayers.runtime.memory import device
-from caffe_pylayers.runtime.memory.memory import CHANNELS_LAST, CONTIGUOUS, Shape
+from caffe_pylayers.runtime.memory.limits import Shape
+from caffe_pylayers.runtime.memory.memory import CHANNELS_LAST, CONTIGUOUS
 
 
 def image_layout(shape: Shape) -> str:

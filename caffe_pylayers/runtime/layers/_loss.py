@@ -37,9 +37,6 @@ class LossLayer(Layer):
             raise self.error(f"bottom[0] and bottom[1] must have the same first size, got shapes {first} and {second}")
         top[0].reshape()
 
-    def allow_force_backward(self, bottom: int) -> bool:
-        return bottom != 1
-
     def refuse_gradient(self, propagate_down: Sequence[bool], index: int, what: str) -> None:
         """Raise if this bottom's gradient is asked for."""
         if index < len(propagate_down) and propagate_down[index]:

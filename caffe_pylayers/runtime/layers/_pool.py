@@ -14,7 +14,7 @@ import torch
 
 from caffe_pylayers.runtime import rng
 from caffe_pylayers.runtime.layers._elementwise import scratch
-from caffe_pylayers.runtime.memory.memory import Shape
+from caffe_pylayers.runtime.memory.limits import Shape
 
 Pair = tuple[int, int]
 LOWEST = torch.finfo(torch.float32).min

@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 import torch
 
 from caffe_pylayers.runtime.layers._elementwise import refuse_in_place
-from caffe_pylayers.runtime.layers._setup import learn
+from caffe_pylayers.runtime.layers._setup import make_learned_blobs
 from caffe_pylayers.runtime.layers.layer import Layer
 from caffe_pylayers.runtime.memory.blob import Blob
-from caffe_pylayers.runtime.memory.memory import Shape
+from caffe_pylayers.runtime.memory.limits import Shape
 
 
 class RecurrentLayer(Layer):
@@ -52,7 +52,7 @@ class RecurrentLayer(Layer):
         self._static = bool(extra)
         self._time = self._shape(bottom)[0]
         self.blobs.clear()  # values in the prototxt are passed over, as in Caffe
-        learn(self, *self.learned(bottom, param))
+        make_learned_blobs(self, *self.learned(bottom, param))
         self._x_out, self._d_x_out = Blob(), Blob()
         self._before = [Blob() for _ in range(self.states)]  # the states before the first step
         self._after = [Blob() for _ in range(self.states)]  # and after the last
@@ -144,9 +144,6 @@ class RecurrentLayer(Layer):
 
     def _cont(self, bottom: Sequence[Blob]) -> torch.Tensor:
         return bottom[1].read().unsqueeze(2)
-
-    def allow_force_backward(self, bottom: int) -> bool:
-        return bottom != 1
 
     # --- a subclass's part -----------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""What layers with learned blobs share: canonical axes, and making the blobs."""
+"""What most layers do in setup: find an axis, make the learned blobs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from caffe_pylayers.runtime.layers import fillers
 from caffe_pylayers.runtime.layers.layer import Layer
 from caffe_pylayers.runtime.memory.blob import Blob
-from caffe_pylayers.runtime.memory.memory import Shape
+from caffe_pylayers.runtime.memory.limits import Shape
 
 LEGACY_AXES = 4  # of every blob in an old file
 
@@ -20,10 +20,11 @@ def canonical_axis(layer: Layer, blob: Blob, axis: int, name: str = "axis") -> i
     return axis % axes
 
 
-def learn(layer: Layer, *specs: tuple[Shape, Any]) -> None:
-    """Make the learned blobs of these shapes with these fillers, None for zero.
+def make_learned_blobs(layer: Layer, *specs: tuple[Shape, Any]) -> None:
+    """Make the layer's learned blobs: for each its shape, and the FillerParameter of its values or None for zeros.
 
-    Those that the prototxt gives values for are kept; they may have the ones in front of an old file.
+    Blobs whose values the prototxt gives are kept; those of old files may have leading axes of 1, up to 4 in all.
+    LayerError for kept blobs of other shapes, and for what a filler refuses.
     """
     if layer.blobs:
         for blob, (shape, _) in zip(layer.blobs, specs):
@@ -36,7 +37,7 @@ def learn(layer: Layer, *specs: tuple[Shape, Any]) -> None:
         blob = Blob(shape)
         if filler is not None:
             try:
-                fillers.fill(blob, filler)
+                (fillers.fill if layer.fills else fillers.check_filler)(blob, filler)
             except ValueError as error:
                 raise layer.error(f"blobs[{i}]: {error}") from error
         layer.blobs.append(blob)

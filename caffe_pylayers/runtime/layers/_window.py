@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from caffe_pylayers.runtime.layers.layer import Layer
-from caffe_pylayers.runtime.memory.memory import Shape
+from caffe_pylayers.runtime.memory.limits import Shape
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,13 @@ from torch.nn import functional
 from caffe_pylayers.runtime.layers._columns import ColumnConvolution
 from caffe_pylayers.runtime.layers._elementwise import refuse_in_place
 from caffe_pylayers.runtime.layers._layout import image_layout
-from caffe_pylayers.runtime.layers._setup import canonical_axis, learn
+from caffe_pylayers.runtime.layers._setup import canonical_axis, make_learned_blobs
 from caffe_pylayers.runtime.layers._window import Window
 from caffe_pylayers.runtime.layers.layer import Layer, register
 from caffe_pylayers.runtime.memory import device
 from caffe_pylayers.runtime.memory.blob import Blob
-from caffe_pylayers.runtime.memory.memory import CHANNELS_LAST, CONTIGUOUS, Shape
+from caffe_pylayers.runtime.memory.limits import Shape
+from caffe_pylayers.runtime.memory.memory import CHANNELS_LAST, CONTIGUOUS
 from caffe_pylayers.runtime.proto.caffe_pb2 import TEST
 
 MOST_AXES = 3  # that PyTorch's kernels convolve over, unless one is empty
@@ -64,7 +65,7 @@ class Convolution(Layer):
         ]
         if param.bias_term:
             specs.append(((self._outputs,), param.bias_filler))
-        learn(self, *specs)
+        make_learned_blobs(self, *specs)
         self._bias = bool(param.bias_term)
         self._packed = torch.empty(0)  # the weight as the kernel wants it, of a version
         self._packed_version: tuple[int, Shape] | None = None

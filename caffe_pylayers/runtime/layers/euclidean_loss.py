@@ -47,9 +47,6 @@ class EuclideanLoss(LossLayer):
             if wanted:
                 torch.mul(diff, scale * sign, out=blob.write_diff(layout).view(diff.shape))
 
-    def allow_force_backward(self, bottom: int) -> bool:
-        return True
-
 
 @register("ContrastiveLoss")
 class ContrastiveLoss(LossLayer):
@@ -104,6 +101,3 @@ class ContrastiveLoss(LossLayer):
                 d_x.masked_fill_(self._slope == 0, 0)  # also where the distance is not finite
         if propagate_down[2]:
             bottom[2].write_diff().zero_()
-
-    def allow_force_backward(self, bottom: int) -> bool:
-        return bottom != 2

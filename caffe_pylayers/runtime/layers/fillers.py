@@ -24,11 +24,7 @@ def fill(blob: Blob, param: Any) -> None:
 
     The numbers come from the host's generator, so that a seed gives the same ones on every device.
     """
-    filler = FILLERS.get(param.type)
-    if not blob.count:
-        raise ValueError(f"{param.type} filler: the blob of shape {blob.shape} has no values")
-    if param.sparse != NOT_SPARSE and param.type != "gaussian":
-        raise ValueError(f"{param.type} filler: only gaussian can be sparse, got sparse {param.sparse}")
+    filler = _filler(blob, param)
     values = blob.write()
     if values.device == device.HOST:
         filler(values, param)
@@ -36,6 +32,20 @@ def fill(blob: Blob, param: Any) -> None:
         drawn = torch.empty(blob.shape, device=device.HOST)
         filler(drawn, param)
         values.copy_(drawn)
+
+
+def check_filler(blob: Blob, param: Any) -> None:
+    """Raise what ``fill`` raises; the blob gets no values and no memory, and no random number is drawn."""
+    _filler(blob, param)(torch.empty(blob.shape, device="meta"), param)
+
+
+def _filler(blob: Blob, param: Any) -> Any:
+    filler = FILLERS.get(param.type)
+    if not blob.count:
+        raise ValueError(f"{param.type} filler: the blob of shape {blob.shape} has no values")
+    if param.sparse != NOT_SPARSE and param.type != "gaussian":
+        raise ValueError(f"{param.type} filler: only gaussian can be sparse, got sparse {param.sparse}")
+    return filler
 
 
 @register("constant")

@@ -10,10 +10,10 @@ import torch
 
 from caffe_pylayers.runtime.layers._elementwise import refuse_in_place
 from caffe_pylayers.runtime.layers._linear import linear
-from caffe_pylayers.runtime.layers._setup import canonical_axis, learn
+from caffe_pylayers.runtime.layers._setup import canonical_axis, make_learned_blobs
 from caffe_pylayers.runtime.layers.layer import Layer, register
 from caffe_pylayers.runtime.memory.blob import Blob
-from caffe_pylayers.runtime.memory.memory import Shape
+from caffe_pylayers.runtime.memory.limits import Shape
 
 
 @register("InnerProduct")
@@ -33,7 +33,7 @@ class InnerProduct(Layer):
         specs: list[tuple[Shape, Any]] = [(shape, param.weight_filler)]
         if param.bias_term:
             specs.append(((self._outputs,), param.bias_filler))
-        learn(self, *specs)
+        make_learned_blobs(self, *specs)
         self._bias, self._transpose = bool(param.bias_term), bool(param.transpose)
 
     def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:

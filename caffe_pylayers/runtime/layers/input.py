@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from caffe_pylayers.runtime.layers._setup import learn
-from caffe_pylayers.runtime.layers.fillers import FILLERS, fill
+from caffe_pylayers.runtime.layers._setup import make_learned_blobs
+from caffe_pylayers.runtime.layers.fillers import FILLERS, check_filler, fill
 from caffe_pylayers.runtime.layers.layer import Layer, register
 from caffe_pylayers.runtime.memory.blob import Blob
 from caffe_pylayers.runtime.proto.caffe_pb2 import FillerParameter
@@ -84,7 +84,7 @@ class DummyData(Layer):
         for i, (blob, filler) in enumerate(zip(top, self._fillers)):
             if (filler.type == "constant") == constant:
                 try:
-                    fill(blob, filler)
+                    (fill if self.fills else check_filler)(blob, filler)
                 except ValueError as error:
                     raise self.error(f"top[{i}]: {error}") from error
 
@@ -113,7 +113,7 @@ class Parameter(Layer):
 
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         shape = tuple(self.layer_param.parameter_param.shape.dim)
-        learn(self, (shape, None))
+        make_learned_blobs(self, (shape, None))
         top[0].reshape(*shape)
 
     def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:

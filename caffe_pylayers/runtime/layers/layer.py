@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from caffe_pylayers.runtime.files import blob_proto
+from caffe_pylayers.runtime.memory import allocator
 from caffe_pylayers.runtime.memory.blob import Blob
 from caffe_pylayers.runtime.memory.blob_vec import BlobVec
+from caffe_pylayers.runtime.memory.limits import ShapeError
 from caffe_pylayers.runtime.registry import Registry
 
 Count = int | tuple[int, int | None]  # that many, or from .. to, None for no limit
@@ -18,6 +20,10 @@ register = LAYERS.register
 
 class LayerError(ValueError):
     """A layer refuses what it was given; the message names the layer, its type, the blob and the reason."""
+
+
+class LayerMemoryError(MemoryError):
+    """A layer needs memory that cannot be had; the message names the layer, its type, the method and the bytes."""
 
 
 class Layer:
@@ -38,6 +44,7 @@ class Layer:
     equal_counts: ClassVar[bool] = False  # as many tops as bottoms
     auto_tops: ClassVar[bool] = False  # the net adds tops that the prototxt leaves out
     reshapes_always: ClassVar[bool] = False  # reshape depends on more than the bottoms' shapes
+    fills: bool = True  # False where only shapes are asked for: learned blobs and constant tops get no values
 
     def __init__(self, layer_param: Any, phase: int) -> None:
         self.layer_param = layer_param
@@ -72,9 +79,17 @@ class Layer:
         """Compute the gradients asked for."""
         raise NotImplementedError
 
-    def allow_force_backward(self, bottom: int) -> bool:
-        """Whether a net's force_backward reaches this bottom."""
-        return True
+    def explain(self, error: Exception, method: str, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        """Raise what names this layer instead of an exception of the blobs or of memory; return for any other.
+
+        error: what ``method``, one of the four, has raised.
+        Raises LayerError for a shape that no blob can have, LayerMemoryError for memory that cannot be had.
+        """
+        if isinstance(error, ShapeError):
+            raise self.error(f"{method}: {error}") from error
+        shortage = allocator.shortage(error)
+        if shortage and not isinstance(error, LayerMemoryError):
+            raise LayerMemoryError(f'layer "{self.name}" ({self.type}): {method}: {shortage}') from error
 
     def error(self, message: str) -> LayerError:
         """A LayerError that starts with this layer's name and type."""

@@ -85,6 +85,3 @@ class LSTMUnit(Layer):
         lstm_unit_backward(self._gates.read()[0], bottom[0].read()[0], tanh_c, d_c, d_h, d_gates)
         if propagate_down[0]:
             bottom[0].write_diff()[0].copy_(d_c)
-
-    def allow_force_backward(self, bottom: int) -> bool:
-        return bottom != 2

@@ -9,7 +9,7 @@ import torch
 
 from caffe_pylayers.runtime.layers._elementwise import refuse_gradient_in_place
 from caffe_pylayers.runtime.layers._layout import image_layout
-from caffe_pylayers.runtime.layers._setup import learn
+from caffe_pylayers.runtime.layers._setup import make_learned_blobs
 from caffe_pylayers.runtime.layers.layer import Layer, register
 from caffe_pylayers.runtime.memory.blob import Blob
 from caffe_pylayers.runtime.memory.memory import CONTIGUOUS
@@ -34,7 +34,7 @@ class BatchNorm(Layer):
         self.by_learned_statistics = param.use_global_stats if given else self.phase == TEST
         self._fraction, self._eps = param.moving_average_fraction, param.eps
         self._channels = bottom[0].shape[1]
-        learn(self, ((self._channels,), None), ((self._channels,), None), ((1,), None))
+        make_learned_blobs(self, ((self._channels,), None), ((self._channels,), None), ((1,), None))
         specs = self.layer_param.param
         for i, spec in zip(range(3), specs):
             self.check(spec.lr_mult == 0, f"blobs[{i}] holds statistics: its lr_mult must be 0, got {spec.lr_mult:g}")
@@ -94,8 +94,8 @@ class BatchNorm(Layer):
         )
         return found
 
-    def keep(self, x: torch.Tensor) -> torch.Tensor:
-        """Have these as the bottom's values of the last ``normalize``; returns the normal ones."""
+    def save_for_backward(self, x: torch.Tensor) -> torch.Tensor:
+        """Save the normal values of x, the bottom of the last ``normalize``, for backward; return them."""
         normal = self._normal_like(x)
         torch.sub(x, self._mean.view(self._per_channel), out=normal)
         return normal.mul_(self._scale.view(self._per_channel))

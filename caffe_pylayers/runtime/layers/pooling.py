@@ -10,7 +10,7 @@ from caffe_pylayers.runtime.layers._layout import image_layout
 from caffe_pylayers.runtime.layers._pool import AveragePool, MaxPool, Pool, PoolWindow, StochasticPool
 from caffe_pylayers.runtime.layers.layer import Layer, register
 from caffe_pylayers.runtime.memory.blob import Blob
-from caffe_pylayers.runtime.memory.memory import Shape
+from caffe_pylayers.runtime.memory.limits import Shape
 from caffe_pylayers.runtime.proto.caffe_pb2 import TRAIN, PoolingParameter
 
 

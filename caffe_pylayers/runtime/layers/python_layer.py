@@ -65,44 +65,27 @@ class PythonLayer(Layer):
     bottoms = (0, None)
     tops = (0, None)
     reshapes_always = True
+    instance: Any = None
 
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         param = self.layer_param.python_param
-        self._class = f"{param.module}.{param.layer}"
-        self.instance: Any = None
-        try:
-            instance = self.instance = self._make()
-            self._as_tensors = bool(getattr(instance, "array_api", False))
-            instance.param_str = param.param_str
-            instance.phase = int(self.phase)
-            instance.blobs = (TensorBlobVec if self._as_tensors else BlobVec)(self._shown(self.blobs))
-            self.bottom, self.top = self._shown(bottom), self._shown(top)
-            instance.setup(self.bottom, self.top)
-        except Exception as error:
-            self.note(error, "setup" if self.instance is not None else "__init__", bottom, top)
-            raise
+        instance = self.instance = self._make()
+        self._as_tensors = bool(getattr(instance, "array_api", False))
+        instance.param_str = param.param_str
+        instance.phase = int(self.phase)
+        instance.blobs = (TensorBlobVec if self._as_tensors else BlobVec)(self._shown(self.blobs))
+        self._bottom, self._top = self._shown(bottom), self._shown(top)
+        instance.setup(self._bottom, self._top)
         self.blobs = BlobVec(blob.blob if isinstance(blob, TensorBlob) else blob for blob in instance.blobs)
 
     def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
-        try:
-            self.instance.reshape(self.bottom, self.top)
-        except Exception as error:
-            self.note(error, "reshape", bottom, top)
-            raise
+        self.instance.reshape(self._bottom, self._top)
 
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
-        try:
-            self.instance.forward(self.bottom, self.top)
-        except Exception as error:
-            self.note(error, "forward", bottom, top)
-            raise
+        self.instance.forward(self._bottom, self._top)
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
-        try:
-            self.instance.backward(self.top, list(propagate_down), self.bottom)
-        except Exception as error:
-            self.note(error, "backward", bottom, top)
-            raise
+        self.instance.backward(self._top, list(propagate_down), self._bottom)
 
     def _shown(self, blobs: Sequence[Blob]) -> list[Any]:
         return [TensorBlob(blob) for blob in blobs] if self._as_tensors else list(blobs)
@@ -114,8 +97,11 @@ class PythonLayer(Layer):
         param = self.layer_param.python_param
         return getattr(importlib.import_module(param.module), param.layer)(self.layer_param)
 
-    def note(self, error: Exception, method: str, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
-        """Tell the exception where it was raised."""
+    def explain(self, error: Exception, method: str, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        """As Layer.explain; to an exception of the class's own, which stays as it is, a note is added."""
+        super().explain(error, method, bottom, top)
         if hasattr(error, "add_note"):  # Python 3.11
+            param = self.layer_param.python_param
+            method = "__init__" if self.instance is None else method
             shapes = f"bottoms {[b.shape for b in bottom]}, tops {[t.shape for t in top]}"
-            error.add_note(f'in {method} of layer "{self.name}" ({self._class}), {shapes}')
+            error.add_note(f'in {method} of layer "{self.name}" ({param.module}.{param.layer}), {shapes}')

@@ -10,7 +10,7 @@ import torch
 from caffe_pylayers.runtime.layers._recurrent import RecurrentLayer
 from caffe_pylayers.runtime.layers.layer import register
 from caffe_pylayers.runtime.memory.blob import Blob
-from caffe_pylayers.runtime.memory.memory import Shape
+from caffe_pylayers.runtime.memory.limits import Shape
 
 
 @register("RNN")

@@ -8,10 +8,11 @@ from typing import Any
 import torch
 
 from caffe_pylayers.runtime.layers._elementwise import scratch_like
-from caffe_pylayers.runtime.layers._setup import canonical_axis, learn
+from caffe_pylayers.runtime.layers._setup import canonical_axis, make_learned_blobs
 from caffe_pylayers.runtime.layers.layer import Layer, register
 from caffe_pylayers.runtime.memory.blob import Blob
-from caffe_pylayers.runtime.memory.memory import CHANNELS_LAST, Shape
+from caffe_pylayers.runtime.memory.limits import Shape
+from caffe_pylayers.runtime.memory.memory import CHANNELS_LAST
 from caffe_pylayers.runtime.proto.caffe_pb2 import FillerParameter
 
 
@@ -57,7 +58,7 @@ class Bias(_Operand):
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         param = self.layer_param.bias_param
         if len(bottom) == 1:
-            learn(self, (self._span(bottom, param, param.num_axes), param.filler))
+            make_learned_blobs(self, (self._span(bottom, param, param.num_axes), param.filler))
 
     def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         self._bias = bottom[1] if len(bottom) > 1 else self.blobs[0]
@@ -101,7 +102,7 @@ class Scale(_Operand):
             num_axes = param.num_axes if len(bottom) == 1 else len(bottom[1].shape)
             specs.append((self._span(bottom, param, num_axes), param.bias_filler))
         if specs:
-            learn(self, *specs)
+            make_learned_blobs(self, *specs)
         self._bias = self.blobs[-1] if param.bias_term else None
         self.by_channel = len(bottom) == 1 and self.blobs[0].shape == bottom[0].shape[1:2] and param.axis == 1
         self._copy = Blob()  # of x, which backward needs, where y is written over it
@@ -117,8 +118,8 @@ class Scale(_Operand):
             self._copy.reshape(*bottom[0].shape)
             self._kept = self._copy
 
-    def keep(self, x: torch.Tensor) -> None:
-        """Have these values, channels-last, as the bottom's of the last forward."""
+    def save_for_backward(self, x: torch.Tensor) -> None:
+        """Save x, channels-last, as the values that the last forward multiplied."""
         self._copy.write(CHANNELS_LAST).copy_(x)
 
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:

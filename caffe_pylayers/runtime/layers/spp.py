@@ -13,7 +13,8 @@ from caffe_pylayers.runtime.layers._pool import PoolWindow
 from caffe_pylayers.runtime.layers.layer import Layer, register
 from caffe_pylayers.runtime.layers.pooling import make_pool
 from caffe_pylayers.runtime.memory.blob import Blob
-from caffe_pylayers.runtime.memory.memory import CHANNELS_LAST, Shape
+from caffe_pylayers.runtime.memory.limits import Shape
+from caffe_pylayers.runtime.memory.memory import CHANNELS_LAST
 
 
 @register("SPP")

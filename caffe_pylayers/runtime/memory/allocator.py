@@ -1,29 +1,123 @@
-"""Memory that is given back is kept by the process for the next layer, not returned to the system.
+"""Memory of the process: kept for the next layer when it is given back, and refused before the system runs out.
 
-PyTorch's kernels make some of their results anew at each call. glibc maps large ones freshly each
-time, and the system then clears every page of them again: up to a fifth of an iteration.
+PyTorch's kernels make some of their results anew at each call. glibc maps large ones freshly each time, and the
+system then clears every page of them again: up to a fifth of an iteration. So malloc is told to keep its pages.
+
+A system that has promised more memory than it has ends the process when the memory is written to. So large
+allocations of the host are compared first with what there is.
 """
 
 from __future__ import annotations
 
 import ctypes
 import functools
+import re
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
+
+import torch
+
+from caffe_pylayers.runtime.memory import device
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # of glibc's malloc.h
 TOP_PAD = 1 << 24
 
+LARGE = 1 << 28  # bytes, from which on an allocation is worth a look at the system's files
+
+
+class OutOfMemoryError(MemoryError):
+    """Memory that cannot be had; the message says how many bytes."""
+
+    def __init__(self, needed: int, available: int | None = None) -> None:
+        there = "" if available is None else f", {available:,} are available"
+        super().__init__(f"not enough memory: {needed:,} bytes are needed{there}")
+
+
+def empty(shape: Sequence[int], place: torch.device = device.HOST) -> torch.Tensor:
+    """A contiguous float32 tensor, undefined until it is written to. Raises OutOfMemoryError."""
+    return _make(torch.empty, shape, place)
+
+
+def zeros(shape: Sequence[int], place: torch.device = device.HOST) -> torch.Tensor:
+    """A contiguous float32 tensor of zeros. Raises OutOfMemoryError."""
+    return _make(torch.zeros, shape, place)
+
+
+def _make(make: Any, shape: Sequence[int], place: torch.device) -> torch.Tensor:
+    needed = 4
+    for n in shape:
+        needed *= n
+    if needed >= LARGE and place.type == "cpu":
+        found = available()
+        if found is not None and needed > found:
+            raise OutOfMemoryError(needed, found)
+    try:
+        made: torch.Tensor = make(tuple(shape), dtype=torch.float32, device=place)
+    except RuntimeError as error:
+        if shortage(error):
+            raise OutOfMemoryError(needed) from error
+        raise
+    return made
+
+
+def shortage(error: BaseException) -> str:
+    """The message of an exception that says that memory cannot be had; empty for any other."""
+    if isinstance(error, MemoryError):
+        return str(error) or "not enough memory"
+    if isinstance(error, torch.cuda.OutOfMemoryError):
+        return f"not enough memory on the device: {str(error).partition('. GPU')[0]}"
+    if isinstance(error, RuntimeError):
+        found = _REFUSED.search(str(error))
+        if found:
+            return str(OutOfMemoryError(int(found[1])))
+    return ""
+
+
+_REFUSED = re.compile(r"DefaultCPUAllocator: .*you tried to allocate (\d+) bytes")
+
+
+def available() -> int | None:
+    """The bytes that the process can get: of the system and of its control group; None where neither tells."""
+    found = [n for n in (_of_system(), _of_group()) if n is not None]
+    return min(found, default=None)
+
+
+def _of_system() -> int | None:
+    try:
+        lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+        return sum(int(lines[name].split()[0]) * 1024 for name in ("MemAvailable", "SwapFree"))
+    except (OSError, ValueError, KeyError):  # another system
+        return None
+
+
+def _of_group() -> int | None:
+    """Of the control group that a container shows as the root, version 2 or 1."""
+    group = Path("/sys/fs/cgroup")
+    for limit, usage, reclaimable in (
+        ("memory.max", "memory.current", "inactive_file"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "total_inactive_file"),
+    ):
+        try:
+            most, used = int((group / limit).read_text()), int((group / usage).read_text())
+            lines = (group / limit).with_name("memory.stat").read_text().splitlines()
+            stat = dict(line.split() for line in lines)
+            return most - used + int(stat[reclaimable])
+        except (OSError, ValueError, KeyError):  # no such file, or "max"
+            continue
+    return None
+
 
 @functools.cache
 def keep_pages() -> bool:
-    """Set up malloc so, once for the process; False where the C library is not glibc."""
+    """Have malloc keep freed memory, once for the process; False where the C library is not glibc."""
     libc = _glibc()
     options = {M_MMAP_MAX: 0, M_TRIM_THRESHOLD: 2**31 - 1, M_TOP_PAD: TOP_PAD}
     return libc is not None and min(libc.mallopt(option, value) for option, value in options.items()) == 1
 
 
 def return_pages() -> None:
-    """Give the system all that is free now: after work that needed much memory once, such as loading a file."""
+    """Give the system all free memory now: after work that needed much once, such as loading a file."""
     libc = _glibc()
     if libc is not None:
         libc.malloc_trim(0)

@@ -9,9 +9,8 @@ from typing import Any
 
 import torch
 
-from caffe_pylayers.runtime.memory.memory import CONTIGUOUS, Memory, Shape
-
-MAX_AXES = 32
+from caffe_pylayers.runtime.memory.limits import Shape, check_shape
+from caffe_pylayers.runtime.memory.memory import CONTIGUOUS, Memory
 
 
 class Blob:
@@ -45,9 +44,7 @@ class Blob:
         capacity = min(self._data.capacity, self._diff.capacity)  # they differ where only one is shared
         if dims == self._shape and self.count <= capacity:
             return
-        if len(dims) > MAX_AXES or any(n < 0 for n in dims):
-            raise ValueError(f"a blob has up to {MAX_AXES} axes of sizes from 0, got {dims}")
-        self._shape = tuple(int(n) for n in dims)
+        self._shape = check_shape(dims)
         if self.count > capacity:
             self._data, self._diff = Memory(self.count), Memory(self.count)
 

@@ -15,9 +15,9 @@ from typing import Any
 
 import torch
 
-from caffe_pylayers.runtime.memory import device
+from caffe_pylayers.runtime.memory import allocator, device
+from caffe_pylayers.runtime.memory.limits import Shape
 
-Shape = tuple[int, ...]
 Key = tuple[torch.device, str]
 
 CONTIGUOUS = "contiguous"  # N, C, H, W: Caffe's own
@@ -184,7 +184,7 @@ class Memory:
             return known[1]
         count = math.prod(shape)
         if self._store(key).numel() < count:  # a tensor taken as it was, and now there is room for more
-            grown = torch.zeros(self.capacity, device=key[0])
+            grown = allocator.zeros((self.capacity,), key[0])
             grown[: self._stores[key].numel()] = self._stores[key]
             self._stores[key] = grown
         flat = self._stores[key][:count]
@@ -198,7 +198,7 @@ class Memory:
 
     def _store(self, key: Key) -> torch.Tensor:
         if key not in self._stores:
-            self._stores[key] = torch.zeros(self.capacity, device=key[0])
+            self._stores[key] = allocator.zeros((self.capacity,), key[0])
         return self._stores[key]
 
     def _convert(self, key: Key, shape: Shape) -> None:

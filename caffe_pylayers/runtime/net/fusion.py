@@ -1,14 +1,14 @@
-"""Runs of layers that work in place on one blob, computed in fewer passes over memory than one by one.
+"""Fusion: layers that work in place on one blob, computed together in fewer passes over memory.
 
-A run leaves in the blobs what its layers would, values and gradients; what they have in between is
-overwritten in Caffe, too. A net computes by runs where all of their layers are asked for, and by
-single layers where some are, or where somebody wants to be called between them.
+Fused layers leave in the blobs what they leave one by one, values and gradients; what the blob holds between them
+is overwritten in Caffe as well. A net uses its fused units when it runs as a whole, and single layers when it runs
+a part of them or somebody is called back in between.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 import torch
 
@@ -19,31 +19,15 @@ from caffe_pylayers.runtime.layers.scale import Scale
 from caffe_pylayers.runtime.memory import device
 from caffe_pylayers.runtime.memory.blob import Blob
 from caffe_pylayers.runtime.memory.memory import CHANNELS_LAST
-
-if TYPE_CHECKING:
-    from caffe_pylayers.runtime.net.graph import Step
+from caffe_pylayers.runtime.net.step import Step, Unit
 
 
-class Part(Protocol):
-    """What a net computes one after the other: a step, or a run of steps."""
+class FusedNormalization:
+    """BatchNorm over the batch, with the Scale and the ReLU that follow.
 
-    @property
-    def steps(self) -> Sequence[Step]:
-        """The steps that it is."""
-
-    @property
-    def losses(self) -> Sequence[Blob]:
-        """The tops that have a loss weight."""
-
-    def run_forward(self) -> None:
-        """Reshape and compute the tops."""
-
-    def run_backward(self) -> None:
-        """Compute the gradients that are wanted."""
-
-
-class NormalRun:
-    """BatchNorm over the batch, with the Scale and the ReLU that follow."""
+    Where they are computed together, the layers do not save what their own backward needs: ``unfuse`` does that
+    before one of them runs alone.
+    """
 
     losses: Sequence[Blob] = ()
 
@@ -62,8 +46,8 @@ class NormalRun:
             return
         for step in self.steps:
             step.reshape()
-            step.run = self
-        self._x = self._blob.give(CHANNELS_LAST)
+            step.fused = self
+        self._x = self._blob.read(CHANNELS_LAST)  # the blob takes other memory below: this stays as it is
         y = torch.empty_like(self._x)
         self._layer.normalize(self._x, y, *(blob.read() for blob in self._learned))
         if self._relu is not None:
@@ -71,7 +55,7 @@ class NormalRun:
         self._blob.take(y, CHANNELS_LAST)
 
     def run_backward(self) -> None:
-        if self._normal.run is not self:
+        if self._normal.fused is not self:
             for step in reversed(self.steps):
                 step.run_backward()
             return
@@ -89,19 +73,20 @@ class NormalRun:
         if down:
             self._blob.take_diff(d_x, CHANNELS_LAST)
 
-    def part(self) -> None:
-        """Give the layers what each of them keeps for a backward of its own."""
-        normal = self._layer.keep(self._x)
+    def unfuse(self) -> None:
+        """Hand each layer its saved activations, so that it can run backward alone."""
+        normal = self._layer.save_for_backward(self._x)
         if self._scale is not None:
-            self._scale.layer.keep(normal)  # type: ignore[attr-defined]
+            self._scale.layer.save_for_backward(normal)  # type: ignore[attr-defined]
         for step in self.steps:
-            step.run = None
+            step.fused = None
 
 
-class FrozenRun:
-    """BatchNorm by learned statistics, with what is around it, where nothing is to be learned: a factor and a shift.
+class FoldedNormalization:
+    """BatchNorm by learned statistics, the Scale and the ReLU that follow, where nothing is learned.
 
-    A Convolution before it takes them into its weights.
+    BatchNorm and Scale are one factor and one shift for each channel, folded into the weights of a Convolution
+    before them if there is one.
     """
 
     losses: Sequence[Blob] = ()
@@ -140,25 +125,27 @@ class FrozenRun:
             return
         self._versions = versions
         mean, factor = self._normal.layer.learned_statistics()  # type: ignore[attr-defined]
-        scale, bias = [*(blob.read() for blob in self._learned), None, None][:2]
-        self._factor = factor if scale is None else factor * scale
-        self._shift = -mean * self._factor if bias is None else bias - mean * self._factor
+        scale, *bias = (blob.read() for blob in self._learned) if self._learned else (1.0,)
+        self._factor = factor * scale
+        self._shift = -mean * self._factor
+        for own in bias:
+            self._shift += own
         if self._convolution is not None:
             layer: Any = self._convolution.layer
-            weight, *own_bias = (blob.read() for blob in layer.blobs)
+            weight, *bias = (blob.read() for blob in layer.blobs)
             self._weight = layer.pack(weight * self._factor.view(-1, *[1] * (weight.dim() - 1)))
-            if own_bias:
-                self._shift += own_bias[0] * self._factor
+            for own in bias:
+                self._shift += own * self._factor
 
 
-def find_parts(steps: Sequence[Step]) -> list[Part]:
-    """The steps in order, with runs for those that can be computed together."""
-    parts: list[Part] = []
+def fuse(steps: Sequence[Step]) -> list[Unit]:
+    """The steps in order, those that can be computed together as one unit."""
+    units: list[Unit] = []
     at = 0
     while at < len(steps):
         step = steps[at]
         if not (isinstance(step.layer, BatchNorm) and _in_place(step, step) and len(step.bottom[0].shape) == 4):
-            parts.append(step)
+            units.append(step)
             at += 1
             continue
         scale = _follows(steps, at + 1, step, Scale)
@@ -170,12 +157,12 @@ def find_parts(steps: Sequence[Step]) -> list[Part]:
         together = [found for found in (step, scale, relu) if found is not None]
         at += len(together)
         if not step.layer.by_learned_statistics:
-            parts.append(NormalRun(step, scale, relu))
+            units.append(FusedNormalization(step, scale, relu))
         elif any(found.backward for found in together):
-            parts.extend(together)
+            units.extend(together)
         else:
-            parts.append(FrozenRun(_convolution(parts, step), step, scale, relu))
-    return parts
+            units.append(FoldedNormalization(_convolution(units, step), step, scale, relu))
+    return units
 
 
 def _in_place(step: Step, on: Step) -> bool:
@@ -188,9 +175,9 @@ def _follows(steps: Sequence[Step], at: int, on: Step, kind: type) -> Step | Non
     return steps[at] if found else None
 
 
-def _convolution(parts: list[Part], on: Step) -> Step | None:
-    """The Convolution that the blob comes from, taken from the end of the parts."""
-    last = parts[-1].steps[-1] if parts else None
+def _convolution(units: list[Unit], on: Step) -> Step | None:
+    """The Convolution that the blob comes from, taken from the end of the units."""
+    last = units[-1].steps[-1] if units else None
     if (
         last is None
         or type(last.layer) is not Convolution
@@ -199,5 +186,5 @@ def _convolution(parts: list[Part], on: Step) -> Step | None:
         or last.losses
     ):
         return None
-    parts.pop()
+    units.pop()
     return last

@@ -2,107 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
-
-import torch
 
 from caffe_pylayers._nets.backward_plan import loss_weights, plan_layers, wired_layers
 from caffe_pylayers._nets.forks import fork_of_type
 from caffe_pylayers._nets.include_rules import State
 from caffe_pylayers.runtime.layers.layer import LAYERS, Count, Layer
-from caffe_pylayers.runtime.layers.python_layer import PythonLayer
-from caffe_pylayers.runtime.memory import device
 from caffe_pylayers.runtime.memory.blob import Blob
-from caffe_pylayers.runtime.net.fusion import NormalRun, find_parts
+from caffe_pylayers.runtime.net.fusion import fuse
+from caffe_pylayers.runtime.net.step import Step
 
 AUTOMATIC = "(automatic)"  # the name of a top that the prototxt leaves out
-
-
-@dataclass
-class Step:
-    """A layer in its place.
-
-    bottom_ids, top_ids: which of the graph's blobs it reads and writes.
-    weights: the loss weight of each top, 0 where there is none. losses: the tops that have one.
-    backward, propagate_down: what a backward pass asks of it.
-    shapes, place: of the bottoms and the tops, and the device, when the tops were last given theirs. A top
-    that somebody has reshaped since gets its shape back.
-    run: what has computed the tops in the last forward, with others; None for the layer by itself.
-    """
-
-    layer: Layer
-    bottom_ids: list[int]
-    top_ids: list[int]
-    bottom: list[Blob]
-    top: list[Blob]
-    weights: list[float] = field(default_factory=list)
-    losses: list[Blob] = field(default_factory=list)
-    backward: bool = False
-    propagate_down: list[bool] = field(default_factory=list)
-    shapes: list[tuple[int, ...]] = field(default_factory=list)
-    place: torch.device | None = None
-    run: NormalRun | None = None
-
-    @property
-    def steps(self) -> Sequence[Step]:
-        """Itself: a step is a part of a net, as a run of several is."""
-        return (self,)
-
-    def reshape(self) -> None:
-        """Reshape the tops, if that may change anything."""
-        if self.layer.reshapes_always:
-            self.layer.reshape(self.bottom, self.top)
-            return
-        place = device.current()
-        if self.shapes != self._shapes() or place is not self.place:
-            self.layer.reshape(self.bottom, self.top)
-            self.shapes, self.place = self._shapes(), place
-
-    def _shapes(self) -> list[tuple[int, ...]]:
-        return [blob.shape for blobs in (self.bottom, self.top) for blob in blobs]
-
-    def run_forward(self) -> None:
-        """Reshape and compute the tops."""
-        if self.run is not None:
-            self.run.part()
-        self.reshape()
-        self.layer.forward(self.bottom, self.top)
-
-    def run_backward(self) -> None:
-        """Compute the gradients that are wanted."""
-        if self.run is not None:
-            self.run.part()
-        if self.backward:
-            self.layer.backward(self.top, self.propagate_down, self.bottom)
-
-
-class PythonStep(Step):
-    """A Python layer in its place: its methods with little around them, for real Caffe calls one in a microsecond."""
-
-    def run_forward(self) -> None:
-        """Call reshape and forward."""
-        layer: Any = self.layer
-        method = "reshape"
-        try:
-            layer.instance.reshape(layer.bottom, layer.top)
-            method = "forward"
-            layer.instance.forward(layer.bottom, layer.top)
-        except Exception as error:
-            layer.note(error, method, self.bottom, self.top)
-            raise
-
-    def run_backward(self) -> None:
-        """Call backward, if gradients are wanted."""
-        if not self.backward:
-            return
-        layer: Any = self.layer
-        try:
-            layer.instance.backward(layer.top, self.propagate_down[:], layer.bottom)
-        except Exception as error:
-            layer.note(error, "backward", self.bottom, self.top)
-            raise
 
 
 @dataclass
@@ -116,13 +27,16 @@ class Parameters:
 
 
 class Graph:
-    """What a net is made of.
+    """The layers and blobs of a NetParameter in one state.
 
-    steps: its layers. parts: the same, with those together that can be computed so. names, blobs: its
-    blobs. inputs, outputs: ids of blobs.
+    steps: the layers in order. units: the same, with those fused that are computed together.
+    names, blobs: the name of each blob, and the blob. inputs, outputs: the numbers of the net's own among them.
+
+    With ``fill`` False nothing is given values, and no memory: the net has its shapes only.
     """
 
-    def __init__(self, param: Any, state: State) -> None:
+    def __init__(self, param: Any, state: State, fill: bool = True) -> None:
+        self._fill = fill
         layers = wired_layers(param, state)  # refuses what is wired wrongly before any layer is made
         self.steps: list[Step] = []
         self.names: list[str] = []
@@ -136,7 +50,7 @@ class Graph:
             self._add(layer_param, state.phase)
         self.outputs = [self._available[name] for name in sorted(self._available)]
         self._plan_backward(layers, param.force_backward)
-        self.parts = find_parts(self.steps)
+        self.units = fuse(self.steps)
 
     def _add(self, layer_param: Any, phase: int) -> None:
         if not layer_param.HasField("phase"):
@@ -146,16 +60,15 @@ class Graph:
         top_ids = self._tops(layer_param, layer, bottom_ids)
         bottom, top = [self.blobs[i] for i in bottom_ids], [self.blobs[i] for i in top_ids]
         _check_counts(layer, len(bottom), len(top))
-        kind = PythonStep if isinstance(layer, PythonLayer) else Step
-        step = kind(layer, bottom_ids, top_ids, bottom, top)
-        layer.setup(bottom, top)
-        step.reshape()
+        step = Step(layer, bottom_ids, top_ids, bottom, top)
+        step.setup()
         given = loss_weights(layer_param)
         step.weights = given + [0.0] * (len(top) - len(given))
         for blob, weight in zip(top, step.weights):
             if weight:
-                blob.write_diff().fill_(weight)
                 step.losses.append(blob)
+                if self._fill:
+                    blob.write_diff().fill_(weight)
         self.steps.append(step)
         for i, blob in enumerate(layer.blobs):
             self._add_parameter(len(self.steps) - 1, i, blob)
@@ -167,6 +80,7 @@ class Graph:
         own = type(layer_param)()  # which a layer may change, as BatchNorm does
         own.CopyFrom(layer_param)
         layer: Layer = cls(own, layer_param.phase)
+        layer.fills = self._fill
         return layer
 
     def _tops(self, layer_param: Any, layer: Layer, bottom_ids: list[int]) -> list[int]:

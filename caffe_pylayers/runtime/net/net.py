@@ -16,8 +16,8 @@ from caffe_pylayers.runtime.layers.python_layer import PythonLayer
 from caffe_pylayers.runtime.memory import allocator
 from caffe_pylayers.runtime.memory.blob import Blob, arrays_in_step
 from caffe_pylayers.runtime.net import batches, debug_info
-from caffe_pylayers.runtime.net.fusion import Part
-from caffe_pylayers.runtime.net.graph import Graph, Step
+from caffe_pylayers.runtime.net.graph import Graph
+from caffe_pylayers.runtime.net.step import Step, Unit
 from caffe_pylayers.runtime.process import LOGGER, solver_rank
 
 Arrays = dict[str, Any]
@@ -192,14 +192,14 @@ class Net:
         loss = 0.0
         before, after, debug = self._callbacks["before_forward"], self._callbacks["after_forward"], self.debug_info
         with arrays_in_step([*self._blobs, *self.learnable]):
-            for i, part in self._parts(first, last):
+            for i, unit in self._units(first, last):
                 for callback in before:
                     callback(i)
-                part.run_forward()
-                for blob in part.losses:
+                unit.run_forward()
+                for blob in unit.losses:
                     loss += float(blob.read().ravel() @ blob.read_diff().ravel())
                 if debug:
-                    self._log(debug_info.forward_lines(part.steps[0], self._blob_names))
+                    self._log(debug_info.forward_lines(unit.steps[0], self._blob_names))
                 for callback in after:
                     callback(i)
         return loss
@@ -208,22 +208,22 @@ class Net:
         """Run the layers that need it backward, from the higher index first to last. IndexError as in _forward."""
         before, after, debug = self._callbacks["before_backward"], self._callbacks["after_backward"], self.debug_info
         with arrays_in_step([*self._blobs, *self.learnable]):
-            for i, part in reversed(self._parts(last, first)):
+            for i, unit in reversed(self._units(last, first)):
                 for callback in before:
                     callback(i)
-                part.run_backward()
-                if debug and part.steps[0].backward:
-                    self._log(debug_info.backward_lines(part.steps[0], self._blob_names))
+                unit.run_backward()
+                if debug and unit.steps[0].backward:
+                    self._log(debug_info.backward_lines(unit.steps[0], self._blob_names))
                 for callback in after:
                     callback(i)
 
-    def _parts(self, first: int, last: int) -> Sequence[tuple[int, Part]]:
+    def _units(self, first: int, last: int) -> Sequence[tuple[int, Unit]]:
         """What to compute for the layers first to last, each with the index that callbacks are told."""
         if first < 0 or not 0 <= last < len(self._steps):
             raise IndexError(f"layers {first} to {last}: the net has layers 0 to {len(self._steps) - 1}")
         whole = first == 0 and last == len(self._steps) - 1
         if whole and not self.debug_info and not any(self._callbacks.values()):
-            return list(enumerate(self._graph.parts))
+            return list(enumerate(self._graph.units))
         return list(enumerate(self._steps))[first : last + 1]
 
     def forward_loss(self) -> float:
@@ -239,8 +239,7 @@ class Net:
     def reshape(self) -> None:
         """Give all blobs their shapes anew, after an input's has changed."""
         for step in self._steps:
-            step.shapes = []
-            step.reshape()
+            step.reshape(always=True)
 
     def forward_all(self, blobs: Sequence[str] | None = None, **kwargs: Any) -> Arrays:
         """Run the net forward in batches over arrays of any length; returns arrays of that length."""

@@ -82,8 +82,6 @@ def test_no_gradient_for_labels(kind, shapes, index, what):
     wanted = [i == index for i in range(len(shapes))]
     with pytest.raises(LayerError, match=rf"cannot backpropagate to bottom\[{index}\], the {what}$"):
         layer.backward(top, wanted, bottom)
-    assert layer.allow_force_backward(index) == (index == 2)
-    assert layer.allow_force_backward(0)
 
 
 def test_accuracy_has_no_gradient():
@@ -110,12 +108,6 @@ def test_the_ignored_label_may_be_any():
     bottom[1].data[0] = 254
     with pytest.raises(LayerError, match="label 254 at index 0 is outside"):
         layer.forward(bottom, top)
-
-
-def test_both_ends_of_a_distance_get_a_gradient():
-    for kind, shapes in (("EuclideanLoss", [(2, 3)] * 2), ("ContrastiveLoss", [(2, 3), (2, 3), (2,)])):
-        layer, _, _ = one_layer(kind, "", *shapes)
-        assert [layer.allow_force_backward(i) for i in range(len(shapes))] == [True, True, False][: len(shapes)]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from caffe_pylayers.runtime.memory.blob import Blob
+from caffe_pylayers.runtime.memory.limits import ShapeError
 
 
 def test_shape_and_legacy_names():
@@ -72,10 +73,32 @@ def test_reshape_of_a_blob_that_shares_larger_values():
     assert small.data.shape == small.diff.shape == (15,)
 
 
-@pytest.mark.parametrize("dims", [(-1,), (1,) * 33])
-def test_refused_shapes(dims):
-    with pytest.raises(ValueError, match="up to 32 axes of sizes from 0"):
-        Blob(dims)
+@pytest.mark.parametrize(
+    ("dims", "message"),
+    [
+        ((2, -1), r"a blob's sizes cannot be negative, got shape \(2, -1\)"),
+        ((1,) * 33, "a blob has at most 32 axes, got 33"),
+        ((70000, 70000), r"a blob has at most 2147483647 values, got shape \(70000, 70000\)"),
+        ((1 << 31, 0), "at most 2147483647 values"),
+        ((-(2**63),), "cannot be negative"),
+    ],
+)
+def test_refused_shapes(dims, message):
+    blob = Blob((2, 3))
+    with pytest.raises(ShapeError, match=message):
+        blob.reshape(*dims)
+    assert blob.shape == (2, 3)
+
+
+def test_the_largest_shapes():
+    assert Blob((0, 1 << 31, 1 << 31)).count == 0
+    assert Blob(((1 << 31) - 1,)).count == (1 << 31) - 1
+    assert Blob((1,) * 32).count == 1
+
+
+def test_sizes_are_numbers():
+    with pytest.raises(TypeError, match=r"one by one, as in reshape\(\*shape\); got \(\(2, 3\),\)"):
+        Blob().reshape((2, 3))
 
 
 def test_data_cannot_be_replaced():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from caffe_pylayers import pycaffe
-from caffe_pylayers.runtime.net.fusion import FrozenRun, NormalRun
+from caffe_pylayers.runtime.net.fusion import FoldedNormalization, FusedNormalization
 
 TEXT = """
 layer { name: "in" type: "Input" top: "data" top: "to" input_param { shape { dim: 4 dim: 3 dim: 6 dim: 5 }
@@ -36,7 +36,7 @@ def one_by_one(net):
 
 
 def parts(net):
-    return [type(part) for part in net._graph.parts]
+    return [type(part) for part in net._graph.units]
 
 
 def state(net):
@@ -90,7 +90,7 @@ def backward_twice(net):
 def test_training(tmp_path, run, without):
     text = "".join(line for line in (TEXT + LOSS).replace("\n    ", "").splitlines(True) if f'"{without}"' not in line)
     net, other = make(tmp_path, pycaffe.TRAIN, text), one_by_one(make(tmp_path, pycaffe.TRAIN, text))
-    assert NormalRun in parts(net)
+    assert FusedNormalization in parts(net)
     for each in (net, other):
         run(each)
     assert_same(net, other)
@@ -98,7 +98,7 @@ def test_training(tmp_path, run, without):
 
 def test_frozen_net_and_its_weights_when_they_change(tmp_path):
     net, other = make(tmp_path, pycaffe.TEST, TEXT), one_by_one(make(tmp_path, pycaffe.TEST, TEXT))
-    assert FrozenRun in parts(net)
+    assert FoldedNormalization in parts(net)
     held = [(each, each.params["scale"][0].data) for each in (net, other)]
     for step in range(3):
         for each, scale in held:
@@ -134,7 +134,7 @@ def save(net, folder):
 
 def test_a_frozen_layer_under_a_loss_runs_by_itself(tmp_path):
     net = make(tmp_path, pycaffe.TEST)
-    assert not {NormalRun, FrozenRun} & set(parts(net))  # gradients reach the Scale
+    assert not {FusedNormalization, FoldedNormalization} & set(parts(net))  # gradients reach the Scale
 
 
 def test_an_input_shape_that_changes(tmp_path):
@@ -153,4 +153,4 @@ def test_an_input_shape_that_changes(tmp_path):
 def test_by_channel_only(tmp_path):
     text = TEXT.replace("bias_term: true", "bias_term: true num_axes: 2")
     net = make(tmp_path, pycaffe.TRAIN, text + LOSS)
-    assert [len(part.steps) for part in net._graph.parts if isinstance(part, NormalRun)] == [1]
+    assert [len(part.steps) for part in net._graph.units if isinstance(part, FusedNormalization)] == [1]

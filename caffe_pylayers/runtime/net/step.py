@@ -1,0 +1,122 @@
+"""A layer in its place in a net: the blobs that it reads and writes, and what a pass asks of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+
+from caffe_pylayers.runtime.layers.layer import Layer
+from caffe_pylayers.runtime.memory import device
+from caffe_pylayers.runtime.memory.blob import Blob
+
+
+class Unit(Protocol):
+    """What a net computes at once: a step, or several steps that are fused."""
+
+    @property
+    def steps(self) -> Sequence[Step]:
+        """The steps that it computes, in order."""
+
+    @property
+    def losses(self) -> Sequence[Blob]:
+        """The tops that have a loss weight."""
+
+    def run_forward(self) -> None:
+        """Reshape and compute the tops."""
+
+    def run_backward(self) -> None:
+        """Compute the gradients that are wanted."""
+
+
+class Fused(Protocol):
+    """Several steps that were computed together and can be taken apart again."""
+
+    def unfuse(self) -> None:
+        """Hand each layer the activations that its own backward reads."""
+
+
+@dataclass
+class Step:
+    """A layer in its place.
+
+    bottom_ids, top_ids: the numbers of its blobs in the graph.
+    weights: the loss weight of each top, 0 where there is none. losses: the tops that have one.
+    backward, propagate_down: what a backward pass asks of it.
+    fused: what computed the tops in the last forward together with other layers'; None where the layer did.
+
+    Every method raises what the layer raises, with the layer's name: see Layer.explain.
+    """
+
+    layer: Layer
+    bottom_ids: list[int]
+    top_ids: list[int]
+    bottom: list[Blob]
+    top: list[Blob]
+    weights: list[float] = field(default_factory=list)
+    losses: list[Blob] = field(default_factory=list)
+    backward: bool = False
+    propagate_down: list[bool] = field(default_factory=list)
+    fused: Fused | None = None
+    # The shapes of the bottoms and tops, and the device, as the last reshape left them: a top that somebody
+    # has reshaped since gets its shape back.
+    _shapes: list[tuple[int, ...]] = field(default_factory=list)
+    _device: torch.device | None = None
+
+    @property
+    def steps(self) -> Sequence[Step]:
+        """Itself: a step is a unit of its own."""
+        return (self,)
+
+    def setup(self) -> None:
+        """Set the layer up and give the tops their shapes."""
+        try:
+            self.layer.setup(self.bottom, self.top)
+        except Exception as error:
+            self.layer.explain(error, "setup", self.bottom, self.top)
+            raise
+        self.reshape()
+
+    def reshape(self, always: bool = False) -> None:
+        """Reshape the tops, if that may change anything or ``always``."""
+        layer = self.layer
+        if not (always or layer.reshapes_always or self._changed()):
+            return
+        try:
+            layer.reshape(self.bottom, self.top)
+        except Exception as error:
+            layer.explain(error, "reshape", self.bottom, self.top)
+            raise
+        if not layer.reshapes_always:
+            self._shapes, self._device = self._shapes_now(), device.current()
+
+    def _changed(self) -> bool:
+        return self._shapes != self._shapes_now() or self._device is not device.current()
+
+    def _shapes_now(self) -> list[tuple[int, ...]]:
+        return [blob.shape for blobs in (self.bottom, self.top) for blob in blobs]
+
+    def run_forward(self) -> None:
+        """Reshape and compute the tops."""
+        if self.fused is not None:
+            self.fused.unfuse()
+        self.reshape()
+        try:
+            self.layer.forward(self.bottom, self.top)
+        except Exception as error:
+            self.layer.explain(error, "forward", self.bottom, self.top)
+            raise
+
+    def run_backward(self) -> None:
+        """Compute the gradients that are wanted."""
+        if self.fused is not None:
+            self.fused.unfuse()
+        if not self.backward:
+            return
+        try:
+            self.layer.backward(self.top, self.propagate_down, self.bottom)
+        except Exception as error:
+            self.layer.explain(error, "backward", self.bottom, self.top)
+            raise
