@@ -74,7 +74,7 @@ def _load(wanted: str) -> Any:
 def _runtime() -> Any:
     if sys.version_info < (3, 10):
         raise EngineError(
-            "no caffe can be imported, and the runtime needs Python 3.10; `scripts/install_caffe.sh` puts a real "
+            "no caffe can be imported, and the runtime needs Python 3.10; `caffe-pylayers install-caffe` puts a real "
             "Caffe into a folder, or set PYTHONPATH to the python folder of yours"
         )
     try:
@@ -84,7 +84,7 @@ def _runtime() -> Any:
             raise
         raise EngineError(
             f"no caffe can be imported, and the runtime lacks {error.name}: pip install 'caffe-pylayers[runtime]'; "
-            "or `scripts/install_caffe.sh` puts a real Caffe into a folder"
+            "or `caffe-pylayers install-caffe` puts a real Caffe into a folder"
         ) from None
     except RuntimeError as error:
         raise EngineError(str(error)) from None

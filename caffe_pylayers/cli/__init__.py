@@ -1,8 +1,8 @@
 """The command line: ``caffe-pylayers VERB``, one module per verb.
 
 A verb's module has ``add_arguments(parser)`` and ``run(args)``, which returns the exit code;
-its docstring is its help. It imports what it needs inside its functions, so that ``--help``
-loads no engine.
+its docstring is its help. Only the module of the verb that is run is imported, and it imports
+what it needs inside its functions, so that ``--help`` loads no engine.
 """
 
 from __future__ import annotations
@@ -12,15 +12,17 @@ import importlib
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import Any, Sequence
 
 from caffe_pylayers import __version__
 from caffe_pylayers._engine import ENGINES, EngineError, chosen
+from caffe_pylayers.cli._parser import Parser, meant
 
 VERBS = (
-    *("train", "test", "time", "features", "plot", "run", "modernize"),
+    *("example", "mnist", "train", "test", "time", "features", "plot", "run", "modernize"),
     *("check", "layers", "summary", "draw", "upgrade"),
-    *("mnist", "convert-images", "mean"),
+    *("convert-images", "mean", "install-caffe"),
 )
 
 
@@ -29,9 +31,13 @@ class UserError(Exception):
 
 
 def main(argv: Sequence[str] | None = None, verb: str | None = None) -> int:
-    """Run the command line; with ``verb``, the arguments are that verb's. Returns the exit code."""
+    """Run the command line and return the exit code; with ``verb``, the arguments are that verb's.
+
+    SystemExit(2) where the arguments are wrong, SystemExit(0) after ``--help``.
+    """
+    given = list(sys.argv[1:] if argv is None else argv)
     try:
-        args = _parser(verb).parse_args(argv)
+        args = _parse(given, verb)
         with chosen(getattr(args, "engine", None)):
             code = int(args.run(args))
         sys.stdout.flush()
@@ -53,29 +59,40 @@ def add_engine_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _parser(verb: str | None) -> argparse.ArgumentParser:
+def _parse(given: list[str], verb: str | None) -> argparse.Namespace:
     if verb is not None:
-        parser = argparse.ArgumentParser()
-        _add_verb(parser, verb)
-        return parser
-    parser = argparse.ArgumentParser(
-        prog="caffe-pylayers", description="Caffe nets and Python layers: train, test, run, check."
+        return _verb_parser(verb, None).parse(given)
+    if given and given[0] in VERBS:
+        return _verb_parser(given[0], f"caffe-pylayers {given[0]}").parse(given[1:])
+    parser = Parser(
+        prog="caffe-pylayers",
+        usage="caffe-pylayers VERB ...",
+        description="Caffe nets and Python layers: train, test, run, check.",
+        epilog="\n".join(["VERB:", *(f"    {name:<16}{_summary(name)}" for name in VERBS)]),
     )
     parser.add_argument("--version", action="version", version=__version__)
-    verbs = parser.add_subparsers(metavar="VERB", required=True)
-    for name in VERBS:
-        summary = _module(name).__doc__.splitlines()[0]
-        _add_verb(verbs.add_parser(name, help=summary), name)
+    parser.add_argument("verb", metavar="VERB", help="what to do, see below; VERB --help says more")
+    name = parser.parse(given[:1]).verb
+    parser.error(f"no verb {name!r}{meant(name, VERBS)}; caffe-pylayers --help lists all")
+
+
+def _verb_parser(verb: str, prog: str | None) -> Parser:
+    module = _module(verb)
+    parser = Parser(prog=prog, description=module.__doc__)
+    module.add_arguments(parser)
+    parser.set_defaults(run=module.run, prog=parser.prog)
     return parser
 
 
-def _add_verb(parser: argparse.ArgumentParser, name: str) -> None:
-    module = _module(name)
-    parser.description = module.__doc__
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    module.add_arguments(parser)
-    parser.set_defaults(run=module.run, prog=parser.prog)
+def _summary(verb: str) -> str:
+    """The first line of a verb's docstring, which opens its file."""
+    with open(Path(__file__).with_name(f"{_stem(verb)}.py"), encoding="utf-8") as source:
+        return source.readline().strip().strip('"')
 
 
-def _module(name: str) -> Any:
-    return importlib.import_module(f"caffe_pylayers.cli.{name.replace('-', '_')}")
+def _module(verb: str) -> Any:
+    return importlib.import_module(f"caffe_pylayers.cli.{_stem(verb)}")
+
+
+def _stem(verb: str) -> str:
+    return verb.replace("-", "_")

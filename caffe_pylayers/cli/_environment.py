@@ -62,7 +62,7 @@ def _check_caffe(report: Report) -> None:
             report.problem(
                 "caffe has no layer type Python. Set WITH_PYTHON_LAYER := 1 in Makefile.config, then make clean, "
                 "make all, make pycaffe. If you have: the libcaffe that is loaded is another one (ldd on "
-                "caffe/_caffe*.so). Or install a Caffe that has it: scripts/install_caffe.sh"
+                "caffe/_caffe*.so). Or install a Caffe that has it: caffe-pylayers install-caffe"
             )
     for folder in _caffes_on_path()[1:]:
         report.warning(f"{folder} is on the Python path as well, behind the caffe above, and is not used")

@@ -9,7 +9,7 @@ import sys
 _ADVICE = (
     (
         r"No module named 'caffe'$",
-        "none is installed for this Python: scripts/install_caffe.sh puts a real Caffe into a folder; "
+        "none is installed for this Python: `caffe-pylayers install-caffe` puts a real Caffe into a folder; "
         "with one of your own, put its python folder on PYTHONPATH",
     ),
     (

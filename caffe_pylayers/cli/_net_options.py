@@ -1,4 +1,4 @@
-"""What the verbs that run a net share: the caffe program's options for it, and the net made of them."""
+"""The options that the verbs on a net share, as the caffe program has them, and the net that they ask for."""
 
 from __future__ import annotations
 
@@ -11,8 +11,32 @@ from caffe_pylayers.cli import UserError, add_engine_argument
 PHASES = {"TRAIN": 0, "TEST": 1}
 
 
+class Positional(argparse.Action):
+    """Stores a positional argument whose place something else may have filled, and refuses a second value."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, args: argparse.Namespace, value: Any, option: Any = None
+    ) -> None:
+        if getattr(args, self.dest) is not None:
+            parser.error(f"{self.metavar} is given twice: {getattr(args, self.dest)} and {value}")
+        setattr(args, self.dest, value)
+
+
+def add_model_argument(parser: argparse.ArgumentParser, metavar: str = "NET.prototxt", help: str = "the net") -> None:
+    """Declare ``args.model``, given by position or by --model; None where it is not given, see ``need_model``."""
+    # Without the SUPPRESS, an absent positional would write its default over what --model gave.
+    parser.add_argument("model", nargs="?", action=Positional, default=argparse.SUPPRESS, metavar=metavar, help=help)
+    parser.add_argument("--model", "-model", metavar=metavar, help=f"the same as {metavar} by position")
+
+
+def need_model(args: argparse.Namespace) -> None:
+    """UserError where no net is given."""
+    if args.model is None:
+        raise UserError("which net? give NET.prototxt, or --model NET.prototxt")
+
+
 def add_net_arguments(parser: argparse.ArgumentParser, phase: str, weights: bool, iterations: int | None) -> None:
-    """Declare --model, --weights, --phase, --level, --stage, --iterations, --gpu, in one or two dashes, and --engine.
+    """Declare the net, --weights, --phase, --level, --stage, --iterations, --gpu, in one or two dashes, and --engine.
 
     phase: the default. weights: whether they are required. iterations: the default; None for no such option.
     """
@@ -20,7 +44,7 @@ def add_net_arguments(parser: argparse.ArgumentParser, phase: str, weights: bool
     def add(name: str, **options: Any) -> None:
         parser.add_argument(f"--{name}", f"-{name}", **options)
 
-    add("model", required=True, metavar="NET.prototxt", help="the net")
+    add_model_argument(parser)
     add("weights", required=weights, metavar="FILE[,FILE...]", help="its trained weights, caffemodels")
     add("phase", type=str.upper, choices=PHASES, default=phase, help=f"the net's phase (default: {phase})")
     add("level", type=int, default=0, metavar="N", help="the net's level (default: 0)")
@@ -50,6 +74,7 @@ def make_net(args: argparse.Namespace) -> Any:
 
     UserError for what is wrong with it, its weights or the GPU: found before real Caffe would end the process.
     """
+    need_model(args)
     from caffe_pylayers.cli._training.mode import gpu_problem, quiet
 
     quiet()
@@ -71,6 +96,16 @@ def make_net(args: argparse.Namespace) -> Any:
         check_model(path, model, net)
         net.copy_from(str(path))
     return net
+
+
+def need_data(net: Any, path: str) -> None:
+    """UserError for a net with Input layers, which hold nothing until a script fills them."""
+    inputs = ", ".join(net.inputs)
+    if inputs:
+        raise UserError(
+            f"{path}: no data for {inputs}: Input layers are filled by a script. Give a net with data layers, such as "
+            f"the train_test.prototxt that goes with this one"
+        )
 
 
 def _check(args: argparse.Namespace, stages: list[str]) -> None:

@@ -17,12 +17,13 @@ import argparse
 from typing import Any
 
 from caffe_pylayers.cli import UserError, add_engine_argument
+from caffe_pylayers.cli._net_options import add_model_argument
 from caffe_pylayers.cli._report import Report
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``check``."""
-    parser.add_argument("net", nargs="?", metavar="NET.prototxt", help="without it, the environment is checked")
+    add_model_argument(parser, help="the net; without one, the environment is checked")
     parser.add_argument("--phase", choices=("TRAIN", "TEST"), help="one phase only (default: both)")
     parser.add_argument("--stage", action="append", default=[], metavar="S", help="a stage of the net; repeatable")
     parser.add_argument("--level", type=int, default=0, metavar="N", help="the level of the net (default: 0)")
@@ -33,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print what was found; the exit code."""
     report = Report()
-    if args.net is None:
+    if args.model is None:
         from caffe_pylayers.cli._environment import check_environment
 
         check_environment(report)
@@ -46,10 +47,10 @@ def _check_net(args: argparse.Namespace, report: Report) -> None:
     _import_caffe()
     from caffe_pylayers.cli._net_report import check_net
 
-    net = _read(args.net, report)
+    net = _read(args.model, report)
     if net is not None:
         phases = [args.phase] if args.phase else ["TRAIN", "TEST"]
-        check_net(report, net, args.net, phases, args.level, args.stage, every_layer=args.all)
+        check_net(report, net, args.model, phases, args.level, args.stage, every_layer=args.all)
 
 
 def _import_caffe() -> None:

@@ -13,12 +13,12 @@ from typing import Any
 
 from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._errors import one_line, optional
-from caffe_pylayers.cli._net_options import PHASES
+from caffe_pylayers.cli._net_options import PHASES, add_model_argument
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``draw``."""
-    parser.add_argument("net", metavar="NET.prototxt", help="the net, also in an old format")
+    add_model_argument(parser, help="the net, also in an old format")
     parser.add_argument("picture", metavar="PICTURE", help="FILE.png, FILE.svg, FILE.pdf, FILE.gv, ...")
     parser.add_argument(
         "--rankdir", choices=("LR", "RL", "TB", "BT"), default="TB", help="where it grows (default: TB)"
@@ -31,12 +31,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Draw; the exit code."""
+    if args.model is None:
+        raise UserError(f"takes a net and a picture, got {args.picture} alone")
     with optional("drawing", "viz"):
         import pydot  # noqa: F401
     from caffe_pylayers._nets import pictures
 
     with one_line():
-        net = _read(args.net)
+        net = _read(args.model)
         try:
             pictures.draw_net_to_file(net, args.picture, args.rankdir, PHASES.get(args.phase), args.display_lrm)
         except FileNotFoundError as error:

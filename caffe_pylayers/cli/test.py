@@ -12,7 +12,7 @@ from typing import Any
 
 from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._errors import one_line
-from caffe_pylayers.cli._net_options import add_net_arguments, make_net
+from caffe_pylayers.cli._net_options import add_net_arguments, make_net, need_data
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +25,7 @@ def run(args: argparse.Namespace) -> int:
     """Test; the exit code."""
     with one_line():
         net = make_net(args)
+        need_data(net, args.model)
         means = _means(net, args)
     weights = dict(net.blob_loss_weights)
     print(f"Loss: {sum(weights[name] * values.sum() for name, values in means.items()):g}")

@@ -10,35 +10,50 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from caffe_pylayers._disk import files
 from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._errors import one_line, optional
+from caffe_pylayers.cli._net_options import Positional, need_model
 
 TOOLS = "upgrade_net_proto_text, upgrade_net_proto_binary or upgrade_solver_proto_text"
 BINARY = (".caffemodel", ".binaryproto")
 
+_GIVEN: dict[str, Any] = {"nargs": "?", "default": argparse.SUPPRESS}  # a default would write over what is there
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``upgrade``."""
-    parser.add_argument("file", type=Path, metavar="FILE", help="a net, a solver or a caffemodel")
-    target = parser.add_mutually_exclusive_group()
-    target.add_argument("output", nargs="?", type=Path, metavar="OUTPUT", help="the upgraded file")
-    target.add_argument("--in-place", action="store_true", help="write over FILE")
+    parser.set_defaults(output=None)
+    parser.add_argument("model", action=_File, metavar="FILE", help="a net, a solver or a caffemodel", **_GIVEN)
+    parser.add_argument("output", action=Positional, metavar="OUTPUT", help="the upgraded file", **_GIVEN)
+    parser.add_argument("--model", "-model", metavar="FILE", help="the same as FILE by position")
+    parser.add_argument("--in-place", action="store_true", help="write over FILE")
+
+
+class _File(Positional):
+    """Stores FILE, or OUTPUT where --model has given FILE."""
+
+    def __call__(self, parser: argparse.ArgumentParser, args: argparse.Namespace, value: Any, _: Any = None) -> None:
+        setattr(args, "model" if args.model is None else "output", value)
 
 
 def run(args: argparse.Namespace) -> int:
     """Upgrade; the exit code."""
-    output = args.file if args.in_place else args.output
-    binary = args.file.suffix in BINARY
+    need_model(args)
+    if args.in_place and args.output is not None:
+        raise UserError(f"--in-place writes over {args.model}; it does not go with OUTPUT, {args.output}")
+    path, output = Path(args.model), args.model if args.in_place else args.output
+    binary = path.suffix in BINARY
     if binary and output is None:
         raise UserError("a binary file needs OUTPUT or --in-place")
     with optional("upgrade", "runtime", f"Caffe's {TOOLS}"):
         from caffe_pylayers.runtime.files import prototxt, weights  # noqa: F401
     with one_line():
-        content = _binary(args.file) if binary else _text(args.file).encode()
+        content = _binary(path) if binary else _text(path).encode()
         if output is not None:
-            with files.whole(output) as temporary:
+            with files.whole(Path(output)) as temporary:
                 temporary.write_bytes(content)
     print(output if output is not None else content.decode(), end="\n" if output is not None else "")
     return 0

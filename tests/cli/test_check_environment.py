@@ -119,7 +119,7 @@ def test_a_caffe_without_python_layers(fake_caffe, capsys):
     assert code == 1
     assert "problem: caffe has no layer type Python. Set WITH_PYTHON_LAYER := 1 in Makefile.config" in out
     assert "make clean" in out
-    assert "scripts/install_caffe.sh" in out
+    assert "caffe-pylayers install-caffe" in out
 
 
 def test_another_package_named_caffe(fake_caffe, capsys):
@@ -151,7 +151,7 @@ def test_no_caffe(monkeypatch, capsys):
     monkeypatch.setattr(sys, "path", [p for p in sys.path if not Path(p, "caffe").is_dir()])
     code, out = check(capsys)
     assert code == 1
-    assert "No module named 'caffe'\n  none is installed for this Python: scripts/install_caffe.sh" in out
+    assert "No module named 'caffe'\n  none is installed for this Python: `caffe-pylayers install-caffe`" in out
 
 
 def test_pycaffe_may_print_while_it_is_imported(fake_caffe, capsys):

@@ -1,0 +1,13 @@
+"""Folders of the repository that a wheel carries inside the package: ``prototxt`` and ``scripts``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_HERE = Path(__file__).parent
+
+
+def shipped(name: str) -> Path:
+    """The folder ``name``: the wheel's copy, or in a checkout the folder itself."""
+    carried = _HERE / "_shipped" / name
+    return carried if carried.is_dir() else _HERE.parents[1] / name
