@@ -91,6 +91,12 @@ def _runtime() -> Any:
 
 
 def messages() -> Any:
-    """The module of Caffe's protobuf messages, caffe.proto.caffe_pb2."""
-    caffe()
-    return importlib.import_module("caffe.proto.caffe_pb2")
+    """The module of Caffe's protobuf messages: that of a real Caffe where it is the engine, else the runtime's.
+
+    The runtime's needs no engine, only protobuf.
+    """
+    wanted = os.environ.get(VARIABLE, "")
+    if "caffe" in sys.modules or wanted == "caffe" or (not wanted and importlib.util.find_spec("caffe")):
+        caffe()
+        return importlib.import_module("caffe.proto.caffe_pb2")
+    return importlib.import_module("caffe_pylayers.runtime.proto.caffe_pb2")

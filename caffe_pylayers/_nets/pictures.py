@@ -1,9 +1,10 @@
-"""A picture of a net, by pydot and Graphviz, from the messages of any caffe."""
+"""Pictures of nets by pydot and Graphviz, from the messages of any caffe."""
 
 from __future__ import annotations
 
 import os
-from html import escape
+import subprocess
+from html import escape as as_html
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def choose_color_by_layertype(layertype: str) -> str:
 
 
 def get_edge_label(layer: Any) -> str:
-    """What is written at a layer's tops: its number of outputs, or its batch size."""
+    """The text at a layer's tops: its number of outputs, its batch size, or nothing."""
     if layer.type == "Data":
         return f"Batch {layer.data_param.batch_size}"
     if layer.type in ("Convolution", "Deconvolution"):
@@ -54,7 +55,7 @@ def get_layer_lr_mult(layer: Any) -> tuple[float, float]:
 
 
 def get_layer_label(layer: Any, rankdir: str, display_lrm: bool = False) -> str:
-    """What a layer is, as one text: name, type, window, and with display_lrm its lr_mult; for Python its class too."""
+    """Describe a layer in one text: name, type or Python class, window, and with display_lrm its lr_mult."""
     # Where the picture grows from left to right there is room below, else beside.
     words = [layer.name, f"({_kind(layer)})", *_details(layer, display_lrm)]
     return ("\n" if rankdir in ("LR", "RL") else " ").join(words)
@@ -84,7 +85,7 @@ def _details(layer: Any, display_lrm: bool) -> list[str]:
 
 
 def _size(param: Any, field: str, default: int) -> str:
-    """A window's size along the axes, such as 3, or 1 x 7 where they differ."""
+    """Return a window's size, one number or, where the axes differ, such as 1 x 7."""
     height, width = (getattr(param, f"{field}_{axis}") for axis in "hw")
     whole = getattr(param, "kernel_size" if field == "kernel" else field)
     given = [height, width] if height or width else [whole] if isinstance(whole, int) else list(whole)
@@ -94,7 +95,7 @@ def _size(param: Any, field: str, default: int) -> str:
 def get_pydot_graph(
     caffe_net: Any, rankdir: str, label_edges: bool = True, phase: int | None = None, display_lrm: bool = False
 ) -> Any:
-    """The pydot graph of a NetParameter, of one phase or of all layers; rankdir as Graphviz's: LR, TB, BT.
+    """Return the pydot graph of a NetParameter, of one phase or of all layers; rankdir as Graphviz's: LR, TB, BT.
 
     ImportError where pydot is missing.
     """
@@ -141,10 +142,10 @@ def _styled(*styles: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 def _table(layer: Any, details: list[str]) -> str:
-    """Graphviz's HTML for a layer: its name, its type below, and what is special about it in small type."""
-    lines = [f"<b>{escape(layer.name)}</b>" if layer.name else "", escape(_kind(layer))]
+    """Return Graphviz's HTML for a layer: its name, its type below, and what is special about it in small type."""
+    lines = [f"<b>{_html(layer.name)}</b>" if layer.name else "", _html(_kind(layer))]
     if details:
-        lines.append(f'<font point-size="10" color="#444444">{escape(", ".join(details))}</font>')
+        lines.append(f'<font point-size="10" color="#444444">{_html(", ".join(details))}</font>')
     rows = "".join(f"<tr><td>{line}</td></tr>" for line in filter(None, lines))
     return f'<<table border="0" cellspacing="2" cellpadding="0">{rows}</table>>'
 
@@ -155,20 +156,39 @@ def _phases(layer: Any) -> list[str]:
 
 
 def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    escaped = _visible(text).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
+
+
+def _html(text: str) -> str:
+    return as_html(_visible(text))
+
+
+def _visible(text: str) -> str:
+    """Write control characters, which Graphviz refuses, as their Python escapes."""
+    return "".join(c if c.isprintable() and c != "\\" else c.encode("unicode_escape").decode() for c in text)
 
 
 def draw_net(
     caffe_net: Any, rankdir: str, ext: str = "png", phase: int | None = None, display_lrm: bool = False
 ) -> bytes:
-    """The picture of a NetParameter in a format that Graphviz writes (png, svg, ...), or what it reads: "raw" or "gv".
+    """Draw a NetParameter in a format that Graphviz writes (png, svg, ...), or as the text that it reads: "raw", "gv".
 
-    FileNotFoundError where Graphviz's dot is missing.
+    FileNotFoundError where Graphviz's dot is missing, ValueError with its message for a format that it does not know.
     """
-    graph = get_pydot_graph(caffe_net, rankdir, phase=phase, display_lrm=display_lrm)
-    picture: bytes = graph.to_string().encode() if ext in ("raw", "gv") else graph.create(format=ext)
-    return picture
+    source: bytes = get_pydot_graph(caffe_net, rankdir, phase=phase, display_lrm=display_lrm).to_string().encode()
+    if ext in ("raw", "gv"):
+        return source
+    try:
+        done = subprocess.run(["dot", f"-T{ext}"], input=source, capture_output=True, check=False)  # noqa: S603, S607
+    except FileNotFoundError:
+        raise FileNotFoundError('Graphviz is not installed: no program "dot"; a .gv file needs none') from None
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().partition("\n")[0]
+        if "not recognized" in said:
+            raise ValueError(f"Graphviz does not write pictures of the kind {ext}; take png, svg or pdf")
+        raise ValueError(f"Graphviz: {said}")
+    return done.stdout
 
 
 def draw_net_to_file(
@@ -178,8 +198,10 @@ def draw_net_to_file(
     phase: int | None = None,
     display_lrm: bool = False,
 ) -> None:
-    """Write the picture of a NetParameter to a file, in the format that its name ends in."""
+    """Draw a NetParameter into a file, in the format that its name ends in; raises as draw_net does."""
     path = Path(filename)
+    if not path.suffix:
+        raise ValueError(f"{path}: the ending of the name says what picture it is: .png, .svg, .pdf, .gv, ...")
     picture = draw_net(caffe_net, rankdir, path.suffix[1:], phase, display_lrm)
     with files.whole(path) as temporary:
         temporary.write_bytes(picture)

@@ -58,7 +58,7 @@ def _import_caffe() -> None:
     from caffe_pylayers.cli._import_advice import advice, last_line
 
     try:
-        _engine.messages()
+        _engine.caffe()
     except _engine.EngineError:
         raise
     except Exception as error:  # whatever a caffe that does not fit its environment raises

@@ -180,10 +180,10 @@ def test_no_file(tmp_path, capsys):
 
 
 def test_a_net_with_a_broken_caffe(write, monkeypatch, capsys):
-    def messages():
+    def caffe():
         raise ImportError("numpy.core.multiarray failed to import")
 
-    monkeypatch.setattr(_engine, "messages", messages)
+    monkeypatch.setattr(_engine, "caffe", caffe)
     assert main([str(write(""))], verb="check") == 1
     assert "import caffe: ImportError: numpy.core.multiarray failed to import; it is built against" in (
         capsys.readouterr().err

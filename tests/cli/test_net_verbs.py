@@ -1,9 +1,11 @@
 """``caffe-pylayers test``, ``time``, ``summary`` and ``draw``, on the engine that is there."""
 
+import html
 import importlib.util
 import json
 import re
 import shutil
+import sys
 
 import pytest
 
@@ -206,4 +208,62 @@ def test_picture(capsys, model, tmp_path):
     assert run(capsys, "draw", model, picture, "--phase", "test") == f"{picture}\n"
     assert ">Convolution<" in picture.read_text()
     assert main([model, str(tmp_path / "net.xyz")], verb="draw") == 1
-    assert "net.xyz: Graphviz does not write pictures of this kind; take png, svg or pdf\n" in capsys.readouterr().err
+    ended = capsys.readouterr()
+    assert ended.err.endswith(": Graphviz does not write pictures of the kind xyz; take png, svg or pdf\n")
+    assert (ended.err.count("\n"), ended.out) == (1, "")
+    assert main([model, str(tmp_path / "net")], verb="draw") == 1
+    assert "net: the ending of the name says what picture it is: .png, .svg" in capsys.readouterr().err
+
+
+def test_names_with_control_characters(capsys, tmp_path):
+    pytest.importorskip("pydot")
+    net = tmp_path / "net.prototxt"
+    net.write_text(r'layer { name: "a\001<b>\n" type: "ReLU\002" bottom: "x\003" top: "y\000" }')
+    picture = tmp_path / ("net.svg" if shutil.which("dot") else "net.gv")
+    run(capsys, "draw", net, picture)
+    text = html.unescape(html.unescape(picture.read_text()))
+    assert not re.search(r"[\0-\x08]", text)
+    for name in (r"a\x01<b>\n", r"ReLU\x02", r"x\x03", r"y\x00"):
+        assert name in text.replace(r"\\", "\\")
+
+
+def test_draw_and_mnist_need_no_engine(run_program, root, tmp_path, model):
+    pytest.importorskip("pydot")
+    pytest.importorskip("lmdb")
+    hide = "import sys; sys.modules['torch'] = None; sys.modules.pop('caffe', None)\n"
+    hide += "sys.path[:] = [p for p in sys.path if not os.path.isdir(os.path.join(p, 'caffe'))]\n"
+    for arguments, verb in ([model, "net.gv"], "draw"), (["--output", "mnist"], "mnist"):
+        code = f"import os\n{hide}from caffe_pylayers.cli import main; sys.exit(main({arguments!r}, {verb!r}))"
+        done = run_program(sys.executable, "-c", code, cwd=tmp_path)
+        assert done.returncode == 0, done.stdout
+
+
+def test_a_net_by_position_or_by_name(capsys, model, weights, tmp_path):
+    stage = ("--stage", "with_loss")
+    by_name = run(capsys, "summary", "--model", model, *stage)
+    assert run(capsys, "summary", model, *stage) == by_name
+    assert run(capsys, "summary", *stage, model) == by_name
+    assert run(capsys, "test", "--weights", weights, model, "--iterations", 1)
+    assert run(capsys, "check", model) == run(capsys, "check", "-model", model)
+    pytest.importorskip("pydot")
+    for arguments in ((model, "net.gv"), ("--model", model, "net.gv"), ("net.gv", "--model", model)):
+        run(capsys, "draw", *[tmp_path / word if word == "net.gv" else word for word in arguments])
+    with pytest.raises(SystemExit):
+        main(["--model", model, model], verb="summary")
+    assert f"NET.prototxt is given twice: {model} and {model}" in capsys.readouterr().err
+    assert main([], verb="summary") == 1
+    assert "which net? give NET.prototxt, or --model NET.prototxt" in capsys.readouterr().err
+    assert main(["net.gv"], verb="draw") == 1
+    assert "takes a net and a picture, got net.gv alone" in capsys.readouterr().err
+
+
+def test_a_net_without_data_is_not_tested(capsys, tmp_path):
+    net, weights = tmp_path / "deploy.prototxt", tmp_path / "net.caffemodel"
+    net.write_text(SHARED)
+    caffe = _engine.caffe()
+    caffe.Net(str(net), caffe.TEST).save(str(weights))
+    assert main([str(net), "--weights", str(weights)], verb="test") == 1
+    ended = capsys.readouterr()
+    assert f"{net}: no data for a: Input layers are filled by a script" in ended.err
+    assert ended.out == ""
+    assert main([str(net), "--iterations", "1"], verb="time") == 0
