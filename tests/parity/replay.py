@@ -9,6 +9,7 @@ from google.protobuf import text_format
 import caffe_pylayers.runtime.layers  # noqa: F401  they register themselves
 from caffe_pylayers.runtime.layers.layer import LAYERS, LayerError
 from caffe_pylayers.runtime.memory.blob import Blob
+from caffe_pylayers.runtime.net.step import Step
 from caffe_pylayers.runtime.proto import caffe_pb2
 from tests.parity.plan import down, layer_text, loss_weights, top_diff
 
@@ -43,7 +44,8 @@ class Run:
         self.weights = loss_weights(case, len(self.tops))
         self.down = [i in down(case) for i in range(len(self.bottoms))]
         self._fill(case.before or case.bottoms)
-        self.layer.setup(self.bottoms, self.tops)
+        self.step = Step(self.layer, [], [], self.bottoms, self.tops, backward=True, propagate_down=self.down)
+        self.step.setup()
         if case.arrays:
             self.layer.reset(*case.arrays, len(case.arrays[0]))
         self.layer.param_propagate_down = [True] * len(self.layer.blobs)
@@ -57,7 +59,7 @@ class Run:
         self._fill(bottoms)
         for blob, values in zip(self.layer.blobs, self.learned.values()):
             blob.data[...] = values
-        self.layer.reshape(self.bottoms, self.tops)
+        self.step.reshape(always=True)
         arrays = {**self.learned, **self._forward()}
         if any(self.down) or self.layer.blobs:
             for blob in self.layer.blobs:
@@ -87,7 +89,7 @@ class Run:
         for top, weight in zip(self.tops, self.weights):
             if weight:
                 top.diff[...] = weight
-        self.layer.forward(self.bottoms, self.tops)
+        self.step.run_forward()
         arrays = {f"top{i}": np.array(top.data) for i, top in enumerate(self.tops)}
         for i, blob in enumerate(self.layer.blobs):
             if not np.array_equal(blob.data, self.learned[f"blob{i}"]):
@@ -97,7 +99,7 @@ class Run:
     def _backward(self):
         for i, (top, weight) in enumerate(zip(self.tops, self.weights)):
             top.diff[...] = weight or top_diff(i, top.shape)
-        self.layer.backward(self.tops, self.down, self.bottoms)
+        self.step.run_backward()
 
     def _check_accumulation(self, arrays):
         """A second backward adds the same gradients to those of the learned blobs."""

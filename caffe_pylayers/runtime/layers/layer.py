@@ -79,6 +79,15 @@ class Layer:
         """Compute the gradients asked for."""
         raise NotImplementedError
 
+    @property
+    def worker(self) -> Any:
+        """The object whose reshape, forward and backward a net calls: this one, but for a Python layer."""
+        return self
+
+    def shown(self, blobs: Sequence[Blob]) -> Sequence[Any]:
+        """The blobs as the worker is handed them."""
+        return blobs
+
     def explain(self, error: Exception, method: str, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         """Raise what names this layer instead of an exception of the blobs or of memory; return for any other.
 

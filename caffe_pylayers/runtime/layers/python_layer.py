@@ -55,11 +55,11 @@ class PythonLayerBase:
 
 @register("Python")
 class PythonLayer(Layer):
-    """A layer whose work a Python class does, found by python_param's module and layer.
+    """A layer whose work an instance of a Python class does, found by python_param's module and layer.
 
-    The order and number of calls are Caffe's: setup once, reshape after it and before each
-    forward. An exception reaches the caller as it is, with a note that names the layer, the
-    method and the shapes.
+    setup makes the instance and sets it up; a net calls its other methods itself, in Caffe's order and number:
+    reshape after setup and before each forward. An exception reaches the caller as it is, with a note that names
+    the layer, the method and the shapes.
     """
 
     bottoms = (0, None)
@@ -73,21 +73,15 @@ class PythonLayer(Layer):
         self._as_tensors = bool(getattr(instance, "array_api", False))
         instance.param_str = param.param_str
         instance.phase = int(self.phase)
-        instance.blobs = (TensorBlobVec if self._as_tensors else BlobVec)(self._shown(self.blobs))
-        self._bottom, self._top = self._shown(bottom), self._shown(top)
-        instance.setup(self._bottom, self._top)
+        instance.blobs = (TensorBlobVec if self._as_tensors else BlobVec)(self.shown(self.blobs))
+        instance.setup(self.shown(bottom), self.shown(top))
         self.blobs = BlobVec(blob.blob if isinstance(blob, TensorBlob) else blob for blob in instance.blobs)
 
-    def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
-        self.instance.reshape(self._bottom, self._top)
+    @property
+    def worker(self) -> Any:
+        return self.instance
 
-    def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
-        self.instance.forward(self._bottom, self._top)
-
-    def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
-        self.instance.backward(self._top, list(propagate_down), self._bottom)
-
-    def _shown(self, blobs: Sequence[Blob]) -> list[Any]:
+    def shown(self, blobs: Sequence[Blob]) -> list[Any]:
         return [TensorBlob(blob) for blob in blobs] if self._as_tensors else list(blobs)
 
     def _make(self) -> Any:

@@ -40,6 +40,20 @@ class FusedNormalization:
         self._x = torch.empty(0)  # the bottom's values, until backward
 
     def run_forward(self) -> None:
+        try:
+            self._forward()
+        except Exception as error:
+            self._normal.explain(error, "forward")
+            raise
+
+    def run_backward(self) -> None:
+        try:
+            self._backward()
+        except Exception as error:
+            self._normal.explain(error, "backward")
+            raise
+
+    def _forward(self) -> None:
         if self._layer.layout != CHANNELS_LAST:  # the only layout in which a blob's values can be exchanged
             for step in self.steps:
                 step.run_forward()
@@ -54,7 +68,7 @@ class FusedNormalization:
             y.clamp_(min=0)
         self._blob.take(y, CHANNELS_LAST)
 
-    def run_backward(self) -> None:
+    def _backward(self) -> None:
         if self._normal.fused is not self:
             for step in reversed(self.steps):
                 step.run_backward()
@@ -99,6 +113,16 @@ class FoldedNormalization:
         self._versions: list[Any] = []
 
     def run_forward(self) -> None:
+        try:
+            self._forward()
+        except Exception as error:
+            (self._convolution or self._normal).explain(error, "forward")
+            raise
+
+    def run_backward(self) -> None:
+        """Nothing: no gradient is wanted."""
+
+    def _forward(self) -> None:
         for step in self.steps:
             step.reshape()
         self._prepare()
@@ -113,9 +137,6 @@ class FoldedNormalization:
             torch.addcmul(self._shift.view(shape), y, self._factor.view(shape), out=y)
         if self._relu is not None:
             blob.update(blob.layout).clamp_(min=0)
-
-    def run_backward(self) -> None:
-        """Nothing: nothing is wanted."""
 
     def _prepare(self) -> None:
         """Compute the factor and the shift, and the weights with them, if anything they depend on has changed."""

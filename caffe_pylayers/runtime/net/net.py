@@ -12,7 +12,6 @@ import numpy as np
 
 from caffe_pylayers._nets.include_rules import State
 from caffe_pylayers.runtime.files import prototxt, weights
-from caffe_pylayers.runtime.layers.python_layer import PythonLayer
 from caffe_pylayers.runtime.memory import allocator
 from caffe_pylayers.runtime.memory.blob import Blob, arrays_in_step
 from caffe_pylayers.runtime.net import batches, debug_info
@@ -71,7 +70,7 @@ class Net:
     @property
     def layers(self) -> list[Any]:
         """The layers, automatic Splits among them; a Python layer is the instance of its class."""
-        return [step.layer.instance if isinstance(step.layer, PythonLayer) else step.layer for step in self._steps]
+        return [step.worker for step in self._steps]
 
     @property
     def layer_dict(self) -> OrderedDict[str, Any]:

@@ -9,8 +9,8 @@ from typing import Protocol
 import torch
 
 from caffe_pylayers.runtime.layers.layer import Layer
-from caffe_pylayers.runtime.memory import device
 from caffe_pylayers.runtime.memory.blob import Blob
+from caffe_pylayers.runtime.memory.device import current
 
 
 class Unit(Protocol):
@@ -72,28 +72,24 @@ class Step:
 
     def setup(self) -> None:
         """Set the layer up and give the tops their shapes."""
+        layer = self.layer
         try:
-            self.layer.setup(self.bottom, self.top)
+            layer.setup(self.bottom, self.top)
         except Exception as error:
-            self.layer.explain(error, "setup", self.bottom, self.top)
+            self.explain(error, "setup")
             raise
+        self.worker, self._bottom, self._top = layer.worker, layer.shown(self.bottom), layer.shown(self.top)
         self.reshape()
 
     def reshape(self, always: bool = False) -> None:
         """Reshape the tops, if that may change anything or ``always``."""
-        layer = self.layer
-        if not (always or layer.reshapes_always or self._changed()):
-            return
-        try:
-            layer.reshape(self.bottom, self.top)
-        except Exception as error:
-            layer.explain(error, "reshape", self.bottom, self.top)
-            raise
-        if not layer.reshapes_always:
-            self._shapes, self._device = self._shapes_now(), device.current()
-
-    def _changed(self) -> bool:
-        return self._shapes != self._shapes_now() or self._device is not device.current()
+        if always or self.layer.reshapes_always or self._shapes != self._shapes_now() or self._device is not current():
+            try:
+                self.worker.reshape(self._bottom, self._top)
+            except Exception as error:
+                self.explain(error, "reshape")
+                raise
+            self._shapes, self._device = self._shapes_now(), current()
 
     def _shapes_now(self) -> list[tuple[int, ...]]:
         return [blob.shape for blobs in (self.bottom, self.top) for blob in blobs]
@@ -102,11 +98,16 @@ class Step:
         """Reshape and compute the tops."""
         if self.fused is not None:
             self.fused.unfuse()
-        self.reshape()
+        method = "reshape"
         try:
-            self.layer.forward(self.bottom, self.top)
+            if self.layer.reshapes_always:  # called from here, for real Caffe calls a Python layer in a microsecond
+                self.worker.reshape(self._bottom, self._top)
+            else:
+                self.reshape()
+            method = "forward"
+            self.worker.forward(self._bottom, self._top)
         except Exception as error:
-            self.layer.explain(error, "forward", self.bottom, self.top)
+            self.explain(error, method)
             raise
 
     def run_backward(self) -> None:
@@ -116,7 +117,11 @@ class Step:
         if not self.backward:
             return
         try:
-            self.layer.backward(self.top, self.propagate_down, self.bottom)
+            self.worker.backward(self._top, self.propagate_down[:], self._bottom)
         except Exception as error:
-            self.layer.explain(error, "backward", self.bottom, self.top)
+            self.explain(error, "backward")
             raise
+
+    def explain(self, error: Exception, method: str) -> None:
+        """Raise the layer's own exception instead of one of the blobs or of memory; see Layer.explain."""
+        self.layer.explain(error, method, self.bottom, self.top)
