@@ -8,10 +8,9 @@ import traceback
 from typing import Any, Callable
 
 from caffe_pylayers._layer.parameter import Parameter, declared, read_parameters
+from caffe_pylayers._layer.phases import TRAIN
 
 __all__ = ["Layer", "Parameter"]
-
-TRAIN = 0
 
 
 class _NoEngineLayer:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, Collection, Iterable, Iterator
 
 from caffe_pylayers import _engine
+from caffe_pylayers._layer.phases import PHASES, TRAIN
 from caffe_pylayers._nets.backward_plan import backward_plan, loss_weights
-from caffe_pylayers._nets.include_rules import PHASES, TRAIN, State, included_layers, title
+from caffe_pylayers._nets.include_rules import State, included_layers, title
 from caffe_pylayers._nets.python_param import python_param_problems
 
 

@@ -8,9 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Collection
 
-TRAIN, TEST = 0, 1
-PHASES = {"TRAIN": TRAIN, "TEST": TEST}
-
 
 @dataclass(frozen=True)
 class State:

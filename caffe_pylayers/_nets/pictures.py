@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from caffe_pylayers._disk import files
-from caffe_pylayers._nets.include_rules import PHASES, State, included_layers
+from caffe_pylayers._layer.phases import PHASES
+from caffe_pylayers._nets.include_rules import State, included_layers
 
 DEFAULT_COLOR, IN_PLACE_COLOR, BLOB_COLOR = "#CFE2F3", "#D5EBD0", "#F1F1F1"
 COLORS = {

@@ -1,110 +1,126 @@
-"""Text prototxts, read into the messages of any caffe: the engine's, or the runtime's own."""
+"""Text prototxts, read as Caffe reads them: parsed, then brought to the current format.
+
+Into the messages of any caffe: the engine's, by default, or those of the module given.
+"""
 
 from __future__ import annotations
 
-import difflib
+import codecs
 import os
 import re
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 from caffe_pylayers import _engine
+from caffe_pylayers._nets import upgrade
+from caffe_pylayers._nets.parse_hints import hint
 
-Origin = Callable[[str], "str | None"]
+_STRING = rb'"(?:\\.|[^"\\\n])*"?|\'(?:\\.|[^\'\\\n])*\'?'  # one that never ends is the parser's to report
+_STRING_OR_COMMENT = re.compile(rb"(" + _STRING + rb")|#[^\n]*")
+_NO_TOKEN = re.compile(r"[^\t-\r -~]")
+_BYTE_ORDER_MARKS = {
+    codecs.BOM_UTF8: "UTF-8",
+    codecs.BOM_UTF32_LE: "UTF-32",
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
 
-_UNKNOWN_FIELD = re.compile(r'Message type "caffe\.(?P<message>\w+)" has no field named "(?P<field>\w+)"')
-_OTHER_LAYER = {"LayerParameter": "V1LayerParameter", "V1LayerParameter": "LayerParameter"}
-_WRITTEN = {"LayerParameter": "layer {}", "V1LayerParameter": "layers {}, the old format,"}
-_LISTED = 4
 
+def read_net(path: str | os.PathLike[str], messages: Any = None) -> Any:
+    """The NetParameter in a file, in the current format.
 
-def read_net(path: str | os.PathLike[str]) -> Any:
-    """The NetParameter in a file.
-
-    ValueError("FILE:LINE:COLUMN: message") for text that is none, OSError for a file that
-    cannot be read.
+    messages: the module of Caffe's messages, caffe_pb2; by default that of the engine.
+    ValueError("FILE:LINE:COLUMN: message") for text that is none, ValueError("FILE: message") for
+    an old net that has no equal in the current format, OSError for a file that cannot be read.
     """
-    return _read(path, "NetParameter")
+    return parse_net(_text(path), path, messages)
 
 
-def read_solver(path: str | os.PathLike[str]) -> Any:
-    """The SolverParameter in a file; raises as read_net does."""
-    return _read(path, "SolverParameter")
+def read_solver(path: str | os.PathLike[str], messages: Any = None) -> Any:
+    """The SolverParameter in a file, in the current format, the nets in it too; messages and errors as in read_net."""
+    return parse_solver(_text(path), path, messages)
 
 
-def decode(content: bytes, name: str | os.PathLike[str]) -> str:
-    """The text of a file called ``name``; ValueError where it is not in UTF-8."""
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        column = error.start - content.rfind(b"\n", 0, error.start)
-        raise ValueError(f"{name}:{line}:{column}: not a text prototxt, or not in UTF-8") from None
+def parse_net(text: str, name: str | os.PathLike[str] = "net", messages: Any = None) -> Any:
+    """The NetParameter in a text, in the current format; ``name`` stands for the file in errors."""
+    net = parse(text, "NetParameter", name, messages)
+    upgrade.upgrade_net(net, name)
+    return net
 
 
-def parse(
-    text: str, kind: str, messages: Any, name: str | os.PathLike[str], origin: Origin = lambda field: None
-) -> Any:
-    """The NetParameter or SolverParameter, of a module of messages, in a text.
+def parse_solver(text: str, name: str | os.PathLike[str] = "solver", messages: Any = None) -> Any:
+    """The SolverParameter in a text, in the current format; ``name`` stands for the file in errors."""
+    solver = parse(text, "SolverParameter", name, messages)
+    upgrade.upgrade_solver(solver, name)
+    return solver
 
-    name: of the text, for errors. origin: which other Caffe a field belongs to.
-    ValueError("NAME:LINE:COLUMN: message") for text that is none.
+
+def parse(text: str, kind: str, name: str | os.PathLike[str], messages: Any = None) -> Any:
+    """The NetParameter or SolverParameter in a text, in the format it is written in.
+
+    kind: which of the two. ValueError("NAME:LINE:COLUMN: message") for text that is none.
     """
     from google.protobuf import text_format
 
+    messages = messages or _engine.messages()
     try:
         return text_format.Parse(text, getattr(messages, kind)())
     except text_format.ParseError as error:
-        hint = _kind_hint(text, kind, messages) or _field_hint(str(error), messages, origin)
-        raise ValueError(f"{name}:{_message(error)}{hint}") from None
+        raise ValueError(f"{name}:{_message(error, text)}{hint(text, kind, str(error), messages)}") from None
 
 
-def _read(path: str | os.PathLike[str], kind: str) -> Any:
-    return parse(decode(Path(path).read_bytes(), path), kind, _engine.messages(), path)
-
-
-def _message(error: Any) -> str:
-    """``LINE:COLUMN: message`` of a ParseError, whose text has it as ``LINE:COLUMN : message``."""
+def _message(error: Any, text: str) -> str:
+    """``LINE:COLUMN: message`` of a ParseError, which says ``LINE:COLUMN : message`` and may quote the whole line."""
     line, column = error.GetLine(), error.GetColumn()
-    text = str(error)
     if line is None:
-        return f"1:1: {text}"
-    column = 1 if column is None else column
-    return f"{line}:{column}: {text.split(' : ', 1)[-1]}"
+        return f"1:1: {error}"
+    message = str(error).split(" : ", 1)[-1]
+    quoted = "".join(f"'{quoted}': " for quoted in text.split("\n")[line - 1 : line])
+    if message.startswith(quoted):
+        message = message[len(quoted) :]
+    return f"{line}:{1 if column is None else column}: {message}"
 
 
-def _kind_hint(text: str, kind: str, messages: Any) -> str:
-    """Where text is a solver instead of a net: so, and which net it names; and the other way round."""
-    from google.protobuf import text_format
+# --- from bytes to text ----------------------------------------------------------------------------
 
-    other = "SolverParameter" if kind == "NetParameter" else "NetParameter"
+
+def _text(path: str | os.PathLike[str]) -> str:
+    """The text of a file without its comments, which may be in any encoding. ValueError where Caffe cannot read it."""
+    content = Path(path).read_bytes()
+    for mark, encoding in _BYTE_ORDER_MARKS.items():
+        if content.startswith(mark):
+            raise ValueError(f"{path}:1:1: {_without_mark(encoding, path)}")
+    content = _STRING_OR_COMMENT.sub(lambda found: found[1] or b"#", content)
     try:
-        found = text_format.Parse(text, getattr(messages, other)())
-    except text_format.ParseError:
-        return ""
-    if kind == "SolverParameter":
-        return " This is a net; give the solver that names it"
-    net = found.net or found.train_net
-    return f" This is a solver, not a net{f'; its net is {net}' if net else ''}"
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{path}:{_place(content[: error.start].decode())}: not a text prototxt, or not in UTF-8; "
+            f"save it as UTF-8, in an editor or by: iconv -f GBK -t UTF-8 {path} (where it is in GBK)"
+        ) from None
+    outside = re.sub(_STRING.decode(), lambda found: " " * len(found[0]), text)
+    strange = _NO_TOKEN.search(outside)
+    if strange:
+        raise ValueError(
+            f"{path}:{_place(text[: strange.start()])}: {strange[0]!r} (U+{ord(strange[0]):04X}) outside of a string, "
+            "where Caffe takes ASCII only"
+        )
+    return text
 
 
-def _field_hint(error: str, messages: Any, origin: Origin) -> str:
-    """Where the error is a field that a message does not have: where it belongs, or what it may be meant for."""
-    found = _UNKNOWN_FIELD.search(error)
-    if not found:
-        return ""
-    field, types = found["field"], messages.DESCRIPTOR.message_types_by_name
-    wrong = types.get(found["message"])
-    if origin(field):
-        return f" It is a field of {origin(field)}"
-    if wrong is None:  # a message inside a message
-        return ""
-    other = _OTHER_LAYER.get(wrong.name)
-    if other and field in types[other].fields_by_name:
-        return f" {_WRITTEN[other]} has it"
-    owners = sorted(f.name for f in wrong.fields if f.message_type and field in f.message_type.fields_by_name)
-    if owners:
-        more = ", ..." if len(owners) > _LISTED else ""
-        return f" It belongs into one of its messages: {', '.join(owners[:_LISTED])}{more}"
-    close = difflib.get_close_matches(field, wrong.fields_by_name, n=1)
-    return f" Did you mean {close[0]}?" if close else ""
+def _without_mark(encoding: str, path: str | os.PathLike[str]) -> str:
+    if encoding == "UTF-8":
+        return (
+            "starts with a byte order mark (BOM), which Caffe cannot read; save it as UTF-8 without BOM, in an editor "
+            rf"or by: sed -i '1s/^\xEF\xBB\xBF//' {path}"
+        )
+    return (
+        f"starts with a byte order mark (BOM) of {encoding}; save it as UTF-8 without BOM, in an editor "
+        f"or by: iconv -f {encoding} -t UTF-8 {path}"
+    )
+
+
+def _place(before: str) -> str:
+    """``LINE:COLUMN`` of the character after this text."""
+    return f"{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"

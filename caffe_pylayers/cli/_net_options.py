@@ -6,9 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from caffe_pylayers._layer.phases import PHASES
 from caffe_pylayers.cli import UserError, add_engine_argument
-
-PHASES = {"TRAIN": 0, "TEST": 1}
 
 
 class Positional(argparse.Action):

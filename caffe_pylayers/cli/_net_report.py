@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Callable, Sequence
 
+from caffe_pylayers._layer.phases import PHASES
 from caffe_pylayers._nets import check
 from caffe_pylayers._nets.backward_plan import LayerPlan, backward_plan
-from caffe_pylayers._nets.include_rules import PHASES, State, stages_named
+from caffe_pylayers._nets.include_rules import State, stages_named
 from caffe_pylayers.cli._report import Report
 
 

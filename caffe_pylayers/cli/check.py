@@ -70,16 +70,9 @@ def _read(path: str, report: Report) -> Any:
     from caffe_pylayers._nets import prototxt
 
     try:
-        net = prototxt.read_net(path)
+        return prototxt.read_net(path)
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from None
     except ValueError as error:
         report.problem(str(error))
         return None
-    if net.layers:
-        report.problem(
-            f"{path}: in the old format, with `layers {{ }}`. Caffe itself upgrades it as it reads it; to check it, "
-            f"upgrade the file: caffe-pylayers upgrade {path} NEW.prototxt"
-        )
-        return None
-    return net

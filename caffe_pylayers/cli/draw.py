@@ -9,11 +9,11 @@ grow from left to right. Needs pydot and Graphviz; for a .gv file, which is what
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
+from caffe_pylayers._layer.phases import PHASES
 from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._errors import one_line, optional
-from caffe_pylayers.cli._net_options import PHASES, add_model_argument
+from caffe_pylayers.cli._net_options import add_model_argument
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,23 +35,11 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"takes a net and a picture, got {args.picture} alone")
     with optional("drawing", "viz"):
         import pydot  # noqa: F401
-    from caffe_pylayers._nets import pictures
+    from caffe_pylayers._nets import pictures, prototxt
 
     with one_line():
         pictures.draw_net_to_file(
-            _read(args.model), args.picture, args.rankdir, PHASES.get(args.phase), args.display_lrm
+            prototxt.read_net(args.model), args.picture, args.rankdir, PHASES.get(args.phase), args.display_lrm
         )
     print(args.picture)
     return 0
-
-
-def _read(path: str) -> Any:
-    """The NetParameter in a file, one in an old format upgraded."""
-    from caffe_pylayers._nets import prototxt
-
-    net = prototxt.read_net(path)
-    if not net.layers:
-        return net
-    with optional(f"{path}, in an old format,", "runtime", "what Caffe's upgrade_net_proto_text makes of it"):
-        from caffe_pylayers.runtime.files.prototxt import read_net
-    return read_net(path)

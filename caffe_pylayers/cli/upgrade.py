@@ -17,7 +17,6 @@ from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._errors import one_line, optional
 from caffe_pylayers.cli._net_options import Positional, need_model
 
-TOOLS = "upgrade_net_proto_text, upgrade_net_proto_binary or upgrade_solver_proto_text"
 BINARY = (".caffemodel", ".binaryproto")
 
 _GIVEN: dict[str, Any] = {"nargs": "?", "default": argparse.SUPPRESS}  # a default would write over what is there
@@ -48,8 +47,9 @@ def run(args: argparse.Namespace) -> int:
     binary = path.suffix in BINARY
     if binary and output is None:
         raise UserError("a binary file needs OUTPUT or --in-place")
-    with optional("upgrade", "runtime", f"Caffe's {TOOLS}"):
-        from caffe_pylayers.runtime.files import prototxt, weights  # noqa: F401
+    if binary:
+        with optional("upgrade of a binary file", "runtime", "Caffe's upgrade_net_proto_binary"):
+            from caffe_pylayers.runtime.files import weights  # noqa: F401
     with one_line():
         content = _binary(path) if binary else _text(path).encode()
         if output is not None:
@@ -70,12 +70,11 @@ def _binary(path: Path) -> bytes:
 
 
 def _text(path: Path) -> str:
-    from caffe_pylayers._nets.prototxt import decode
-    from caffe_pylayers.runtime.files import prototxt
+    from caffe_pylayers._nets import prototxt
 
     try:
         return str(prototxt.read_net(path))
     except ValueError as error:
         if "This is a solver" not in str(error):
             raise
-    return str(prototxt.parse_solver(decode(path.read_bytes(), path), path))
+    return str(prototxt.read_solver(path))

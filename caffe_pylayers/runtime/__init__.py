@@ -17,6 +17,7 @@ Needs Python 3.10 or newer and the extra ``runtime``.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from typing import Any
 
 from caffe_pylayers._engine.install import install
@@ -32,6 +33,7 @@ __all__ = ["install"]
 
 def __getattr__(name: str) -> Any:
     """caffe's names are found here too: ``from caffe_pylayers.runtime import Net``."""
-    if name.startswith("__"):  # the import system's, asked for while this module loads
+    # The import system's own questions, and its modules here, which it finds itself.
+    if name.startswith("__") or importlib.util.find_spec(f"{__name__}.{name}") is not None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module("caffe_pylayers.pycaffe"), name)

@@ -9,6 +9,8 @@ from caffe_pylayers.cli import main
 
 LENET = "prototxt/lenet/train_test.prototxt"
 
+INPUTS = 'input: "x" input_dim: 1 input_dim: 1 input_dim: 1 input_dim: 2 '
+
 
 def check(capsys, *args):
     """The exit code, and what was printed."""
@@ -162,7 +164,6 @@ def test_stage_and_level(write, capsys):
     [
         ("layer {\n  nam: 1\n}", ':2:3: Message type "caffe.LayerParameter" has no field named "nam".'),
         ('net: "n.prototxt"\nbase_lr: 1', "This is a solver, not a net; its net is n.prototxt\n"),
-        ('layers { type: RELU name: "r" }', "caffe-pylayers upgrade"),
     ],
 )
 def test_no_net(write, capsys, text, problem):
@@ -172,6 +173,17 @@ def test_no_net(write, capsys, text, problem):
     assert out.startswith(f"problem: {path}:")
     assert problem in out
     assert out.endswith("1 problem, 0 warnings\n")
+
+
+@pytest.mark.parametrize(
+    "old", ["layers { type: TANH name: 't' %s }", "layers { layer { type: 'tanh' name: 't' } %s }"]
+)
+def test_old_formats(write, capsys, old):
+    code, out = check(capsys, write(INPUTS + old % "bottom: 'x' top: 'y'"))
+    assert (code, "TRAIN: 2 layers" in out) == (0, True)
+    code, out = check(capsys, write(INPUTS + old % "bottom: 'z' top: 'y'"))
+    assert code == 1
+    assert 'no layer before it makes its bottom "z"' in out
 
 
 def test_no_file(tmp_path, capsys):

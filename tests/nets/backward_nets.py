@@ -2,7 +2,8 @@
 
 import random
 
-from caffe_pylayers._nets.include_rules import TEST, TRAIN, State
+from caffe_pylayers._layer.phases import TEST, TRAIN
+from caffe_pylayers._nets.include_rules import State
 
 
 def layer(kind, name, bottom="", top="", more=""):

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from caffe_pylayers._layer.phases import TRAIN
 from caffe_pylayers._nets.backward_plan import backward_plan, plan_layers, wired_layers
-from caffe_pylayers._nets.include_rules import TRAIN, State
+from caffe_pylayers._nets.include_rules import State
 from tests.nets.backward_nets import NETS, RANDOM, REFUSED, STAGED, STATES
 
 pytestmark = pytest.mark.caffe

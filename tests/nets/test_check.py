@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
+from caffe_pylayers._layer.phases import TEST, TRAIN
 from caffe_pylayers._nets import prototxt
 from caffe_pylayers._nets.check import problems
-from caffe_pylayers._nets.include_rules import TEST, TRAIN
 
 pytestmark = pytest.mark.caffe
 

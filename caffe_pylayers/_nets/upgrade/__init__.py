@@ -1,7 +1,7 @@
 """Old net and solver messages brought to the current format, as Caffe does with every file it reads.
 
 Formats of a layer: V0, ``layers { layer { type: "conv" } }``, flat; V1, ``layers { type: CONVOLUTION }``;
-the current one, ``layer { type: "Convolution" }``. Works on messages of any pool, see packed.
+the current one, ``layer { type: "Convolution" }``. Works on the messages of any caffe.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Any
 
 from caffe_pylayers._nets.upgrade import v0, v1
 from caffe_pylayers._nets.upgrade.net import upgrade_batch_norm, upgrade_input
-from caffe_pylayers._nets.upgrade.solver import complete_snapshot_prefix, upgrade_solver
+from caffe_pylayers._nets.upgrade.solver import upgrade_type
 
-__all__ = ["complete_snapshot_prefix", "upgrade_net", "upgrade_solver"]
+__all__ = ["upgrade_net", "upgrade_solver"]
 
 
 def upgrade_net(net: Any, name: str | os.PathLike[str]) -> None:
@@ -33,3 +33,16 @@ def upgrade_net(net: Any, name: str | os.PathLike[str]) -> None:
         upgrade_batch_norm(net)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
+
+
+def upgrade_solver(solver: Any, name: str | os.PathLike[str]) -> None:
+    """Bring a SolverParameter to the current format, in place, and the nets in it, which Caffe itself leaves alone.
+
+    ValueError("NAME: message") where it cannot be.
+    """
+    upgrade_type(solver, name)
+    for field in ("net_param", "train_net_param"):
+        if solver.HasField(field):
+            upgrade_net(getattr(solver, field), f"{name}: {field}")
+    for net in solver.test_net_param:
+        upgrade_net(net, f"{name}: test_net_param")

@@ -1,4 +1,4 @@
-"""What changed in solvers: their type, and where snapshots go."""
+"""What changed in solvers: their type."""
 
 from __future__ import annotations
 
@@ -15,23 +15,13 @@ _TYPES = {
 }
 
 
-def upgrade_solver(solver: Any, name: str | os.PathLike[str]) -> None:
+def upgrade_type(solver: Any, name: str | os.PathLike[str]) -> None:
     """Turn solver_type, a number, into type, a name, in place. ValueError where a solver has both."""
-    if not solver.HasField("solver_type"):
+    fields = solver.DESCRIPTOR.fields_by_name
+    if "type" not in fields or not solver.HasField("solver_type"):  # a Caffe before 1.0 has the number alone
         return
-    old = solver.DESCRIPTOR.fields_by_name["solver_type"].enum_type.values_by_number[solver.solver_type].name
+    old = fields["solver_type"].enum_type.values_by_number[solver.solver_type].name
     if solver.HasField("type"):
-        raise ValueError(f'{name}: both type: "{solver.type}" and, of the old format, solver_type: {old}; keep type')
+        raise ValueError(f'{name}: has both type and the old solver_type, "{solver.type}" and {old}; drop solver_type')
     solver.type = _TYPES[old]
     solver.ClearField("solver_type")
-
-
-def complete_snapshot_prefix(solver: Any, path: str | os.PathLike[str]) -> None:
-    """Snapshots go beside the solver's file where no prefix is given, into the prefix where that is a folder."""
-    base = os.fspath(path)
-    folder, file = base[: -len(os.path.basename(base))], os.path.basename(base)
-    stem = file[: file.rfind(".")] if "." in file else file
-    if not solver.HasField("snapshot_prefix"):
-        solver.snapshot_prefix = folder + stem
-    elif os.path.isdir(solver.snapshot_prefix):
-        solver.snapshot_prefix = os.path.join(solver.snapshot_prefix, stem)

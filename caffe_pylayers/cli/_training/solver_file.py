@@ -8,21 +8,19 @@ from pathlib import Path
 from typing import Any, Callable
 
 from caffe_pylayers._disk import files
-from caffe_pylayers._nets import check, prototxt
+from caffe_pylayers._nets import check, prototxt, solver_rules
 from caffe_pylayers.cli import UserError
 
 NET_FIELDS = ("net", "train_net", "test_net")
-TRAIN, TEST = 0, 1
 NEVER = 2**31 - 1  # iterations
 
 
 @dataclass(frozen=True)
 class SolverNet:
-    """A net of a solver: a NetParameter, the file it stands in, and the NetState it is used in."""
+    """A net of a solver: a NetParameter, the file it stands in, and the NetState it is built in."""
 
     message: Any
     path: Path
-    phase: int
     state: Any
 
 
@@ -53,19 +51,15 @@ def _net_files(param: Any) -> list[str]:
 
 def nets(param: Any, path: Path) -> list[SolverNet]:
     """The train net and the test nets, in Caffe's order; relative paths from the working directory."""
-    inline = [(message, path) for message in (param.train_net_param, param.net_param) if message.ByteSize()]
-    named = [_net(name) for name in (param.train_net, param.net) if name]
-    train = (inline + named)[0]
-    tests = [(message, path) for message in param.test_net_param] + [_net(name) for name in param.test_net]
-    tests += [train] * (len(param.test_iter) - len(tests))
-    states = list(param.test_state) or [None] * len(tests)
-    found = [SolverNet(*train, TRAIN, param.train_state)]
-    found += [SolverNet(*test, TEST, state) for test, state in zip(tests, states)]
+    read: dict[str, Any] = {}  # a file once, for all nets that are in it
+    found = []
+    for net in (solver_rules.train_net(param), *solver_rules.test_nets(param)):
+        named = isinstance(net.source, str)
+        if named and net.source not in read:
+            read[net.source] = _read(prototxt.read_net, Path(net.source), "net")
+        message = read[net.source] if named else net.source
+        found.append(SolverNet(message, Path(net.source) if named else path, net.state(message)))
     return found
-
-
-def _net(name: str) -> tuple[Any, Path]:
-    return _read(prototxt.read_net, Path(name), "net"), Path(name)
 
 
 def _read(reader: Callable[[Path], Any], path: Path, what: str) -> Any:
@@ -81,22 +75,15 @@ def net_problems(solver_nets: list[SolverNet]) -> list[str]:
     """What makes one of the nets fail, found without building it."""
     found: dict[str, None] = {}  # in order, and once for nets that share a file
     for net in solver_nets:
-        states = [net.message.state] + ([] if net.state is None else [net.state])
-        level = [state.level for state in states if state.HasField("level")]
-        stages = [stage for state in states for stage in state.stage]
-        messages = check.problems(net.message, net.path, (net.phase,), level[-1] if level else 0, stages)
+        state = net.state
+        messages = check.problems(net.message, net.path, (state.phase,), state.level, list(state.stage))
         found.update(dict.fromkeys(messages))
     return list(found)
 
 
 def snapshot_prefix(param: Any, path: Path) -> Path:
-    """Where snapshots go and how their names start, as Caffe completes it."""
-    prefix = param.snapshot_prefix
-    if not prefix:
-        return path.with_suffix("")
-    if prefix.endswith("/") or os.path.isdir(prefix):
-        return Path(os.path.abspath(prefix)) / path.stem
-    return Path(os.path.abspath(prefix))
+    """The absolute path that the names of snapshots start with."""
+    return Path(os.path.abspath(solver_rules.snapshot_prefix(param, path) or path.with_suffix("")))
 
 
 def for_engine(param: Any, prefix: Path) -> Any:

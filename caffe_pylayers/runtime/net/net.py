@@ -10,14 +10,16 @@ from typing import Any
 
 import numpy as np
 
+from caffe_pylayers._nets import prototxt, upgrade
 from caffe_pylayers._nets.include_rules import State
-from caffe_pylayers.runtime.files import prototxt, weights
+from caffe_pylayers.runtime.files import weights
 from caffe_pylayers.runtime.memory import allocator
 from caffe_pylayers.runtime.memory.blob import Blob, arrays_in_step
 from caffe_pylayers.runtime.net import batches, debug_info
 from caffe_pylayers.runtime.net.graph import Graph
 from caffe_pylayers.runtime.net.step import Step, Unit
 from caffe_pylayers.runtime.process import LOGGER, solver_rank
+from caffe_pylayers.runtime.proto import caffe_pb2
 
 Arrays = dict[str, Any]
 
@@ -359,9 +361,10 @@ def _read(network: Any) -> Any:
         path = os.fspath(network)
         if not os.path.exists(path):
             raise RuntimeError(f"Could not open file {path}")
-        return prototxt.read_net(path)
+        return prototxt.read_net(path, caffe_pb2)
     copy = type(network)()
     copy.CopyFrom(network)
+    upgrade.upgrade_net(copy, "NetParameter")
     return copy
 
 

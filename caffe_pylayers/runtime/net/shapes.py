@@ -32,7 +32,7 @@ class LayerShapes:
 def shapes_of(net_param: Any, state: State) -> list[LayerShapes]:
     """The layers of a net in one state, automatic Splits among them, with the shapes of all blobs.
 
-    net_param: a NetParameter of today's format, as ``runtime.files.prototxt.read_net`` gives it; left as it is.
+    net_param: a NetParameter of today's format, as ``_nets.prototxt.read_net`` gives it; left as it is.
 
     Every layer is set up and reshaped as in a net, so that data layers open their files, and the modules of Python
     layers are imported and their setup and reshape run. But no blob gets memory, unless a Python layer looks at it:

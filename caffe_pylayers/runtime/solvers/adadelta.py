@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from caffe_pylayers._nets.solver_rules import HISTORIES
 from caffe_pylayers.runtime.solvers.solver import SOLVERS, Solver
 from caffe_pylayers.runtime.solvers.update import Group
 
@@ -21,7 +22,7 @@ class AdaDeltaSolver(Solver):
     """
 
     type = "AdaDelta"
-    histories = 2
+    histories = HISTORIES["AdaDelta"]
 
     def compute_update(self, group: Group, rate: float) -> None:
         (gradients, steps), ratio, divisor = group.history, group.scratch(0), group.scratch(1)

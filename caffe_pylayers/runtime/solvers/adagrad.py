@@ -20,10 +20,6 @@ class AdaGradSolver(Solver):
 
     type = "AdaGrad"
 
-    def check_param(self) -> None:
-        if self.param.momentum != 0:
-            raise self.error(f"momentum cannot be used with AdaGrad, got {self.param.momentum:g}")
-
     def compute_update(self, group: Group, rate: float) -> None:
         (history,), scratch = group.history, group.scratch()
         torch._foreach_addcmul_(history, group.diff, group.diff)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
+import numpy as np
 import torch
 
+from caffe_pylayers._nets.solver_rules import HISTORIES
 from caffe_pylayers.runtime.solvers.solver import SOLVERS, Solver
 from caffe_pylayers.runtime.solvers.update import Group
 
@@ -22,17 +22,12 @@ class AdamSolver(Solver):
     """
 
     type = "Adam"
-    histories = 2
-
-    def check_param(self) -> None:
-        if self.param.momentum == 1:
-            raise self.error("momentum must not be 1 with Adam, which divides by 1 - momentum^t")
+    histories = HISTORIES["Adam"]
 
     def compute_update(self, group: Group, rate: float) -> None:
         (mean, square), scratch = group.history, group.scratch()
         beta1, beta2 = self.param.momentum, self.param.momentum2
-        t = self.iter + 1
-        correction = math.sqrt(1 - beta2**t) / (1 - beta1**t)
+        correction = self._correction(self.iter + 1)
         torch._foreach_mul_(mean, beta1)
         torch._foreach_add_(mean, group.diff, alpha=1 - beta1)
         torch._foreach_mul_(square, beta2)
@@ -43,3 +38,9 @@ class AdamSolver(Solver):
         torch._foreach_copy_(group.diff, mean)
         torch._foreach_div_(group.diff, scratch)
         torch._foreach_mul_(group.diff, rate * correction)
+
+    def _correction(self, t: int) -> float:
+        """sqrt(1 - momentum2^t) / (1 - momentum^t). As in C++, a power beyond float64 is infinite, not an error."""
+        with np.errstate(all="ignore"):
+            power, power2 = np.array([self.param.momentum, self.param.momentum2], np.float64) ** t
+            return float(np.sqrt(1 - power2) / (1 - power))

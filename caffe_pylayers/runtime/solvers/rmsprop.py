@@ -20,12 +20,6 @@ class RMSPropSolver(Solver):
 
     type = "RMSProp"
 
-    def check_param(self) -> None:
-        if self.param.momentum != 0:
-            raise self.error(f"momentum cannot be used with RMSProp, got {self.param.momentum:g}")
-        if not 0 <= self.param.rms_decay < 1:
-            raise self.error(f"rms_decay must be in [0, 1), got {self.param.rms_decay:g}")
-
     def compute_update(self, group: Group, rate: float) -> None:
         (history,), scratch = group.history, group.scratch()
         torch._foreach_mul_(history, self.param.rms_decay)

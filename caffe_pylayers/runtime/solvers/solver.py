@@ -6,19 +6,18 @@ import enum
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 import torch
 
-from caffe_pylayers._nets import upgrade
+from caffe_pylayers._nets import lr_policy, prototxt, solver_rules, upgrade
 from caffe_pylayers.runtime import process, rng
-from caffe_pylayers.runtime.files import prototxt
 from caffe_pylayers.runtime.memory.blob import Blob, arrays_in_step
 from caffe_pylayers.runtime.net.net import Net
 from caffe_pylayers.runtime.proto import caffe_pb2
 from caffe_pylayers.runtime.registry import Registry
-from caffe_pylayers.runtime.solvers import lr_policy, nets, report, snapshot
+from caffe_pylayers.runtime.solvers import nets, report, snapshot
 from caffe_pylayers.runtime.solvers.update import Group, clip, make_groups
 
 SOLVERS: Registry[Any] = Registry("solver type")
@@ -42,7 +41,9 @@ def read_param(solver: Any) -> Any:
     if isinstance(solver, (str, os.PathLike)):
         if not os.path.exists(solver):
             raise RuntimeError(f"Could not open file {os.fspath(solver)}")
-        return prototxt.read_solver(solver)
+        param = prototxt.read_solver(solver, caffe_pb2)
+        param.snapshot_prefix = solver_rules.snapshot_prefix(param, solver)
+        return param
     param = caffe_pb2.SolverParameter()
     param.CopyFrom(solver)
     upgrade.upgrade_solver(param, "SolverParameter")
@@ -74,17 +75,14 @@ class Solver:
         self._callbacks: list[tuple[Callable[[], Any], Callable[[], Any]]] = []
         self._action_function: Callable[[], int] | None = None
         self._stopped = False
-        if self.param.average_loss < 1:
-            raise self.error(f"average_loss must be at least 1, got {self.param.average_loss}")
-        if self.param.iter_size < 1:
-            raise self.error(f"iter_size must be at least 1, got {self.param.iter_size}")
-        self.check_param()
+        self._refuse(solver_rules.net_problems(self.param))
+        self._refuse(solver_rules.update_problems(self.param, self.type))
         if self._is_root:
             snapshot.check_writable(self.param, self.error)
         if self.param.random_seed >= 0:
             rng.seed(self.param.random_seed + process.solver_rank())
-        self.net: Net = nets.train_net(self.param, self.error)
-        self.test_nets: list[Net] = nets.test_nets(self.param, self.error)
+        self.net: Net = nets.train_net(self.param)
+        self.test_nets: list[Net] = nets.test_nets(self.param)
         learnable = self.net.learnable
         for net in self.test_nets:
             net.debug_info = self.param.debug_info
@@ -92,9 +90,6 @@ class Solver:
         self._groups = make_groups(learnable, self.net.lr_mults, self.net.decay_mults, self.history)
 
     # --- what a type of solver is ------------------------------------------------------------------
-
-    def check_param(self) -> None:
-        """Raise the error for parameters that the rule refuses."""
 
     def compute_update(self, group: Group, rate: float) -> None:
         """Turn ``group.diff``, the gradients, into what is to be subtracted from the values."""
@@ -150,6 +145,11 @@ class Solver:
     def error(self, message: str) -> ValueError:
         """A ValueError that starts with the solver's file."""
         return ValueError(f"{self._name}: {message}")
+
+    def _refuse(self, problems: Iterable[str]) -> None:
+        """Raise the first of the problems, if there is one."""
+        for problem in problems:
+            raise self.error(problem)
 
     # --- training ----------------------------------------------------------------------------------
 
@@ -230,8 +230,8 @@ class Solver:
             self._log(f"MultiStep Status: Iteration {self._iter}, step = {self.current_step}")
         if param.display and self._iter % param.display == 0:
             self._log(f"Iteration {self._iter}, lr = {rate:g}")
-        if param.weight_decay and param.regularization_type not in ("L1", "L2"):
-            raise self.error(f"regularization_type must be L1 or L2, got {param.regularization_type}")
+        if param.weight_decay:
+            self._refuse(solver_rules.decay_problems(param))
         with arrays_in_step(self.net.learnable):
             for group in self._groups:
                 group.load()

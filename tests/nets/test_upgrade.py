@@ -2,10 +2,10 @@
 
 import pytest
 
-from caffe_pylayers._nets import upgrade
-from caffe_pylayers.runtime.files import prototxt
-from caffe_pylayers.runtime.proto.caffe_pb2 import NetParameter, SolverParameter, V1LayerParameter
-from tests.runtime.files.old_files import DATA, NETS, REFUSED, V1_TYPES, padded, upgraded, v0
+from caffe_pylayers import _engine
+from caffe_pylayers._nets import prototxt, upgrade
+from caffe_pylayers._nets.solver_rules import snapshot_prefix
+from tests.nets.old_files import DATA, NETS, REFUSED, V1_TYPES, padded, upgraded, v0
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -33,13 +33,11 @@ def test_refused_as_caffe_refuses_it(tmp_path, name):
 
 
 def plain(text):
-    from google.protobuf import text_format
-
-    return text_format.Parse(text, NetParameter())
+    return prototxt.parse(text, "NetParameter", "net")
 
 
 def test_the_table_has_every_v1_type():
-    assert sorted(V1_TYPES.split()) == sorted(V1LayerParameter.LayerType.keys())
+    assert sorted(V1_TYPES.split()) == sorted(_engine.messages().V1LayerParameter.LayerType.keys())
 
 
 # What real Caffe's tools wrote.
@@ -119,7 +117,7 @@ layer {
 
 @pytest.mark.parametrize("text", RECORDED, ids=["v0", "v1"])
 def test_recorded(text):
-    assert str(prototxt.parse_net(text)) == RECORDED[text]
+    assert prototxt.parse_net(text) == plain(RECORDED[text])
 
 
 @pytest.mark.parametrize("text", RECORDED, ids=["v0", "v1"])
@@ -149,7 +147,7 @@ def test_what_caffe_leaves_undefined_is_refused(text, message):
         prototxt.parse_net(text)
 
 
-@pytest.mark.parametrize("old", SolverParameter.SolverType.keys())
+@pytest.mark.parametrize("old", ["SGD", "NESTEROV", "ADAGRAD", "RMSPROP", "ADADELTA", "ADAM"])
 def test_solver_types(tmp_path, old):
     text = f"base_lr: 0.5\nsolver_type: {old}\n"
     theirs = upgraded("upgrade_solver_proto_text", text.encode(), tmp_path).decode()
@@ -158,7 +156,9 @@ def test_solver_types(tmp_path, old):
 
 def test_both_solver_types(tmp_path):
     text = 'type: "Adam" solver_type: NESTEROV'
-    with pytest.raises(ValueError, match=r'^s: both type: "Adam" and, of the old format, solver_type: NESTEROV'):
+    with pytest.raises(
+        ValueError, match=r'^s: has both type and the old solver_type, "Adam" and NESTEROV; drop solver_type'
+    ):
         prototxt.parse_solver(text, "s")
     assert upgraded("upgrade_solver_proto_text", text.encode(), tmp_path) is None
 
@@ -179,4 +179,26 @@ def test_snapshot_prefix(tmp_path, monkeypatch, given, file, prefix):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.b").mkdir()
     (tmp_path / file).write_text("base_lr: 1" if given is None else f'snapshot_prefix: "{given}"')
-    assert prototxt.read_solver(file).snapshot_prefix == prefix
+    assert snapshot_prefix(prototxt.read_solver(file), file) == prefix
+
+
+INLINE = """
+net_param { input: "x" input_dim: 4 input_dim: 3 input_dim: 2 input_dim: 1
+            layer { name: "r" type: "ReLU" bottom: "x" } }
+test_net_param { layers { name: "t" type: TANH bottom: "x" top: "t" } }
+test_net_param { layers { layer { name: "s" type: "sigmoid" } bottom: "x" top: "s" } input: "x" }
+"""
+
+
+def test_the_nets_in_a_solver():
+    solver = prototxt.parse_solver(INLINE)
+    nets = [solver.net_param, *solver.test_net_param]
+    assert [[layer.type for layer in net.layer] for net in nets] == [["Input", "ReLU"], ["TanH"], ["Sigmoid"]]
+    assert list(solver.net_param.layer[0].input_param.shape[0].dim) == [4, 3, 2, 1]
+    assert not any(net.input or net.layers for net in nets)
+    assert prototxt.parse_solver("train_net_param { layers { type: TANH } }").train_net_param.layer[0].type == "TanH"
+
+
+def test_a_net_in_a_solver_that_cannot_be_upgraded():
+    with pytest.raises(ValueError, match=r'^s: test_net_param: both "layer" and "layers"; '):
+        prototxt.parse_solver("test_net_param { layer {} layers {} }", "s")
