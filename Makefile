@@ -23,7 +23,7 @@ engine_caffe := caffe
 .PHONY: train test caffe bench lint clean
 
 train: $(engine_$(ENGINE)) $(digits)
-	$($(ENGINE)_python) scripts/train.py --solver prototxt/lenet/solver.prototxt
+	$($(ENGINE)_python) scripts/train.py --solver prototxt/lenet/solver.prototxt --overwrite
 
 test: caffe $(tools)
 	$(caffe_python) -m pytest

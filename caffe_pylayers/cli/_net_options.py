@@ -74,7 +74,7 @@ def make_net(args: argparse.Namespace) -> Any:
     UserError for what is wrong with it, its weights or the GPU: found before real Caffe would end the process.
     """
     need_model(args)
-    from caffe_pylayers.cli._training.mode import gpu_problem, quiet
+    from caffe_pylayers.cli._device import gpu_problem, quiet
 
     quiet()
     from caffe_pylayers import _engine

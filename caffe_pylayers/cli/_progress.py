@@ -1,4 +1,4 @@
-"""A bar on a terminal, where tqdm is installed, for what takes long."""
+"""A progress bar for a loop that takes long."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 def counted(items: Iterable[T], unit: str, total: int | None = None) -> Iterator[T]:
-    """The items, with a bar on stderr of how many there were; nothing where that is no terminal."""
+    """Yield the items; on a terminal, with tqdm installed, a bar on stderr counts them."""
     if sys.stderr.isatty():
         try:
             from tqdm import tqdm

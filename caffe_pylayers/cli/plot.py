@@ -1,24 +1,29 @@
 """Draw the curves of one training, or of several to compare them.
 
-    caffe-pylayers plot output/lenet/log.csv caffe.log curves.png
+    caffe-pylayers plot output/lenet/log.csv
+    caffe-pylayers plot output/lenet/log.csv caffe.log curves.svg
 
 A log is a log.csv of `caffe-pylayers train`, or what the caffe program logged. One log is drawn as train.png is;
-of several, the training losses and the accuracies, each log in its own colour.
+of several, the training losses and the accuracies, each log in its own colour. The picture is a .png, .svg or .pdf, by
+its suffix; without one, curves.png in the working directory.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._errors import one_line, optional
 
+FORMATS = (".png", ".svg", ".pdf")
+DEFAULT = Path("curves.png")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``plot``."""
-    parser.add_argument("logs", nargs="+", type=Path, metavar="LOG", help="a log.csv, or a log of caffe")
-    parser.add_argument("picture", type=Path, metavar="PICTURE.png", help="the picture")
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="the logs, and then the picture")
     parser.add_argument("--title", help="default: the names of the logs")
 
 
@@ -26,17 +31,38 @@ def run(args: argparse.Namespace) -> int:
     """Draw; the exit code."""
     with optional("plotting", "viz"):
         from caffe_pylayers.cli._curves.compare import compare
-        from caffe_pylayers.cli._curves.plot import plot
+        from caffe_pylayers.cli._curves.plot import curves_of, left_out, plot
     from caffe_pylayers.cli._curves.caffe_log import read_any
 
-    if args.picture.suffix.lower() != ".png":
-        raise UserError(f"{args.picture}: the picture is a .png, and comes last")
+    paths, picture = _logs_and_picture(args.files)
     with one_line():
-        logs = {path: read_any(path) for path in args.logs}
+        logs = {path: read_any(path) for path in paths}
+        for path, log in logs.items():
+            if not any(curve.y.size for curve in curves_of(*log)):
+                raise UserError(f"{path}: not one finite value to draw")
+            undrawn = left_out(*log)
+            if undrawn:
+                print(f"{path}: neither a loss nor an accuracy, not drawn: {', '.join(undrawn)}", file=sys.stderr)
         if len(logs) == 1:
             ((path, (columns, rows)),) = logs.items()
-            plot(columns, rows, args.picture, args.title or str(path))
+            plot(columns, rows, picture, args.title or str(path))
         else:
-            compare({str(path): log for path, log in logs.items()}, args.picture, args.title or "")
-    print(args.picture)
+            compare({str(path): log for path, log in logs.items()}, picture, args.title or "")
+    print(picture)
     return 0
+
+
+def _logs_and_picture(files: list[Path]) -> tuple[list[Path], Path]:
+    *logs, last = files
+    if last.suffix.lower() in FORMATS:
+        picture = last
+    elif logs and last.suffix and not last.exists():
+        raise UserError(f"{last}: no such log; and a picture is one of {', '.join(FORMATS)}")
+    else:
+        logs, picture = files, DEFAULT
+    for path in logs:
+        if path.suffix.lower() in FORMATS:
+            raise UserError(f"{path}: the picture comes last, and there is one")
+    if not logs:
+        raise UserError(f"{picture}: a picture of what? Give the log before it")
+    return logs, picture

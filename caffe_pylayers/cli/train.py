@@ -14,9 +14,14 @@ In the output folder (by default that of snapshot_prefix):
   solver.prototxt                          the solver as it ran
   log.csv, train.png                       loss, learning rate and test outputs
 
+A folder takes one training at a time, and is one training's: in one that holds snapshots, --resume
+goes on from the newest, and --overwrite removes them and starts anew. --snapshot goes on from any;
+later ones are moved to DIR/earlier.1. No row of a log is lost: what is not gone on from is moved to
+log.1.csv.
+
 Ctrl-C finishes the iteration, takes a snapshot and ends with code 0, as the caffe program does;
-SIGTERM the same with code 143. A second one ends at once. SIGHUP takes a snapshot and goes on.
-A folder takes one training at a time.
+SIGTERM the same with code 143. A second Ctrl-C, or SIGTERM, ends at once. SIGHUP takes a snapshot
+and goes on.
 Any failure ends with code 1. Set GLOG_minloglevel=0 to see Caffe's own log.
 """
 
@@ -59,6 +64,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--snapshot", "-snapshot", metavar="FILE", help="go on from this .solverstate or .solverstate.h5"
     )
     start.add_argument("--resume", action="store_true", help="go on from the newest whole snapshot, if there is one")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="start anew in a folder that holds a training: its snapshots go"
+    )
     parser.add_argument("--output-dir", metavar="DIR", help="where everything is written")
     parser.add_argument("--level", "-level", type=int, metavar="N", help="the train net's level")
     parser.add_argument("--stage", "-stage", metavar="S[,S...]", help="the train net's stages, besides the file's")
@@ -99,6 +107,7 @@ def run(args: argparse.Namespace) -> int:
             weights=args.weights.split(",") if args.weights else (),
             snapshot=args.snapshot,
             resume=args.resume,
+            overwrite=args.overwrite,
             output_dir=args.output_dir,
             level=args.level,
             stages=args.stage.split(",") if args.stage else (),
@@ -131,6 +140,7 @@ def train(
     weights: Sequence[str | os.PathLike[str]] = (),
     snapshot: str | os.PathLike[str] | None = None,
     resume: bool = False,
+    overwrite: bool = False,
     output_dir: str | os.PathLike[str] | None = None,
     level: int | None = None,
     stages: Sequence[str] = (),
@@ -147,7 +157,7 @@ def train(
     Raises UserError for what is wrong with the files and options, TrainingError and DivergedError,
     both UserErrors, for what goes wrong in training.
     """
-    from caffe_pylayers.cli._training.mode import quiet
+    from caffe_pylayers.cli._device import quiet
 
     quiet()
     with held():
@@ -160,6 +170,7 @@ def train(
             weights=[_absolute(path) for path in weights],
             snapshot=None if snapshot is None else _absolute(snapshot),
             resume=resume,
+            overwrite=overwrite,
             output_dir=None if output_dir is None else _absolute(output_dir),
             level=level,
             stages=list(stages),

@@ -1,5 +1,7 @@
 """``caffe-pylayers plot``."""
 
+from pathlib import Path
+
 import pytest
 
 pytest.importorskip("matplotlib")
@@ -33,7 +35,7 @@ def logs(tmp_path):
 
 
 def test_what_a_caffe_log_says(logs):
-    columns, rows = read_any(logs[0])
+    columns, rows = read_any(Path(logs[0]))
     assert columns == ["iteration", "seconds", "lr", "loss", "test/accuracy", "test/loss", "test1/accuracy"]
     shown = [{name: value for name, value in row.items() if value} for row in rows]
     assert shown == [
@@ -72,7 +74,9 @@ def test_a_long_legend_has_room_of_its_own(tmp_path, copies):
 def test_mistakes(logs, tmp_path, capsys):
     (tmp_path / "text").write_text("nothing\n")
     for arguments, message in (
-        ([logs[0], logs[1]], "the picture is a .png, and comes last"),
+        (["x.png", logs[0]], "x.png: the picture comes last, and there is one"),
+        ([logs[0], "x.jpg"], "x.jpg: no such log; and a picture is one of .png, .svg, .pdf"),
+        (["x.png"], "x.png: a picture of what? Give the log before it"),
         ([str(tmp_path / "text"), "x.png"], "text: neither a log.csv nor a log of caffe: no iteration in it"),
         ([str(tmp_path / "none"), "x.png"], "No such file or directory"),
     ):

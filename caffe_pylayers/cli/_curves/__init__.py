@@ -1,1 +1,1 @@
-"""Logs of trainings, the program's and ours, and the plots of their curves."""
+"""Logs of trainings, of caffe-pylayers and of the caffe program, and pictures of their curves."""

@@ -6,11 +6,9 @@ from pathlib import Path
 from typing import Any, Mapping
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
-from caffe_pylayers._disk import files
 from caffe_pylayers.cli._curves.log import Row
+from caffe_pylayers.cli._curves.picture import new_figure, plain, save
 from caffe_pylayers.cli._curves.plot import LINES, Curve, below, choose_scale, curves_of
 
 COLORS = ("#1f5fa8", "#c8551b", "#2a7f76", "#7b4fa3", "#8a6d1d", "#b03060", "#5a6b7d", "#3d8b37")
@@ -19,17 +17,19 @@ BESIDE = 4  # entries of a legend that have room among the curves
 
 
 def compare(logs: Mapping[str, tuple[list[str], list[Row]]], path: Path, title: str) -> None:
-    """Draw each log's training loss and, where any has one, its accuracies below."""
+    """Draw each log's training loss and, where any has one, its accuracies below.
+
+    logs: columns and rows, by the name in the legend.
+    """
     curves = {name: curves_of(*log) for name, log in logs.items()}
     ratings = {name: [curve for curve in found if curve.is_accuracy] for name, found in curves.items()}
     rated = any(ratings.values())
-    figure = Figure(figsize=(9, 7 if rated else 5), dpi=130)
-    FigureCanvasAgg(figure)
+    figure = new_figure(9, 7 if rated else 5)
     losses, *accuracies = figure.subplots(2 if rated else 1, 1, sharex=True, squeeze=False)[:, 0]
     for (name, (loss, *_)), color in zip(curves.items(), COLORS * len(curves)):
         losses.plot(loss.x, loss.y, color=color, alpha=0.25, linewidth=0.7)
         smooth = loss.smoothed()
-        losses.plot(smooth.x, smooth.y, color=color, linewidth=1.8, label=name)
+        losses.plot(smooth.x, smooth.y, color=color, linewidth=1.8, label=plain(name))
         for axes in accuracies:
             _draw_accuracies(axes, ratings[name], name, color)
     choose_scale(losses, np.concatenate([found[0].y for found in curves.values()]))
@@ -37,18 +37,16 @@ def compare(logs: Mapping[str, tuple[list[str], list[Row]]], path: Path, title: 
     for axes in accuracies:
         count = sum(map(len, ratings.values()))
         _finish(axes, "accuracy", **({"ncol": 2, **below(figure, count, 2)} if count > BESIDE else {}))
-    losses.set_title(title, loc="left", fontsize=11)
+    losses.set_title(plain(title), loc="left", fontsize=11)
     figure.axes[-1].set_xlabel("iteration")
-    figure.tight_layout()
-    with files.whole(path) as temporary:
-        figure.savefig(temporary, format="png")
+    save(figure, path)
 
 
 def _draw_accuracies(axes: Any, curves: list[Curve], name: str, color: str) -> None:
     for i, curve in enumerate(curves):
         marker = MARKERS[i // len(LINES) % len(MARKERS)]
         style = {"linestyle": LINES[i % len(LINES)], "marker": marker, "linewidth": 1.4, **curve.marks}
-        axes.plot(curve.x, curve.y, color=color, label=f"{name}: {curve.label} {curve.y[-1]:.4f}", **style)
+        axes.plot(curve.x, curve.y, color=color, label=plain(f"{name}: {curve.label} {curve.y[-1]:.4f}"), **style)
 
 
 def _finish(axes: Any, label: str, **legend: Any) -> None:

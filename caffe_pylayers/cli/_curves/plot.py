@@ -1,4 +1,4 @@
-"""The curves of a training log as a PNG. Needs matplotlib."""
+"""The curves of one training in a picture. Needs matplotlib."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from caffe_pylayers._disk import files
 from caffe_pylayers.cli._curves.log import COLUMNS, Row
+from caffe_pylayers.cli._curves.picture import new_figure, plain, save
 
 LOSS_COLOR = "#1f5fa8"
 TEST_LOSS_COLORS = ("#0b2a4d", "#4a90c2", "#5a6b7d")
@@ -34,33 +32,33 @@ class Curve:
 
     @property
     def label(self) -> str:
-        """How the legend names it."""
-        return self.name.replace("/", " ")
+        """Its name in a legend."""
+        return plain(self.name.replace("/", " "))
 
     @property
     def is_accuracy(self) -> bool:
-        """Whether it goes on the axis from 0 to 1."""
+        """True if it goes on the axis from 0 to 1."""
         named = re.search(r"acc|top[-_]?\d", self._output)
         return bool(named and self.y.size and (self.y >= 0).all() and (self.y <= 1).all())
 
     @property
     def is_loss(self) -> bool:
-        """Whether it goes with the training loss."""
+        """True if it goes with the training loss."""
         return "loss" in self._output and not self.is_accuracy
 
     @property
     def _output(self) -> str:
-        """What the output itself is called, in lower case: top-1 of GoogLeNet's loss3/top-1."""
+        """The last part of its name, in lower case: top-1 of GoogLeNet's loss3/top-1."""
         return self.name.rpartition("/")[2].lower()
 
     @property
     def marks(self) -> dict[str, Any]:
-        """The size of its marks and their edges, smaller where they are many."""
+        """matplotlib's options for its marks: smaller ones where they are many."""
         many = self.y.size > 25
         return {"markersize": 3 if many else 5, "markeredgecolor": "none" if many else "white"}
 
     def smoothed(self) -> Curve:
-        """The mean over a fiftieth of the values around each."""
+        """Return the running mean over a fiftieth of the values."""
         window = max(1, self.y.size // 50)
         sums = np.cumsum(np.concatenate([[0.0], self.y]))
         middle = slice((window - 1) // 2, self.y.size - window // 2)
@@ -68,32 +66,35 @@ class Curve:
 
 
 def curves_of(columns: list[str], rows: list[Row]) -> list[Curve]:
-    """The curves of a log: the loss, then each test output."""
-    return [_curve(name, rows) for name in columns[COLUMNS.index("loss") :]]
+    """Return the curves of a log: the training loss, then each test output."""
+    return [_curve(name, rows) for name in ("loss", *(name for name in columns if name not in COLUMNS))]
+
+
+def left_out(columns: list[str], rows: list[Row]) -> list[str]:
+    """Return the test outputs that are neither a loss nor an accuracy: they have no axis to be drawn on."""
+    _, *tests = curves_of(columns, rows)
+    return [curve.name for curve in tests if not (curve.is_loss or curve.is_accuracy)]
 
 
 def plot(columns: list[str], rows: list[Row], path: Path, title: str) -> None:
-    """Draw a log's loss, test losses and accuracies; nothing for a log without any."""
+    """Draw a log's training loss, test losses and accuracies; empty axes for a log without any."""
     loss, *tests = curves_of(columns, rows)
-    figure = Figure(figsize=(9, 5), dpi=130)
-    FigureCanvasAgg(figure)  # pyplot would choose a backend for the whole process
+    figure = new_figure(9, 5)
     axes = figure.add_subplot(1, 1, 1)
     handles = _draw_losses(axes, loss, [curve for curve in tests if curve.is_loss])
     handles += _draw_accuracies(axes.twinx(), [curve for curve in tests if curve.is_accuracy])
-    axes.set_title(title, loc="left", fontsize=11)
+    axes.set_title(plain(title), loc="left", fontsize=11)
     axes.set_xlabel("iteration")
     if len(handles) <= COLUMNS_OF_LEGEND:  # beside the title
         place: dict[str, Any] = {"loc": "lower right", "bbox_to_anchor": (1, 1)}
     else:
         place = below(figure, len(handles))
     axes.legend(handles=handles, ncol=COLUMNS_OF_LEGEND, frameon=False, fontsize=9, **place)
-    figure.tight_layout()
-    with files.whole(path) as temporary:
-        figure.savefig(temporary, format="png")
+    save(figure, path)
 
 
 def below(figure: Any, entries: int, columns: int = COLUMNS_OF_LEGEND) -> dict[str, Any]:
-    """Where a legend of so many entries goes, below a figure's last axes; the figure grows by its height."""
+    """Return matplotlib's options for a legend below the last axes; the figure grows by the legend's height."""
     rows = -(-entries // columns)
     width, height = figure.get_size_inches()
     figure.set_size_inches(width, height + 0.2 * (rows + 1))

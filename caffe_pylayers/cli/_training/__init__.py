@@ -1,8 +1,9 @@
 """The parts of ``caffe-pylayers train``.
 
-options → driver: job (the checks) → the engine's solver → loop → result
+options → plan → driver → loop → result
 
-job         solver_file, solver_check, state, weights, mode: all that can be checked before
-loop        the iterations, with evaluation, snapshot, log, progress and signals
-plot        from the log, at the end
+options          what the user asked for, and what a training gives back
+plan             all that can be checked before anything starts: solver_file, snapshot_file, weights, mode
+driver           builds the engine's solver, restores it, and runs the loop in a folder of its own (lock, earlier)
+loop             the iterations, with evaluation, snapshot_writer, progress, signals and the log of cli/_curves
 """

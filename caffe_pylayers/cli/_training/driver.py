@@ -16,15 +16,16 @@ from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._curves.log import Log, Row, read_log
 from caffe_pylayers.cli._errors import line_of
 from caffe_pylayers.cli._training import solver_file
+from caffe_pylayers.cli._training.earlier import move_later, remove_earlier
 from caffe_pylayers.cli._training.evaluation import Evaluation, Objective
-from caffe_pylayers.cli._training.job import SEEDS, Job, make_job, solver_param, write_record
 from caffe_pylayers.cli._training.lock import locked
-from caffe_pylayers.cli._training.loop import Training, blame
+from caffe_pylayers.cli._training.loop import TrainingLoop, blame
 from caffe_pylayers.cli._training.mode import enter_mode
 from caffe_pylayers.cli._training.options import Options, Result
+from caffe_pylayers.cli._training.plan import SEEDS, Plan, make_plan, solver_param, write_record
 from caffe_pylayers.cli._training.progress import make_progress
 from caffe_pylayers.cli._training.signals import Signals
-from caffe_pylayers.cli._training.snapshot import FOLDER, Snapshots, check_names
+from caffe_pylayers.cli._training.snapshot_writer import FOLDER, SnapshotWriter, check_names
 from caffe_pylayers.cli._training.weights import check_model
 
 Plot = Callable[[List[str], List[Row], Path, str], None]
@@ -34,48 +35,57 @@ def drive(options: Options) -> Result:
     """Check what was asked for, and train."""
     param = solver_param(options)
     with files.working_directory(solver_file.base_folder(param, options.solver, Path.cwd())):
-        job = make_job(options, param)
-        if job.state is not None and job.done:
-            print(f"nothing left to do: {job.state.path} is at iteration {job.state.iteration} of {param.max_iter}")
-            return Result(job.state.iteration, {}, job.output, job.state.path)
+        plan = make_plan(options, param)
+        if plan.finished:
+            return _nothing_left(plan)
         try:
-            with Signals({"SIGINT": job.sigint_effect, "SIGHUP": job.sighup_effect}) as signals, locked(job.output):
-                return _train(job, signals, _plotter())
-        except OSError as error:  # no layer's: those are TrainingErrors
-            _release_nets(error)
-            error.filename = error.filename or str(job.output)
+            with Signals({"SIGINT": plan.sigint_effect, "SIGHUP": plan.sighup_effect}) as signals, locked(plan.output):
+                return _run(plan, signals, _plotter())
+        except OSError as error:  # not a layer's: those are TrainingErrors
+            _free_nets(error)
+            error.filename = error.filename or str(plan.output)
             raise UserError(line_of(error)) from error
         except BaseException as error:
-            _release_nets(error)
+            _free_nets(error)
             raise
 
 
-def _release_nets(error: BaseException | None) -> None:
-    """Take the nets from an exception's frames: their threads read files from this folder, left next."""
+def _nothing_left(plan: Plan) -> Result:
+    assert plan.snapshot is not None  # noqa: S101 - of a finished plan
+    path, iteration = plan.snapshot.path, plan.snapshot.iteration
+    print(f"nothing left to do: {path} is at iteration {iteration} of {plan.param.max_iter}")
+    return Result(iteration, {}, plan.output, path, plan.model)
+
+
+def _free_nets(error: BaseException | None) -> None:
+    """Free the nets that a traceback holds: their prefetch threads read relative to the folder that is left next."""
     while error is not None:
         traceback.clear_frames(error.__traceback__)
         error = error.__cause__ or error.__context__
 
 
-def _train(job: Job, signals: Signals, plot: Plot | None) -> Result:
-    param, output = job.param, job.output
+def _run(plan: Plan, signals: Signals, plot: Plot | None) -> Result:
+    param, output = plan.param, plan.output
     enter_mode(param)
     _seed(param.random_seed)
-    solver = _solver(job)
+    solver = _solver(plan)
     objective = Objective(solver.net, param.iter_size)
-    if not (objective or job.force_backward):
-        raise UserError(f"{job.solver}: no blob of its train net has a loss weight, so nothing would be learned")
+    if not (objective or plan.force_backward):
+        raise UserError(f"{plan.solver}: no blob of its train net has a loss weight, so nothing would be learned")
     evaluation = Evaluation(solver, param)
-    snapshots = Snapshots(solver, job.prefix, param)
-    _load(job, solver, snapshots)
-    log = Log(job.log, evaluation.columns, solver.iter, resume=job.state is not None)
-    record = write_record(job)
+    snapshots = SnapshotWriter(solver, plan.prefix, param)
+    _load(plan, solver, snapshots)
+    log = Log(plan.log, evaluation.columns, solver.iter, resume=plan.snapshot is not None)
+    if log.aside:
+        print(f"rows of {log.path} beyond iteration {solver.iter} were moved to {log.aside}", flush=True)
+    _clear_folder(plan, solver.iter)
+    record = write_record(plan)
     progress = make_progress(solver.iter, param.max_iter, param.display, param.average_loss)
-    training = Training(solver, param, objective, evaluation, snapshots, log, progress, output / "final.caffemodel")
+    loop = TrainingLoop(solver, param, objective, evaluation, snapshots, log, progress, plan.model)
     picture = output / "train.png"
     try:
-        progress.say(f"training {job.solver} from iteration {solver.iter} on {_device(param)}, into {output}")
-        training.run(signals)
+        progress.say(f"training {plan.solver} from iteration {solver.iter} on {_device(param)}, into {output}")
+        loop.run(signals)
     except KeyboardInterrupt:
         plot = None  # at once
         raise
@@ -83,18 +93,17 @@ def _train(job: Job, signals: Signals, plot: Plot | None) -> Result:
         progress.close()
         log.close()
         if plot is not None:
-            _draw(plot, log.path, picture, f"{job.solver.parent.name}/{job.solver.name}")
-    reached = training.reached
+            _draw(plot, log.path, picture, f"{plan.solver.parent.name}/{plan.solver.name}")
     return Result(
         iteration=solver.iter,
-        tests=training.tests,
+        tests=loop.tests,
         output_dir=output,
         snapshot=snapshots.last,
-        model=training.model if reached else None,
+        model=plan.model if loop.reached else None,
         log=log.path,
         plot=picture if plot is not None else None,
         solver=record,
-        stopped_by=None if reached else signals.stop,
+        stopped_by=None if loop.reached else signals.stop,
     )
 
 
@@ -124,31 +133,41 @@ def _seed(seed: int) -> None:
         np.random.seed(seed % SEEDS)
 
 
-def _solver(job: Job) -> Any:
-    """The engine's solver."""
-    part = files.part(job.output / "solver.prototxt")
-    engine_param = solver_file.for_engine(job.param, job.output / FOLDER / job.prefix.name)
+def _solver(plan: Plan) -> Any:
+    """Build the engine's solver."""
+    part = files.part(plan.output / "solver.prototxt")
+    engine_param = solver_file.for_engine(plan.param, plan.output / FOLDER / plan.prefix.name)
     solver_file.write(engine_param, part, "What the engine reads.")
     try:
         with blame("building the nets"):
             solver = _engine.caffe().get_solver(str(part))
     finally:
         part.unlink()
-    if job.param.snapshot_format == job.param.HDF5:
+    if plan.param.snapshot_format == plan.param.HDF5:
         check_names(solver.net)
     return solver
 
 
-def _load(job: Job, solver: Any, snapshots: Snapshots) -> None:
-    """Start from weights or go on from a snapshot, if the job does."""
-    for path, model in job.weights.items():
+def _load(plan: Plan, solver: Any, snapshots: SnapshotWriter) -> None:
+    """Start from weights or go on from a snapshot, as planned."""
+    for path, model in plan.weights.items():
         copied = check_model(path, model, solver.net)
         solver.net.copy_from(str(path))
         print(f"weights {path}: {copied} of its {len(model)} layers", flush=True)
-    if job.state is not None:
-        job.state.check(solver.net, job.param)
-        solver.restore(str(job.state.path))
-        snapshots.resumed(job.state.path, solver.iter)
+    if plan.snapshot is not None:
+        plan.snapshot.check(solver.net, plan.param)
+        solver.restore(str(plan.snapshot.path))
+        snapshots.resumed(plan.snapshot.path, solver.iter)
+
+
+def _clear_folder(plan: Plan, iteration: int) -> None:
+    """Leave no snapshots beyond the iteration in the output folder, so that its newest is always this training's."""
+    if plan.overwrite:
+        remove_earlier(plan.prefix, plan.model, keep=plan.weights)
+        return
+    folder = move_later(plan.prefix, plan.model, iteration)
+    if folder:
+        print(f"snapshots beyond iteration {iteration} were moved to {folder}", flush=True)
 
 
 def _device(param: Any) -> str:

@@ -1,4 +1,4 @@
-"""What a net says: its loss in training, its outputs in tests."""
+"""A net's loss in training, and its outputs in tests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ MAX_VALUES = 100  # an output of more is one column, its mean
 
 
 class Objective:
-    """The number that training makes smaller: each loss times its weight, over iter_size passes."""
+    """The loss that training makes smaller: the sum of the losses times their weights, averaged over iter_size passes.
+
+    Summed here from the net's blobs, since ``solver.step`` does not return it.
+    """
 
     def __init__(self, net: Any, iter_size: int = 1) -> None:
         self._terms = [(net.blobs[name], weight) for name, weight in net.blob_loss_weights.items() if weight]
@@ -23,7 +26,7 @@ class Objective:
             net.after_forward(self._after_layer)
 
     def __bool__(self) -> bool:
-        """Whether there is a loss at all."""
+        """True if the net has a loss."""
         return bool(self._terms)
 
     def _after_layer(self, layer: int) -> None:
@@ -34,7 +37,7 @@ class Objective:
         return sum(float(weight) * float(blob.data.sum()) for blob, weight in self._terms)
 
     def value(self) -> float:
-        """The loss of the iteration that has just been."""
+        """Return the loss of the iteration that was last computed."""
         passes, self._passes = self._passes or [self._now()], []
         return sum(passes) / len(passes)
 
@@ -55,13 +58,13 @@ class Evaluation:
         self.columns = [column for net in self._nets for column in net.columns]
 
     def due(self, iteration: int) -> bool:
-        """Whether to test at this iteration."""
+        """True if there is a test at this iteration: every test_interval, and at the last."""
         if iteration == 0:
             return bool(self._nets) and self._param.test_initialization
         return bool(self._nets) and (iteration % self._param.test_interval == 0 or iteration == self._param.max_iter)
 
     def run(self, stop: Callable[[], bool]) -> Results | None:
-        """The outputs with the solver's weights of now; None when ``stop`` said so first."""
+        """Return the outputs' means with the solver's present weights; None if ``stop`` returned True meanwhile."""
         results: Results = {}
         for net in self._nets:
             means = net.run(self._solver.net, stop)

@@ -1,4 +1,15 @@
-"""The iterations of a training, and what happens between them."""
+"""The iterations of a training, and what happens between them.
+
+The driver steps the solver itself, ``solver.step(1)`` at a time, instead of calling ``solver.solve()``, and takes the
+tests and snapshots upon itself (``solver_file.for_engine`` takes them out of the solver that the engine gets):
+
+- pycaffe hands the results of its tests, and the loss, to the program's log alone; here they go to the CSV log;
+- Caffe ends the process where a snapshot cannot be written, and leaves half of it behind;
+- a layer's exception, a signal or a loss that is not finite must end the training with a snapshot of the last whole
+  iteration, or none.
+
+The numbers are Caffe's: ``step`` is one iteration of ``solve``, at the same learning rate.
+"""
 
 from __future__ import annotations
 
@@ -16,24 +27,24 @@ from caffe_pylayers.cli._errors import raised_here
 from caffe_pylayers.cli._training.evaluation import Evaluation, Objective, Results
 from caffe_pylayers.cli._training.progress import Progress
 from caffe_pylayers.cli._training.signals import Signals
-from caffe_pylayers.cli._training.snapshot import DivergedError, Snapshots
+from caffe_pylayers.cli._training.snapshot_writer import DivergedError, SnapshotError, SnapshotWriter
 
 
 class TrainingError(UserError):
     """A layer failed; the weights are those of the last whole iteration.
 
-    snapshot: where training can go on from; None before the first iteration.
+    snapshot: the solverstate to go on from; None before the first iteration.
     """
 
     snapshot: Path | None = None
 
 
 @dataclass
-class Training:
+class TrainingLoop:
     """One run of a solver.
 
-    param: its SolverParameter, with the tests and snapshots that the driver takes on.
-    model: where the weights go when max_iter is reached.
+    param: its SolverParameter, tests and snapshots included.
+    model: the file of the weights once max_iter is reached.
     tests: the last test's results.
     """
 
@@ -41,7 +52,7 @@ class Training:
     param: Any
     objective: Objective
     evaluation: Evaluation
-    snapshots: Snapshots
+    snapshots: SnapshotWriter
     log: Log
     progress: Progress
     model: Path
@@ -51,23 +62,25 @@ class Training:
         """Train until max_iter, or until a signal to stop.
 
         TrainingError where a layer fails and DivergedError where the loss is not finite, both
-        naming the iteration. After any failure but that there is a snapshot.
+        naming the iteration. There is a snapshot of the last whole iteration after any failure but the latter.
         """
         try:
-            self._train(signals)
+            with self._snapshot_on_failure():
+                self._iterate(signals)
+                self._finish()
         except DivergedError as error:
             raise self._explained(error) from error
 
     @property
     def reached(self) -> bool:
-        """Whether max_iter is."""
+        """True once max_iter is reached."""
         return bool(self.solver.iter >= self.param.max_iter)
 
-    def _train(self, signals: Signals) -> None:
+    @contextlib.contextmanager
+    def _snapshot_on_failure(self) -> Iterator[None]:
         try:
-            self._iterate(signals)
-            self._finish()
-        except DivergedError:
+            yield
+        except (DivergedError, SnapshotError):
             raise
         except (Exception, SystemExit) as error:  # SystemExit: a layer's, not ours
             snapshot = self._save()
@@ -119,7 +132,7 @@ class Training:
         self.progress.say(f"model {self.snapshots.final(self.model)}")
 
     def _save(self) -> Path | None:
-        """The snapshot of this iteration; None before the first."""
+        """Take the snapshot of this iteration, if it is not taken yet, and return its solverstate; None at 0."""
         if self.solver.iter == 0:
             return None
         fresh = self.snapshots.last_iteration != self.solver.iter

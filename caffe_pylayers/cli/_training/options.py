@@ -1,4 +1,4 @@
-"""What goes into a training and what comes out of it."""
+"""A training's options and its result."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from typing import Mapping, Sequence
 
 @dataclass(frozen=True)
 class Options:
-    """What the user asked for; paths are absolute, and None is what the solver file says."""
+    """The options of ``train``; paths are absolute, and None stands for what the solver file says."""
 
     solver: Path
     max_iter: int | None = None
     weights: Sequence[Path] = ()
     snapshot: Path | None = None
     resume: bool = False
+    overwrite: bool = False
     output_dir: Path | None = None
     level: int | None = None
     stages: Sequence[str] = ()
@@ -30,11 +31,11 @@ class Options:
 
 @dataclass(frozen=True)
 class Result:
-    """What a training did.
+    """The outcome of a training.
 
     iteration: the last one.
     tests: the last test's results, by the log's columns: ``{"test/accuracy": 0.97}``.
-    snapshot: the newest solverstate.
+    snapshot: the newest solverstate; None if none was taken.
     model: the final weights; None unless max_iter was reached.
     log, plot: the log and its picture, None where there is none.
     solver: the solver file as it ran.

@@ -1,4 +1,4 @@
-"""What a training says while it runs: a bar on a terminal, lines elsewhere.
+"""Progress of a training: a bar on a terminal, lines elsewhere.
 
 Speed and the time left count the iterations alone, not tests and snapshots.
 """
@@ -19,7 +19,7 @@ class Progress:
     """Plain lines, flushed, every ``display`` iterations and at the last.
 
     total: the last iteration.
-    average: over how many iterations the shown loss is averaged.
+    average: the number of iterations that the shown loss is averaged over.
     """
 
     def __init__(self, total: int, display: int, average: int) -> None:
@@ -29,9 +29,9 @@ class Progress:
         self._seconds: deque[float] = deque(maxlen=self._every)
 
     def update(self, iteration: int, loss: float, lr: float | None, seconds: float) -> None:
-        """Say how an iteration went.
+        """Show an iteration's loss and learning rate.
 
-        seconds: how long it took.
+        seconds: its duration.
         """
         self._losses.append(loss)
         self._seconds.append(seconds)
@@ -47,7 +47,7 @@ class Progress:
         self.say(f"iteration {iteration}/{self._total}  {numbers}  {speed} it/s  ETA {left}")
 
     def tested(self, iteration: int, results: Results) -> None:
-        """Say what the tests gave, a line for each test net."""
+        """Print the results of the tests, a line for each test net."""
         lines: dict[str, list[str]] = {}
         for column, value in results.items():
             net, output = column.split("/", 1)
@@ -61,7 +61,7 @@ class Progress:
         print(text, flush=True)
 
     def close(self) -> None:
-        """Say no more of iterations."""
+        """End the display of iterations."""
 
 
 class Bar(Progress):
@@ -86,7 +86,7 @@ class Bar(Progress):
         self._bar.update()
 
     def tested(self, iteration: int, results: Results) -> None:
-        """Say what the tests gave above the bar, whose clock stood still."""
+        """Print the results above the bar; its clock stands still while the tests run."""
         super().tested(iteration, results)
         self._bar.unpause()
 
@@ -96,12 +96,12 @@ class Bar(Progress):
         sys.stdout.flush()
 
     def close(self) -> None:
-        """Leave the bar as it is."""
+        """Leave the bar as it stands."""
         self._bar.close()
 
 
 def make_progress(start: int, total: int, display: int, average: int) -> Progress:
-    """The bar where standard output is a terminal and tqdm is installed, else lines."""
+    """Return a bar where standard output is a terminal and tqdm is installed, else lines."""
     if sys.stdout.isatty():
         try:
             from tqdm import tqdm

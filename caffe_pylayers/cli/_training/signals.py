@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, Mapping
 
 
@@ -12,12 +13,16 @@ class Signals:
     """Notes SIGINT, SIGTERM and SIGHUP for the length of a ``with`` block.
 
     effects: of SIGINT and SIGHUP, "stop", "snapshot" or "none"; SIGTERM stops.
-    stop: the signal to stop that came, else None. A second one does what it did before the block.
+    stop: the first signal to stop that came, else None.
+
+    A second one of the same kind does at once what it did before the block. One of another kind does not: a terminal
+    and a job manager that end a training together send it SIGINT and SIGTERM at the same moment.
     """
 
     def __init__(self, effects: Mapping[str, str]) -> None:
         self._effects = {"SIGTERM": "stop", **effects}
         self.stop: signal.Signals | None = None
+        self._stops: set[int] = set()
         self._hangup = False
         self._before: dict[int, Any] = {}
 
@@ -30,23 +35,35 @@ class Signals:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._restore(*self._before)
+        for number in self._before:
+            self._restore(number)
 
-    def _note(self, number: int, frame: object) -> None:
+    def _note(self, number: int, frame: FrameType | None) -> None:
         effect = self._effects[signal.Signals(number).name]
         if effect == "snapshot":
             self._hangup = True
+        elif effect == "stop" and number in self._stops:
+            self._do_as_before(number, frame)
         elif effect == "stop":
-            self.stop = signal.Signals(number)
-            self._restore(signal.SIGINT, signal.SIGTERM)
+            self._stops.add(number)
+            self.stop = self.stop or signal.Signals(number)
 
-    def _restore(self, *numbers: int) -> None:
-        for number in numbers:
-            before = self._before[number]
-            # None stands for a handler that Python did not set.
-            signal.signal(number, signal.SIG_DFL if before is None else before)
+    def _do_as_before(self, number: int, frame: FrameType | None) -> None:
+        # A handler that is restored before its signal is handled makes Python drop the signal, with a complaint:
+        # so none is restored in advance.
+        before = self._before[number]
+        if callable(before):
+            before(number, frame)
+        else:
+            self._restore(number)
+            os.kill(os.getpid(), number)
+
+    def _restore(self, number: int) -> None:
+        before = self._before[number]
+        # None stands for a handler that Python did not set.
+        signal.signal(number, signal.SIG_DFL if before is None else before)
 
     def hung_up(self) -> bool:
-        """Whether a signal to take a snapshot came since the last time this was asked."""
+        """Return True if a signal to take a snapshot came since the last call."""
         hangup, self._hangup = self._hangup, False
         return hangup

@@ -3,7 +3,7 @@
 import pytest
 
 from caffe_pylayers.cli import UserError, main
-from caffe_pylayers.cli._training.mode import gpu_problem
+from caffe_pylayers.cli._device import gpu_problem
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_nets_are_checked_in_their_own_states(project):
     project.net(staged.format('stage: "deploy"'))
     project.train()
     project.net(staged.format('phase: TEST stage: "hard"'))
-    project.train()
+    project.train(overwrite=True)
     project.solver(test_state='{ stage: "hard" }')
     assert "no module named 'no_such_module'" in project.error()
     project.net(staged.format("min_level: 2"))

@@ -42,21 +42,20 @@ def test_resuming_with_a_foreign_log_is_an_error(project):
     snapshot = project.train(max_iter=5).snapshot
     foreign = project.root / "foreign.csv"
     foreign.write_text("a,b\n1,2\n")
-    assert "has other columns than this training; give another --log-csv" in project.error(
-        snapshot=snapshot, log_csv=foreign
-    )
+    message = f'{foreign}: no column "iteration"; it has a, b; give another --log-csv'
+    assert project.error(snapshot=snapshot, log_csv=foreign) == message
     assert foreign.read_text() == "a,b\n1,2\n"
 
 
 def test_a_training_that_cannot_start_leaves_the_old_log(project):
     project.train()
     old = (project.out / "log.csv").read_text()
-    project.error(weights=["none"])
+    project.error(weights=["none"], overwrite=True)
     net = project.net()
     net.write_text(net.read_text().replace('name: "ip"', 'name: "new"'))
-    project.error(weights=[project.out / "final.caffemodel"])
+    project.error(weights=[project.out / "final.caffemodel"], overwrite=True)
     assert (project.out / "log.csv").read_text() == old
-    project.train(max_iter=1)
+    project.train(max_iter=1, overwrite=True)
     assert len(project.rows()) == 2
 
 

@@ -24,7 +24,7 @@ def test_equals_a_run_without_a_break(project, fmt, kind):
     project.solver(type=f'"{kind}"', snapshot=6, snapshot_format=fmt, lr_policy='"inv"', gamma=0.1, power=0.75)
     whole = project.train()
     expected, log = project.weights(whole.model), rows(project)
-    project.train(max_iter=6)
+    project.train(max_iter=6, overwrite=True)
     result = project.train(snapshot=state(project, 6, fmt))
     assert project.weights(result.model) == expected
     assert rows(project) == log
@@ -195,7 +195,8 @@ def test_weights_of_old_files(project):
     assert project.weights(project.train(weights=[path]).model) == {"ip": list(range(8))}
     layer.blobs[0].height, layer.blobs[0].width = 3, 2
     path.write_bytes(old.SerializeToString())
-    assert "ip: has (1, 1, 3, 2) and (1, 1, 1, 2), the net (2, 3) and (2,)" in project.error(weights=[path])
+    message = project.error(weights=[path], overwrite=True)
+    assert "ip: has (1, 1, 3, 2) and (1, 1, 1, 2), the net (2, 3) and (2,)" in message
 
 
 SHARED = """
@@ -210,7 +211,7 @@ def test_shared_weights(project, fmt):
     project.solver(snapshot_format=fmt)
     project.train(max_iter=3)
     project.train(max_iter=6, snapshot=state(project, 3, fmt))
-    project.train(weights=[project.out / f"tiny_iter_3.caffemodel{FORMATS[fmt]}"])
+    project.train(weights=[project.out / f"tiny_iter_3.caffemodel{FORMATS[fmt]}"], overwrite=True)
 
 
 def test_command_line_takes_a_list(project, capsys):
@@ -230,7 +231,6 @@ def test_errors_are_user_errors(project):
 def test_resume_takes_the_newest_whole_snapshot(project, fmt, capsys):
     project.solver(snapshot=2, snapshot_format=fmt)
     whole = project.weights(project.train().model)
-    project.train(max_iter=10)
     state(project, 10, fmt).write_bytes(state(project, 10, fmt).read_bytes()[:50])
     (project.out / f"tiny_iter_8.caffemodel{FORMATS[fmt]}").unlink()
     (project.out / "tiny_iter_12.solverstate.h5.old").touch()

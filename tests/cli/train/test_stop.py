@@ -108,7 +108,7 @@ def test_a_second_one_ends_the_process(project):
     project.net_with(at(4, "SIGINT SIGINT"))
     code, _, err = project.run()
     assert (code, err) == (130, "stopped at once\n")
-    project.net_with(at(4, "SIGINT SIGTERM"))
+    project.net_with(at(4, "SIGTERM SIGTERM"))
     assert project.run()[0] == -signal.SIGTERM
 
 

@@ -105,7 +105,7 @@ def test_loss_is_the_mean_over_iter_size(project):
     project.train()
     whole = [row["loss"] for row in project.rows()[1:]]
     project.solver(base_lr=0, max_iter=3)
-    project.train()
+    project.train(overwrite=True)
     single = [float(row["loss"]) for row in project.rows()[1:]]
     assert whole[0] == whole[1]  # an epoch each
     assert float(whole[0]) == pytest.approx(np.mean(single), rel=1e-6)
@@ -117,7 +117,7 @@ def test_loss_is_weighted(project):
     project.train()
     weighted = float(project.rows()[1]["loss"])
     project.net()
-    project.train()
+    project.train(overwrite=True)
     assert weighted == pytest.approx(2.5 * float(project.rows()[1]["loss"]), rel=1e-6)
 
 
@@ -136,7 +136,7 @@ def test_solver_as_it_ran_runs_again(project):
         assert f"{line}\n" in text
     weights = project.weights(result.model)
     project.path = result.solver
-    assert project.weights(project.train().model) == weights
+    assert project.weights(project.train(overwrite=True).model) == weights
     assert result.solver.read_text().replace(str(result.solver), "") != ""
 
 
@@ -162,7 +162,7 @@ def test_train_net_and_inline_net(project):
     project.solver(net=None, net_param=None)
     inline = f"net_param {{ {project.root.joinpath('nets', 'net.prototxt').read_text()} }}\n"
     project.path.write_text(project.path.read_text() + inline)
-    assert project.weights(project.train().model) == named
+    assert project.weights(project.train(overwrite=True).model) == named
 
 
 def test_level_and_stages_of_the_train_net(project):

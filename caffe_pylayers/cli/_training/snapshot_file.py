@@ -1,8 +1,11 @@
-"""A solverstate, before Caffe restores it: it ends the process over what is missing or does not fit."""
+"""Snapshots on disk, read before Caffe restores one: it ends the process over what is missing or does not fit."""
 
 from __future__ import annotations
 
+import glob
 import os
+import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,11 +25,11 @@ from caffe_pylayers.cli._training.weights import (
 
 
 @dataclass(frozen=True)
-class State:
-    """What a solverstate says.
+class Snapshot:
+    """A solverstate and the model that it belongs to.
 
-    iteration: how many updates it has behind it.
-    model_path, model: the weights it belongs to.
+    path: the solverstate.
+    iteration: the number of updates behind it.
     history: the shapes of the solver's own blobs.
     """
 
@@ -37,7 +40,7 @@ class State:
     history: list[BlobShape]
 
     def check(self, net: Any, param: Any) -> None:
-        """UserError unless the state is one of this solver's type on this net."""
+        """UserError unless the snapshot is one of this solver's type on this net."""
         check_model(self.model_path, self.model, net)
         learned = [blob.shape for blob in learned_blobs(net) if not blob.shared]
         expected = learned * history_blobs(param)
@@ -51,28 +54,62 @@ class State:
                 raise UserError(f"snapshot {self.path}: history blob {i} is {blob.dims} where this net has {shape}")
 
 
-def read_state(path: Path) -> State:
-    """The state in a file. UserError unless it and its model are there and whole.
+def snapshot_files(prefix: Path) -> list[tuple[int, Path]]:
+    """Return the iteration and path of each solverstate and caffemodel with this prefix, newest first."""
+    found = []
+    for path in prefix.parent.glob(f"{glob.escape(prefix.name)}_iter_*"):
+        name = re.fullmatch(r"_iter_(\d+)\.(?:solverstate|caffemodel)(?:\.h5)?", path.name[len(prefix.name) :])
+        if name:
+            found.append((int(name[1]), path))
+    return sorted(found, reverse=True)
+
+
+def is_state(path: Path) -> bool:
+    """Return True for a solverstate, by its name."""
+    return path.name.endswith((".solverstate", ".solverstate.h5"))
+
+
+def newest_snapshot(prefix: Path) -> Snapshot | None:
+    """Return the whole snapshot of the highest iteration with this prefix; None where there is none at all.
+
+    Newer ones that are not whole are named on stderr. UserError where none of them is whole.
+    """
+    states = [path for _, path in snapshot_files(prefix) if is_state(path)]
+    if any(path.suffix == ".h5" for path in states):
+        hdf5_library()  # without it none could be told whole
+    for path in states:
+        try:
+            return read_snapshot(path)
+        except UserError as error:
+            print(f"passed over: {error}", file=sys.stderr)
+    if states:
+        raise UserError(f"{prefix.parent}: none of its snapshots is whole; --overwrite starts anew")
+    return None
+
+
+def read_snapshot(path: Path) -> Snapshot:
+    """Return the snapshot of a solverstate. UserError unless it and its model are there and whole.
 
     A relative path to the model starts from the working directory, as Caffe takes it.
     """
     if not path.is_file():
         raise UserError(f"snapshot {path}: no such file")
-    iteration, model_path, history = (_hdf5 if path.suffix == ".h5" else _binary)(path)
+    try:
+        iteration, model_path, history = (_read_hdf5 if path.suffix == ".h5" else _read_binary)(path)
+    except OSError as error:
+        raise UserError(f"snapshot {path}: {error.strerror}") from None
     if not model_path.is_file():
-        raise UserError(f"snapshot {path}: its weights {_absolute(model_path)} are not there; it needs both files")
+        raise UserError(
+            f"snapshot {path}: its weights {os.path.abspath(model_path)} are not there; it needs both files"
+        )
     try:
         model = read_model(model_path)
     except UserError as error:
         raise UserError(f"snapshot {path}: its {error}") from None
-    return State(path, iteration, model_path, model, history)
+    return Snapshot(path, iteration, model_path, model, history)
 
 
-def _absolute(path: Path) -> str:
-    return os.path.abspath(path)
-
-
-def _binary(path: Path) -> tuple[int, Path, list[BlobShape]]:
+def _read_binary(path: Path) -> tuple[int, Path, list[BlobShape]]:
     from google.protobuf.message import DecodeError
 
     state = _engine.messages().SolverState()
@@ -85,7 +122,7 @@ def _binary(path: Path) -> tuple[int, Path, list[BlobShape]]:
     return state.iter, Path(state.learned_net), [shape_of(blob) for blob in state.history]
 
 
-def _hdf5(path: Path) -> tuple[int, Path, list[BlobShape]]:
+def _read_hdf5(path: Path) -> tuple[int, Path, list[BlobShape]]:
     h5py = hdf5_library()
     try:
         with h5py.File(path, "r") as file:

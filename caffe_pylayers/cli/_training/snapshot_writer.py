@@ -1,4 +1,4 @@
-"""Snapshots that are whole or not there, under Caffe's names."""
+"""Writing snapshots: whole or not there, under Caffe's names."""
 
 from __future__ import annotations
 
@@ -50,11 +50,12 @@ class SnapshotError(UserError):
         self.snapshot = snapshot
 
 
-class Snapshots:
+class SnapshotWriter:
     """Takes a solver's snapshots.
 
-    prefix: how their paths start, absolute. param: the SolverParameter.
-    last: the newest good one, None before the first; ``last_iteration`` says when it was taken.
+    prefix: the start of their paths, absolute.
+    param: the SolverParameter.
+    last: the solverstate of the newest good one, None before the first; ``last_iteration`` is its iteration.
     """
 
     def __init__(self, solver: Any, prefix: Path, param: Any) -> None:
@@ -66,11 +67,14 @@ class Snapshots:
         self.last_iteration = -1
 
     def resumed(self, path: Path, iteration: int) -> None:
-        """Count the snapshot that training resumed from as the last."""
+        """Count the snapshot that training went on from as the last."""
         self.last, self.last_iteration = path, iteration
 
     def save(self) -> Path:
-        """The snapshot of this iteration, written unless it is there. DivergedError for weights that are not finite."""
+        """Write the snapshot of this iteration unless it is there; return its solverstate.
+
+        DivergedError for weights that are not finite, SnapshotError where it cannot be written.
+        """
         if self.last is not None and self.last_iteration == self._solver.iter:
             return self.last
         self._check_finite()
@@ -79,16 +83,18 @@ class Snapshots:
         return self.last
 
     def final(self, path: Path) -> Path:
-        """Write the weights alone."""
+        """Write the weights alone; raises as ``save`` does."""
         self._check_finite()
-        with self._telling(path), files.whole(path) as temporary:
-            check_room(path.parent, self._sizes()[0])
-            self._solver.net.save(str(temporary))
+        with self._telling(path):
+            path.parent.mkdir(parents=True, exist_ok=True)  # it may have been removed during the training
+            with files.whole(path) as temporary:
+                check_room(path.parent, self._sizes()[0])
+                self._solver.net.save(str(temporary))
         return path
 
     @contextlib.contextmanager
     def _telling(self, path: Path) -> Iterator[None]:
-        """SnapshotError where the system refuses to write, with what there is to go on from."""
+        """Turn the system's refusal to write into a SnapshotError that names what there is to go on from."""
         try:
             yield
         except OSError as error:
@@ -104,42 +110,46 @@ class Snapshots:
     def _write(self) -> Path:
         folder = self._prefix.parent / FOLDER
         shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
-        folder.mkdir()
+        folder.mkdir(parents=True)  # and the output folder again, should it have been removed meanwhile
         try:
             check_room(folder, *self._sizes())
             self._solver.snapshot()
             return self._publish(folder)
         finally:
-            shutil.rmtree(folder)
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _sizes(self) -> tuple[int, int]:
-        """Bytes that the model and the state do not exceed."""
+        """Return upper bounds of the model's and the state's sizes, in bytes."""
         learned = learned_blobs(self._solver.net)
         values = 4 * sum(math.prod(blob.shape) for blob in learned)
         headers = 4096 * (16 + len(learned) + len(self._solver.net._layer_names))
         return values * (1 + self._param.snapshot_diff) + headers, values * history_blobs(self._param) + headers
 
     def _publish(self, folder: Path) -> Path:
-        """Give what Caffe wrote its names: the state last, for it is nothing without its model."""
+        """Move what Caffe wrote to its names: the state last, for it is nothing without its model."""
         stem = f"{self._prefix.name}_iter_{self._solver.iter}"
         extension = ".h5" if self._hdf5 else ""
         model, state = f"{stem}.caffemodel{extension}", f"{stem}.solverstate{extension}"
         path = self._prefix.parent / state
-        name_model = _name_model_hdf5 if self._hdf5 else _name_model
         name_model(folder / state, path.with_name(model))
         files.move(folder / model, path.with_name(model))
         files.move(folder / state, path)
         return path
 
 
-def _name_model(state: Path, model: Path) -> None:
+def name_model(state: Path, model: Path) -> None:
+    """Write the path of its model into a solverstate."""
+    (_name_model_hdf5 if model.suffix == ".h5" else _name_model_binary)(state, model)
+
+
+def _name_model_binary(state: Path, model: Path) -> None:
     message = _engine.messages().SolverState.FromString(state.read_bytes())
     message.learned_net = str(model)
     state.write_bytes(message.SerializeToString())
 
 
 def _name_model_hdf5(state: Path, model: Path) -> None:
-    """As Caffe writes it and reads it: a string of fixed length that ends in a zero."""
+    """Write it as Caffe does: a string of fixed length that ends in a zero."""
     h5py = hdf5_library()
     name = os.fsencode(model)
     value = np.array(name, f"S{len(name) + 1}")  # numpy fills up with zeros

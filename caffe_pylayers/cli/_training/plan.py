@@ -1,4 +1,4 @@
-"""A training as it was asked for, checked before anything starts."""
+"""A training as it is asked for, checked before anything starts."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 
 from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._training import solver_file
+from caffe_pylayers.cli._training.earlier import refuse_earlier
 from caffe_pylayers.cli._training.mode import check_mode, choose_mode
 from caffe_pylayers.cli._training.options import Options
-from caffe_pylayers.cli._training.resume import newest_state
+from caffe_pylayers.cli._training.snapshot_file import Snapshot, newest_snapshot, read_snapshot
 from caffe_pylayers.cli._training.solver_check import solver_problems
-from caffe_pylayers.cli._training.state import State, read_state
 from caffe_pylayers.cli._training.weights import Model, read_model
 
 SEEDS = 2**32
@@ -22,21 +22,22 @@ RECORD_TITLE = "Written by caffe-pylayers train"
 
 
 @dataclass(frozen=True)
-class Job:
-    """What is to be done.
+class Plan:
+    """What a training is to do.
 
     param: the SolverParameter with the options in it.
-    sigint_effect, sighup_effect: stop, snapshot or none.
     weights: what to start from, by file.
-    state: what to resume from.
-    output: the output folder.
-    force_backward: what the train net says: it learns even without a loss.
+    snapshot: what to go on from.
+    overwrite: remove the training that the output folder holds.
+    force_backward: the train net's field; with it a net without a loss learns, too.
+    sigint_effect, sighup_effect: stop, snapshot or none.
     """
 
     solver: Path
     param: Any
     weights: dict[Path, Model]
-    state: State | None
+    snapshot: Snapshot | None
+    overwrite: bool
     output: Path
     log: Path
     force_backward: bool
@@ -45,17 +46,27 @@ class Job:
 
     @property
     def prefix(self) -> Path:
-        """How the paths of snapshots start."""
+        """The start of the snapshots' paths."""
         return Path(self.param.snapshot_prefix)
 
     @property
-    def done(self) -> bool:
-        """Whether there is nothing left to do."""
-        return self.state is not None and self.state.iteration >= self.param.max_iter
+    def model(self) -> Path:
+        """The file of the final weights."""
+        return self.output / "final.caffemodel"
+
+    @property
+    def finished(self) -> bool:
+        """True if there is nothing left to do: the snapshot is the last one, and the final model is written.
+
+        One that is older than the snapshot is of a training that ended before.
+        """
+        if self.snapshot is None or self.snapshot.iteration < self.param.max_iter or not self.model.exists():
+            return False
+        return self.model.stat().st_mtime_ns >= self.snapshot.path.stat().st_mtime_ns
 
 
 def solver_param(options: Options) -> Any:
-    """The file's SolverParameter with the options in it, checked by itself."""
+    """Return the file's SolverParameter with the options in it, checked by itself."""
     param = solver_file.read(options.solver)
     if options.max_iter is not None:
         param.max_iter = options.max_iter
@@ -73,10 +84,12 @@ def solver_param(options: Options) -> Any:
     return param
 
 
-def make_job(options: Options, param: Any) -> Job:
-    """The job, its files and modules checked. Runs in the solver's base folder."""
+def make_plan(options: Options, param: Any) -> Plan:
+    """Return the plan, its files and modules checked. Runs in the solver's base folder."""
     if sum(map(bool, (options.weights, options.snapshot, options.resume))) > 1:
         raise UserError("--weights starts anew, --snapshot and --resume go on: give one of them")
+    if options.overwrite and (options.snapshot or options.resume):
+        raise UserError("--overwrite starts anew, --snapshot and --resume go on: give one of them")
     nets = solver_file.nets(param, options.solver)
     _raise(options.solver, solver_file.net_problems(nets))
     check_mode(param, f"--gpu {options.gpu}" if options.gpu is not None else f"{options.solver}: solver_mode: GPU")
@@ -84,16 +97,30 @@ def make_job(options: Options, param: Any) -> Job:
     output = options.output_dir or prefix.parent
     log = options.log_csv or output / "log.csv"
     param.snapshot_prefix = str(output / prefix.name)
-    state = read_state(options.snapshot) if options.snapshot else None
-    if options.resume:
-        state = newest_state(output / prefix.name)
-    weights = {path: read_model(path) for path in _weight_files(options, param, state)}
+    snapshot = _snapshot(options, param)
+    weights = {path: read_model(path) for path in _weight_files(options, param, snapshot)}
     effects = options.sigint_effect, options.sighup_effect
-    made = Job(options.solver, param, weights, state, output, log, nets[0].message.force_backward, *effects)
-    if not made.done:
+    force_backward = nets[0].message.force_backward
+    plan = Plan(options.solver, param, weights, snapshot, options.overwrite, output, log, force_backward, *effects)
+    if not plan.finished:
         _make_writable(output)
         _make_writable(log.parent)
-    return made
+        if snapshot is None and not options.overwrite:
+            refuse_earlier(plan.prefix, plan.model, options.resume)
+    return plan
+
+
+def _snapshot(options: Options, param: Any) -> Snapshot | None:
+    """Return the snapshot to go on from; UserError for one that is past max_iter."""
+    found = newest_snapshot(Path(param.snapshot_prefix)) if options.resume else None
+    if options.snapshot:
+        found = read_snapshot(options.snapshot)
+    if found is not None and found.iteration > param.max_iter:
+        raise UserError(
+            f"snapshot {found.path} is at iteration {found.iteration}, past max_iter {param.max_iter};"
+            " give a higher --max-iter, or an earlier --snapshot"
+        )
+    return found
 
 
 def _raise(path: Path, problems: list[str]) -> None:
@@ -101,12 +128,12 @@ def _raise(path: Path, problems: list[str]) -> None:
         raise UserError("\n  ".join([f"{path} cannot be trained:", *problems]))
 
 
-def _weight_files(options: Options, param: Any, state: State | None) -> list[Path]:
-    """The files to start from, as the caffe program has it: the options go before the solver's own."""
+def _weight_files(options: Options, param: Any, snapshot: Snapshot | None) -> list[Path]:
+    """Return the files to start from, as the caffe program has it: the options go before the solver's own."""
     if not solver_file.has_field(param, "weights"):
         return list(options.weights)
     own = [Path(name.strip()).absolute() for names in param.weights for name in names.split(",")]
-    chosen = [] if state is not None else list(options.weights) or own
+    chosen = [] if snapshot is not None else list(options.weights) or own
     param.ClearField("weights")
     param.weights.extend(map(str, chosen))
     return chosen
@@ -122,16 +149,16 @@ def _make_writable(folder: Path) -> None:
 
 
 def record_path(output: Path) -> Path:
-    """Where the solver file is written as it ran: never over one that the user wrote."""
+    """Return where to write the solver file as it ran: never over one that the user wrote."""
     path = output / "solver.prototxt"
     if path.exists() and not path.read_text(encoding="utf-8", errors="replace").startswith(f"# {RECORD_TITLE}"):
         return output / "solver.effective.prototxt"
     return path
 
 
-def write_record(made: Job) -> Path:
-    """Write the solver file as it runs."""
-    path = record_path(made.output)
-    comment = f"{RECORD_TITLE}: {made.solver} as it ran.\nRelative paths start from {os.getcwd()}."
-    solver_file.write(made.param, path, comment)
+def write_record(plan: Plan) -> Path:
+    """Write the solver file as it runs; return its path."""
+    path = record_path(plan.output)
+    comment = f"{RECORD_TITLE}: {plan.solver} as it ran.\nRelative paths start from {os.getcwd()}."
+    solver_file.write(plan.param, path, comment)
     return path

@@ -1,0 +1,38 @@
+"""Pictures of curves: their formats, their texts, and their files. Needs matplotlib."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from caffe_pylayers._disk import files
+
+# Without the time of day, equal curves give equal files.
+_METADATA: dict[str, dict[str, Any]] = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
+
+
+def new_figure(width: float, height: float) -> Any:
+    """Return an empty figure, in inches. pyplot would choose a backend for the whole process."""
+    figure = Figure(figsize=(width, height), dpi=130)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def plain(text: str) -> str:
+    """Return a text that matplotlib draws as it is: no formula between dollars, no label hidden by an underscore."""
+    drawable = text.encode("utf-8", "replace").decode().replace("$", r"\$")
+    return f" {drawable}" if drawable.startswith("_") else drawable
+
+
+def save(figure: Any, path: Path) -> None:
+    """Write a figure whole, in the format of the path's suffix: .png, .svg or .pdf."""
+    kind = path.suffix[1:].lower()
+    with warnings.catch_warnings(), rc_context({"svg.hashsalt": "curves"}), files.whole(path) as temporary:
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # drawn as a box
+        figure.tight_layout()
+        figure.savefig(temporary, format=kind, metadata=_METADATA[kind])
