@@ -1,4 +1,4 @@
-"""What is wrong with a ``python_param``: its module, its class, the class's methods, its param_str."""
+"""Checks of a ``python_param``: its module, its class, the class's methods, its param_str."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from caffe_pylayers._layer.base import Layer
 
 
 def python_param_problems(param: Any, path: str | os.PathLike[str], asked: str = "") -> list[str]:
-    """Messages about one python_param. Imports its module, so it runs that code.
+    """Return messages on what is wrong with one python_param. Imports its module, so it runs that code.
 
     path: the prototxt, near which a module that is not found is searched for a hint.
     asked: why Caffe calls the layer's backward, where it does.
@@ -29,7 +29,7 @@ def python_param_problems(param: Any, path: str | os.PathLike[str], asked: str =
     except (Exception, SystemExit) as error:
         return [_import_problem(param.module, error, Path(path))]
     if not hasattr(module, param.layer):
-        return [_no_class(module, param.layer)]
+        return [missing_class(module, param.layer)]
     cls = getattr(module, param.layer)
     if not callable(cls):
         return [f"{param.module}.{param.layer} is no class but {cls!r}"]
@@ -39,7 +39,7 @@ def python_param_problems(param: Any, path: str | os.PathLike[str], asked: str =
 
 
 def _bases() -> tuple[type, ...]:
-    """The classes that layers derive from: Caffe's, where it is loaded, and this package's."""
+    """Return the classes that layers derive from: this package's, and Caffe's where it is loaded."""
     engine = getattr(sys.modules.get("caffe"), "Layer", None)
     return (Layer,) if engine is None else (Layer, engine)
 
@@ -67,7 +67,7 @@ def _where_to_find(name: str, path: Path) -> str:
 
 
 def _folders(path: Path) -> Iterator[str]:
-    """Folders worth a look: that of the bare names; the working one, the prototxt's, those above, and in them."""
+    """Yield folders that may hold a module: that of the bare names; here, the prototxt's, those above, and in them."""
     yield str(Path(__file__).parents[1] / "bare")
     for folder in map(str, (Path.cwd(), *list(path.resolve().parents)[:3])):
         yield folder
@@ -75,7 +75,7 @@ def _folders(path: Path) -> Iterator[str]:
 
 
 def _place(error: BaseException) -> str:
-    """The line of the module, and where in what it calls the error came from; a SyntaxError says so itself."""
+    """Return the line of the module and that which raised the error, in brackets; a SyntaxError names its own."""
     if isinstance(error, SyntaxError):
         return ""
     frames = traceback.extract_tb(error.__traceback__)[1:]  # without this file's
@@ -86,7 +86,8 @@ def _place(error: BaseException) -> str:
 # --- class ---------------------------------------------------------------------------------------
 
 
-def _no_class(module: Any, name: str) -> str:
+def missing_class(module: Any, name: str) -> str:
+    """Say that a module lacks a class, which layers it has, and which of them may be meant."""
     classes = {n: c for n, c in vars(module).items() if inspect.isclass(c)}
     layers = [n for n, c in classes.items() if issubclass(c, _bases()) and c not in _bases()]
     where = f"{module.__name__} ({getattr(module, '__file__', None)})"
@@ -111,7 +112,7 @@ def _class_problems(cls: type, asked: str) -> list[str]:
 
 
 def _defines(cls: type, method: str) -> bool:
-    """Whether a class has a method of its own, not what the base classes have in its place."""
+    """True if a class has the method itself, not only from caffe.Layer or this package's Layer."""
     return any(method in vars(base) for base in cls.__mro__ if base not in _bases())
 
 

@@ -1,6 +1,6 @@
-"""Run as a program, ``_caffe_probe.py SYS_PATH_AS_JSON import|gpu``: what caffe is, from the inside.
+"""A program that imports caffe and says what it is: ``_caffe_probe.py SYS_PATH_AS_JSON import|gpu``.
 
-A caffe that does not fit its environment may end the process, so it gets one of its own.
+It is a program of its own since a caffe that does not fit its environment may end the process.
 ``import`` prints facts as JSON; ``gpu`` exits with 0 where GPU 0 can be used.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 
 
 def engine() -> Any:
-    """The caffe that training would use: the runtime where it is asked for, or where there is no other."""
+    """Import the caffe that training would use: the runtime where it is asked for, or where there is no other."""
     from caffe_pylayers import _engine
 
     if _engine.available() and (os.environ.get(_engine.VARIABLE) or not importlib.util.find_spec("caffe")):
@@ -24,12 +24,13 @@ def engine() -> Any:
 
 
 def facts() -> dict[str, Any]:
-    """The module found, or the error that importing it raised."""
+    """Describe the module, or the error that importing it raised."""
     try:
         caffe = engine()
     except BaseException as error:
         return {"error": type(error).__name__, "text": str(error)}
     return {
+        "name": caffe.__name__,
         "file": getattr(caffe, "__file__", None),
         "folders": list(getattr(caffe, "__path__", [])),
         "version": getattr(caffe, "__version__", "of unknown version"),
@@ -38,7 +39,7 @@ def facts() -> dict[str, Any]:
 
 
 def use_gpu() -> None:
-    """Return where GPU 0 works; else Caffe ends the process with a message."""
+    """Select GPU 0; where it does not work, Caffe ends the process with a message."""
     caffe = engine()
     caffe.set_mode_gpu()
     caffe.set_device(0)

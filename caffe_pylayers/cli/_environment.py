@@ -7,37 +7,58 @@ import importlib.util
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Sequence
 
 import caffe_pylayers
 from caffe_pylayers.cli._import_advice import advice, last_line
 from caffe_pylayers.cli._report import Report
 
+_WIDTH = 24
 _PROBE = Path(__file__).with_name("_caffe_probe.py")
 
-_OPTIONAL = (
-    ("PyYAML", "param_str written in YAML"),
-    ("tqdm", "the progress bar of train"),
-    ("matplotlib", "plots of the loss"),
-    ("pydot", "pictures of nets"),
-    ("lmdb", "LMDB data"),
-    ("pooch", "downloading data sets"),
+# (module, its distributions, what it is for, the extra that installs it)
+_PARTS = (
+    ("numpy", ("numpy",), "", ""),
+    ("google.protobuf", ("protobuf",), "", ""),
+    ("yaml", ("PyYAML",), "param_str written in YAML", ""),
+    ("torch", ("torch",), "the runtime, which needs Python 3.10", "runtime"),
+    ("h5py", ("h5py",), "HDF5 data and weights", "runtime"),
+    ("lmdb", ("lmdb",), "LMDB data", "runtime"),
+    (
+        "cv2",
+        ("opencv-python-headless", "opencv-python", "opencv-contrib-python-headless", "opencv-contrib-python"),
+        "images",
+        "runtime",
+    ),
+    ("plyvel", ("plyvel",), "LevelDB data", "leveldb"),
+    ("pooch", ("pooch",), "downloading MNIST", "data"),
+    ("tqdm", ("tqdm",), "progress bars", "viz"),
+    ("matplotlib", ("matplotlib",), "plots", "viz"),
+    ("pydot", ("pydot",), "pictures of nets", "viz"),
+    ("fissix", ("fissix",), "Python 2 code", "compat"),
+    ("PIL", ("pillow",), "Python 2 code that reads images", "compat"),
 )
 
 
 def check_environment(report: Report) -> None:
-    """Print what Python, what caffe and what else there is; count what keeps Python layers from running."""
+    """Print the Python, the caffe and the libraries that are used; count what keeps Python layers from running."""
     _row("python", f"{sys.version.split()[0]}  {sys.executable}")
     _check_caffe(report)
-    _row("numpy", _version("numpy"))
-    _row("protobuf", _version("protobuf"))
     _check_package(report)
-    for name, use in _OPTIONAL:
-        _row(name, f"{_version(name)}  (optional: {use})")
+    for module, distributions, use, extra in _PARTS:
+        version = _version(module, distributions)
+        if version is None:
+            command = f"pip install 'caffe-pylayers[{extra}]'" if extra else f"pip install {distributions[0]}"
+            _row(distributions[0], f"not installed{f', for {use}' if use else ''}: {command}")
+        else:
+            _row(distributions[0], f"{version}{f'  for {use}' if use else ''}")
+    dot = shutil.which("dot")
+    _row("Graphviz", dot or 'not installed, for pictures of nets: no program "dot"')
 
 
 def _check_caffe(report: Report) -> None:
@@ -54,7 +75,8 @@ def _check_caffe(report: Report) -> None:
             "(pip uninstall caffe), or just a folder named caffe in the working directory"
         )
     else:
-        _row("caffe", f"{facts['version']}  {facts['file']}")
+        runtime = facts["name"] == "caffe_pylayers.pycaffe"
+        _row("caffe", "the runtime, pycaffe on PyTorch" if runtime else f"{facts['version']}  {facts['file']}")
         _row("", f"{_gpu()}, {len(facts['types'])} layer types")
         if "Python" in facts["types"]:
             _row("", "runs Python layers")
@@ -69,7 +91,7 @@ def _check_caffe(report: Report) -> None:
 
 
 def _probe() -> dict[str, Any]:
-    """What importing caffe yields, in a process of its own."""
+    """Import caffe in a process of its own; return the facts that this prints, or the error."""
     done = _run_probe("import")
     if done.returncode == 0:
         facts: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -100,7 +122,7 @@ def _ending(code: int) -> str:
 
 
 def _caffes_on_path() -> list[str]:
-    """Everything named caffe that ``import caffe`` could find, first come first served."""
+    """List what ``import caffe`` could find, in the order in which Python looks; it takes the first."""
     found = []
     for entry in dict.fromkeys(os.path.realpath(entry) for entry in sys.path):
         for name in ("caffe/__init__.py", "caffe.py"):
@@ -123,12 +145,19 @@ def _check_package(report: Report) -> None:
         )
 
 
-def _version(name: str) -> str:
+def _version(module: str, distributions: Sequence[str]) -> str | None:
+    """Return the version of the first distribution that is installed; None where the module is not there."""
+    for name in distributions:
+        try:
+            return importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
     try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"
+        found = importlib.util.find_spec(module)
+    except ModuleNotFoundError:  # a parent package
+        found = None
+    return "of unknown version" if found else None
 
 
 def _row(name: str, text: str) -> None:
-    print(f"{name:<16}{text}")
+    print(f"{name:<{_WIDTH}}{text}")

@@ -1,4 +1,4 @@
-"""What the package's own layers say of themselves, as text."""
+"""Pages of text on layer classes, from their docstrings and declared parameters."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from caffe_pylayers._layer.parameter import REQUIRED, Parameter, declared
 
 
 def all_layers() -> dict[str, type[Layer]]:
-    """The layer classes by ``module.Class``: those in ``__all__`` of the modules right under the package."""
+    """Return the package's layer classes by ``module.Class``: those in ``__all__`` of its layer families."""
     found = {}
     for module in pkgutil.iter_modules(caffe_pylayers.__path__):
         if module.ispkg or module.name.startswith("_"):
@@ -29,8 +29,35 @@ def all_layers() -> dict[str, type[Layer]]:
     return found
 
 
-def listing(cls: type[Layer]) -> str:
-    """A layer in the list: its name, the first line of its docstring, its parameters and defaults."""
+def layer_class(module: str, name: str) -> type:
+    """Import a class that prototxts name by this module and name.
+
+    ValueError where module or class is missing, or the class is no class; an engine is loaded if the module asks for
+    caffe. An exception of the module itself passes through.
+    """
+    from caffe_pylayers import _engine
+    from caffe_pylayers._nets.python_param import missing_class
+
+    try:
+        loaded = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name == "caffe":
+            _engine.caffe()
+            loaded = importlib.import_module(module)
+        elif f"{module}.".startswith(f"{error.name}."):
+            raise ValueError(f"no module named {module!r} in this folder or on PYTHONPATH") from None
+        else:
+            raise
+    cls = getattr(loaded, name, None)
+    if cls is None:
+        raise ValueError(missing_class(loaded, name))
+    if not inspect.isclass(cls):
+        raise ValueError(f"{module}.{name} is no class but {cls!r}")
+    return cls
+
+
+def listing(cls: type) -> str:
+    """Return a layer's entry in the list: its name, the first line of its docstring, its parameters and defaults."""
     lines = [f"{cls.__module__}.{cls.__name__}", f"  {_doc(cls).splitlines()[0]}"]
     parameters = declared(cls).values()
     if parameters:
@@ -38,8 +65,8 @@ def listing(cls: type[Layer]) -> str:
     return "\n".join(lines)
 
 
-def page(cls: type[Layer]) -> str:
-    """All about a layer: its docstring, a table of its parameters, and a prototxt to paste."""
+def page(cls: type) -> str:
+    """Return a layer's page: its docstring, a table of its parameters, and a prototxt to paste."""
     parts = [f"{cls.__module__}.{cls.__name__}", _doc(cls)]
     rows = [(p.name, p.expected(), _default(p), p.doc) for p in declared(cls).values()]
     if rows:
@@ -64,7 +91,7 @@ def _table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def _snippet(cls: type) -> str:
-    """The layer block in its module's docstring that names the class; failing that, a plain one."""
+    """Return the layer block of the module's docstring that names the class, or a plain one."""
     doc = inspect.getdoc(sys.modules[cls.__module__]) or ""
     for block in re.findall(r"^ *layer \{$.*?^ *\}$", doc, re.MULTILINE | re.DOTALL):
         if f'layer: "{cls.__name__}"' in block:

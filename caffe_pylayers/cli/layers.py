@@ -1,14 +1,20 @@
 """List this package's layers, or describe one: its blobs, its parameters, the prototxt to paste.
 
-NAME is a class (EuclideanLossLayer) or a module and a class (pyloss.EuclideanLossLayer). Needs no caffe.
+    caffe-pylayers layers my_layers.ScaledTanh
+
+NAME is a class of the package (EuclideanLossLayer, or pyloss.EuclideanLossLayer), or the module and class of a layer of
+yours, in this folder or on PYTHONPATH. Needs no caffe, unless the module imports it.
 """
 
 from __future__ import annotations
 
 import argparse
-import difflib
+import os
+import sys
 
 from caffe_pylayers.cli import UserError
+from caffe_pylayers.cli._errors import one_line
+from caffe_pylayers.cli._parser import meant
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,10 +31,17 @@ def run(args: argparse.Namespace) -> int:
         print("\n\n".join(listing(cls) for cls in layers.values()))
         return 0
     named = [cls for name, cls in layers.items() if args.name in (name, cls.__name__, f"caffe_pylayers.{name}")]
-    if not named:
-        names = [cls.__name__ for cls in layers.values()]
-        close = difflib.get_close_matches(args.name.split(".")[-1], names, n=1)
-        hint = f" (did you mean {close[0]}?)" if close else ""
-        raise UserError(f"no layer {args.name!r}{hint}; layers: {', '.join(names)}")
-    print("\n\n".join(page(cls) for cls in named))
+    print("\n\n".join(page(cls) for cls in named or [_own(args.name, [cls.__name__ for cls in layers.values()])]))
     return 0
+
+
+def _own(name: str, known: list[str]) -> type:
+    """Import ``module.Class``; UserError where there is no such class, with the names of the package's own."""
+    module, _, layer = name.rpartition(".")
+    if not module or module.partition(".")[0] == "caffe_pylayers":
+        raise UserError(f"no layer {name!r}{meant(layer, known)}; layers: {', '.join(known)}")
+    from caffe_pylayers.cli._layer_pages import layer_class
+
+    sys.path.append(os.getcwd())
+    with one_line():
+        return layer_class(module, layer)

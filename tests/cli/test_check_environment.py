@@ -1,6 +1,6 @@
 """``caffe-pylayers check`` without a net, with caffes of all kinds."""
 
-import os
+import importlib.metadata
 import sys
 from pathlib import Path
 
@@ -60,7 +60,7 @@ def test_a_good_caffe(fake_caffe, capsys, source, device):
     path = fake_caffe(source)
     code, out = check(capsys)
     assert code == 0
-    assert f"caffe           1.0.0  {path}\n" in out
+    assert f"\ncaffe{' ' * 19}1.0.0  {path}\n" in out
     assert f"{device}, 2 layer types\n" in out
     assert "runs Python layers\n" in out
     assert "0 problems" in out
@@ -107,7 +107,7 @@ def test_a_caffe_that_does_not_import(fake_caffe, capsys, source, problem, help_
     fake_caffe(source)
     code, out = check(capsys)
     assert code == 1
-    assert "caffe           cannot be imported\nproblem: import caffe: " in out
+    assert f"\ncaffe{' ' * 19}cannot be imported\nproblem: import caffe: " in out
     assert problem in out
     assert help_ in out
     assert "1 problem," in out
@@ -142,8 +142,31 @@ def test_the_runtime_where_there_is_no_caffe(monkeypatch, capsys):
     monkeypatch.setenv("CAFFE_PYLAYERS_ENGINE", "runtime")
     code, out = check(capsys)
     assert code == 0
-    assert "caffe_pylayers/pycaffe/__init__.py" in out.replace(os.sep, "/")
+    assert "the runtime, pycaffe on PyTorch\n" in out
     assert "runs Python layers" in out
+    versions = {line.split()[0]: line.split()[1] for line in out.splitlines() if len(line.split()) > 1}
+    for name in ("numpy", "protobuf", "PyYAML", "torch", "h5py", "lmdb"):
+        assert versions[name] == importlib.metadata.version(name)
+
+
+def test_what_is_not_installed(fake_caffe, monkeypatch, capsys):
+    fake_caffe(GPU)
+
+    def missing(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr("importlib.metadata.version", missing)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: "here" if name in ("numpy", "cv2") else None)
+    monkeypatch.setenv("PATH", "")
+    rows = [line.split(None, 1) for line in check(capsys)[1].splitlines()]
+    assert ["numpy", "of unknown version"] in rows
+    assert ["opencv-python-headless", "of unknown version  for images"] in rows
+    assert [
+        "torch",
+        "not installed, for the runtime, which needs Python 3.10: pip install 'caffe-pylayers[runtime]'",
+    ] in rows
+    assert ["PyYAML", "not installed, for param_str written in YAML: pip install PyYAML"] in rows
+    assert ["Graphviz", 'not installed, for pictures of nets: no program "dot"'] in rows
 
 
 def test_no_caffe(monkeypatch, capsys):

@@ -74,8 +74,41 @@ def test_a_required_parameter():
 def test_an_unknown_name(capsys):
     assert main(["EuclideanLoss"], verb="layers") == 1
     err = capsys.readouterr().err
-    assert "no layer 'EuclideanLoss' (did you mean EuclideanLossLayer?); layers: " in err
+    assert "no layer 'EuclideanLoss'; did you mean EuclideanLossLayer?; layers: " in err
     assert "label2one_hot" in err
+
+
+OWN = """
+from caffe_pylayers import Layer, Parameter
+
+class Margin(Layer):
+    \'\'\'A margin.\'\'\'
+
+    margin = Parameter(float, 2.0, low=0, doc="in pixels")
+
+number = 3
+"""
+
+
+def test_a_page_of_a_user_s_own(capsys, tmp_path, monkeypatch):
+    (tmp_path / "own_layers.py").write_text(OWN)
+    (tmp_path / "own_caffe_layers.py").write_text("import caffe\nclass Plain(caffe.Layer): pass")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    out = layers(capsys, "own_layers.Margin")
+    assert out.startswith("own_layers.Margin\n\nA margin.\n")
+    assert "  margin  a number >= 0  2.0      in pixels\n" in out
+    assert 'python_param { module: "own_layers"  layer: "Margin" }' in out
+    for name, message in (
+        ("own_layers.Margn", "has no 'Margn' (did you mean 'Margin'?); its layers: Margin"),
+        ("own_layers.number", "own_layers.number is no class but 3"),
+        ("nowhere.Margin", "no module named 'nowhere' in this folder or on PYTHONPATH"),
+    ):
+        assert main([name], verb="layers") == 1
+        err = capsys.readouterr().err
+        assert message in err
+        assert err.count("\n") == 1
+    assert layers(capsys, "own_caffe_layers.Plain").startswith("own_caffe_layers.Plain\n\n(no description)")
 
 
 def test_needs_no_caffe(run_program, root):
