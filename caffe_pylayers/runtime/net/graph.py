@@ -8,6 +8,7 @@ from typing import Any
 from caffe_pylayers._nets.backward_plan import loss_weights, plan_layers, wired_layers
 from caffe_pylayers._nets.forks import fork_of_type
 from caffe_pylayers._nets.include_rules import State
+from caffe_pylayers.runtime import _openmp
 from caffe_pylayers.runtime.layers.layer import LAYERS, Count, Layer
 from caffe_pylayers.runtime.memory.blob import Blob
 from caffe_pylayers.runtime.net.fusion import fuse
@@ -36,6 +37,7 @@ class Graph:
     """
 
     def __init__(self, param: Any, state: State, fill: bool = True) -> None:
+        _openmp.threads_start()
         self._fill = fill
         layers = wired_layers(param, state)  # refuses what is wired wrongly before any layer is made
         self.steps: list[Step] = []
