@@ -17,10 +17,34 @@ from caffe_pylayers._layer.base import Layer, Parameter
 __all__ = ["label2one_hot", "one_hot_forward"]
 
 
-def one_hot_forward(positions, one_hot, on_value=1.0, off_value=0.0):
-    """Write on_value at the flat ``positions`` of the array one_hot and off_value everywhere else."""
+def one_hot_forward(labels, one_hot, axis=1, on_value=1.0, off_value=0.0, valid=None, starts=None):
+    """Write one-hot codes.
+
+        one_hot = where(labels == classes, on_value, off_value)
+
+    with the classes 0 .. C-1 along the axis, and labels of size 1 there. To compare takes up to
+    eight times as long as to write each label's on_value alone, which is what is done.
+
+    labels: integers in [0, C), flat, one for each position of one_hot.
+    one_hot: receives the codes, (N, C, ...) with the classes on the axis.
+    valid: booleans, flat; where it is False, every class gets off_value.
+    starts: class_starts(labels, one_hot.shape, axis), from a caller that keeps it.
+    """
+    if starts is None:
+        starts = class_starts(labels, one_hot.shape, axis)
+    after = math.prod(one_hot.shape[axis:][1:])
+    places = starts + (labels if after == 1 else labels * after)
+    if valid is not None:
+        places = places[valid]
     arrays.fill(one_hot, off_value)
-    one_hot.ravel()[positions] = on_value
+    one_hot.ravel()[places] = on_value
+
+
+def class_starts(labels, shape, axis=1):
+    """Return for each label the flat index of its class 0 in one-hot codes of this shape."""
+    classes, after = shape[axis], math.prod(shape[axis:][1:])
+    label = arrays.arange_like(labels, math.prod(labels.shape))
+    return label + label // max(after, 1) * (classes - 1) * after
 
 
 class label2one_hot(Layer):
@@ -43,6 +67,14 @@ class label2one_hot(Layer):
         features' gradient and adds it to the loss's, so it has to be written.
     Raises:
         ValueError for a label that is no integer in [0, C), and for shapes that do not fit.
+    References:
+        ONNX's OneHot, for labels that have a place for the class; smoothing as in Szegedy et al.,
+        "Rethinking the Inception Architecture for Computer Vision", 2016, arXiv:1512.00567.
+    Example:
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> LayerRun(label2one_hot, [[2, 0]], param_str='{"num_classes": 3}').forward()[0]
+        array([[0., 0., 1.],
+               [1., 0., 0.]])
     """
 
     array_api = True
@@ -58,67 +90,40 @@ class label2one_hot(Layer):
         checks.tops(self, top, "one_hot", "valid", optional=1)
         if len(bottom) == 1 and self.num_classes is None:
             raise checks.error(self, "needs bottom[1] (features) or the parameter num_classes")
-        self._bottoms, self._tells_valid = range(len(bottom)), len(top) == 2
-        self._shapes = []
 
-    def reshape(self, bottom, top):
-        shapes = [bottom[i].data.shape for i in self._bottoms]
-        if shapes != self._shapes:
-            self._plan(bottom[0].data, *map(tuple, shapes))
-            self._shapes = shapes
-        top[0].reshape(*self._shape)
-        if self._tells_valid:
-            top[1].reshape(*self._valid_shape)
+    def plan(self, labels, features=None):
+        if features is None:
+            shape, axis = self._shape_from_labels(labels.shape)
+        else:
+            shape, axis = self._shape_of_features(labels.shape, features.shape)
+        self._class_axis, self._classes = axis, arrays.arange_like(labels, shape[axis])
+        self._starts = class_starts(arrays.to_int64(labels), shape, axis)
+        return shape, (*shape[:axis], 1, *shape[axis + 1 :])
 
     def forward(self, bottom, top):
-        labels = bottom[0].data.ravel()
-        positions = checks.class_labels(self, labels, self._shapes[0], self._classes, self.ignore_label)
-        if self._stride != 1:
-            positions *= self._stride
-        positions += self._starts
-        valid = None
-        if self.ignore_label is not None:
-            valid = labels != self.ignore_label
-            positions = positions[valid]
-        one_hot_forward(positions, top[0].data, self.on_value, self.off_value)
-        if self._tells_valid:
-            top[1].data[...] = 1 if valid is None else valid.reshape(self._valid_shape)
+        labels, valid = checks.class_labels(self, bottom[0].data, self._classes, self.ignore_label)
+        one_hot_forward(labels, top[0].data, self._class_axis, self.on_value, self.off_value, valid, self._starts)
+        if len(top) == 2:
+            top[1].data[...] = 1 if valid is None else valid.reshape(top[1].data.shape)
 
     def backward(self, top, propagate_down, bottom):
-        for i in self._bottoms:
+        for i in range(len(bottom)):
             if propagate_down[i]:
                 arrays.fill(bottom[i].diff, 0)
 
-    def _plan(self, labels, *shapes):
-        """The top's shape, and for each label the flat position in the top of its class 0."""
-        self._shape, axis = self._like_features(*shapes) if len(shapes) == 2 else self._from_labels(*shapes)
-        before, after = self._shape[:axis], self._shape[axis + 1 :]
-        self._valid_shape = (*before, 1, *after)
-        self._stride = math.prod(after)
-        classes = self._shape[axis]
-        self._classes = arrays.arange_like(labels, classes)
-        label = arrays.arange_like(arrays.to_int64(labels), math.prod(self._valid_shape))
-        self._starts = label + label // max(self._stride, 1) * (classes - 1) * self._stride
-
-    def _like_features(self, labels, features):
-        axis = checks.axis(self, self.axis, len(features), f"bottom[1] (features) of shape {features}")
+    def _shape_of_features(self, labels, features):
+        axis = checks.axis(self, self.axis, len(features), f"bottom[1] (features) of shape {tuple(features)}")
         classes = features[axis]
         if self.num_classes not in (None, classes):
             raise checks.error(
                 self,
                 f"parameter num_classes is {self.num_classes}, but bottom[1] (features) of shape "
-                f"{features} has {classes} classes on axis {axis}",
+                f"{tuple(features)} has {classes} classes on axis {axis}",
             )
-        wanted = features[:axis] + features[axis + 1 :]
-        if [n for n in labels if n != 1] != [n for n in wanted if n != 1]:
-            raise checks.error(
-                self,
-                f"bottom[0] (labels) must have shape {wanted}, one label for each position of "
-                f"bottom[1] (features) of shape {features} with classes on axis {axis}, got {labels}",
-            )
-        return features, axis
+        checks.one_label_each(self, "bottom[0] (labels)", labels, "bottom[1] (features)", features, axis)
+        return tuple(features), axis
 
-    def _from_labels(self, labels):
-        axis = checks.axis(self, self.axis, len(labels) + 1, f"top[0] for labels of shape {labels}")
-        after = labels[axis + 1 :] if labels[axis : axis + 1] == (1,) else labels[axis:]
+    def _shape_from_labels(self, labels):
+        axis = checks.axis(self, self.axis, len(labels) + 1, f"top[0] for labels of shape {tuple(labels)}")
+        after = labels[axis + 1 :] if tuple(labels[axis : axis + 1]) == (1,) else labels[axis:]
         return (*labels[:axis], self.num_classes, *after), axis

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import math
 
-from caffe_pylayers._layer import arrays, checks
+from caffe_pylayers._layer import checks
 from caffe_pylayers._layer.base import Layer, Parameter
+from caffe_pylayers._layer.normalizers import NORMALIZATIONS, normalizer
 
 __all__ = ["EuclideanLossLayer", "euclidean_loss_backward", "euclidean_loss_forward"]
 
@@ -65,8 +66,17 @@ class EuclideanLossLayer(Layer):
     Raises:
         ValueError for shapes that do not fit.
 
-    With two bottoms and the default normalization it is Caffe's EuclideanLoss, loss and
-    gradients, but for the top's shape: (1,) here and () there.
+    References:
+        With two bottoms and the default normalization it is Caffe's EuclideanLoss, loss and
+        gradients, but for the top's shape: (1,) here and () there.
+    Example:
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> run = LayerRun(EuclideanLossLayer, [[[1, 2], [3, 4]], [[1, 0], [0, 4]]])
+        >>> run.forward()[0]  # (2**2 + 3**2) / (2 * 2)
+        array([3.25])
+        >>> run.backward([1])[0]
+        array([[0. , 1. ],
+               [1.5, 0. ]])
     """
 
     array_api = True
@@ -74,69 +84,55 @@ class EuclideanLossLayer(Layer):
     normalization = Parameter(
         str,
         "batch",
-        choices=("batch", "full", "valid", "none"),
+        choices=NORMALIZATIONS,
         doc="Z: N, the number of values in p, that of values with a weight other than 0, or 1; never below 1",
     )
 
     def setup(self, bottom, top):
         checks.bottoms(self, bottom, "predictions", "targets", "weights", optional=1)
         checks.tops(self, top, "loss")
-        self._bottoms, self._shapes = range(len(bottom)), []
 
-    def reshape(self, bottom, top):
-        shapes = [bottom[i].data.shape for i in self._bottoms]
-        if shapes != self._shapes:
-            self._check_shapes(*map(tuple, shapes))
-            self._xp = arrays.namespace(bottom[0].data)
-            self._difference = self._xp.empty_like(bottom[0].data)
-            self._weighted = self._difference if len(shapes) == 2 else self._xp.empty_like(self._difference)
-            self._normalizer = self._count(shapes[0])
-            self._shapes = shapes
-        top[0].reshape(1)
+    def plan(self, predictions, targets, weights=None):
+        self._check_targets(tuple(predictions.shape), tuple(targets.shape))
+        self._difference = self._weighted = self.xp.empty_like(predictions)
+        if weights is not None:
+            names = "bottom[2] (weights)", "bottom[0] (predictions)"
+            self._weights_shape = checks.broadcasts(self, names[0], weights.shape, names[1], predictions.shape)
+            self._weighted = self.xp.empty_like(predictions)
+        self._count = math.prod(predictions.shape)
+        self._normalizer = normalizer(self.normalization, len(predictions), self._count, self._count)
+        return [(1,)]
 
     def forward(self, bottom, top):
         predictions, targets, weights = bottom[0].data, bottom[1].data, None
         if targets.shape != predictions.shape:
             targets = targets.reshape(predictions.shape)
-        if self._weighted is not self._difference:
+        if len(bottom) == 3:
             weights = bottom[2].data.reshape(self._weights_shape)
             if self.normalization == "valid":
                 self._normalizer = self._count_valid(weights)
-        loss = euclidean_loss_forward(self._xp, predictions, targets, self._difference, weights, self._weighted)
+        loss = euclidean_loss_forward(self.xp, predictions, targets, self._difference, weights, self._weighted)
         top[0].data[...] = loss / self._normalizer
 
     def backward(self, top, propagate_down, bottom):
         scale = top[0].diff[0] / self._normalizer
         d_predictions = bottom[0].diff if propagate_down[0] else None
         d_targets = bottom[1].diff.reshape(self._difference.shape) if propagate_down[1] else None
-        euclidean_loss_backward(self._xp, self._weighted, scale, d_predictions, d_targets)
-        if len(propagate_down) == 3 and propagate_down[2]:
+        euclidean_loss_backward(self.xp, self._weighted, scale, d_predictions, d_targets)
+        if len(bottom) == 3 and propagate_down[2]:
             self._backward_weights(scale, bottom[2].diff)
 
-    def _check_shapes(self, predictions, targets, weights=()):
+    def _check_targets(self, predictions, targets):
         if not predictions or predictions[:1] != targets[:1] or math.prod(predictions) != math.prod(targets):
             raise checks.error(
                 self,
                 f"bottom[1] (targets) must have the first size and as many values as "
                 f"bottom[0] (predictions) of shape {predictions}, got {targets}",
             )
-        self._weights_shape = weights + (1,) * (len(predictions) - len(weights))
-        fits = len(weights) <= len(predictions) and all(w in (1, p) for w, p in zip(self._weights_shape, predictions))
-        if not fits:
-            raise checks.error(
-                self,
-                f"bottom[2] (weights) must have the shape of bottom[0] (predictions) {predictions}, "
-                f"with 1 on any axis and trailing axes left out at will, got {weights}",
-            )
-
-    def _count(self, shape):
-        if self.normalization == "none":
-            return 1
-        return max(shape[0] if self.normalization == "batch" else math.prod(shape), 1)
 
     def _count_valid(self, weights):
-        repeats = math.prod(self._shapes[0]) // max(math.prod(self._weights_shape), 1)
-        return max(int(self._xp.count_nonzero(weights)) * repeats, 1)
+        repeats = self._count // max(math.prod(self._weights_shape), 1)
+        return max(int(self.xp.count_nonzero(weights)) * repeats, 1)
 
     def _backward_weights(self, scale, d_weights):
         squares = self._difference * self._difference

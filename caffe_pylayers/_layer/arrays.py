@@ -1,8 +1,7 @@
-"""What numpy and torch arrays share, so that one layer body serves both.
+"""The operations that numpy and torch spell differently, so that one layer body serves both.
 
-``xp = namespace(bottom[0].data)`` is ``numpy``, or ``torch`` when the blob holds tensors.
-The functions here stand for the few operations the two spell differently. torch is never
-imported: while it is not loaded, nothing can be a tensor.
+torch is never imported: while it is not loaded, nothing can be a tensor. No function returns
+memory of an array that it was given.
 """
 
 from __future__ import annotations
@@ -17,9 +16,12 @@ _CAST_WARNS = tuple(map(int, np.__version__.split(".")[:2])) >= (1, 24)
 
 
 def namespace(*arrays: Any) -> Any:
-    """The module, numpy or torch, that the arrays belong to; TypeError when they are mixed."""
+    """Return the module, numpy or torch, that the arrays belong to; TypeError when they are mixed.
+
+    Without arrays it is numpy.
+    """
     torch = sys.modules.get("torch")
-    if torch is None:
+    if torch is None or not arrays:
         return np
     tensors = [isinstance(x, torch.Tensor) for x in arrays]
     if all(tensors):
@@ -30,7 +32,7 @@ def namespace(*arrays: Any) -> Any:
 
 
 def fill(array: Any, value: float) -> None:
-    """array[...] = value; zeros at the speed of memset, 2.5 times numpy's own at 1 MB."""
+    """Write the value everywhere: zeros at the speed of memset, 2.5 times numpy's own at 1 MB."""
     if value == 0 and isinstance(array, np.ndarray):
         array.view(np.uint8).fill(0)
     else:
@@ -38,9 +40,9 @@ def fill(array: Any, value: float) -> None:
 
 
 def to_int64(array: Any) -> Any:
-    """The array as int64, truncated; NaN and infinity become some other number, silently."""
+    """Return a copy as int64, truncated; NaN and infinity become some other number, silently."""
     if not isinstance(array, np.ndarray):
-        return array.long()
+        return array.to(namespace(array).int64, copy=True)
     if not _CAST_WARNS:
         return array.astype(np.int64)
     with np.errstate(invalid="ignore"):
@@ -48,14 +50,14 @@ def to_int64(array: Any) -> Any:
 
 
 def take_clipped(table: Any, index: Any) -> Any:
-    """table[index] of a one-dimensional table, an index outside it moved to the nearest end."""
+    """Return table[index] for a table of one axis; an index outside it is moved to the nearest end."""
     if isinstance(table, np.ndarray):
         return table.take(index, 0, None, "clip")
     return table[index.clip(0, len(table) - 1)]
 
 
 def arange_like(array: Any, stop: int) -> Any:
-    """The numbers 0 .. stop-1 with the dtype and on the device of the array."""
+    """Return the numbers 0 .. stop-1 with the dtype and on the device of the array."""
     if isinstance(array, np.ndarray):
         return np.arange(stop, dtype=array.dtype)
     return namespace(array).arange(stop, dtype=array.dtype, device=array.device)

@@ -7,8 +7,12 @@ import sys
 import traceback
 from typing import Any, Callable
 
+import numpy as np
+
+from caffe_pylayers._layer import arrays
 from caffe_pylayers._layer.parameter import Parameter, declared, read_parameters
 from caffe_pylayers._layer.phases import TRAIN
+from caffe_pylayers._layer.quote import short
 
 __all__ = ["Layer", "Parameter"]
 
@@ -38,7 +42,7 @@ def _engine_layer() -> Any:
 
 
 def _visible(method: Callable[..., None]) -> Callable[..., None]:
-    """The method, printing its exceptions."""
+    """Return the method, made to print its exceptions to stderr before it raises them."""
 
     @functools.wraps(method)
     def wrapper(self: Any, *blobs: Any) -> None:
@@ -54,7 +58,7 @@ def _visible(method: Callable[..., None]) -> Callable[..., None]:
 
 
 def _with_parameters(setup: Callable[..., None]) -> Callable[..., None]:
-    """The method ``setup``, reading param_str first."""
+    """Return ``setup``, made to read param_str first."""
 
     @functools.wraps(setup)
     def wrapper(self: Any, bottom: Any, top: Any) -> None:
@@ -70,7 +74,7 @@ def _print_failure(layer: Layer, method: str, blobs: tuple[Any, ...]) -> None:
     lines = [
         f"{cls.__module__}.{cls.__name__}.{method} failed",
         f"  phase: {'TRAIN' if layer.phase == TRAIN else 'TEST'}",
-        f"  param_str: {getattr(layer, 'param_str', '')!r}",
+        f"  param_str: {short(getattr(layer, 'param_str', ''))}",
     ]
     for side, group in (("bottom", bottom), ("top", top)):
         # Not data.shape: to touch the data of a top before its first reshape ends the process.
@@ -81,28 +85,41 @@ def _print_failure(layer: Layer, method: str, blobs: tuple[Any, ...]) -> None:
 
 
 class Layer(_engine_layer()):  # type: ignore[misc]
-    """A Python layer with declared parameters and visible errors.
+    """A Python layer with declared parameters, a plan for the shapes that come, and visible errors.
 
-    A subclass defines ``setup`` (optional), ``reshape``, ``forward`` and ``backward`` as any
-    Caffe Python layer does, and declares what its param_str may hold::
+    A subclass declares what its param_str may hold and defines four methods::
 
-        class Margin(Layer):
-            margin = Parameter(float, 1.0, low=0, doc="distance below which a pair costs, in pixels")
+        class ScaledDistance(Layer):
+            scale = Parameter(float, 1.0, above=0, doc="of the distance, in pixels")
 
-    Before ``setup`` runs, ``self.margin`` holds the value from param_str (JSON, a Python
+            def setup(self, bottom, top):            # once: count the bottoms and tops
+            def plan(self, a, b):                    # for new shapes: check them, return the tops'
+            def forward(self, bottom, top):
+            def backward(self, top, propagate_down, bottom):
+
+    Before ``setup`` (optional) runs, ``self.scale`` holds the value from param_str (JSON, a Python
     literal or YAML dictionary) or the default; an unknown key, a wrong type or a value out of
     range raises ValueError or TypeError naming the key, what is allowed and what came.
 
-    An exception in any of the four methods is printed to stderr with the class, the method,
-    the blobs' shapes, phase, param_str and traceback before it goes on to the caller: the
-    ``caffe`` program ends without a word on a Python exception.
+    ``plan`` gets the bottoms' data arrays and returns one shape for each top; shapes of optional
+    tops may follow. It is called when the bottoms' shapes have changed since the last iteration,
+    so what depends on them alone, such as buffers, is made there: their shape, dtype and device
+    are to be used, never their values. A layer whose tops follow something else defines
+    ``reshape`` in its place, which Caffe calls before every forward.
+
+    An exception in any of these is printed to stderr with the class, the method, the blobs'
+    shapes, phase, param_str and traceback before it goes on to the caller: the ``caffe`` program
+    ends without a word on a Python exception.
 
     phase: caffe.TRAIN or caffe.TEST; TRAIN on engines that never set it.
-    array_api: True on a class whose methods use only what numpy and torch share, see _array.
+    array_api: True on a class whose methods use only what numpy and torch share. The runtime
+        then hands it tensors; ``self.xp`` is numpy or torch, whichever the bottoms belong to.
     """
 
     array_api = False
     phase = TRAIN
+    xp: Any
+    _planned_for: Any = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -117,14 +134,43 @@ class Layer(_engine_layer()):  # type: ignore[misc]
     def setup(self, bottom: Any, top: Any) -> None:
         pass
 
+    @_visible
     def reshape(self, bottom: Any, top: Any) -> None:
-        raise NotImplementedError(f"{type(self).__name__}: reshape is not defined")
+        """Plan for the bottoms' shapes where they are new, and give the tops theirs."""
+        data = [bottom[i].data for i in range(len(bottom))]
+        found = [x.shape for x in data]
+        if data and not isinstance(data[0], np.ndarray):  # tensors, whose device changes with Caffe's mode
+            found.append(data[0].device)
+        if found != self._planned_for:
+            self.xp = arrays.namespace(*data)
+            self._top_shapes = list(enumerate(self._plan(data, len(top))))
+            self._planned_for = found
+        for i, shape in self._top_shapes:
+            top[i].reshape(*shape)
 
+    @_visible
     def forward(self, bottom: Any, top: Any) -> None:
         raise NotImplementedError(f"{type(self).__name__}: forward is not defined")
 
+    @_visible
     def backward(self, top: Any, propagate_down: Any, bottom: Any) -> None:
         raise NotImplementedError(f"{type(self).__name__}: backward is not defined")
+
+    def plan(self, *bottoms: Any) -> Any:
+        """Return the tops' shapes for these bottoms' arrays; see the class."""
+        raise NotImplementedError(f"{type(self).__name__}: reshape is not defined, nor plan in its place")
+
+    def _plan(self, data: list[Any], tops: int) -> list[tuple[int, ...]]:
+        returned = self.plan(*data)
+        try:
+            shapes = [tuple(map(int, shape)) for shape in returned]
+        except TypeError:
+            raise TypeError(
+                f"{type(self).__name__}: plan must return a shape for each top, such as [(1,)], got {short(returned)}"
+            ) from None
+        if len(shapes) < tops:
+            raise ValueError(f"{type(self).__name__}: plan returns {len(shapes)} shapes for {tops} tops")
+        return shapes[:tops]
 
     def _read_param_str(self) -> None:
         # Forks older than Caffe 1.0 (caffe-fast-rcnn) set param_str_ only.

@@ -1,4 +1,7 @@
-"""Checks with one format of message: class, what was expected, what arrived."""
+"""Checks whose messages say the layer's class, what was expected and what arrived.
+
+Counts are checked in ``setup``, shapes in ``plan``, values in ``forward``.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from caffe_pylayers._layer import arrays
 
 
 def error(layer: Any, message: str) -> ValueError:
-    """A ValueError that starts with the layer's class, the only name Caffe lets a layer know."""
+    """Return a ValueError that starts with the layer's class, the only name Caffe lets a layer know."""
     return ValueError(f"{type(layer).__name__}: {message}")
 
 
@@ -35,33 +38,82 @@ def _count(layer: Any, blobs: Any, side: str, names: tuple[str, ...], optional: 
 
 
 def axis(layer: Any, value: int, axes: int, what: str) -> int:
-    """A parameter ``axis`` counted from the front; ValueError unless it is one of ``axes`` axes."""
+    """Return a parameter ``axis`` counted from the front; ValueError unless it is one of ``axes`` axes.
+
+    what: the array that has them, for the message.
+    """
     if not -axes <= value < axes:
         raise error(layer, f"axis {value} is outside {what}, which has {axes} axes")
     return value % axes
 
 
-def class_labels(layer: Any, labels: Any, shape: tuple[int, ...], classes: Any, ignore_label: int | None = None) -> Any:
-    """Labels as int64 indices; an ignored label becomes some other number.
+def one_label_each(layer: Any, what: str, labels: Any, of: str, scores: Any, axis: int) -> None:
+    """Raise unless there is one label for each position of scores, which has classes on the axis.
 
-    labels: (M,) of any real dtype (Caffe's labels are float32).
-    shape: that of the blob they come from, for the message.
-    classes: (C,) the numbers 0 .. C-1 in the labels' dtype. A valid label finds itself in there,
-        which takes a third of the time of comparing it with 0, C and its integer part.
+    Axes of size 1 may be there or not: for scores (N, C) labels are (N,), (N, 1) or (N, 1, 1, 1),
+    for (N, C, H, W) they are (N, H, W) or (N, 1, H, W).
+
+    what, of: how to name labels and scores: "bottom[1] (labels)".
+    labels, scores: their shapes.
+    """
+    wanted = (*scores[:axis], *scores[axis + 1 :])
+    if [n for n in labels if n != 1] != [n for n in wanted if n != 1]:
+        raise error(
+            layer,
+            f"{what} must have shape {wanted}, one label for each position of {of} of shape {tuple(scores)} "
+            f"with classes on axis {axis}, got {tuple(labels)}",
+        )
+
+
+def broadcasts(layer: Any, what: str, shape: Any, of: str, to: Any) -> tuple[int, ...]:
+    """Return the shape with a 1 for each trailing axis that it leaves out; raise unless it broadcasts so.
+
+    The shape has the size of ``to`` or 1 on every axis, so that (N,) weights samples and (N, 1, H, W)
+    positions of (N, C, H, W).
+
+    what, of: how to name the two: "bottom[2] (weights)".
+    """
+    whole = (*shape, *(1,) * (len(to) - len(shape)))
+    if len(whole) != len(to) or any(size not in (1, n) for size, n in zip(whole, to)):
+        raise error(
+            layer,
+            f"{what} must have the shape of {of} {tuple(to)}, with 1 on any axis and trailing axes left out "
+            f"at will, got {tuple(shape)}",
+        )
+    return whole
+
+
+def class_labels(layer: Any, labels: Any, classes: Any, ignore_label: int | None = None) -> tuple[Any, Any]:
+    """Return (index, valid): the labels as new int64 indices in [0, C), and where they count.
+
+    labels: of any shape and real dtype (Caffe's labels are float32).
+    classes: C; or the numbers 0 .. C-1 like labels, from a caller that keeps them.
+    index: flat; 0 where a label is ignore_label.
+    valid: flat booleans, False where a label is ignore_label; None without ignore_label.
     Raises ValueError naming the first value that is neither an integer in [0, C) nor
     ignore_label, and its index.
     """
-    index = arrays.to_int64(labels)
-    good = arrays.take_clipped(classes, index) == labels
+    flat = labels.ravel()
+    index = arrays.to_int64(flat)
+    if isinstance(classes, int):
+        classes = arrays.arange_like(flat, classes)
+    # A label in range is the one found at its own place; comparing bounds takes three times as long.
+    good = arrays.take_clipped(classes, index) == flat
+    valid = None
     if ignore_label is not None:
-        good |= labels == ignore_label
-    if arrays.namespace(good).count_nonzero(good) == len(labels):
-        return index
-    first = good.tolist().index(False)
-    value = float(labels[first])
-    where: Any = tuple(int(i) for i in np.unravel_index(first, shape))
+        valid = flat != ignore_label
+        index *= valid
+        good |= ~valid
+    if arrays.namespace(good).count_nonzero(good) != len(flat):
+        raise _bad_label(layer, labels, good.tolist().index(False), len(classes))
+    return index, valid
+
+
+def _bad_label(layer: Any, labels: Any, first: int, classes: int) -> ValueError:
+    value = float(labels.reshape(-1)[first])
+    where: Any = tuple(int(i) for i in np.unravel_index(first, tuple(labels.shape)))
     if len(where) == 1:
         where = where[0]
     if value.is_integer():
-        raise error(layer, f"label {int(value)} at index {where} is outside [0, {len(classes)})")
-    raise error(layer, f"label {value} at index {where} is no integer; labels lie in [0, {len(classes)})")
+        return error(layer, f"label {int(value)} at index {where} is outside [0, {classes})")
+    return error(layer, f"label {value} at index {where} is no integer; labels lie in [0, {classes})")

@@ -1,44 +1,62 @@
-"""Parameters a Python layer declares, and the ``param_str`` that sets them."""
+"""Parameters that a Python layer declares, and reads from its ``param_str``."""
 
 from __future__ import annotations
 
-import ast
 import difflib
-import json
 import math
-import re
 from typing import Any, Sequence
+
+from caffe_pylayers._layer.param_str import parse_param_str
+from caffe_pylayers._layer.quote import short
 
 REQUIRED = object()
 
-_KINDS = {int: "an integer", float: "a number", bool: "true or false", str: "a string"}
+_ONE = {int: "an integer", float: "a number", bool: "true or false", str: "a string"}
+_MANY = {int: "integers", float: "numbers", bool: "booleans", str: "strings"}
 
 
 class Parameter:
     """One parameter of a layer, declared as a class attribute and read as an instance attribute.
 
-    kind: int, float, bool or str. An integer is a valid float; true and false are no numbers.
+        axis = Parameter(int, 1, doc="the class axis")
+        ratios = Parameter([float], (0.5, 1, 2), above=0, length=(1, None), doc="height over width")
+        size = Parameter((int, int), low=1, doc="height and width, in pixels")
+        boxes = Parameter([(float,) * 4], (), doc="x1, y1, x2, y2, in pixels")
+        class_weights = Parameter({int: float}, {}, low=0, doc="weight by class; others have 1")
+
+    kind: int, float, bool or str; [kind], a list of them, read as a tuple; (kind, kind, ...), a
+        list of exactly these; {int: kind} or {str: kind}, a dictionary. They nest. An integer is
+        a valid float; true and false are no numbers; infinity and NaN are refused.
     default: the value when param_str does not name it; without one the parameter is required.
         None means "not given" and is then the only value outside kind that is allowed.
-    low, high: the inclusive range of a number.
-    choices: the allowed strings.
+    low, high: the inclusive range of each number (not of a dictionary's keys).
+    above: each number must be greater than it.
+    choices: the allowed values of each string or number.
+    length: of a [kind]: how many, or the least and the most; None on either side is no bound.
     doc: one line for the user: meaning and unit.
     """
 
-    name: str
+    name = "default"
 
     def __init__(
         self,
-        kind: type,
+        kind: Any,
         default: Any = REQUIRED,
         *,
         low: float | None = None,
         high: float | None = None,
-        choices: Sequence[str] = (),
-        doc: str,
+        above: float | None = None,
+        choices: Sequence[Any] = (),
+        length: int | tuple[int | None, int | None] | None = None,
+        doc: str = "",
     ) -> None:
-        self.kind, self.default, self.doc = kind, default, doc
-        self.low, self.high, self.choices = low, high, tuple(choices)
+        _check_kind(kind)
+        self.kind, self.doc = kind, doc
+        self.low, self.high, self.above, self.choices = low, high, above, tuple(choices)
+        if length is not None and not isinstance(kind, list):
+            raise TypeError(f"length is of a list such as [float], got the kind {_kind_name(kind)}")
+        self.length = (length, length) if isinstance(length, int) else (length or (None, None))
+        self.default = default if default is REQUIRED or default is None else self.read(default)
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
@@ -53,33 +71,102 @@ class Parameter:
 
     def expected(self) -> str:
         """What the parameter accepts, in words: ``an integer >= 1``."""
-        if self.choices:
-            return "one of " + ", ".join(self.choices)
-        words = _KINDS[self.kind]
-        if self.low is not None and self.high is not None:
-            words += f" in [{self.low}, {self.high}]"
-        elif self.low is not None:
-            words += f" >= {self.low}"
-        elif self.high is not None:
-            words += f" <= {self.high}"
-        return words
+        return self._words(self.kind, self.length)
 
     def read(self, value: Any) -> Any:
-        """The value as this parameter's kind; ValueError or TypeError when it does not fit."""
+        """The value as this parameter's kind; ValueError or TypeError when it does not fit.
+
+        A list comes back as a tuple. The message names the key with the index or key inside it,
+        what is allowed there, and what came.
+        """
         if value is None and self.default is None:
             return None
-        allowed = (int, float) if self.kind is float else self.kind
-        if not isinstance(value, allowed) or (isinstance(value, bool) and self.kind is not bool):
-            raise TypeError(f"parameter {self.name} must be {self.expected()}, got {value!r}")
-        value = self.kind(value)
+        return self._read(self.kind, value, f"parameter {self.name}", self.length)
+
+    def _read(self, kind: Any, value: Any, where: str, length: Any = (None, None)) -> Any:
+        if isinstance(kind, list):
+            least, most = length
+            if not isinstance(value, (list, tuple)):
+                raise self._error(TypeError, where, kind, value, length)
+            if len(value) < (least or 0) or (most is not None and len(value) > most):
+                raise self._error(ValueError, where, kind, value, length)
+            return tuple(self._read(kind[0], item, f"{where}[{i}]") for i, item in enumerate(value))
+        if isinstance(kind, tuple):
+            if not isinstance(value, (list, tuple)):
+                raise self._error(TypeError, where, kind, value)
+            if len(value) != len(kind):
+                raise self._error(ValueError, where, kind, value)
+            return tuple(self._read(k, item, f"{where}[{i}]") for i, (k, item) in enumerate(zip(kind, value)))
+        if isinstance(kind, dict):
+            return self._read_dictionary(kind, value, where)
+        return self._read_scalar(kind, value, where)
+
+    def _read_dictionary(self, kind: dict[type, Any], value: Any, where: str) -> dict[Any, Any]:
+        if not isinstance(value, dict):
+            raise self._error(TypeError, where, kind, value)
+        ((key_kind, item_kind),) = kind.items()
+        result = {}
+        for key, item in value.items():
+            # JSON has no keys but strings.
+            name = int(key) if key_kind is int and isinstance(key, str) and _is_integer(key) else key
+            if not isinstance(name, key_kind) or isinstance(name, bool):
+                raise TypeError(f"a key of {where} must be {_ONE[key_kind]}, got {short(key)}")
+            if name in result:
+                raise ValueError(f"{where} gives the key {short(name)} twice")
+            result[name] = self._read(item_kind, item, f"{where}[{short(name)}]")
+        return result
+
+    def _read_scalar(self, kind: type, value: Any, where: str) -> Any:
+        allowed = (int, float) if kind is float else kind
+        if not isinstance(value, allowed) or (isinstance(value, bool) and kind is not bool):
+            raise self._error(TypeError, where, kind, value)
+        try:
+            value = kind(value)
+        except OverflowError:  # an integer that no float holds
+            raise self._error(ValueError, where, kind, value) from None
         if (
-            (self.kind is float and not math.isfinite(value))
+            (kind is float and not math.isfinite(value))
             or (self.choices and value not in self.choices)
-            or (self.low is not None and not value >= self.low)
-            or (self.high is not None and not value <= self.high)
+            or (kind in (int, float) and not self._in_range(value))
         ):
-            raise ValueError(f"parameter {self.name} must be {self.expected()}, got {value!r}")
+            raise self._error(ValueError, where, kind, value)
         return value
+
+    def _in_range(self, number: float) -> bool:
+        return (
+            (self.low is None or number >= self.low)
+            and (self.high is None or number <= self.high)
+            and (self.above is None or number > self.above)
+        )
+
+    def _error(self, error: type, where: str, kind: Any, value: Any, length: Any = (None, None)) -> Exception:
+        lists = isinstance(kind, (list, tuple)) and isinstance(value, (list, tuple))
+        came = f"{len(value)}: {short(value)}" if lists else short(value)
+        message: Exception = error(f"{where} must be {self._words(kind, length)}, got {came}")
+        return message
+
+    def _words(self, kind: Any, length: Any = (None, None), many: bool = False) -> str:
+        if isinstance(kind, list):
+            return f"{'lists' if many else 'a list'} of {_count(length)}{self._words(kind[0], many=True)}"
+        if isinstance(kind, tuple):
+            if len(set(map(repr, kind))) == 1:
+                inside = f"{len(kind)} {self._words(kind[0], many=True)}"
+            else:
+                inside = ", ".join(self._words(k) for k in kind)
+            return f"{'lists' if many else 'a list'} of {inside}"
+        if isinstance(kind, dict):
+            ((key, item),) = kind.items()
+            return f"{'dictionaries' if many else 'a dictionary'} of {_MANY[key]} to {self._words(item, many=True)}"
+        if self.choices:
+            return f"{'any' if many else 'one'} of {', '.join(map(str, self.choices))}"
+        return (_MANY if many else _ONE)[kind] + (self._range() if kind in (int, float) else "")
+
+    def _range(self) -> str:
+        if self.low is not None and self.high is not None:
+            return f" in [{self.low}, {self.high}]"
+        bounds = ((">", self.above), (">=", self.low), ("<=", self.high))
+        words = " and ".join(f"{sign} {bound}" for sign, bound in bounds if bound is not None)
+        return f" {words}" if words else ""
 
 
 def declared(cls: type) -> dict[str, Parameter]:
@@ -106,74 +193,48 @@ def read_parameters(parameters: dict[str, Parameter], text: str) -> dict[str, An
         if name in given:
             values[name] = parameter.read(given[name])
         elif parameter.default is REQUIRED:
-            raise ValueError(f"parameter {name} is required in param_str: {parameter.expected()} ({parameter.doc})")
+            about = f" ({parameter.doc})" if parameter.doc else ""
+            raise ValueError(f"parameter {name} is required in param_str: {parameter.expected()}{about}")
         else:
             values[name] = parameter.default
     return values
 
 
-def parse_param_str(text: str) -> dict[Any, Any]:
-    """A param_str as a dictionary: JSON, a Python literal or YAML, tried in this order.
-
-    The empty string is the empty dictionary. Raises ValueError when none of the three reads it
-    as a dictionary, or when a JSON or YAML key comes twice.
-    """
-    if not text.strip():
-        return {}
-    value = _parse(text)
-    if not isinstance(value, dict):
-        raise ValueError(f'param_str must hold a dictionary such as {{"key": 1}}, got {text!r}')
-    return value
-
-
-def _parse(text: str) -> Any:
-    try:
-        return json.loads(text, object_pairs_hook=_unique)
-    except json.JSONDecodeError:
-        pass  # the next notation
-    try:
-        return ast.literal_eval(text.strip())
-    except (SyntaxError, ValueError):
-        pass  # the last notation, whose error is the most telling
-    try:
-        import yaml
-    except ModuleNotFoundError:
-        raise ValueError(
-            f"param_str is neither JSON nor a Python dictionary: {text!r} (for YAML, install PyYAML)"
-        ) from None
-    try:
-        return yaml.load(text, _yaml_loader(yaml))  # noqa: S506 - derived from SafeLoader
-    except yaml.YAMLError as error:
-        raise ValueError(f"param_str is neither JSON, a Python dictionary nor YAML: {text!r} ({error})") from None
+def _check_kind(kind: Any) -> None:
+    if isinstance(kind, list) and len(kind) == 1:
+        _check_kind(kind[0])
+    elif isinstance(kind, tuple) and kind:
+        for item in kind:
+            _check_kind(item)
+    elif isinstance(kind, dict) and len(kind) == 1 and next(iter(kind)) in (int, str):
+        _check_kind(next(iter(kind.values())))
+    elif kind not in (int, float, bool, str):
+        raise TypeError(
+            "the kind of a parameter is int, float, bool, str, [kind], (kind, kind, ...), {int: kind} or "
+            f"{{str: kind}}, got {_kind_name(kind)}"
+        )
 
 
-def _yaml_loader(yaml: Any) -> type:
-    """SafeLoader that reads 1e-3 as the number it is (YAML 1.1 wants 1.0e-3) and refuses double keys."""
-
-    class Loader(yaml.SafeLoader):  # type: ignore[misc]
-        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-            return _unique(
-                [(self.construct_object(k, deep=True), self.construct_object(v, deep=True)) for k, v in node.value]
-            )
-
-    Loader.add_constructor("tag:yaml.org,2002:map", Loader.construct_mapping)
-    exponent = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$")
-    Loader.add_implicit_resolver("tag:yaml.org,2002:float", exponent, list("-+0123456789"))
-    return Loader
+def _kind_name(kind: Any) -> str:
+    return kind.__name__ if isinstance(kind, type) else repr(kind)
 
 
-def _unique(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
-    result: dict[Any, Any] = {}
-    for key, value in pairs:
-        if key in result:
-            raise ValueError(f"param_str gives the key {key!r} twice")
-        result[key] = value
-    return result
+def _count(length: Any) -> str:
+    least, most = length
+    if least is not None and least == most:
+        return f"{least} "
+    if least is not None and most is not None:
+        return f"{least} to {most} "
+    return f"{least} or more " if least is not None else f"up to {most} " if most is not None else ""
+
+
+def _is_integer(text: str) -> bool:
+    return text.lstrip("+-").isdecimal() and len(text) < 20
 
 
 def _unknown(key: Any, parameters: dict[str, Parameter]) -> str:
     if not parameters:
-        return f"unknown parameter {key!r} in param_str; this layer has none"
-    close = difflib.get_close_matches(str(key), parameters, n=1)
+        return f"unknown parameter {short(key)} in param_str; this layer has none"
+    close = difflib.get_close_matches(key[:100], parameters, n=1) if isinstance(key, str) else []
     hint = f" (did you mean {close[0]!r}?)" if close else ""
-    return f"unknown parameter {key!r} in param_str{hint}; known: {', '.join(sorted(parameters))}"
+    return f"unknown parameter {short(key)} in param_str{hint}; known: {', '.join(sorted(parameters))}"

@@ -14,6 +14,7 @@ from typing import Any, Iterator
 
 from caffe_pylayers._layer import parameter
 from caffe_pylayers._layer.base import Layer
+from caffe_pylayers._layer.methods import layer_bases, missing_methods
 
 
 def python_param_problems(param: Any, path: str | os.PathLike[str], asked: str = "") -> list[str]:
@@ -36,12 +37,6 @@ def python_param_problems(param: Any, path: str | os.PathLike[str], asked: str =
     if not inspect.isclass(cls):  # a function that returns the layer: nothing more to see from here
         return []
     return _class_problems(cls, asked) + _param_str_problems(cls, param.param_str)
-
-
-def _bases() -> tuple[type, ...]:
-    """Return the classes that layers derive from: this package's, and Caffe's where it is loaded."""
-    engine = getattr(sys.modules.get("caffe"), "Layer", None)
-    return (Layer,) if engine is None else (Layer, engine)
 
 
 # --- module --------------------------------------------------------------------------------------
@@ -89,7 +84,7 @@ def _place(error: BaseException) -> str:
 def missing_class(module: Any, name: str) -> str:
     """Say that a module lacks a class, which layers it has, and which of them may be meant."""
     classes = {n: c for n, c in vars(module).items() if inspect.isclass(c)}
-    layers = [n for n, c in classes.items() if issubclass(c, _bases()) and c not in _bases()]
+    layers = [n for n, c in classes.items() if issubclass(c, layer_bases()) and c not in layer_bases()]
     where = f"{module.__name__} ({getattr(module, '__file__', None)})"
     if not layers:
         return f"{where} has no {name!r}, and no other class derived from caffe.Layer"
@@ -99,21 +94,17 @@ def missing_class(module: Any, name: str) -> str:
 
 
 def _class_problems(cls: type, asked: str) -> list[str]:
-    engine = getattr(sys.modules.get("caffe"), "Layer", None)
-    if engine is not None and not issubclass(cls, _bases()):
+    if "caffe" in sys.modules and not issubclass(cls, layer_bases()):
         return [f"class {cls.__name__} does not derive from caffe.Layer"]
-    required = ["reshape", "forward"]
-    if not issubclass(cls, Layer):
-        required.insert(0, "setup")  # without it, Caffe's own calls itself without end
-    found = [f"class {cls.__name__} has no method {name}" for name in required if not _defines(cls, name)]
-    if asked and not _defines(cls, "backward"):
-        found.append(f"class {cls.__name__} has no method backward, and Caffe calls it ({asked})")
+    found = []
+    for name, hint in missing_methods(cls).items():
+        message = f"class {cls.__name__} has no method {name}"
+        if name == "backward":
+            if not asked:
+                continue
+            message += f", and Caffe calls it ({asked})"
+        found.append(f"{message}; {hint}" if hint else message)
     return found
-
-
-def _defines(cls: type, method: str) -> bool:
-    """True if a class has the method itself, not only from caffe.Layer or this package's Layer."""
-    return any(method in vars(base) for base in cls.__mro__ if base not in _bases())
 
 
 def _param_str_problems(cls: type, text: str) -> list[str]:

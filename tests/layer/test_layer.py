@@ -1,5 +1,6 @@
 """The base class: parameters at setup, visible errors, and what old engines leave out."""
 
+import numpy as np
 import pytest
 
 from caffe_pylayers import Layer, Parameter
@@ -56,6 +57,60 @@ def test_a_missing_method_is_named(method):
     bare = Layer.__new__(Layer)
     with pytest.raises(NotImplementedError, match=f"Layer: {method} is not defined"):
         getattr(bare, method)(*[[]] * (3 if method == "backward" else 2))
+
+
+class Planned(Layer):
+    """Tops: the shape of bottom[0], and one row of it."""
+
+    def plan(self, first, second=None):
+        self.planned = [*getattr(self, "planned", []), tuple(first.shape)]
+        return first.shape, (1, *first.shape[1:])
+
+    def forward(self, bottom, top):
+        pass
+
+
+@pytest.mark.parametrize("tops", [1, 2])
+def test_a_plan_is_made_when_shapes_change_and_shapes_the_tops(tops):
+    run = LayerRun(Planned, [np.zeros((4, 3))], tops=tops)
+    run.forward()
+    assert [tuple(top.shape) for top in run.top] == [(4, 3), (1, 3)][:tops]
+    run.bottom[0].reshape(2, 6)
+    run.forward()
+    run.top[0].reshape(12)  # by somebody else
+    run.forward()
+    assert [tuple(top.shape) for top in run.top] == [(2, 6), (1, 6)][:tops]
+    assert run.layer.planned == [(4, 3), (2, 6)]
+    assert run.layer.xp is np
+
+
+class PlansNothing(Planned):
+    def plan(self, *bottoms):
+        return self.shapes
+
+
+@pytest.mark.parametrize(
+    ("shapes", "error", "message"),
+    [
+        (None, TypeError, r"PlansNothing: plan must return a shape for each top, such as \[\(1,\)\], got None"),
+        ((1,), TypeError, r"plan must return a shape for each top, .* got \(1,\)"),
+        ([], ValueError, "PlansNothing: plan returns 0 shapes for 1 tops"),
+    ],
+)
+def test_a_plan_without_shapes(shapes, error, message):
+    PlansNothing.shapes = shapes
+    with pytest.raises(error, match=message):
+        LayerRun(PlansNothing, [[1.0]])
+
+
+def test_a_plan_that_fails_is_printed_and_made_again(capfd):
+    run = LayerRun(Planned, [np.zeros((4, 3))])
+    run.layer.plan = lambda *bottoms: 1 / 0
+    run.bottom[0].reshape(12)
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            run.forward()
+    assert capfd.readouterr().err.count("Planned.reshape failed") == 2
 
 
 def test_failure_is_printed_once_and_raised(capfd):

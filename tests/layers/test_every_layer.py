@@ -1,5 +1,6 @@
 """The contract of Caffe's Python layers, on every layer of the package."""
 
+import doctest
 import importlib
 import inspect
 from pathlib import Path
@@ -27,6 +28,7 @@ def layers():
 
 
 LAYERS = dict(layers())
+TENSOR_ROWS = [row for row in ROWS if LAYERS[row.values[0]].array_api]
 
 
 def test_every_layer_has_cases_and_every_case_a_layer():
@@ -49,11 +51,13 @@ def test_contract(name, row):
     check_layer(LAYERS[name], **row)
 
 
-@pytest.mark.parametrize(("name", "row"), ROWS)
+def test_some_layers_take_tensors():
+    assert TENSOR_ROWS
+
+
+@pytest.mark.parametrize(("name", "row"), TENSOR_ROWS)
 def test_tensors_give_the_numbers_of_arrays(name, row):
     torch = pytest.importorskip("torch")
-    if not LAYERS[name].array_api:
-        return
     options = {key: row[key] for key in ("param_str", "tops") if key in row}
     bottoms = [np.asarray(x, np.float32) for x in row["bottoms"]]
     arrays = LayerRun(LAYERS[name], bottoms, dtype=np.float32, **options)
@@ -69,7 +73,7 @@ def test_tensors_give_the_numbers_of_arrays(name, row):
 @pytest.mark.parametrize("name", LAYERS)
 def test_documented(name):
     layer = LAYERS[name]
-    for block in ("Bottom:", "Top:", "Backward:", "Raises:"):
+    for block in ("Bottom:", "Top:", "Backward:", "Raises:", "Example:", "References:"):
         assert block in layer.__doc__, f"{name} documents no {block}"
     for parameter in declared(layer).values():
         assert parameter.doc
@@ -78,16 +82,21 @@ def test_documented(name):
 
 
 @pytest.mark.parametrize("name", LAYERS)
+def test_the_example_runs(name):
+    module = inspect.getmodule(LAYERS[name])
+    (test,) = doctest.DocTestFinder(recurse=False).find(LAYERS[name], name, module)
+    assert test.examples, f"{name} has no example"
+    assert doctest.DocTestRunner().run(test).failed == 0
+
+
+@pytest.mark.parametrize("name", LAYERS)
 def test_is_a_layer_without_an_init(name):
     layer = LAYERS[name]
     assert issubclass(layer, Layer)
     assert "__init__" not in vars(layer)
-    assert [m for m in vars(layer) if m in ("setup", "reshape", "forward", "backward")] == [
-        "setup",
-        "reshape",
-        "forward",
-        "backward",
-    ]
+    methods = [m for m in vars(layer) if m in ("setup", "plan", "reshape", "forward", "backward")]
+    shapes = "reshape" if "reshape" in methods else "plan"
+    assert methods == ["setup", shapes, "forward", "backward"]
 
 
 @pytest.mark.parametrize("name", LAYERS)

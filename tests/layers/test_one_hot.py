@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from caffe_pylayers.one_hot import label2one_hot
+from caffe_pylayers.one_hot import label2one_hot, one_hot_forward
 from caffe_pylayers.testing import LayerRun
 
 
@@ -14,6 +14,19 @@ def run(labels, features=None, param_str="", tops=1):
 
 def codes(*args, **kwargs):
     return run(*args, **kwargs).forward()[0]
+
+
+@pytest.mark.parametrize(("shape", "axis"), [((5, 4), 1), ((2, 3, 4, 5), 1), ((2, 3, 4), -1), ((4, 2), 0), ((0, 3), 1)])
+@pytest.mark.parametrize("ignored", [False, True])
+def test_the_formula(shape, axis, ignored):
+    rng = np.random.RandomState(1)
+    place = list(shape)
+    place[axis] = 1
+    labels, valid = rng.randint(0, shape[axis], place), rng.rand(*place) < 0.7 if ignored else np.ones(place, bool)
+    classes = np.arange(shape[axis]).reshape([-1] + [1] * (len(shape) - 1 - axis % len(shape)))
+    one_hot = np.full(shape, np.nan)
+    one_hot_forward(labels.ravel(), one_hot, axis, 0.9, 0.1, valid.ravel() if ignored else None)
+    np.testing.assert_array_equal(one_hot, np.where((labels == classes) & valid, 0.9, 0.1))
 
 
 @pytest.mark.parametrize("shape", [(3,), (3, 1), (3, 1, 1, 1)])
