@@ -1,11 +1,8 @@
-"""Parameters and param_str."""
-
-import sys
+"""Parameters: what they accept, and what they say of the rest."""
 
 import pytest
 
 from caffe_pylayers import Parameter
-from caffe_pylayers._layer.param_str import parse_param_str
 from caffe_pylayers._layer.parameter import REQUIRED, read_parameters
 
 
@@ -13,53 +10,6 @@ def parameter(kind, default=REQUIRED, **options):
     made = Parameter(kind, default, doc="what it means", **options)
     made.__set_name__(object, "p")
     return {"p": made}
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        '{"a": 1, "b": [1, 2.5e-3], "c": "x", "d": true, "e": null}',
-        "{'a': 1, 'b': [1, 2.5e-3], 'c': 'x', 'd': True, 'e': None}",
-        "a: 1\nb: [1, 2.5e-3]\nc: x\nd: true\ne: null",
-        "{a: 1, b: [1, 25e-4], c: x, d: yes, e: }",
-    ],
-    ids=["JSON", "Python", "YAML", "YAML flow"],
-)
-def test_notations(text):
-    assert parse_param_str(text) == {"a": 1, "b": [1, 0.0025], "c": "x", "d": True, "e": None}
-
-
-@pytest.mark.parametrize("text", ["", "  \n"])
-def test_nothing(text):
-    assert parse_param_str(text) == {}
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("3", r"must hold a dictionary such as .*, got '3'"),
-        ("[1, 2]", r"must hold a dictionary"),
-        ("just words", r"must hold a dictionary such as .*, got 'just words'"),
-        ("{a: 1", r"neither JSON, a Python dictionary nor YAML: '{a: 1' \(line 1, column 6: expected"),
-        ('{"a": 1, "a": 2}', r"gives the key 'a' twice"),
-        ("a: 1\na: 2", r"gives the key 'a' twice"),
-    ],
-)
-def test_unreadable(text, message):
-    with pytest.raises(ValueError, match=message):
-        parse_param_str(text)
-
-
-def test_yaml_needs_pyyaml(monkeypatch):
-    monkeypatch.setitem(sys.modules, "yaml", None)
-    assert parse_param_str('{"a": 1}') == {"a": 1}
-    with pytest.raises(ValueError, match=r"neither JSON nor a Python dictionary: 'a: 1' .*pip install pyyaml"):
-        parse_param_str("a: 1")
-
-
-def test_yaml_objects_are_refused():
-    with pytest.raises(ValueError, match="nor YAML"):
-        parse_param_str("a: !!python/object/apply:os.getcwd []")
 
 
 @pytest.mark.parametrize(
@@ -74,6 +24,19 @@ def test_yaml_objects_are_refused():
         (parameter(int, 7), "", 7),
         (parameter(int, low=0, high=2), "p: 2", 2),
         (parameter(str, choices=("x", "y")), "p: y", "y"),
+        (parameter(int, choices=(1, 2)), "p: 2", 2),
+        (parameter(float, above=0), "p: 1e-9", 1e-9),
+        (parameter([float]), "p: []", ()),
+        (parameter([float]), "p: [1, 2.5]", (1.0, 2.5)),
+        (parameter([float]), "{'p': (1, 2)}", (1.0, 2.0)),
+        (parameter([float], [1, 2], length=2), "", (1.0, 2.0)),
+        (parameter([str], choices=("x", "y")), "p: [y, x, y]", ("y", "x", "y")),
+        (parameter((int, int)), "p: [3, 4]", (3, 4)),
+        (parameter((str, float)), "p: [x, 1]", ("x", 1.0)),
+        (parameter([(float,) * 4]), "p: [[1, 2, 3, 4]]", ((1.0, 2.0, 3.0, 4.0),)),
+        (parameter({int: float}), '{"p": {"0": 1, "-1": 0.5}}', {0: 1.0, -1: 0.5}),
+        (parameter({str: [int]}, {"a": [1]}), "", {"a": (1,)}),
+        (parameter({str: str}), "p: {cat: dog}", {"cat": "dog"}),
     ],
 )
 def test_values(declared, text, value):
@@ -96,6 +59,29 @@ def test_values(declared, text, value):
         (parameter(float, high=1), "p: 2", ValueError, "parameter p must be a number <= 1, got 2.0"),
         (parameter(float, low=0, high=1), "p: -1", ValueError, r"parameter p must be a number in \[0, 1\], got -1.0"),
         (parameter(str, choices=("x", "y")), "p: z", ValueError, "parameter p must be one of x, y, got 'z'"),
+        (parameter(int, choices=(1, 2)), "p: 3", ValueError, "parameter p must be one of 1, 2, got 3"),
+        (parameter(float, above=0), "p: 0", ValueError, "parameter p must be a number > 0, got 0.0"),
+        (parameter(float, above=0, high=1), "p: 2", ValueError, "must be a number > 0 and <= 1, got 2.0"),
+        (parameter(float), "p: 0x" + "f" * 999, ValueError, "must be a number, got an integer of 3996 bits"),
+        (parameter([float]), "p: 1", TypeError, "parameter p must be a list of numbers, got 1$"),
+        (parameter([float]), "p: [1, x]", TypeError, r"parameter p\[1\] must be a number, got 'x'"),
+        (parameter([float], low=0), "p: [1, -1]", ValueError, r"parameter p\[1\] must be a number >= 0, got -1.0"),
+        (parameter([int], length=2), "p: [1]", ValueError, r"must be a list of 2 integers, got 1: \[1\]"),
+        (parameter([int], length=(1, None)), "p: []", ValueError, r"must be a list of 1 or more integers, got 0: \[\]"),
+        (parameter([int], length=(1, 2)), "p: [1, 2, 3]", ValueError, r"a list of 1 to 2 integers, got 3: \[1, 2, 3\]"),
+        (parameter([int], length=(None, 2)), "p: [1, 2, 3]", ValueError, "a list of up to 2 integers, got 3"),
+        (parameter([str], choices=("x", "y")), "p: [z]", ValueError, r"parameter p\[0\] must be one of x, y, got 'z'"),
+        (parameter([str], choices=("x", "y")), "p: x", TypeError, "must be a list of any of x, y, got 'x'"),
+        (parameter((int, int), low=1), "p: [1]", ValueError, r"must be a list of 2 integers >= 1, got 1: \[1\]"),
+        (parameter((str, int)), "p: [x, y]", TypeError, r"parameter p\[1\] must be an integer, got 'y'"),
+        (parameter((str, int)), "p: x", TypeError, "must be a list of a string, an integer, got 'x'"),
+        (parameter([(float,) * 4]), "p: [[1, 2]]", ValueError, r"parameter p\[0\] must be a list of 4 numbers, got 2"),
+        (parameter([(float,) * 4]), "p: 1", TypeError, "must be a list of lists of 4 numbers, got 1"),
+        (parameter({int: float}), "p: [1]", TypeError, "must be a dictionary of integers to numbers, got"),
+        (parameter({int: float}), "p: {a: 1}", TypeError, "a key of parameter p must be an integer, got 'a'"),
+        (parameter({int: float}, low=0), "p: {3: -1}", ValueError, r"parameter p\[3\] must be a number >= 0, got -1.0"),
+        (parameter({int: float}), '{"p": {"0": 1, "00": 1}}', ValueError, "parameter p gives the key 0 twice"),
+        (parameter(int), "p: " + "x" * 999, TypeError, r"an integer, got 'xx.*\.\.\..*xx'$"),
         (parameter(int), "", ValueError, r"parameter p is required in param_str: an integer \(what it means\)"),
         (parameter(int), "q: 1", ValueError, "unknown parameter 'q' in param_str; known: p"),
         (parameter(int), "{p: 1, pp: 1}", ValueError, r"unknown parameter 'pp' in param_str \(did you mean 'p'\?\)"),
@@ -105,3 +91,26 @@ def test_values(declared, text, value):
 def test_refused(declared, text, error, message):
     with pytest.raises(error, match=message):
         read_parameters(declared, text)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [
+        (list, {}, r"the kind of a parameter is int, float, .* got list"),
+        ([], {}, r"got \[\]"),
+        ([int, float], {}, r"got \[<class 'int'>"),
+        ({float: int}, {}, "the kind of a parameter is"),
+        (int, {"length": 2}, r"length is of a list such as \[float\], got the kind int"),
+        (int, {"default": "x"}, "parameter default must be an integer, got 'x'"),
+    ],
+)
+def test_refused_declarations(kind, options, message):
+    with pytest.raises(TypeError, match=message):
+        Parameter(kind, **options)
+
+
+def test_a_parameter_needs_no_doc():
+    made = Parameter(int)
+    made.__set_name__(object, "p")
+    with pytest.raises(ValueError, match=r"parameter p is required in param_str: an integer$"):
+        read_parameters({"p": made}, "")
