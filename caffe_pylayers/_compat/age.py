@@ -1,4 +1,4 @@
-"""Whether a file is Python 2: today's Python cannot parse it, or it uses what only Python 2 has.
+"""Tell Python 2 from Python 3: today's Python cannot parse the file, or it uses what only Python 2 has.
 
 A file that could be either is what the files beside it are: a layer of two lines and the script that prints.
 """
@@ -33,7 +33,7 @@ BUILTINS |= {"execfile", "intern", "buffer", "coerce", "StandardError", "izip", 
 METHODS = {"__nonzero__", "__div__", "__getslice__"}
 MODULES = {"cPickle", "ConfigParser", "Queue", "StringIO", "cStringIO", "urllib2", "urlparse", "__builtin__"}
 MODULES |= {"commands", "httplib", "cookielib", "HTMLParser", "SocketServer", "Tkinter", "copy_reg", "exceptions"}
-# Functions that were in a module, and what gives them names of its own.
+# Functions that have left a module.
 GONE = {"string": {"join", "split", "replace", "lower", "upper", "strip", "atoi", "atof", "letters", "maketrans"}}
 GONE["urllib"] = {"urlopen", "urlencode", "urlretrieve", "quote", "unquote"}
 NEW = (ast.JoinedStr, ast.AnnAssign, ast.AsyncFunctionDef, ast.Nonlocal, ast.MatMult, ast.YieldFrom)
@@ -43,7 +43,7 @@ VIEWS = {"keys", "values", "items"}  # these methods
 
 
 def is_python_2(text: str, name: str) -> bool:
-    """Whether a file is Python 2; name: its path, beside which other files may decide."""
+    """True if a file's text is Python 2; name: its path, as the files beside it may decide."""
     own = _age(text, name)
     if own is None and os.path.isfile(name):
         return _any_old(os.path.dirname(os.path.abspath(name)))
@@ -63,17 +63,19 @@ def _any_old(folder: str) -> bool:
 def _age(text: str, name: str) -> bool | None:
     """True for Python 2, False for what is meant for Python 3, alone or too, None for what could be either."""
     try:
-        nodes = list(ast.walk(ast.parse(text)))
+        tree = ast.parse(text)
     except SyntaxError:
         return True
-    except ValueError:  # a null byte
+    except (ValueError, RecursionError, MemoryError):  # a null byte, or nested too deeply
         return False
+    guarded = guarded_imports(tree)
+    nodes = [node for node in ast.walk(tree) if id(node) not in guarded]
     modules = {module for node in nodes for module in _imported(node)}
     if not BRIDGES.isdisjoint(module.partition(".")[0] for module in modules):
         return False
     bound = _bound(nodes)
     old = re.match(r"#!.*\bpython2", text) is not None
-    old = old or any(module in MODULES or _beside(module, name) for module in modules)
+    old = old or any(module in MODULES or _is_only_beside(module, name) for module in modules)
     if old or any(_is_old(node, bound, modules) for node in nodes):
         return True
     return False if any(map(_is_new, nodes)) else None
@@ -96,7 +98,7 @@ def _is_old(node: ast.AST, bound: set[str], modules: set[str]) -> bool:
 
 
 def _is_new(node: ast.AST) -> bool:
-    """Whether Python 2 would not take it, or it is there so that Python 2 works as Python 3."""
+    """True for what Python 2 would not take, and for what is there so that Python 2 works as Python 3."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
         printed = node.func.id == "print" and (bool(node.keywords) or len(node.args) != 1)  # a tuple, in Python 2
         return printed or (node.func.id == "super" and not node.args)
@@ -125,7 +127,7 @@ def _bound(nodes: list[ast.AST]) -> set[str]:
 
 
 def _is_list(node: ast.AST) -> bool:
-    """Whether it is a call that gave a list, and has no indices now: zip(...)[0], d.keys()[0]."""
+    """True for a call that gave a list, and has no indices now: zip(...)[0], d.keys()[0]."""
     if not isinstance(node, ast.Call):
         return False
     function = node.func
@@ -141,12 +143,33 @@ def _imported(node: ast.AST) -> list[str]:
     return [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
 
 
-def _beside(module: str, name: str) -> bool:
-    """Whether a module is found only beside a file of a package, where Python 3 does not look."""
-    folder, first = os.path.dirname(name), module.partition(".")[0]
-    if os.path.basename(name) == f"{first}.py":  # no file means itself
+def is_beside(module: str, path: str) -> bool:
+    """True if a module's first name is a file, or a package, in the folder of a file; no file means itself."""
+    folder, first = os.path.dirname(os.path.abspath(path)), module.partition(".")[0]
+    if os.path.basename(path) == f"{first}.py":
         return False
-    if not os.path.exists(os.path.join(folder, "__init__.py")) or first in sys.modules:
+    spec = importlib.machinery.PathFinder.find_spec(first, [folder])
+    return spec is not None and spec.origin is not None
+
+
+def futures(tree: ast.AST) -> set[str]:
+    """What a file imports from __future__."""
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module == "__future__"]
+    return {alias.name for node in imports for alias in node.names}
+
+
+def guarded_imports(tree: ast.AST) -> set[int]:
+    """The ids of the imports that stand in for one from the package that has failed."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Try) and any(isinstance(child, ast.ImportFrom) and child.level for child in node.body):
+            found |= {id(inner) for handler in node.handlers for inner in ast.walk(handler)}
+    return found
+
+
+def _is_only_beside(module: str, name: str) -> bool:
+    """True if a module is found only beside a file of a package, where Python 3 does not look."""
+    first = module.partition(".")[0]
+    if not os.path.exists(os.path.join(os.path.dirname(name), "__init__.py")) or first in sys.modules:
         return False
-    beside = [os.path.join(folder, first + ".py"), os.path.join(folder, first, "__init__.py")]
-    return any(map(os.path.exists, beside)) and importlib.machinery.PathFinder.find_spec(first) is None
+    return is_beside(module, name) and importlib.machinery.PathFinder.find_spec(first) is None

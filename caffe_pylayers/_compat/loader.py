@@ -15,18 +15,21 @@ import sys
 import sysconfig
 from pathlib import Path
 from types import CodeType, ModuleType
-from typing import Any, Sequence
+from typing import Sequence
 
-from caffe_pylayers._compat import scipy_misc, semantics
-from caffe_pylayers._compat.age import is_python_2
-from caffe_pylayers._compat.translate import translate
+from caffe_pylayers import _engine
+from caffe_pylayers._compat import bridges
+from caffe_pylayers._compat.bridges import caffe_names, scipy_misc
+from caffe_pylayers._compat.translate import TranslationError, translate
 
 
 def install() -> None:
     """From here on translate what is imported from outside of Python's own and installed packages.
 
-    Says on stderr, once for each file, what is bridged. google.protobuf has text_format without an import of it.
+    Says on stderr, once for each file, what is bridged. google.protobuf has text_format without an import of it, and
+    caffe what it had in the Python 2 days.
     """
+    caffe_names.provide(_engine.caffe())
     importlib.import_module("google.protobuf.text_format")
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
@@ -43,31 +46,35 @@ def run_script(path: str) -> None:
 
 def provide(module: ModuleType) -> None:
     """Give a module the functions that its translation calls."""
-    module.__dict__.update(semantics.FUNCTIONS)
+    module.__dict__.update(bridges.FUNCTIONS)
 
 
-def code_of(path: str) -> CodeType:
-    """The translated code of a file. TranslationError for one that is no Python."""
+def code_of(path: str, package: str = "") -> CodeType:
+    """The translated code of a file that is imported into a package, "" for none.
+
+    Raises TranslationError for a file that is no Python, or no text.
+    """
     with open(path, "rb") as file:
         content = file.read()
-    text = importlib.util.decode_source(content)
+    try:
+        text = importlib.util.decode_source(content)
+    except (SyntaxError, LookupError, UnicodeError) as error:
+        raise TranslationError(f"{path}: {error}") from error
     translation = translate(text, path)
     bridged = list(translation.bridged)
-    tree: Any = ast.parse(translation.text, path)
-    if re.search(r"\bscipy\b.*\bmisc\b", text):
-        scipy_misc.provide()
-        bridged.append("scipy.misc")
-    old: list[Any] = [semantics.Phase()]
-    if is_python_2(text, path):
-        old.append(semantics.Arithmetic(divides=bool(translation.divisions)))
-    for transformer in old:
-        tree = ast.fix_missing_locations(transformer.visit(tree))
-        bridged += sorted(transformer.bridged)
-    if translation.text != text:
-        _number_as(tree, text, translation.text)
+    try:
+        tree = ast.parse(translation.text, path)
+        if re.search(r"\bscipy\b.*\bmisc\b", text):
+            scipy_misc.provide()
+            bridged.append("scipy.misc")
+        bridged += bridges.bridge(tree, path, package, translation.python_2)
+        if translation.text != text:
+            _number_as(tree, text, translation.text)
+        code: CodeType = compile(tree, path, "exec", dont_inherit=True)
+    except RecursionError as error:
+        raise TranslationError(f"{path}: nested too deeply") from error
     if bridged:
         print(f"compat: {path}: {', '.join(bridged)}", file=sys.stderr)
-    code: CodeType = compile(tree, path, "exec", dont_inherit=True)
     return code
 
 
@@ -89,7 +96,7 @@ class _Finder(importlib.abc.MetaPathFinder):
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
         spec = importlib.machinery.PathFinder.find_spec(fullname, path)
-        if spec is None or not spec.origin or not spec.origin.endswith(".py") or _installed(spec.origin):
+        if spec is None or not spec.origin or not spec.origin.endswith(".py") or is_installed(spec.origin):
             return None
         spec.loader = _Loader(fullname, spec.origin)
         return spec
@@ -97,15 +104,16 @@ class _Finder(importlib.abc.MetaPathFinder):
 
 class _Loader(importlib.machinery.SourceFileLoader):
     def get_code(self, fullname: str) -> CodeType:
-        return code_of(self.path)
+        package = fullname if self.is_package(fullname) else fullname.rpartition(".")[0]
+        return code_of(self.path, package)
 
     def exec_module(self, module: ModuleType) -> None:
         provide(module)
         super().exec_module(module)
 
 
-def _installed(path: str) -> bool:
-    """Whether a file is Python's own, an installed package's or this one's."""
+def is_installed(path: str) -> bool:
+    """True for a file of Python's own, of an installed package or of this one."""
     ours = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     folders = [ours, *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib"))]
     real = os.path.realpath(path)
@@ -116,5 +124,5 @@ def _installed(path: str) -> bool:
 
 @functools.lru_cache(maxsize=None)
 def _holds_packages(folder: Path) -> bool:
-    """Whether it is where pip, or Debian, puts packages."""
+    """True for a folder where pip, or Debian, puts packages."""
     return folder.name in ("site-packages", "dist-packages") or any(folder.glob("*.dist-info"))

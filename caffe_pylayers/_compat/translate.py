@@ -12,20 +12,31 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from caffe_pylayers._compat.age import is_python_2
+from caffe_pylayers._compat.age import futures, is_python_2
+from caffe_pylayers._compat.bridges.language import is_division
 from caffe_pylayers._compat.layout import without_tabs
-from caffe_pylayers._compat.semantics import is_division
+from caffe_pylayers._compat.rewrites import rewrite
+from caffe_pylayers._compat.rewrites.quotients import may_round
 
 LANGUAGE = [
     *("apply", "basestring", "dict", "except", "exec", "execfile", "filter", "funcattrs", "getcwdu", "has_key"),
-    *("import", "imports", "imports2", "input", "intern", "itertools", "itertools_imports", "long", "map"),
+    *("imports", "imports2", "input", "intern", "itertools", "itertools_imports", "long", "map"),
     *("metaclass", "methodattrs", "ne", "next", "nonzero", "numliterals", "operator", "paren", "raise"),
     *("raw_input", "reduce", "reload", "renames", "repr", "standarderror", "sys_exc", "throw", "tuple_params"),
     *("types", "unicode", "urllib", "xrange", "xreadlines", "zip"),
 ]
 LANGUAGE_TOO = ["cmp", "codecs", "file", "print", "string"]  # what fissix leaves, or overdoes
 FILES = ["pickle", "temporary_file"]  # what Python 2 has written
-LIBRARIES = ["collections_abc", "image_names", "numpy_names", "numpy_star", "old_names", "param_str", "yaml_load"]
+LIBRARIES = [
+    "collections_abc",
+    "genfromtxt",
+    "image_names",
+    "numpy_names",
+    "numpy_star",
+    "old_names",
+    "param_str",
+    "yaml_load",
+]
 
 
 class TranslationError(ValueError):
@@ -38,15 +49,23 @@ class Translation:
 
     bridged: what has been changed, by fissix's names for it: print, yaml_load, ...
     divisions: the lines with a ``/`` that in Python 2 rounds down where both sides are integers.
+    python_2: True if the file was Python 2.
     """
 
     text: str
     bridged: list[str]
     divisions: list[int]
+    python_2: bool
 
 
-def translate(text: str, name: str) -> Translation:
-    """Translate a file's text; of Python 3 only its libraries are mended. TranslationError for what is no Python."""
+def translate(text: str, name: str, for_good: bool = False) -> Translation:
+    """Translate a file's text; of Python 3 only its libraries are mended.
+
+    for_good: rewrite, too, what the loader bridges by its value and the text shows; divisions are the others'.
+    Raises TranslationError for what is no Python, or too deep for it.
+    """
+    if "\0" in text:
+        raise TranslationError(f"{name}: a null byte, so this is no Python")
     old = is_python_2(text, name)
     whole = text if text.endswith("\n") else text + "\n"  # which the parser wants
     tool = _tool(old)
@@ -57,15 +76,22 @@ def translate(text: str, name: str) -> Translation:
         new = _one_indentation(new, tool.bridged)
         new = re.sub(r"\A(#!.*\bpython)2[\d.]*", r"\g<1>3", new)
         parsed = ast.parse(new, name)
+        divides = old and "division" not in futures(parsed)
+        if for_good:
+            new, rewritten = rewrite(new, name, old, divides)
+            tool.bridged.update(rewritten)
+            parsed = ast.parse(new, name)
+    except (RecursionError, MemoryError) as error:
+        raise TranslationError(f"{name}: nested too deeply") from error
     except Exception as error:  # of fissix's tokenizer and parser, which have no common base, or a SyntaxError
         if not old:  # syntax younger than fissix: nothing there is old
-            return Translation(text, [], [])
-        raise TranslationError(f"{name}: neither Python 2 nor Python 3: {error}") from error
-    lines = {getattr(node, "lineno", 0) for node in ast.walk(parsed) if is_division(node)}
-    divisions = sorted(lines) if old and "division" not in _futures(parsed) else []
+            return Translation(text, [], [], False)
+        reason = " ".join(str(error).split())
+        raise TranslationError(f"{name}: neither Python 2 nor Python 3: {reason}") from error
+    divisions = _divisions(parsed, for_good) if divides else []
     if not text.endswith("\n"):
         new = new[:-1]
-    return Translation(new, sorted(tool.bridged), divisions)
+    return Translation(new, sorted(tool.bridged), divisions, old)
 
 
 def _one_indentation(text: str, bridged: set[str]) -> str:
@@ -79,9 +105,10 @@ def _one_indentation(text: str, bridged: set[str]) -> str:
     return text
 
 
-def _futures(tree: ast.AST) -> set[str]:
-    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module == "__future__"]
-    return {alias.name for node in imports for alias in node.names}
+def _divisions(tree: ast.Module, for_good: bool) -> list[int]:
+    if for_good:
+        return may_round(tree)
+    return sorted({getattr(node, "lineno", 0) for node in ast.walk(tree) if is_division(node)})
 
 
 @functools.lru_cache(maxsize=2)

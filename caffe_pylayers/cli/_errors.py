@@ -15,6 +15,7 @@ from caffe_pylayers._engine.interrupts import held
 from caffe_pylayers.cli import UserError
 
 _HOME = Path(caffe_pylayers.__file__).parent
+_BRIDGES = _HOME / "_compat" / "bridges"
 
 
 @contextlib.contextmanager
@@ -58,6 +59,7 @@ def optional(what: str, extras: str, instead: str = "") -> Iterator[None]:
 
 
 def raised_here(error: BaseException) -> bool:
-    """Whether an exception was raised by this package."""
-    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
-    return _HOME in Path(frame.f_code.co_filename).parents
+    """True if this package raised an exception; what its bridges for old code raise, that code did."""
+    files = [Path(frame.f_code.co_filename) for frame, _ in traceback.walk_tb(error.__traceback__)]
+    raising = next((file for file in reversed(files) if _BRIDGES not in file.parents), None)
+    return raising is not None and _HOME in raising.parents

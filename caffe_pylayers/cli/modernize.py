@@ -3,8 +3,10 @@
     caffe-pylayers modernize layers/ --write
 
 Prints what would change, as a diff; --write changes the files. Folders are searched for *.py. Comments and layout
-stay. Where `/` may divide integers, which Python 2 rounds down, the lines are named: that is yours to decide.
-The exit code of --check is 1 if anything would change.
+stay. Where a `/` of integers, a float as a size or str(self.phase) shows from the file alone what it was, it is
+rewritten, and the line ends in `# modernize: ...`. Where `/` may divide integers, which Python 2 rounds down, the lines
+are named: that is yours to decide. A file that cannot be read or translated is named and the others are done.
+The exit code is 1 if there is such a file, and that of --check if anything would change.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from typing import Iterator
 
 from caffe_pylayers._disk import files
 from caffe_pylayers.cli import UserError
+from caffe_pylayers.cli._errors import line_of, optional
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,20 +33,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Rewrite; the exit code."""
-    try:
+    """Rewrite; returns the exit code."""
+    with optional("modernize", "compat"):
         import fissix  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise UserError("this needs fissix: pip install 'caffe-pylayers[compat]'") from error
-    from caffe_pylayers._compat.translate import TranslationError
 
-    changed = 0
-    try:
-        for path in _python_files(args.paths):
+    changed = failed = 0
+    for path in _python_files(args.paths):
+        try:
             changed += _modernize(path, args)
-    except (OSError, TranslationError) as error:
-        raise UserError(str(error)) from error
-    return int(args.check and changed > 0)
+        except UserError as error:
+            failed += 1
+            print(f"{args.prog}: {error}", file=sys.stderr)
+    return int(failed > 0 or (args.check and changed > 0))
 
 
 def _python_files(paths: list[Path]) -> Iterator[Path]:
@@ -55,17 +56,15 @@ def _python_files(paths: list[Path]) -> Iterator[Path]:
 
 
 def _modernize(path: Path, args: argparse.Namespace) -> bool:
-    """Whether the file changes."""
-    from caffe_pylayers._compat.translate import translate
+    """True if the file changes."""
+    from caffe_pylayers._compat.translate import TranslationError, translate
 
-    with open(path, "rb") as binary:
-        try:
-            encoding, _ = tokenize.detect_encoding(binary.readline)
-        except SyntaxError as error:
-            raise UserError(f"{path}: {error}") from error
-    with open(path, encoding=encoding, newline="") as file:
-        text = file.read()
-    new = translate(text, str(path))
+    text, encoding = _read(path)
+    try:
+        new = translate(text, str(path), for_good=True)
+        content = new.text.encode(encoding)
+    except (TranslationError, UnicodeError) as error:
+        raise UserError(str(error)) from error
     for line in new.divisions:
         print(f"{path}:{line}: rounds down in Python 2 where both sides are integers", file=sys.stderr)
     if new.text == text:
@@ -73,11 +72,27 @@ def _modernize(path: Path, args: argparse.Namespace) -> bool:
     if args.check:
         print(path)
     elif args.write:
-        with files.whole(path) as temporary:
-            temporary.write_bytes(new.text.encode(encoding))
-            shutil.copymode(path, temporary)
+        try:
+            with files.whole(path) as temporary:
+                temporary.write_bytes(content)
+                shutil.copymode(path, temporary)
+        except OSError as error:
+            raise UserError(line_of(error)) from error
         print(f"{path}: {', '.join(new.bridged)}")
     else:
         before, after = text.splitlines(keepends=True), new.text.splitlines(keepends=True)
         sys.stdout.writelines(difflib.unified_diff(before, after, str(path), str(path)))
     return True
+
+
+def _read(path: Path) -> tuple[str, str]:
+    """A file's text, its line ends as they are, and its encoding."""
+    try:
+        with open(path, "rb") as binary:
+            encoding, _ = tokenize.detect_encoding(binary.readline)
+        with open(path, encoding=encoding, newline="") as file:
+            return file.read(), encoding
+    except OSError as error:
+        raise UserError(line_of(error)) from error
+    except (SyntaxError, LookupError, UnicodeError) as error:
+        raise UserError(f"{path}: {error}") from error

@@ -9,16 +9,24 @@ With -m, a module is run instead of a file. All that comes after the script is t
 With --compat the script, and what it and its nets import from outside of the installed packages, may be Python 2 and
 written for libraries of its time: it is translated as it is read, and what is bridged is said on stderr. The files
 stay as they are; `caffe-pylayers modernize` rewrites them.
+
+With --cpu, caffe.set_mode_gpu() and caffe.set_device(n) leave the script on the CPU. It sets CAFFE_PYLAYERS_CPU=1.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import runpy
 import sys
+import traceback
+from typing import Any, Iterator
 
 from caffe_pylayers.cli import UserError, add_engine_argument
+from caffe_pylayers.cli._errors import optional
+
+CPU_VARIABLE = "CAFFE_PYLAYERS_CPU"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,33 +34,82 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_engine_argument(parser)
     parser.add_argument("-m", dest="module", action="store_true", help="SCRIPT is a module's name")
     parser.add_argument("--compat", action="store_true", help="translate Python 2 and old libraries, see above")
+    parser.add_argument("--cpu", action="store_true", help="stay on the CPU, whatever the script says")
     parser.add_argument("script", metavar="SCRIPT")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGUMENT")
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the script; its exit code reaches the shell."""
+    with _cpu() if args.cpu else contextlib.nullcontext():
+        _run(args)
+    return 0
+
+
+def _run(args: argparse.Namespace) -> None:
     from caffe_pylayers import _engine
 
-    _engine.caffe()
+    caffe = _engine.caffe()
+    if args.cpu and caffe.__name__ == "caffe":
+        _keep_on_cpu(caffe)
     sys.argv = [args.script, *args.arguments]
     if args.compat:
-        try:
+        with optional("--compat", "compat"):
             import fissix  # noqa: F401
+        from caffe_pylayers._compat import loader
 
-            from caffe_pylayers._compat import loader
-        except ModuleNotFoundError as error:
-            raise UserError("--compat needs fissix: pip install 'caffe-pylayers[compat]'") from error
         loader.install()
     if args.module:
         sys.path.insert(0, os.getcwd())
-        runpy.run_module(args.script, run_name="__main__", alter_sys=True)
-        return 0
-    if not os.path.isfile(args.script):
-        raise UserError(f"{args.script}: no such file")
-    sys.path.insert(0, os.path.dirname(os.path.abspath(args.script)))
-    if args.compat:
-        loader.run_script(args.script)
+    elif os.path.isfile(args.script):
+        sys.path.insert(0, os.path.dirname(os.path.abspath(args.script)))
     else:
-        runpy.run_path(args.script, run_name="__main__")
-    return 0
+        raise UserError(f"{args.script}: no such file")
+    try:
+        if args.module:
+            runpy.run_module(args.script, run_name="__main__", alter_sys=True)
+        elif args.compat:
+            loader.run_script(args.script)
+        else:
+            runpy.run_path(args.script, run_name="__main__")
+    except Exception as error:
+        _explain(error, args)
+        raise
+
+
+def _explain(error: Exception, args: argparse.Namespace) -> None:
+    """Raise UserError for a file that is no Python, and, after the traceback, for Python 2 without --compat."""
+    from caffe_pylayers._compat.advice import old_place
+    from caffe_pylayers._compat.translate import TranslationError
+
+    if isinstance(error, TranslationError):
+        raise UserError(str(error)) from error
+    place = None if args.compat else old_place(error)
+    if place is not None:
+        traceback.print_exception(type(error), error, error.__traceback__)
+        raise UserError(f"{place}: this is Python 2; `run --compat` translates it, `modernize` rewrites it") from error
+
+
+@contextlib.contextmanager
+def _cpu() -> Iterator[None]:
+    """Set the variable that keeps scripts, and processes that they start, on the CPU."""
+    before = os.environ.get(CPU_VARIABLE)
+    os.environ[CPU_VARIABLE] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[CPU_VARIABLE]
+        else:
+            os.environ[CPU_VARIABLE] = before
+
+
+def _keep_on_cpu(caffe: Any) -> None:
+    """Have a real Caffe do what the runtime does where the variable is set."""
+    for module in (caffe, caffe._caffe):
+        module.set_mode_gpu = caffe.set_mode_cpu
+        module.set_device = _no_device
+
+
+def _no_device(number: int) -> None:
+    """caffe.set_device where there is none to choose."""

@@ -37,6 +37,7 @@ from typing import Sequence
 
 from caffe_pylayers._engine.interrupts import held
 from caffe_pylayers.cli import UserError, add_engine_argument
+from caffe_pylayers.cli._errors import optional
 from caffe_pylayers.cli._net_options import gpu_number
 from caffe_pylayers.cli._training.options import Options, Result
 
@@ -91,14 +92,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train; returns the exit code."""
     if args.compat:
-        try:
+        with optional("--compat", "compat"):
             import fissix  # noqa: F401
+        from caffe_pylayers._compat import loader
 
-            from caffe_pylayers import _engine
-            from caffe_pylayers._compat import loader
-        except ModuleNotFoundError as error:
-            raise UserError("--compat needs fissix: pip install 'caffe-pylayers[compat]'") from error
-        _engine.caffe()
         loader.install()
     try:
         result = train(

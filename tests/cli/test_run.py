@@ -58,3 +58,30 @@ def test_errors_are_the_scripts(run_program, root, folder):
     assert ended.returncode == 1
     ended = run(run_program, root, "none.py", cwd=folder)
     assert ended.stdout.endswith("none.py: no such file\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("print 1\n", 1),
+        ("x = 3\nfor i in xrange(x): pass\n", 2),
+        ("import cPickle\n", 1),
+        ("x = {}\nx.iteritems()\n", 2),
+        ("import old_part\n", 1),
+    ],
+)
+def test_python_2_without_compat(run_program, root, tmp_path, text, line):
+    (tmp_path / "old.py").write_text(text)
+    (tmp_path / "old_part.py").write_text("\n\nexec 'x = 1'\n")
+    file, line = ("old_part.py", 3) if "old_part" in text else ("old.py", line)
+    ended = run(run_program, root, "old.py", cwd=tmp_path)
+    last = ended.stdout.splitlines()[-1]
+    assert last.endswith(f"{file}:{line}: this is Python 2; `run --compat` translates it, `modernize` rewrites it")
+    assert "Traceback" in ended.stdout
+    assert ended.returncode == 1
+
+
+def test_what_is_no_fault_of_python_2(run_program, root, tmp_path):
+    (tmp_path / "new.py").write_text("print(f'{1}')\nunknown\n")
+    ended = run(run_program, root, "new.py", cwd=tmp_path)
+    assert ended.stdout.splitlines()[-1] == "NameError: name 'unknown' is not defined"

@@ -1,5 +1,6 @@
 """Python 2 and old libraries: rewritten for good, and translated as they are imported."""
 
+import contextlib
 import sys
 from types import ModuleType
 
@@ -7,8 +8,9 @@ import pytest
 
 pytest.importorskip("fissix")
 
-from caffe_pylayers._compat import loader, semantics
+from caffe_pylayers._compat import bridges, loader
 from caffe_pylayers._compat.age import is_python_2
+from caffe_pylayers._compat.bridges import language
 from caffe_pylayers._compat.translate import TranslationError, translate
 from caffe_pylayers.cli import main
 
@@ -82,6 +84,8 @@ REWRITTEN = [
     ("df.to_hdf(f, 'df', mode='w')", "df.to_hdf(f, key='df', mode='w')"),
     ("plt.hist(x, normed=True)\nplt.axes(axisbg='w')", "plt.hist(x, density=True)\nplt.axes(facecolor='w')"),
     ("isinstance(x, collections.Mapping)", "isinstance(x, collections.abc.Mapping)"),
+    ("x = np.genfromtxt(f, dtype=None)", "x = np.genfromtxt(f, dtype=None, encoding=None)"),
+    ("x = np.genfromtxt(f, dtype=None, names=True,)", "x = np.genfromtxt(f, dtype=None, names=True, encoding=None)"),
 ]
 MODERN = [
     "print('a', file=f)",
@@ -92,6 +96,7 @@ MODERN = [
     "from yaml import load\nx = load(text, Loader=Loader)",
     "x = {**a, 'range': range(3)}",
     "self.param_string",
+    "x = np.genfromtxt(f, dtype=float)",
     "with tempfile.NamedTemporaryFile() as f:\n    np.save(f, x)",
     "np.histogram(x, normed=True)",
     "x = np.sort(a)\na.sort(axis)",
@@ -186,9 +191,19 @@ def test_what_is_no_python():
         translate("if (", "x.py")
 
 
+@pytest.mark.parametrize(
+    "text", ["(" * 5000 + ")" * 5000, "-" * 30000 + "1", "x = " + "[" * 900 + "]" * 900, "a.b" * 9000]
+)
+def test_what_is_too_deep(text):
+    with contextlib.suppress(TranslationError):
+        translate(f"print 1\n{text}", "x.py", for_good=True)
+    with contextlib.suppress(TranslationError):
+        translate(text, "x.py", for_good=True)
+
+
 @pytest.mark.parametrize(("number", "wanted"), [(2.5, 3), (-2.5, -3), (2.4, 2), (3, 3), (float("inf"), float("inf"))])
 def test_rounding_of_python_2(number, wanted):
-    rounded = semantics.round_half_away(number)
+    rounded = language.round_half_away(number)
     assert rounded == wanted
     assert isinstance(rounded, float)
 
@@ -199,14 +214,14 @@ def test_rounding_of_python_2(number, wanted):
 def test_whose_round_it_is(tmp_path, imported, wanted):
     path = tmp_path / "old.py"
     path.write_text(f"{imported}print 1\nx = round(2.5)\n")
-    namespace = dict(semantics.FUNCTIONS)
+    namespace = dict(bridges.FUNCTIONS)
     exec(loader.code_of(str(path)), namespace)
     assert namespace["x"] == wanted
 
 
 @pytest.mark.parametrize(("a", "b", "wanted"), [(7, 2, 3), (-7, 2, -4), (7.0, 2, 3.5), (7, 2.0, 3.5), (True, 2, 0)])
 def test_division_of_python_2(a, b, wanted):
-    assert semantics.divide(a, b) == semantics.divide_in_place(a, b) == wanted
+    assert language.divide(a, b) == language.divide_in_place(a, b) == wanted
 
 
 PYTHON_2_PICKLE = rb"""cnumpy.core.multiarray
@@ -263,30 +278,59 @@ def test_tracebacks_show_the_lines_of_the_file(tmp_path):
         "x = filter(\n    lambda n: n,\n    map(lambda n: n / 2,\n        [1, 2]))\nprint x\nraise KeyError\n"
     )
     with pytest.raises(KeyError) as caught:
-        exec(loader.code_of(str(path)), dict(semantics.FUNCTIONS))
+        exec(loader.code_of(str(path)), dict(bridges.FUNCTIONS))
     assert caught.traceback[-1].lineno == 5  # counted from 0
 
 
 def test_a_diff_a_check_and_a_rewritten_file(tmp_path, capsys):
     path = tmp_path / "old.py"
-    path.write_bytes(b"# -*- coding: latin-1 -*-\r\nprint 1 / 2  # \xe9t\xe9\r\n")
+    path.write_bytes(b"# -*- coding: latin-1 -*-\r\nprint a / 2  # \xe9t\xe9\r\n")
     path.chmod(0o755)
     (tmp_path / "new.py").write_text("print(1)\n")
     content = path.read_bytes()
     assert main([str(tmp_path)], verb="modernize") == 0
     told = capsys.readouterr()
-    assert "-print 1 / 2" in told.out
-    assert "+print(1 / 2)" in told.out
+    assert "-print a / 2" in told.out
+    assert "+print(a / 2)" in told.out
     assert told.err == f"{path}:2: rounds down in Python 2 where both sides are integers\n"
     assert main([str(tmp_path), "--check"], verb="modernize") == 1
     assert capsys.readouterr().out == f"{path}\n"
     assert path.read_bytes() == content
     assert main([str(path), "--write"], verb="modernize") == 0
-    assert path.read_bytes() == content.replace(b"print 1 / 2", b"print(1 / 2)")
+    assert path.read_bytes() == content.replace(b"print a / 2", b"print(a / 2)")
     assert path.stat().st_mode & 0o777 == 0o755
     assert main([str(tmp_path), "--check"], verb="modernize") == 0
     assert main([str(tmp_path / "none.py")], verb="modernize") == 1
     assert "No such file" in capsys.readouterr().err
+
+
+FAULTY = {
+    "broken.py": (b"if (\n", "neither Python 2 nor Python 3: "),
+    "coding.py": (b"# coding: base64\nprint 1\n", "base64"),
+    "rot13.py": (b"# coding: rot13\nprint 1\n", "rot13"),
+    "unknown.py": (b"# coding: nothing\nprint 1\n", "unknown encoding"),
+    "bytes.py": (b"print '\xff'\n", "encoding"),
+    "deep.py": (b"print " + b"(" * 4000 + b"1" + b")" * 4000 + b"\n", "too deeply"),
+    "null.py": (b"print 1\0\n", "null byte"),
+}
+
+
+def test_files_that_cannot_be_translated_are_named_and_the_others_done(tmp_path, capsys):
+    for name, (content, _) in FAULTY.items():
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "zz.py").write_text("print 1\n")
+    assert main([str(tmp_path), str(tmp_path / "none.py"), "--write"], verb="modernize") == 1
+    told = capsys.readouterr()
+    assert told.out == f"{tmp_path / 'zz.py'}: print\n"
+    lines = told.err.splitlines()
+    assert len(lines) == len(FAULTY) + 1
+    for line, name in zip(lines, [*sorted(FAULTY), "none.py"]):
+        assert str(tmp_path / name) in line
+        assert FAULTY.get(name, (b"", "No such file"))[1] in line
+    assert (tmp_path / "zz.py").read_text() == "print(1)\n"
+    assert {name: (tmp_path / name).read_bytes() for name in FAULTY} == {
+        name: text for name, (text, _) in FAULTY.items()
+    }
 
 
 def test_a_script_and_its_layers_as_they_are(tmp_path, root, run_program):
@@ -307,13 +351,17 @@ def test_a_script_and_its_layers_as_they_are(tmp_path, root, run_program):
     )
     assert ended.stdout.splitlines() == [
         "compat: go.py: print, division",
-        f"compat: {package / 'layer.py'}: import, param_str, print, phase, division, slices",
+        f"compat: {package / 'layer.py'}: param_str, print, phase, import, division, numbers, sizes, indices",
         "phase TEST",
         "[2.   2.25 2.5 ] 3 __main__",
     ]
     assert {path: path.read_bytes() for path in tmp_path.rglob("*.py")} == before
     plain = run_program(sys.executable, "-m", "caffe_pylayers", "run", "go.py", cwd=tmp_path, pythonpath=(root,))
     assert "SyntaxError" in plain.stdout
+    assert plain.stdout.splitlines()[-1] == (
+        "caffe-pylayers run: go.py:3: this is Python 2; `run --compat` translates it, `modernize` rewrites it"
+    )
+    assert plain.returncode == 1
 
 
 def test_the_image_functions_of_scipy(tmp_path, capsys):
