@@ -24,11 +24,16 @@ class EngineError(RuntimeError):
 
 def caffe() -> Any:
     """The engine under the name ``caffe``; EngineError where there is none with Python layers."""
+    wanted = _wanted()
+    with interrupts.held():
+        return _load(wanted)
+
+
+def _wanted() -> str:
     wanted = os.environ.get(VARIABLE, "")
     if wanted not in ("", *ENGINES):
         raise EngineError(f"{VARIABLE} must be one of {', '.join(ENGINES)}, got {wanted!r}")
-    with interrupts.held():
-        return _load(wanted)
+    return wanted
 
 
 @contextlib.contextmanager
@@ -91,12 +96,17 @@ def _runtime() -> Any:
 
 
 def messages() -> Any:
-    """The module of Caffe's protobuf messages: that of a real Caffe where it is the engine, else the runtime's.
+    """The module of Caffe's protobuf messages: a real Caffe's own where it is the engine, else the package's.
 
-    The runtime's needs no engine, only protobuf.
+    The package's needs no engine, only protobuf.
     """
-    wanted = os.environ.get(VARIABLE, "")
+    wanted = _wanted()
     if "caffe" in sys.modules or wanted == "caffe" or (not wanted and importlib.util.find_spec("caffe")):
         caffe()
         return importlib.import_module("caffe.proto.caffe_pb2")
-    return importlib.import_module("caffe_pylayers.runtime.proto.caffe_pb2")
+    try:
+        return importlib.import_module("caffe_pylayers.runtime.proto.caffe_pb2")
+    except ImportError as error:
+        if not (error.name or "").startswith("google.protobuf"):
+            raise
+        raise EngineError(f"Caffe's messages need protobuf 3.20 or newer: {error}; pip install -U protobuf") from None

@@ -22,12 +22,6 @@ from typing import Any
 
 from caffe_pylayers._engine.install import install
 
-try:
-    from caffe_pylayers.runtime import _openmp  # noqa: F401 - before anything loads PyTorch
-except ModuleNotFoundError as missing:  # `proto` alone needs none
-    if missing.name != "torch":
-        raise
-
 __all__ = ["install"]
 
 

@@ -1,4 +1,4 @@
-"""Loads PyTorch, with OpenMP's threads set up to share the machine and to survive a fork.
+"""Load PyTorch, before anything else does, with OpenMP's threads set up to share the machine and to survive a fork.
 
 libgomp's threads wait for the next piece of work in a loop, for about a millisecond unless its environment
 variables say otherwise. Where other processes want the cores too, the loop takes them from the thread that all
@@ -10,6 +10,8 @@ for ever. So the child of a process that has made a net computes with one thread
 """
 
 import os
+
+__all__ = ["torch"]
 
 TURNS = "20000"  # some 50 us: mostly longer than from one kernel to the next
 CHOICES = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")  # of the user's, which stand

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import torch
-
+from caffe_pylayers.runtime._openmp import torch
 from caffe_pylayers.runtime.memory import device
 
 _seed: int | None = None

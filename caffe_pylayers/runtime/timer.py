@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 
-import torch
-
+from caffe_pylayers.runtime._openmp import torch
 from caffe_pylayers.runtime.memory import device
 
 

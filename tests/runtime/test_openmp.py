@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-pytest.importorskip("caffe_pylayers.runtime")
+pytest.importorskip("caffe_pylayers.runtime.memory")
 
-SCRIPT = "import os; before = dict(os.environ); import caffe_pylayers.runtime; assert dict(os.environ) == before"
+SCRIPT = "import os; before = dict(os.environ); import caffe_pylayers.runtime.memory; assert dict(os.environ) == before"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems' PyTorch has another OpenMP")

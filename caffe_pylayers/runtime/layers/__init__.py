@@ -1,5 +1,6 @@
 """The native layer types, a file for each family."""
 
+from caffe_pylayers.runtime import _openmp  # noqa: F401 - it loads PyTorch, before anything here does
 from caffe_pylayers.runtime.layers import accuracy as accuracy
 from caffe_pylayers.runtime.layers import activation as activation
 from caffe_pylayers.runtime.layers import convolution as convolution

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from caffe_pylayers.runtime import _openmp  # noqa: F401 - it loads PyTorch, before anything here does
 from caffe_pylayers.runtime.solvers.adadelta import AdaDeltaSolver
 from caffe_pylayers.runtime.solvers.adagrad import AdaGradSolver
 from caffe_pylayers.runtime.solvers.adam import AdamSolver
