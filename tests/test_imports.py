@@ -49,3 +49,54 @@ def test_a_module_that_is_not_pycaffe_is_named(tmp_path):
 def test_unknown_attribute():
     with pytest.raises(AttributeError, match="has no attribute 'Leyer'"):
         _ = caffe_pylayers.Leyer
+
+
+# --- Caffe's messages --------------------------------------------------------------------------------
+
+
+def test_messages_load_no_torch():
+    pytest.importorskip("google.protobuf.internal.builder", reason="the package's messages need protobuf 3.20")
+    code = """
+from caffe_pylayers._nets import prototxt
+net = prototxt.parse_net('layers { name: "r" type: RELU }')
+assert net.layer[0].type == "ReLU"
+import caffe_pylayers.runtime.proto.caffe_pb2 as ours
+assert isinstance(net, ours.NetParameter)
+assert not {"torch", "numpy", "caffe"} & set(sys.modules)
+"""
+    run(f"import os, sys; os.environ['CAFFE_PYLAYERS_ENGINE'] = 'runtime'{code}")
+
+
+def test_messages_are_a_real_caffes_where_there_is_one(tmp_path):
+    proto = tmp_path / "caffe" / "proto"
+    proto.mkdir(parents=True)
+    (proto.parent / "__init__.py").write_text("layer_type_list = list")
+    (proto / "__init__.py").write_text("")
+    (proto / "caffe_pb2.py").write_text("mine = True")
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\nfrom caffe_pylayers import _engine\n"
+    run(f"{code}assert _engine.messages().mine")
+    run(f"{code}with _engine.chosen('caffe'):\n assert _engine.messages().mine")
+    pytest.importorskip("google.protobuf.internal.builder", reason="the package's messages need protobuf 3.20")
+    run(f"{code}with _engine.chosen('runtime'):\n assert _engine.messages().__name__.startswith('caffe_pylayers.')")
+
+
+def test_an_unknown_engine_has_no_messages(monkeypatch):
+    from caffe_pylayers import _engine
+
+    monkeypatch.setenv("CAFFE_PYLAYERS_ENGINE", "theano")
+    with pytest.raises(_engine.EngineError, match="must be one of caffe, runtime, got 'theano'"):
+        _engine.messages()
+
+
+@pytest.mark.parametrize("module", ["pycaffe", "runtime.rng", "runtime.timer", "runtime.files.weights", "runtime.data"])
+def test_torch_is_loaded_by_openmp(module):
+    pytest.importorskip("torch")
+    run(f"""
+import sys
+class Watch:
+    def find_spec(self, name, path=None, target=None):
+        assert name != "torch" or "caffe_pylayers.runtime._openmp" in sys.modules, "torch comes before _openmp"
+sys.meta_path.insert(0, Watch())
+import caffe_pylayers.{module}
+assert "torch" in sys.modules
+""")

@@ -4,9 +4,9 @@ import json
 
 import numpy as np
 import pytest
-from caffe_pylayers.cli._training.snapshot_writer import DivergedError
 
 from caffe_pylayers.cli._training.loop import TrainingError
+from caffe_pylayers.cli._training.snapshot_writer import DivergedError
 
 ONE_HOT = """
 layer {
