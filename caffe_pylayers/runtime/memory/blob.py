@@ -36,17 +36,18 @@ class Blob:
 
     @property
     def count(self) -> int:
-        """The number of values."""
-        return math.prod(self._shape)
+        """The number of values: the product of the sizes, but 0 before the first reshape, when the shape is ()."""
+        return min(math.prod(self._shape), self._data.capacity)
 
     def reshape(self, *dims: int) -> None:
         """Change the shape. Values stay where they are unless there have never been as many: then all are zero."""
         capacity = min(self._data.capacity, self._diff.capacity)  # they differ where only one is shared
-        if dims == self._shape and self.count <= capacity:
+        if dims == self._shape and math.prod(dims) <= capacity:
             return
         self._shape = check_shape(dims)
-        if self.count > capacity:
-            self._data, self._diff = Memory(self.count), Memory(self.count)
+        count = math.prod(self._shape)
+        if count > capacity:
+            self._data, self._diff = Memory(count), Memory(count)
 
     @property
     def data(self) -> Any:
@@ -184,6 +185,9 @@ class Blob:
         if len(self._shape) > 4:
             raise ValueError(f"num, channels, height and width need 4 axes at most, got shape {self._shape}")
         return self._shape[axis] if axis < len(self._shape) else 1
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise RuntimeError("a Blob cannot be copied or pickled: take blob.data.copy(), and write it to other.data[...]")
 
     def __repr__(self) -> str:
         return f"Blob{self._shape}"

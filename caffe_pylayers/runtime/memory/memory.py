@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from caffe_pylayers.runtime.memory import allocator, device
-from caffe_pylayers.runtime.memory.limits import Shape
+from caffe_pylayers.runtime.memory.limits import Shape, ShapeError
 
 Key = tuple[torch.device, str]
 
@@ -148,7 +148,7 @@ class Memory:
             # numpy() makes the tensor its base, so that all views keep this very array alive.
             self._flat = self._store(HOST_KEY).numpy()
         if self.shown is None or self.shown.shape != shape:
-            self.shown = self._flat[: math.prod(shape)].reshape(shape)
+            self.shown = self._flat[: self._count(shape)].reshape(shape)
         return self.shown
 
     def begin(self) -> None:
@@ -182,7 +182,7 @@ class Memory:
         known = self._views.get(key)
         if known is not None and known[0] == shape:
             return known[1]
-        count = math.prod(shape)
+        count = self._count(shape)
         if self._store(key).numel() < count:  # a tensor taken as it was, and now there is room for more
             grown = allocator.zeros((self.capacity,), key[0])
             grown[: self._stores[key].numel()] = self._stores[key]
@@ -195,6 +195,12 @@ class Memory:
             view = flat.view(shape)
         self._views[key] = (shape, view)
         return view
+
+    def _count(self, shape: Shape) -> int:
+        count = math.prod(shape)
+        if count > self.capacity:  # only () of a blob that was never reshaped, whose count is 0
+            raise ShapeError("a blob that was never reshaped has no values: call its reshape first")
+        return count
 
     def _store(self, key: Key) -> torch.Tensor:
         if key not in self._stores:

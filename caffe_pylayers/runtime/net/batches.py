@@ -15,19 +15,19 @@ Arrays = dict[str, Any]
 
 
 def forward_all(net: Net, blobs: list[str], arrays: Arrays) -> Arrays:
-    """Forward over input arrays of equal length; the outputs' and the named blobs' values, as long.
+    """Run forward over input arrays of equal length; return the outputs' and the named blobs' values, as long.
 
     ValueError without any arrays.
     """
     _check_any(arrays, "the inputs", net.inputs)
     collected = _Collected([*net.outputs, *blobs])
-    for batch in _batches(net, arrays):
+    for batch in split(net, arrays):
         collected.add(net.forward(blobs=blobs, **batch))
     return collected.first(_length(arrays))
 
 
 def forward_backward_all(net: Net, blobs: list[str], diffs: list[str], arrays: Arrays) -> tuple[Arrays, Arrays]:
-    """Forward and backward over inputs and gradients of outputs; values and gradients, as long as the first array.
+    """Run forward and backward over inputs and gradients of outputs; return values and gradients, as long as the first.
 
     Without inputs, or where those are at their end, the blobs have what they had before; so do the outputs'
     gradients. ValueError for arrays of neither.
@@ -36,7 +36,7 @@ def forward_backward_all(net: Net, blobs: list[str], diffs: list[str], arrays: A
     gradients = {name: value for name, value in arrays.items() if name in net.outputs}
     _check_any({**inputs, **gradients}, "the inputs and outputs", [*net.inputs, *net.outputs])
     values, backs = _Collected([*net.outputs, *blobs]), _Collected([*net.inputs, *diffs])
-    for batch, gradient_batch in zip_longest(_batches(net, inputs), _batches(net, gradients)):
+    for batch, gradient_batch in zip_longest(split(net, inputs), split(net, gradients)):
         values.add(net.forward(blobs=blobs, **batch or {}))
         backs.add(net.backward(diffs=diffs, **gradient_batch or {}))
     count = _length(arrays)
@@ -44,7 +44,7 @@ def forward_backward_all(net: Net, blobs: list[str], diffs: list[str], arrays: A
 
 
 class _Collected:
-    """Arrays batch by batch, by name."""
+    """Collects arrays by name, batch by batch."""
 
     def __init__(self, names: list[str]) -> None:
         self._parts: dict[str, list[Any]] = {name: [] for name in names}
@@ -66,8 +66,8 @@ def _length(arrays: Arrays) -> int:
     return len(next(iter(arrays.values())))
 
 
-def _batches(net: Net, arrays: Arrays) -> Iterator[Arrays]:
-    """The arrays in pieces of the net's batch size, its first blob's, the last filled up with zeros."""
+def split(net: Net, arrays: Arrays) -> Iterator[Arrays]:
+    """Give arrays in pieces of the net's batch size, which is its first blob's; the last is filled up with zeros."""
     if not arrays:
         return
     size = next(iter(net.blobs.values())).shape[0]

@@ -9,7 +9,7 @@ from caffe_pylayers._nets.backward_plan import loss_weights, plan_layers, wired_
 from caffe_pylayers._nets.forks import fork_of_type
 from caffe_pylayers._nets.include_rules import State
 from caffe_pylayers.runtime import _openmp
-from caffe_pylayers.runtime.layers.layer import LAYERS, Count, Layer
+from caffe_pylayers.runtime.layers.layer import LAYERS, Count, Layer, LayerError
 from caffe_pylayers.runtime.memory.blob import Blob
 from caffe_pylayers.runtime.net.fusion import fuse
 from caffe_pylayers.runtime.net.step import Step
@@ -63,7 +63,11 @@ class Graph:
         bottom, top = [self.blobs[i] for i in bottom_ids], [self.blobs[i] for i in top_ids]
         _check_counts(layer, len(bottom), len(top))
         step = Step(layer, bottom_ids, top_ids, bottom, top)
-        step.setup()
+        try:
+            step.setup()
+        except LayerError:
+            self._refuse_unshaped(step)  # the reason for it, if there is one
+            raise
         given = loss_weights(layer_param)
         step.weights = given + [0.0] * (len(top) - len(given))
         for blob, weight in zip(top, step.weights):
@@ -74,6 +78,17 @@ class Graph:
         self.steps.append(step)
         for i, blob in enumerate(layer.blobs):
             self._add_parameter(len(self.steps) - 1, i, blob)
+
+    def _refuse_unshaped(self, reader: Step) -> None:
+        """Raise a LayerError of the layer that never gave one of the reader's bottoms a shape."""
+        for i, blob in zip(reader.bottom_ids, reader.bottom):
+            if blob.shape == () and blob.count == 0:
+                maker = next(step for step in reversed(self.steps) if i in step.top_ids)
+                top = f"top[{maker.top_ids.index(i)}]"
+                raise maker.layer.error(
+                    f'{top} "{self.names[i]}", which layer "{reader.layer.name}" ({reader.layer.type}) reads, has no '
+                    f"shape: call {top}.reshape(...) in reshape"
+                )
 
     def _make(self, layer_param: Any) -> Layer:
         kind = layer_param.type

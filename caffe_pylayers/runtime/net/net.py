@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import operator
 import os
-import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
-from caffe_pylayers._nets import prototxt, upgrade
-from caffe_pylayers._nets.include_rules import State
+from caffe_pylayers._nets.include_rules import PHASES
 from caffe_pylayers.runtime.files import weights
+from caffe_pylayers.runtime.layers.layer import LayerError
 from caffe_pylayers.runtime.memory import allocator
 from caffe_pylayers.runtime.memory.blob import Blob, arrays_in_step
-from caffe_pylayers.runtime.net import batches, debug_info
+from caffe_pylayers.runtime.memory.blob_vec import BlobVec
+from caffe_pylayers.runtime.memory.limits import ShapeError
+from caffe_pylayers.runtime.net import arguments, batches, debug_info, notebook
 from caffe_pylayers.runtime.net.graph import Graph
+from caffe_pylayers.runtime.net.names import ByName, Names, unknown
 from caffe_pylayers.runtime.net.step import Step, Unit
 from caffe_pylayers.runtime.process import LOGGER, solver_rank
-from caffe_pylayers.runtime.proto import caffe_pb2
 
 Arrays = dict[str, Any]
 
@@ -28,11 +30,10 @@ class Net:
     """A net built from a prototxt, in one phase.
 
     Net(network_file, phase, level=0, stages=None, weights=None), as pycaffe has it; the older
-    Net(network_file, phase) and Net(network_file, weights, phase) are accepted. A NetParameter
-    stands for a file.
+    Net(network_file, weights, phase) is accepted. A NetParameter stands for a file; paths are str, bytes or PathLike.
 
-    Raises RuntimeError for a file that is missing, ValueError with file, line and column for one
-    that cannot be read, before the net is made, and LayerError for what a layer refuses.
+    Raises TypeError for arguments of other kinds, RuntimeError for a file that is missing, ValueError with file, line
+    and column for one that cannot be read, before the net is made, and LayerError for what a layer refuses.
     """
 
     def __init__(
@@ -45,14 +46,14 @@ class Net:
         weights: Any = None,
     ) -> None:
         allocator.keep_pages()
-        phase, level, stages, weights = _legacy(phase, args, level, stages, weights)
-        self._param = _read(network_file)
-        copy_weights = None if weights is None else _source(weights)
-        state = State(phase, level, tuple(stages or ()))
+        given = arguments.read(network_file, phase, args, level, stages, weights, stacklevel=3)
+        self._param = given.param
+        copy_weights = None if given.weights is None else _source(given.weights)
         self.name: str = self._param.name
-        self.phase = phase
+        self.phase = given.state.phase
         self.debug_info: bool = self._param.debug_info  # whether each layer logs what it has computed
-        self._graph = Graph(self._param, state)
+        self._graph = Graph(self._param, given.state)
+        self._names = Names(self._graph)
         self._steps: list[Step] = self._graph.steps
         self._callbacks: dict[str, list[Callable[[int], None]]] = {name: [] for name in _CALLBACKS}
         self._input_arrays: list[Any] = []
@@ -77,44 +78,42 @@ class Net:
     @property
     def layer_dict(self) -> OrderedDict[str, Any]:
         """The layers by name."""
-        return OrderedDict(zip(self._layer_names, self.layers))
+        return self._names.layers
 
     @property
     def blobs(self) -> OrderedDict[str, Blob]:
         """The blobs by name, from input to output."""
-        if not hasattr(self, "_blobs_dict"):
-            self._blobs_dict = OrderedDict(zip(self._blob_names, self._blobs))
-        return self._blobs_dict
+        return self._names.blobs
 
     @property
-    def params(self) -> OrderedDict[str, list[Blob]]:
-        """The learned blobs of each layer that has any."""
-        return OrderedDict((step.layer.name, step.layer.blobs) for step in self._steps if step.layer.blobs)
+    def params(self) -> OrderedDict[str, BlobVec]:
+        """The learned blobs of each layer that has any, by the layer's name."""
+        return self._names.params
 
     @property
     def blob_loss_weights(self) -> OrderedDict[str, float]:
         """The loss weight of each blob: that of the last layer which writes it."""
-        return OrderedDict(zip(self._blob_names, self._blob_loss_weights))
+        return ByName.of("blob", zip(self._blob_names, self._blob_loss_weights))
 
     @property
     def inputs(self) -> list[str]:
         """The names of the tops of Input layers."""
-        return [self._blob_names[i] for i in self._inputs]
+        return self._names.inputs
 
     @property
     def outputs(self) -> list[str]:
         """The names of the blobs that no layer reads."""
-        return [self._blob_names[i] for i in self._outputs]
+        return self._names.outputs
 
     @property
     def top_names(self) -> OrderedDict[str, list[str]]:
         """The names of each layer's tops."""
-        return OrderedDict((step.layer.name, [self._blob_names[i] for i in step.top_ids]) for step in self._steps)
+        return self._names.tops
 
     @property
     def bottom_names(self) -> OrderedDict[str, list[str]]:
         """The names of each layer's bottoms."""
-        return OrderedDict((step.layer.name, [self._blob_names[i] for i in step.bottom_ids]) for step in self._steps)
+        return self._names.bottoms
 
     @property
     def _layer_names(self) -> list[str]:
@@ -154,6 +153,23 @@ class Net:
         """The index of the layer that a shared learned blob belongs to; -1 for one of the layer's own."""
         return self._graph.parameters.owners.get((layer, number), (-1, 0))[0]
 
+    def __repr__(self) -> str:
+        count = sum(blob.count for blob in self.learnable)
+        return f"<{self._title()}: {_PHASES[self.phase]}, {len(self._steps)} layers, {count} parameters>"
+
+    def _title(self) -> str:
+        return f'{type(self).__name__} "{self.name}"'
+
+    def _repr_html_(self) -> str:
+        """The table that a notebook shows."""
+        return notebook.table(repr(self), self._steps, self._blob_names)
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        raise RuntimeError(
+            f"a {type(self).__name__} cannot be copied or pickled: net.save(path), then "
+            f"caffe.Net(prototxt, phase, weights=path), or share_with, there"
+        )
+
     # --- running ---------------------------------------------------------------------------------
 
     def forward(
@@ -163,14 +179,17 @@ class Net:
 
         kwargs: arrays for the inputs, by name. Returns the outputs' arrays by name (with ``end``,
         those of that layer's tops), and those of the named ``blobs``; they are the blobs' memory.
+
+        Raises ValueError for a layer that the net lacks, KeyError for a blob, and Exception, which is pycaffe's own
+        here, for arrays that are not the inputs' or not of their batch size.
         """
         first = 0 if start is None else self._index(start)
         last = len(self._steps) - 1 if end is None else self._index(end)
-        wanted = {*(self.outputs if end is None else self.top_names[end]), *(blobs or ())}
+        wanted = self._wanted(self.outputs if end is None else self.top_names[end], blobs)
         if kwargs:
             self._set(kwargs, self.inputs, "data")
         self._forward(first, last)
-        return {name: self.blobs[name].data for name in wanted}
+        return {name: self._array(name, "data") for name in wanted}
 
     def backward(
         self, diffs: Sequence[str] | None = None, start: str | None = None, end: str | None = None, **kwargs: Any
@@ -178,15 +197,15 @@ class Net:
         """Run the net backward, or its layers from ``start`` down to ``end``.
 
         kwargs: gradients for the outputs, by name. Returns the inputs' gradients by name (with
-        ``end``, those of that layer's bottoms), and those of the blobs named in ``diffs``.
+        ``end``, those of that layer's bottoms), and those of the blobs named in ``diffs``. Raises as forward does.
         """
         first = len(self._steps) - 1 if start is None else self._index(start)
         last = 0 if end is None else self._index(end)
-        wanted = {*(self.inputs if end is None else self.bottom_names[end]), *(diffs or ())}
+        wanted = self._wanted(self.inputs if end is None else self.bottom_names[end], diffs)
         if kwargs:
             self._set(kwargs, self.outputs, "diff")
         self._backward(first, last)
-        return {name: self.blobs[name].diff for name in wanted}
+        return {name: self._array(name, "diff") for name in wanted}
 
     def _forward(self, first: int, last: int) -> float:
         """Run layers first to last; returns the sum of their weighted losses. IndexError for those it lacks."""
@@ -220,6 +239,9 @@ class Net:
 
     def _units(self, first: int, last: int) -> Sequence[tuple[int, Unit]]:
         """What to compute for the layers first to last, each with the index that callbacks are told."""
+        if not self._steps:
+            raise RuntimeError(f"{self._title()} has no layers in phase {_PHASES[self.phase]}: there is nothing to run")
+        first, last = operator.index(first), operator.index(last)
         if first < 0 or not 0 <= last < len(self._steps):
             raise IndexError(f"layers {first} to {last}: the net has layers 0 to {len(self._steps) - 1}")
         whole = first == 0 and last == len(self._steps) - 1
@@ -252,23 +274,47 @@ class Net:
         """Run forward and backward in batches: inputs and outputs' gradients by name; returns both kinds."""
         return batches.forward_backward_all(self, list(blobs or ()), list(diffs or ()), kwargs)
 
+    def _batch(self, blobs: Arrays) -> Iterator[Arrays]:
+        """Give arrays of any length in batches of the net's size, the last one filled up with zeros."""
+        return batches.split(self, blobs)
+
     def _index(self, layer: str) -> int:
         try:
             return self._layer_names.index(layer)
         except ValueError:
-            raise ValueError(f'no layer "{layer}"; the net has {", ".join(self._layer_names)}') from None
+            raise ValueError(unknown("layer", layer, self._layer_names)) from None
+
+    def _wanted(self, names: Sequence[str], more: Sequence[str] | None) -> set[str]:
+        """The names of both, once each. KeyError for one that is no blob's, before anything is computed."""
+        if isinstance(more, str):
+            raise TypeError(f"takes a list of blob names, as [{more!r}], got {more!r}")
+        wanted = {*names, *(more or ())}
+        for name in wanted:
+            self.blobs[name]
+        return wanted
+
+    def _array(self, name: str, kind: str) -> Any:
+        try:
+            return getattr(self.blobs[name], kind)
+        except ShapeError as error:
+            raise RuntimeError(f'blob "{name}": {error}') from error
 
     def _set(self, arrays: Arrays, names: list[str], kind: str) -> None:
         if set(arrays) != set(names):
-            raise Exception(
+            raise Exception(  # pycaffe's own kind, as below
                 f"{'input' if kind == 'data' else 'top diff'} arrays {sorted(arrays)} do not match the net's "
                 f"{'inputs' if kind == 'data' else 'outputs'} {sorted(names)}"
             )
         for name, value in arrays.items():
             target = getattr(self.blobs[name], kind)
-            if value.shape[0] != target.shape[0]:
-                raise Exception(f"{name} has batch size {target.shape[0]}, got an array of {value.shape[0]}")
-            target[...] = value
+            array = np.asarray(value)
+            if target.ndim and array.shape[:1] != target.shape[:1]:
+                size = f"of {len(array)}" if array.ndim else "without axes"
+                raise Exception(f"{name} has batch size {target.shape[0]}, got an array {size}")
+            try:
+                target[...] = array
+            except ValueError:
+                raise ValueError(f"{name} has shape {target.shape}, got an array of {array.shape}") from None
 
     @staticmethod
     def _log(lines: Iterator[str]) -> None:
@@ -318,72 +364,55 @@ class Net:
 
     def copy_from(self, path: Any) -> None:
         """Load trained weights, a binary or an HDF5 file, for the layers of the same name."""
-        weights.load(self, os.fspath(path))
+        weights.load(self, os.fsdecode(path))
         allocator.return_pages()
 
     def save(self, path: Any, write_diff: bool = False) -> None:
         """Save the weights as a caffemodel."""
-        weights.save(self, os.fspath(path), write_diff)
+        weights.save(self, os.fsdecode(path), write_diff)
 
     def save_hdf5(self, path: Any, write_diff: bool = False) -> None:
         """Save the weights as HDF5."""
-        weights.save_hdf5(self, os.fspath(path), write_diff)
+        weights.save_hdf5(self, os.fsdecode(path), write_diff)
 
     def load_hdf5(self, path: Any) -> None:
         """Load weights from HDF5."""
-        weights.load_hdf5(self, os.fspath(path))
+        weights.load_hdf5(self, os.fsdecode(path))
 
     def set_input_arrays(self, data: Any, labels: Any) -> None:
-        """Feed a MemoryData layer, the first: float32 data (N, C, H, W), labels (N,), N a multiple of its batch."""
-        if labels.ndim == 1:
+        """Feed a MemoryData layer, the first: float32 data (N, C, H, W), labels (N,), N a multiple of its batch.
+
+        RuntimeError for other arrays, and for a net with another first layer.
+        """
+        if getattr(labels, "ndim", None) == 1:
             labels = np.ascontiguousarray(labels[:, np.newaxis, np.newaxis, np.newaxis])
         self._set_input_arrays(data, labels)
 
     def _set_input_arrays(self, data: Any, labels: Any) -> None:
-        layer = self._steps[0].layer
-        if layer.type != "MemoryData":
+        layer = self._steps[0].layer if self._steps else None
+        if layer is None or layer.type != "MemoryData":
             raise RuntimeError("set_input_arrays may only be called if the first layer is a MemoryData layer")
         for array, name in ((data, "data"), (labels, "labels")):
+            if not isinstance(array, np.ndarray):
+                raise RuntimeError(f"{name} must be a C-contiguous float32 array of 4 axes, got {type(array).__name__}")
             if array.dtype != np.float32 or not array.flags.c_contiguous or array.ndim != 4:
                 shape = f"{array.dtype} of shape {array.shape}"
                 raise RuntimeError(f"{name} must be a C-contiguous float32 array of 4 axes, got {shape}")
         if len(data) != len(labels):
             raise RuntimeError(f"takes as many labels as data, got {len(labels)} and {len(data)}")
-        layer.reset(data, labels, len(data))  # type: ignore[attr-defined]
+        try:
+            layer.reset(data, labels, len(data))  # type: ignore[attr-defined]
+        except LayerError as error:
+            raise RuntimeError(str(error)) from error
         self._input_arrays = [data, labels]
 
 
+_PHASES = {number: name for name, number in PHASES.items()}
 _CALLBACKS = ("before_forward", "after_forward", "before_backward", "after_backward")
 
 
-def _read(network: Any) -> Any:
-    if isinstance(network, (str, os.PathLike)):
-        path = os.fspath(network)
-        if not os.path.exists(path):
-            raise RuntimeError(f"Could not open file {path}")
-        return prototxt.read_net(path, caffe_pb2)
-    copy = type(network)()
-    copy.CopyFrom(network)
-    upgrade.upgrade_net(copy, "NetParameter")
-    return copy
-
-
-def _source(path: Any) -> Callable[[Net], None]:
+def _source(path: str) -> Callable[[Net], None]:
     try:
-        return weights.source(os.fspath(path))
+        return weights.source(path)
     except OSError as error:
-        raise RuntimeError(f"Could not open file {os.fspath(path)}: {error.strerror}") from error
-
-
-def _legacy(
-    phase: Any, rest: tuple[Any, ...], level: int, stages: Sequence[str] | None, weights: Any
-) -> tuple[int, int, Sequence[str] | None, Any]:
-    """The arguments of today from those of pycaffe's older constructors too."""
-    if isinstance(phase, (str, os.PathLike)):
-        warnings.warn("Net(file, weights, phase) is deprecated: Net(file, phase, weights=...)", DeprecationWarning, 3)
-        weights, phase, rest = phase, rest[0], rest[1:]
-    if phase is None:
-        raise TypeError("Net needs a phase, caffe.TRAIN or caffe.TEST")
-    values = [level, stages, weights]
-    values[: len(rest)] = rest
-    return (int(phase), *values)
+        raise RuntimeError(f"Could not open file {path}: {error.strerror}") from error

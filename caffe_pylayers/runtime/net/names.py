@@ -1,0 +1,65 @@
+"""A net's blobs and layers by name, in dictionaries that suggest a name for a misspelt one."""
+
+from __future__ import annotations
+
+import difflib
+from collections import OrderedDict
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+if TYPE_CHECKING:
+    from caffe_pylayers.runtime.memory.blob import Blob
+    from caffe_pylayers.runtime.memory.blob_vec import BlobVec
+    from caffe_pylayers.runtime.net.graph import Graph
+
+T = TypeVar("T")
+
+
+class UnknownName(KeyError):  # noqa: N818 - a KeyError by another message
+    """A KeyError whose text is a sentence."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+def unknown(kind: str, name: Any, names: Iterable[str]) -> str:
+    """The message for a name that is not among those there are: it suggests close ones, or lists them all."""
+    names = list(names)
+    close = difflib.get_close_matches(str(name), names)
+    if close:
+        return f'no {kind} "{name}"; did you mean {" or ".join(close)}?'
+    return f'no {kind} "{name}"; there {"is" if len(names) == 1 else "are"} {", ".join(names) or "none"}'
+
+
+class ByName(OrderedDict[str, T]):
+    """An OrderedDict of a net's blobs, layers or parameters; UnknownName, a KeyError, suggests close names."""
+
+    kind = "name"
+
+    @classmethod
+    def of(cls, kind: str, items: Iterable[tuple[str, T]]) -> ByName[T]:
+        """Make one of (name, value) pairs; ``kind`` is what messages call a value."""
+        made = cls(items)
+        made.kind = kind
+        return made
+
+    def __missing__(self, name: Any) -> NoReturn:
+        raise UnknownName(unknown(self.kind, name, self))
+
+
+class Names:
+    """What pycaffe's Net shows by name; each made once, and so the same object whenever it is asked for."""
+
+    def __init__(self, graph: Graph) -> None:
+        steps, names = graph.steps, graph.names
+        layers = [step.layer.name for step in steps]
+        self.blobs: ByName[Blob] = ByName.of("blob", zip(names, graph.blobs))
+        self.layers: ByName[Any] = ByName.of("layer", zip(layers, (step.worker for step in steps)))
+        learned = [(step.layer.name, step.layer.blobs) for step in steps if step.layer.blobs]
+        self.params: ByName[BlobVec] = ByName.of("layer with learned blobs", learned)
+        tops = ([names[i] for i in step.top_ids] for step in steps)
+        self.tops: ByName[list[str]] = ByName.of("layer", zip(layers, tops))
+        bottoms = ([names[i] for i in step.bottom_ids] for step in steps)
+        self.bottoms: ByName[list[str]] = ByName.of("layer", zip(layers, bottoms))
+        self.inputs = [names[i] for i in graph.inputs]
+        self.outputs = [names[i] for i in graph.outputs]
