@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import functools
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from caffe_pylayers.runtime.net.names import UnknownName
 from caffe_pylayers.runtime.proto import caffe_pb2
 
 _Layers = OrderedDict["Function", Any]
@@ -32,8 +33,11 @@ class Top:
         self.n = n
 
     def to_proto(self) -> Any:
-        """The NetParameter of all layers that this top depends on."""
+        """Return the NetParameter of all layers that this top depends on."""
         return to_proto(self)
+
+    def _to_proto(self, layers: _Layers, names: _Names, autonames: Counter[str]) -> None:
+        self.fn._to_proto(layers, names, autonames)
 
 
 class Function:
@@ -50,17 +54,17 @@ class Function:
         self.in_place: bool = self.params.pop("in_place", False)
         self.tops = tuple(Top(self, n) for n in range(self.ntop))
 
-    def add_to(self, layers: _Layers, names: _Names, counts: Counter[str]) -> None:
+    def _to_proto(self, layers: _Layers, names: _Names, autonames: Counter[str]) -> None:
         """Add the LayerParameter, after those that it depends on; what has no name gets one, such as ReLU3."""
         if self in layers:
             return
         bottoms = []
         for given in self.inputs:
-            given.fn.add_to(layers, names, counts)
+            given._to_proto(layers, names, autonames)
             bottoms.append(layers[given.fn].top[given.n])
         layer = caffe_pb2.LayerParameter(type=self.type_name, bottom=bottoms)
-        layer.top.extend(bottoms if self.in_place else [self._name(top, names, counts) for top in self.tops])
-        layer.name = self._name(self.tops[0] if self.tops else self, names, counts)
+        layer.top.extend(bottoms if self.in_place else [self._name(top, names, autonames) for top in self.tops])
+        layer.name = self._name(self.tops[0] if self.tops else self, names, autonames)
         own = param_name_dict().get(self.type_name, "") + "_param"
         for name, value in self.params.items():
             message = getattr(layer, own, None)
@@ -68,15 +72,22 @@ class Function:
             assign_proto(message if fits else layer, name, value)
         layers[self] = layer
 
-    def _name(self, what: Any, names: _Names, counts: Counter[str]) -> str:
+    def _name(self, what: Any, names: _Names, autonames: Counter[str]) -> str:
         if what not in names:
-            counts[self.type_name] += 1
-            names[what] = f"{self.type_name}{counts[self.type_name]}"
+            autonames[self.type_name] += 1
+            names[what] = f"{self.type_name}{autonames[self.type_name]}"
         return names[what]
 
 
+class UnknownBlob(UnknownName, AttributeError):  # noqa: N818 - as UnknownName
+    """No blob of this name has been assigned: pycaffe's KeyError, and an AttributeError for hasattr and copy."""
+
+
 class NetSpec:
-    """A net whose blobs are named as they are assigned: ``n.conv1 = L.Convolution(n.data, ...)``."""
+    """A net whose blobs are named as they are assigned: ``n.conv1 = L.Convolution(n.data, ...)``.
+
+    Raises UnknownBlob, a KeyError, for a name that has not been assigned.
+    """
 
     def __init__(self) -> None:
         super().__setattr__("tops", OrderedDict())
@@ -85,35 +96,32 @@ class NetSpec:
         self.tops[name] = value
 
     def __getattr__(self, name: str) -> Any:
+        return self[name]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.tops[key] = value
+
+    def __getitem__(self, item: str) -> Any:
         try:
-            return self.__dict__["tops"][name]
+            return self.__dict__["tops"][item]
         except KeyError:
-            raise AttributeError(f"no blob {name} has been assigned") from None
-
-    def __setitem__(self, name: str, value: Any) -> None:
-        self.tops[name] = value
-
-    def __getitem__(self, name: str) -> Any:
-        return self.tops[name]
+            raise UnknownBlob(f"no blob {item} has been assigned") from None
 
     def to_proto(self) -> Any:
-        """The NetParameter of all layers that the assigned blobs depend on, and of those without tops."""
-        return _net(
-            [value.fn if isinstance(value, Top) else value for value in self.tops.values()],
-            {value: name for name, value in self.tops.items()},
-        )
+        """Return the NetParameter of all layers that the assigned blobs depend on, and of those without tops."""
+        return _net(self.tops.values(), {value: name for name, value in self.tops.items()})
 
 
 def to_proto(*tops: Top) -> Any:
-    """The NetParameter of all layers that these tops depend on, with names made up."""
-    return _net([top.fn for top in tops], {})
+    """Return the NetParameter of all layers that these tops depend on, with names made up."""
+    return _net(tops, {})
 
 
-def _net(functions: Sequence[Function], names: _Names) -> Any:
+def _net(assigned: Iterable[Top | Function], names: _Names) -> Any:
     layers: _Layers = OrderedDict()
-    counts: Counter[str] = Counter()
-    for function in functions:
-        function.add_to(layers, names, counts)
+    autonames: Counter[str] = Counter()
+    for value in assigned:
+        value._to_proto(layers, names, autonames)
     return caffe_pb2.NetParameter(layer=layers.values())
 
 
@@ -142,7 +150,7 @@ def assign_proto(proto: Any, name: str, val: Any) -> None:
 
 @functools.cache
 def param_name_dict() -> dict[str, str]:
-    """By layer type the name of its parameter's field, without ``_param``: InnerProduct to inner_product."""
+    """Return each layer type's parameter field without ``_param``, by type: InnerProduct: inner_product."""
     fields = caffe_pb2.LayerParameter.DESCRIPTOR.fields
     return {
         field.message_type.name.removesuffix("Parameter"): field.name.removesuffix("_param")

@@ -1,8 +1,9 @@
-"""What Caffe keeps for the process beside mode and seed: its log, and its place among several solvers."""
+"""Caffe's settings of the process: its log, and its place among several solvers that train together."""
 
 from __future__ import annotations
 
 import logging
+import operator
 from dataclasses import dataclass
 
 LOGGER = logging.getLogger("caffe_pylayers.runtime")
@@ -20,7 +21,7 @@ _solvers = _Solvers()
 
 def init_log(level: int | bool = 0, stderr: bool = True) -> None:
     """Show the log on stderr: level 0 INFO, 1 WARNING, 2 ERROR, as glog counts."""
-    LOGGER.setLevel((int(level) + 2) * 10)
+    LOGGER.setLevel((operator.index(level) + 2) * 10)
     if stderr and not LOGGER.handlers:
         handler = logging.StreamHandler()
         handler.setFormatter(logging.Formatter("%(levelname).1s%(asctime)s] %(message)s", "%m%d %H:%M:%S"))
@@ -33,25 +34,25 @@ def log(message: str) -> None:
 
 
 def solver_rank() -> int:
-    """Which of the solvers that train together this process is; 0 for the first."""
+    """Return this process's rank among the solvers that train together; 0 is the first."""
     return _solvers.rank
 
 
 def set_solver_rank(rank: int) -> None:
-    """Say which of them it is."""
-    _solvers.rank = rank
+    """Set this process's rank among the solvers."""
+    _solvers.rank = operator.index(rank)
 
 
 def solver_count() -> int:
-    """How many solvers train together."""
+    """Return the number of solvers that train together."""
     return _solvers.count
 
 
 def set_solver_count(count: int) -> None:
-    """Say how many."""
-    _solvers.count = count
+    """Set the number of solvers that train together."""
+    _solvers.count = operator.index(count)
 
 
 def set_multiprocess(value: bool) -> None:
-    """Say that each of them is a process of its own."""
-    _solvers.multiprocess = value
+    """Set whether each solver is a process of its own."""
+    _solvers.multiprocess = bool(value)

@@ -1,4 +1,4 @@
-"""Names to classes, for layer types and solver types."""
+"""Registries of classes by name: layer types, solver types, fillers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Registry(Generic[T]):
         return add
 
     def get(self, name: str, hint: str = "") -> T:
-        """The class of this name; ValueError with the known names."""
+        """Return the class of this name. ValueError suggests a close name and lists those there are."""
         if name in self._classes:
             return self._classes[name]
         close = difflib.get_close_matches(name, self._classes, n=1)
@@ -36,5 +36,5 @@ class Registry(Generic[T]):
         raise ValueError(f"unknown {self._kind} {name}{suggestion}{hint}; known: {', '.join(self.names())}")
 
     def names(self) -> list[str]:
-        """All names, sorted."""
+        """Return all names, sorted."""
         return sorted(self._classes)

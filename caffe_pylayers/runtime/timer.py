@@ -9,7 +9,7 @@ from caffe_pylayers.runtime.memory import device
 
 
 class Timer:
-    """A stopwatch; on a GPU it waits for the work that has been given to it."""
+    """A stopwatch; on a GPU it waits for the work that the GPU still does."""
 
     def __init__(self) -> None:
         self._started: float | None = None
@@ -27,7 +27,7 @@ class Timer:
 
     @property
     def ms(self) -> float:
-        """Milliseconds from start to stop; it is stopped."""
+        """The milliseconds from start to stop; a running timer is stopped."""
         self.stop()
         return self._seconds * 1e3
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 from caffe_pylayers.runtime.files import blob_proto
 from caffe_pylayers.runtime.memory import allocator
@@ -99,6 +99,14 @@ class Layer:
         shortage = allocator.shortage(error)
         if shortage and not isinstance(error, LayerMemoryError):
             raise LayerMemoryError(f'layer "{self.name}" ({self.type}): {method}: {shortage}') from error
+
+    def __repr__(self) -> str:
+        return f'<{self.type} "{self.name}": {sum(blob.count for blob in self.blobs)} parameters>'
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        raise RuntimeError(
+            f'layer "{self.name}" ({self.type}) cannot be copied or pickled: net.save(path) keeps its blobs'
+        )
 
     def error(self, message: str) -> LayerError:
         """A LayerError that starts with this layer's name and type."""

@@ -42,8 +42,11 @@ class Blob:
     def reshape(self, *dims: int) -> None:
         """Change the shape. Values stay where they are unless there have never been as many: then all are zero."""
         capacity = min(self._data.capacity, self._diff.capacity)  # they differ where only one is shared
-        if dims == self._shape and math.prod(dims) <= capacity:
-            return
+        try:
+            if dims == self._shape and math.prod(dims) <= capacity:
+                return
+        except ValueError:  # an array among them, which check_shape refuses
+            pass
         self._shape = check_shape(dims)
         count = math.prod(self._shape)
         if count > capacity:

@@ -1,16 +1,22 @@
-"""Where the values live: Caffe's mode and device, for the whole process."""
+"""Caffe's mode and device, for the whole process: where the values live."""
 
 from __future__ import annotations
 
+import operator
+import os
+import warnings
+
 import torch
 
+VARIABLE = "CAFFE_PYLAYERS_CPU"  # 1: set_mode_gpu and set_device stay on the CPU
 HOST = torch.device("cpu")
 _device = HOST
 _gpu = 0
+_warned = False
 
 
 def current() -> torch.device:
-    """The device that layers compute on."""
+    """Return the device that layers compute on."""
     return _device
 
 
@@ -21,8 +27,13 @@ def set_mode_cpu() -> None:
 
 
 def set_mode_gpu() -> None:
-    """Compute on the GPU that set_device chose, the first by default; RuntimeError where there is none."""
+    """Compute on the GPU that set_device chose, the first by default.
+
+    RuntimeError where there is none. With CAFFE_PYLAYERS_CPU=1 the CPU is kept, with one warning.
+    """
     global _device
+    if _kept_on_cpu("set_mode_gpu()"):
+        return
     _check(_gpu)
     # Caffe's products have float32's precision; PyTorch's convolutions would have ten bits of it.
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
@@ -30,15 +41,34 @@ def set_mode_gpu() -> None:
 
 
 def set_device(number: int) -> None:
-    """Choose the GPU; RuntimeError where it does not exist."""
+    """Choose the GPU; RuntimeError where it does not exist. With CAFFE_PYLAYERS_CPU=1 as set_mode_gpu."""
     global _gpu, _device
+    number = operator.index(number)
+    if _kept_on_cpu(f"set_device({number})"):
+        return
     _check(number)
     _gpu = number
     if _device.type != "cpu":
         _device = torch.device("cuda", number)
 
 
+def _kept_on_cpu(call: str) -> bool:
+    global _warned
+    if os.environ.get(VARIABLE, "0") in ("", "0"):
+        return False
+    if not _warned:
+        _warned = True
+        warnings.warn(f"{VARIABLE} is set: {call} and the like stay on the CPU", UserWarning, stacklevel=3)
+    return True
+
+
 def _check(number: int) -> None:
     found = torch.cuda.device_count()
-    if not 0 <= number < found:
-        raise RuntimeError(f"GPU {number} cannot be used: this PyTorch ({torch.__version__}) sees {found} GPUs")
+    if 0 <= number < found:
+        return
+    sees = f"sees GPUs 0 to {found - 1}" if found else "sees no GPU"
+    raise RuntimeError(
+        f"GPU {number} cannot be used: this PyTorch ({torch.__version__}) {sees}. Use the CPU by caffe.set_mode_cpu(), "
+        f"or leave the script as it is: caffe-pylayers run --cpu SCRIPT, or {VARIABLE}=1. A GPU needs its driver and a "
+        "PyTorch with CUDA, see pytorch.org"
+    )

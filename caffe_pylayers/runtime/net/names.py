@@ -23,12 +23,12 @@ class UnknownName(KeyError):  # noqa: N818 - a KeyError by another message
 
 
 def unknown(kind: str, name: Any, names: Iterable[str]) -> str:
-    """The message for a name that is not among those there are: it suggests close ones, or lists them all."""
+    """Return the message for a name that is not among those there are: it suggests close ones, or lists them all."""
     names = list(names)
     close = difflib.get_close_matches(str(name), names)
     if close:
-        return f'no {kind} "{name}"; did you mean {" or ".join(close)}?'
-    return f'no {kind} "{name}"; there {"is" if len(names) == 1 else "are"} {", ".join(names) or "none"}'
+        return f'no {kind} is called "{name}"; did you mean {" or ".join(close)}?'
+    return f'no {kind} is called "{name}"; there {"is" if len(names) == 1 else "are"} {", ".join(names) or "none"}'
 
 
 class ByName(OrderedDict[str, T]):

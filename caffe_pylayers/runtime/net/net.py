@@ -351,6 +351,8 @@ class Net:
 
     def share_with(self, other: Net) -> None:
         """Have the other net's learned blobs, in one memory, for all layers of the same name."""
+        if not isinstance(other, Net):
+            raise TypeError(f"takes a net, got {other!r}")
         ours = {step.layer.name: step.layer for step in self._steps}
         for step in other._steps:
             layer = ours.get(step.layer.name)

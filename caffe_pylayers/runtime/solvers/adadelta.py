@@ -5,12 +5,13 @@ from __future__ import annotations
 import torch
 
 from caffe_pylayers._nets.solver_rules import HISTORIES
-from caffe_pylayers.runtime.solvers.solver import SOLVERS, Solver
+from caffe_pylayers.runtime.solvers.sgd import SGDSolver
+from caffe_pylayers.runtime.solvers.solver import SOLVERS
 from caffe_pylayers.runtime.solvers.update import Group
 
 
 @SOLVERS.register("AdaDelta")
-class AdaDeltaSolver(Solver):
+class AdaDeltaSolver(SGDSolver):
     """a = momentum * a + (1 - momentum) * g²
     u = g * sqrt((b + delta) / (a + delta))
     b = momentum * b + (1 - momentum) * u²

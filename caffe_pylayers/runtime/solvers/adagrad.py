@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import torch
 
-from caffe_pylayers.runtime.solvers.solver import SOLVERS, Solver
+from caffe_pylayers.runtime.solvers.sgd import SGDSolver
+from caffe_pylayers.runtime.solvers.solver import SOLVERS
 from caffe_pylayers.runtime.solvers.update import Group
 
 
 @SOLVERS.register("AdaGrad")
-class AdaGradSolver(Solver):
+class AdaGradSolver(SGDSolver):
     """h += g², w -= rate * g / (sqrt(h) + delta)
 
     g: the gradient with the decay. history: h. Refuses momentum, as Caffe does.

@@ -6,12 +6,13 @@ import numpy as np
 import torch
 
 from caffe_pylayers._nets.solver_rules import HISTORIES
-from caffe_pylayers.runtime.solvers.solver import SOLVERS, Solver
+from caffe_pylayers.runtime.solvers.sgd import SGDSolver
+from caffe_pylayers.runtime.solvers.solver import SOLVERS
 from caffe_pylayers.runtime.solvers.update import Group
 
 
 @SOLVERS.register("Adam")
-class AdamSolver(Solver):
+class AdamSolver(SGDSolver):
     """m = momentum * m + (1 - momentum) * g
     v = momentum2 * v + (1 - momentum2) * g²
     w -= rate * sqrt(1 - momentum2^t) / (1 - momentum^t) * m / (sqrt(v) + delta), t = iteration + 1

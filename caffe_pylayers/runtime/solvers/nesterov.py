@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import torch
 
-from caffe_pylayers.runtime.solvers.solver import SOLVERS, Solver
+from caffe_pylayers.runtime.solvers.sgd import SGDSolver
+from caffe_pylayers.runtime.solvers.solver import SOLVERS
 from caffe_pylayers.runtime.solvers.update import Group
 
 
 @SOLVERS.register("Nesterov")
-class NesterovSolver(Solver):
+class NesterovSolver(SGDSolver):
     """h' = momentum * h + rate * g, w -= (1 + momentum) * h' - momentum * h
 
     The step equals momentum * h' + rate * g, and is computed so. g: the gradient with the decay.

@@ -15,14 +15,16 @@ SMALLEST_FUSED_RATE = 1e-6
 class SGDSolver(Solver):
     """h = momentum * h + rate * g, w -= h
 
-    g: the gradient with the decay. history: h.
+    g: the gradient with the decay. history: h. As in Caffe, the other solver types derive from this one.
     """
 
     type = "SGD"
 
     def update(self, group: Group, rate: float, decay: float) -> None:
         momentum = self.param.momentum
-        if momentum == 0 or rate < SMALLEST_FUSED_RATE or (decay and self.param.regularization_type != "L2"):
+        own_rule = type(self).compute_update is not SGDSolver.compute_update  # a subclass's
+        other_decay = decay and self.param.regularization_type != "L2"
+        if own_rule or other_decay or momentum == 0 or rate < SMALLEST_FUSED_RATE:
             super().update(group, rate, decay)
             return
         (history,) = group.history

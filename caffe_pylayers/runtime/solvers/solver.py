@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import enum
 import math
+import operator
 import os
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 import torch
 
 from caffe_pylayers._nets import lr_policy, prototxt, solver_rules, upgrade
 from caffe_pylayers.runtime import process, rng
+from caffe_pylayers.runtime.files.paths import path_of
 from caffe_pylayers.runtime.memory.blob import Blob, arrays_in_step
 from caffe_pylayers.runtime.net.net import Net
 from caffe_pylayers.runtime.proto import caffe_pb2
@@ -32,18 +34,24 @@ class Action(enum.IntEnum):
 
 
 def name_of(solver: Any) -> str:
-    """What errors call a solver: its file."""
-    return os.fspath(solver) if isinstance(solver, (str, os.PathLike)) else "SolverParameter"
+    """Return the name that errors give a solver: its file's."""
+    return path_of(solver) or "SolverParameter"
 
 
 def read_param(solver: Any) -> Any:
-    """The SolverParameter in a file, or a copy of the one given. RuntimeError for a file that is missing."""
-    if isinstance(solver, (str, os.PathLike)):
-        if not os.path.exists(solver):
-            raise RuntimeError(f"Could not open file {os.fspath(solver)}")
-        param = prototxt.read_solver(solver, caffe_pb2)
-        param.snapshot_prefix = solver_rules.snapshot_prefix(param, solver)
+    """Read the SolverParameter in a file, or copy the one given.
+
+    RuntimeError for a file that is missing, TypeError for what is neither a path nor a SolverParameter.
+    """
+    path = path_of(solver)
+    if path is not None:
+        if not os.path.exists(path):
+            raise RuntimeError(f"Could not open file {path}")
+        param = prototxt.read_solver(path, caffe_pb2)
+        param.snapshot_prefix = solver_rules.snapshot_prefix(param, path)
         return param
+    if not isinstance(solver, caffe_pb2.SolverParameter):
+        raise TypeError(f"a solver takes the path of its prototxt, or a SolverParameter, got {solver!r}")
     param = caffe_pb2.SolverParameter()
     param.CopyFrom(solver)
     upgrade.upgrade_solver(param, "SolverParameter")
@@ -57,11 +65,10 @@ class Solver:
     class decides. A subclass overrides ``compute_update``, and sets ``histories``: how many blobs
     it keeps for each learned blob.
 
-    param: the SolverParameter, read anew in each iteration. net, test_nets: its nets. history:
-    what the rule remembers, in Caffe's order. current_step: of the learning rate policy.
+    history: what the rule remembers, in Caffe's order. current_step: of the learning rate policy.
 
-    Raises RuntimeError for files that are missing or cannot be written, ValueError for parameters
-    that Caffe refuses.
+    Raises TypeError for an argument of another kind, RuntimeError for files that are missing or cannot be written,
+    ValueError for parameters that Caffe refuses.
     """
 
     type: ClassVar[str]
@@ -69,7 +76,7 @@ class Solver:
 
     def __init__(self, solver: Any) -> None:
         self._name = name_of(solver)
-        self.param = read_param(solver)
+        self._param = read_param(solver)
         self._iter = 0
         self.current_step = 0
         self._callbacks: list[tuple[Callable[[], Any], Callable[[], Any]]] = []
@@ -80,9 +87,9 @@ class Solver:
         if self._is_root:
             snapshot.check_writable(self.param, self.error)
         if self.param.random_seed >= 0:
-            rng.seed(self.param.random_seed + process.solver_rank())
-        self.net: Net = nets.train_net(self.param)
-        self.test_nets: list[Net] = nets.test_nets(self.param)
+            rng.seed((self.param.random_seed + process.solver_rank()) % 2**32)
+        self._net: Net = nets.train_net(self.param)
+        self._test_nets: list[Net] = nets.test_nets(self.param)
         learnable = self.net.learnable
         for net in self.test_nets:
             net.debug_info = self.param.debug_info
@@ -105,8 +112,23 @@ class Solver:
     # --- state -------------------------------------------------------------------------------------
 
     @property
+    def param(self) -> Any:
+        """The SolverParameter, read anew in each iteration: its fields may be set."""
+        return self._param
+
+    @property
+    def net(self) -> Net:
+        """The train net."""
+        return self._net
+
+    @property
+    def test_nets(self) -> list[Net]:
+        """The test nets."""
+        return self._test_nets
+
+    @property
     def iter(self) -> int:
-        """How often the weights have been updated."""
+        """The number of iterations done, which is of updates of the weights."""
         return self._iter
 
     @property
@@ -124,14 +146,16 @@ class Solver:
 
     def restore(self, path: Any) -> None:
         """Go on from a snapshot: load a .solverstate, or .solverstate.h5, and the weights that it names."""
-        snapshot.restore(self, os.fspath(path))
+        snapshot.restore(self, os.fsdecode(path))
 
     def snapshot(self) -> None:
         """Write the weights and the state to files named by snapshot_prefix and the iteration."""
         snapshot.save(self)
 
     def share_weights(self, net: Net) -> None:
-        """Have a net use the train net's weights, in one memory."""
+        """Have a net use the train net's weights, in one memory. TypeError for what is no net."""
+        if not isinstance(net, Net):
+            raise TypeError(f"takes a net, got {net!r}")
         net.share_with(self.net)
 
     def add_callback(self, on_start: Callable[[], Any], on_gradient: Callable[[], Any]) -> None:
@@ -141,6 +165,14 @@ class Solver:
     def set_action_function(self, function: Callable[[], int]) -> None:
         """Ask this function for an Action after each iteration, and between the batches of a test."""
         self._action_function = function
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._name}: iteration {self._iter} of {self.param.max_iter}, {self.net!r}>"
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        raise RuntimeError(
+            f"{self._name}: a solver cannot be copied or pickled: solver.snapshot(), then restore(path) in a new one"
+        )
 
     def error(self, message: str) -> ValueError:
         """A ValueError that starts with the solver's file."""
@@ -159,7 +191,7 @@ class Solver:
         self._log(f"Solving {self.net.name}")
         self._log(f"Learning Rate Policy: {param.lr_policy}")
         if resume is not None:
-            self._log(f"Restoring previous solver status from {os.fspath(resume)}")
+            self._log(f"Restoring previous solver status from {os.fsdecode(resume)}")
             self.restore(resume)
         smoothed = report.SmoothedLoss(param.average_loss)
         self._train(param.max_iter, smoothed)
@@ -176,8 +208,8 @@ class Solver:
         self._log("Optimization Done.")
 
     def step(self, iters: int) -> None:
-        """Train for a number of iterations."""
-        self._train(self._iter + iters, report.SmoothedLoss(self.param.average_loss))
+        """Train for a number of iterations. TypeError for one that is no integer."""
+        self._train(self._iter + operator.index(iters), report.SmoothedLoss(self.param.average_loss))
 
     def _train(self, stop: int, smoothed: report.SmoothedLoss) -> None:
         param, self._stopped = self.param, False

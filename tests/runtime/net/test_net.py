@@ -115,5 +115,5 @@ def test_arrays_that_a_memory_data_layer_does_not_take(tmp_path):
             net.set_input_arrays(wrong, labels)
     with pytest.raises(RuntimeError, match="takes as many labels as data, got 3 and 4"):
         net.set_input_arrays(data, labels[:3])
-    with pytest.raises(LayerError, match="takes a multiple of batch_size 2 items, got 3"):
+    with pytest.raises(RuntimeError, match="takes a multiple of batch_size 2 items, got 3"):
         net.set_input_arrays(data[:3], labels[:3])
