@@ -12,7 +12,7 @@ __all__ = ["Layer", "Parameter", "__version__"]
 
 def __getattr__(name: str) -> object:
     if name in ("Layer", "Parameter"):
-        from caffe_pylayers import _layer
+        from caffe_pylayers._layer import base
 
-        return getattr(_layer, name)
+        return getattr(base, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -19,14 +19,14 @@ def install() -> ModuleType:
     A real Caffe wins: RuntimeError if one is loaded, or if CAFFE_PYLAYERS_ENGINE=caffe asks for
     one. One that is only installed is passed over here: calling this is the choice.
     """
-    face = importlib.import_module(FACE)
-    if sys.modules.get("caffe") is face:
-        return face
     loaded = sys.modules.get("caffe._caffe") or sys.modules.get("caffe")
+    if loaded is not None and loaded.__name__.startswith(FACE):
+        return sys.modules[FACE]
     if loaded is not None:
         raise RuntimeError(f"another caffe is loaded already: {getattr(loaded, '__file__', loaded)}")
     if os.environ.get(VARIABLE) == "caffe":
         raise RuntimeError(f"{VARIABLE}=caffe asks for a real Caffe, not for the runtime")
+    face = importlib.import_module(FACE)
     # One module under two names: imported by its file it would be two modules.
     sys.modules["caffe"] = face
     sys.modules.update({f"caffe.{name}": getattr(face, name) for name in MODULES})

@@ -60,6 +60,12 @@ def test_a_loaded_caffe_is_not_replaced(python, tmp_path):
     assert "RuntimeError: another caffe is loaded already" in python(code, [tmp_path])
 
 
+def test_a_caffe_that_is_only_installed_is_passed_over(python, tmp_path):
+    (tmp_path / "caffe.py").write_text("raise SystemExit('loaded')")
+    code = "from caffe_pylayers import runtime\ncaffe = runtime.install()\nprint(caffe.__name__)"
+    assert python(code, [tmp_path]) == "caffe_pylayers.pycaffe\n"
+
+
 def test_the_variable_refuses(python):
     code = "from caffe_pylayers import runtime\nruntime.install()"
     assert "CAFFE_PYLAYERS_ENGINE=caffe asks for a real Caffe" in python(code, CAFFE_PYLAYERS_ENGINE="caffe")

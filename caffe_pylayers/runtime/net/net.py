@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from caffe_pylayers._nets.include_rules import PHASES
+from caffe_pylayers._layer.phases import PHASES
 from caffe_pylayers.runtime.files import weights
 from caffe_pylayers.runtime.layers.layer import LayerError
 from caffe_pylayers.runtime.memory import allocator
