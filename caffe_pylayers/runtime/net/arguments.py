@@ -7,11 +7,11 @@ import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from caffe_pylayers._layer.phases import TEST, TRAIN
 from caffe_pylayers._nets import prototxt, upgrade
 from caffe_pylayers._nets.include_rules import State
 from caffe_pylayers.runtime.files.paths import path_of
 from caffe_pylayers.runtime.proto import caffe_pb2
+from caffe_pylayers.runtime.proto.caffe_pb2 import TEST, TRAIN
 
 FORMS = "Net(network_file, phase, level=0, stages=None, weights=None)"
 

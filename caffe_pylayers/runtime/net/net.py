@@ -10,7 +10,6 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from caffe_pylayers._layer.phases import PHASES
 from caffe_pylayers.runtime.files import weights
 from caffe_pylayers.runtime.layers.layer import LayerError
 from caffe_pylayers.runtime.memory import allocator
@@ -22,6 +21,7 @@ from caffe_pylayers.runtime.net.graph import Graph
 from caffe_pylayers.runtime.net.names import ByName, Names, unknown
 from caffe_pylayers.runtime.net.step import Step, Unit
 from caffe_pylayers.runtime.process import LOGGER, solver_rank
+from caffe_pylayers.runtime.proto.caffe_pb2 import Phase
 
 Arrays = dict[str, Any]
 
@@ -155,7 +155,7 @@ class Net:
 
     def __repr__(self) -> str:
         count = sum(blob.count for blob in self.learnable)
-        return f"<{self._title()}: {_PHASES[self.phase]}, {len(self._steps)} layers, {count} parameters>"
+        return f"<{self._title()}: {Phase.Name(self.phase)}, {len(self._steps)} layers, {count} parameters>"
 
     def _title(self) -> str:
         return f'{type(self).__name__} "{self.name}"'
@@ -240,7 +240,9 @@ class Net:
     def _units(self, first: int, last: int) -> Sequence[tuple[int, Unit]]:
         """What to compute for the layers first to last, each with the index that callbacks are told."""
         if not self._steps:
-            raise RuntimeError(f"{self._title()} has no layers in phase {_PHASES[self.phase]}: there is nothing to run")
+            raise RuntimeError(
+                f"{self._title()} has no layers in phase {Phase.Name(self.phase)}: there is nothing to run"
+            )
         first, last = operator.index(first), operator.index(last)
         if first < 0 or not 0 <= last < len(self._steps):
             raise IndexError(f"layers {first} to {last}: the net has layers 0 to {len(self._steps) - 1}")
@@ -409,7 +411,6 @@ class Net:
         self._input_arrays = [data, labels]
 
 
-_PHASES = {number: name for name, number in PHASES.items()}
 _CALLBACKS = ("before_forward", "after_forward", "before_backward", "after_backward")
 
 
