@@ -17,6 +17,7 @@ from typing import Any, Sequence
 
 from caffe_pylayers import __version__
 from caffe_pylayers._engine import ENGINES, EngineError, chosen
+from caffe_pylayers._engine.libraries import MissingLibrary
 from caffe_pylayers.cli._parser import Parser, meant
 
 VERBS = (
@@ -42,7 +43,7 @@ def main(argv: Sequence[str] | None = None, verb: str | None = None) -> int:
             code = int(args.run(args))
         sys.stdout.flush()
         return code
-    except (UserError, EngineError) as error:
+    except (UserError, EngineError, MissingLibrary) as error:
         print(f"{args.prog}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 import traceback
 from pathlib import Path
 from typing import Iterator
 
 import caffe_pylayers
 from caffe_pylayers._engine import EngineError
-from caffe_pylayers._engine.interrupts import held
+from caffe_pylayers._engine.libraries import MissingLibrary, optional
 from caffe_pylayers.cli import UserError
+
+__all__ = ["line_of", "one_line", "optional", "raised_here"]
 
 _HOME = Path(caffe_pylayers.__file__).parent
 _BRIDGES = _HOME / "_compat" / "bridges"
@@ -26,7 +27,7 @@ def one_line() -> Iterator[None]:
     """
     try:
         yield
-    except (UserError, EngineError):
+    except (UserError, EngineError, MissingLibrary):
         raise
     except (Exception, SystemExit) as error:  # SystemExit: a layer's
         if isinstance(error, OSError) or getattr(error, "_printed_by_layer", False) or raised_here(error):
@@ -42,20 +43,6 @@ def line_of(error: BaseException) -> str:
         reason = os.strerror(error.errno) if error.errno and "\n" in error.strerror else error.strerror
         return f"{error.filename}: {reason}" if error.filename else reason
     return str(error)
-
-
-@contextlib.contextmanager
-def optional(what: str, extras: str, instead: str = "") -> Iterator[None]:
-    """UserError where an import in the block lacks a library: what needs it, and the extras that have it."""
-    try:
-        with held():
-            yield
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] == "caffe_pylayers":
-            raise
-        on = " on Python 3.10 or newer" if "runtime" in extras and sys.version_info < (3, 10) else ""
-        other = f"; or take {instead}" if instead else ""
-        raise UserError(f"{what} needs {error.name}: pip install 'caffe-pylayers[{extras}]'{on}{other}") from error
 
 
 def raised_here(error: BaseException) -> bool:

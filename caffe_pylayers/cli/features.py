@@ -82,7 +82,8 @@ def _npz(path: Path, names: list[str]) -> Iterator[Write]:
 def _hdf5(path: Path, names: list[str]) -> Iterator[Write]:
     with optional("HDF5", "runtime"):
         import h5py
-    with files.whole(path) as temporary, h5py.File(str(temporary), "w") as file:
+    # Opened here: the HDF5 library would lock it anew.
+    with files.whole(path) as temporary, open(temporary, "r+b") as content, h5py.File(content, "w") as file:
 
         def write(name: str, values: Any) -> None:
             if name not in file:

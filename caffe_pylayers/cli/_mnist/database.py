@@ -1,15 +1,16 @@
-"""The LMDB that Caffe's Data layer reads, put in place whole or not at all."""
+"""The LMDBs that Caffe's Data layer reads, put in place whole or not at all."""
 
 from __future__ import annotations
 
 import os
-import stat
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Mapping
+from typing import Mapping
 
+from caffe_pylayers._disk import files
+from caffe_pylayers._disk.database import new_database
 from caffe_pylayers._disk.room import LMDB_LEAST, check_room
-from caffe_pylayers.cli._mnist import DataError, optional
+from caffe_pylayers.cli._mnist import DataError
 from caffe_pylayers.cli._mnist.idx import Digits
 
 LMDB_FILES = {"data.mdb", "lock.mdb"}
@@ -18,22 +19,23 @@ LMDB_FILES = {"data.mdb", "lock.mdb"}
 def write(folder: Path, databases: Mapping[str, Digits], datum: type) -> None:
     """Write the LMDB ``folder``/name for every item of ``databases``; ``datum`` is Caffe's Datum.
 
-    All are written aside first and then take the places of those that are there, so a failure or
-    Ctrl-C leaves what was. DataError where the folder cannot be written, or where a name in it is
-    taken by something that is not an LMDB.
+    All are written aside first and then take the places of those that are there, so a failure or Ctrl-C leaves what
+    was. DataError where the folder cannot be written, where a name in it is taken by something that is not an LMDB,
+    or by another process meanwhile.
     """
-    lmdb = optional("lmdb")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name in databases:
             _check_replaceable(folder / name)
+        before = {name: files.identity(folder / name) for name in databases}
         check_room(folder, *(11 * digits.images.nbytes // 10 + LMDB_LEAST for digits in databases.values()))
         with TemporaryDirectory(prefix=".part-", dir=folder) as scratch:
             for name, digits in databases.items():
-                _fill(lmdb, Path(scratch, name), digits, datum)
+                _fill(Path(scratch, name), digits, datum)
+            _check_same(folder, before)
             _move_in(folder, Path(scratch), list(databases))
-    except (OSError, lmdb.Error) as error:
-        reason = getattr(error, "strerror", None) or error
+    except OSError as error:
+        reason = error.strerror or error
         raise DataError(f"{folder}: cannot be written: {reason}") from error
 
 
@@ -46,19 +48,20 @@ def _check_replaceable(path: Path) -> None:
         raise DataError(f"{path}: not replaced, since it is no folder with an LMDB")
 
 
-def _fill(lmdb: Any, path: Path, digits: Digits, datum: type) -> None:
-    path.mkdir()
-    # The file only grows to what is written, about 1.05 times the pixels.
-    size = 2 * digits.images.nbytes + (1 << 20)
-    # One transaction: its commit is the only wait for the disk.
-    with lmdb.open(str(path), map_size=size, mode=0o664) as environment, environment.begin(write=True) as transaction:
-        _, height, width = digits.images.shape
+def _check_same(folder: Path, before: Mapping[str, files.Identity | None]) -> None:
+    try:
+        for name, identity in before.items():
+            files.check_same(folder / name, identity)
+    except FileExistsError as error:
+        raise DataError(f"{error.filename}: {error.strerror}") from error
+
+
+def _fill(path: Path, digits: Digits, datum: type) -> None:
+    _, height, width = digits.images.shape
+    with new_database(path, "lmdb") as put:
         for index, (image, label) in enumerate(zip(digits.images, digits.labels)):
             record = datum(channels=1, height=height, width=width, data=image.tobytes(), label=int(label))
-            transaction.put(b"%08d" % index, record.SerializeToString(), append=True)
-    # Caffe opens the lock for writing even to read: who may read the digits may take the lock.
-    mode = stat.S_IMODE((path / "data.mdb").stat().st_mode)
-    (path / "lock.mdb").chmod(mode | (mode & 0o444) >> 1)
+            put(b"%08d" % index, record)
 
 
 def _move_in(folder: Path, scratch: Path, names: list[str]) -> None:

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from caffe_pylayers.cli._mnist import DataError, idx, optional
+from caffe_pylayers._engine.libraries import optional
+from caffe_pylayers.cli._mnist import DataError, idx
 
 MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -73,7 +74,8 @@ def download() -> Path:
 
     DataError, with the reasons, where a file comes from none of the mirrors as it should be.
     """
-    pooch = optional("pooch")
+    with optional("the download", "data", "the files that you have, with --source"):
+        import pooch
     folder = Path(pooch.os_cache("caffe-pylayers")) / "mnist"
     progress = sys.stderr.isatty() and importlib.util.find_spec("tqdm") is not None
     for name, sha256 in FILES.items():

@@ -135,14 +135,11 @@ def _seed(seed: int) -> None:
 
 def _solver(plan: Plan) -> Any:
     """Build the engine's solver."""
-    part = files.part(plan.output / "solver.prototxt")
     engine_param = solver_file.for_engine(plan.param, plan.output / FOLDER / plan.prefix.name)
-    solver_file.write(engine_param, part, "What the engine reads.")
-    try:
+    with files.partial(plan.output / "solver.prototxt") as temporary:
+        solver_file.write(engine_param, temporary, "What the engine reads.")
         with blame("building the nets"):
-            solver = _engine.caffe().get_solver(str(part))
-    finally:
-        part.unlink()
+            solver = _engine.caffe().get_solver(str(temporary))
     if plan.param.snapshot_format == plan.param.HDF5:
         check_names(solver.net)
     return solver
@@ -153,7 +150,7 @@ def _load(plan: Plan, solver: Any, snapshots: SnapshotWriter) -> None:
     for path, model in plan.weights.items():
         copied = check_model(path, model, solver.net)
         solver.net.copy_from(str(path))
-        print(f"weights {path}: {copied} of its {len(model)} layers", flush=True)
+        print(f"weights {path}: {copied} of its {len(model.layers)} layers", flush=True)
     if plan.snapshot is not None:
         plan.snapshot.check(solver.net, plan.param)
         solver.restore(str(plan.snapshot.path))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -13,11 +12,11 @@ from typing import Any, Iterator
 import numpy as np
 
 from caffe_pylayers import _engine
-from caffe_pylayers._disk import files
+from caffe_pylayers._disk import files, hdf5
 from caffe_pylayers._disk.room import check_room
 from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._training.solver_check import history_blobs
-from caffe_pylayers.cli._training.weights import hdf5_library, learned_blobs
+from caffe_pylayers.cli._training.weights import learned_blobs
 
 FOLDER = ".snapshot.part"  # in the output folder, while one is written
 
@@ -28,7 +27,7 @@ class DivergedError(UserError):
 
 def check_names(net: Any) -> None:
     """UserError for layer names that Caffe cannot save in HDF5, where they name groups."""
-    hdf5_library()
+    hdf5.library()
     counts = Counter(net._layer_names)
     bad = [name for name, count in counts.items() if "/" in name or name in ("", ".") or count > 1]
     if bad:
@@ -149,13 +148,6 @@ def _name_model_binary(state: Path, model: Path) -> None:
 
 
 def _name_model_hdf5(state: Path, model: Path) -> None:
-    """Write it as Caffe does: a string of fixed length that ends in a zero."""
-    h5py = hdf5_library()
-    name = os.fsencode(model)
-    value = np.array(name, f"S{len(name) + 1}")  # numpy fills up with zeros
-    kind = h5py.h5t.C_S1.copy()
-    kind.set_size(value.itemsize)
-    with h5py.File(state, "r+") as file:
+    with hdf5.library().File(state, "r+") as file:
         del file["learned_net"]
-        space = h5py.h5s.create(h5py.h5s.SCALAR)
-        h5py.h5d.create(file.id, b"learned_net", kind, space).write(space, space, value, kind)
+        hdf5.write_string(file, "learned_net", str(model))

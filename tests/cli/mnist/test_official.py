@@ -63,5 +63,5 @@ def test_missing_extra_says_what_to_install(tmp_path, capsys, monkeypatch, modul
     monkeypatch.setitem(sys.modules, module, None)
     assert mnist("--output", tmp_path, *options) == 1
     error = capsys.readouterr().err
-    assert f"{module} cannot be imported (" in error
-    assert error.endswith("): pip install 'caffe-pylayers[data]'\n")
+    assert f" needs {module}: pip install 'caffe-pylayers[data]'" in error
+    assert error.count("\n") == 1

@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 
-from caffe_pylayers.runtime.files import hdf5
+from caffe_pylayers._disk import hdf5
 from tests.full_disk import limited
 
 ROWS = np.arange(3000, dtype=np.float32)
