@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from caffe_pylayers._nets.stored import Model
 from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._training import solver_file
 from caffe_pylayers.cli._training.earlier import refuse_earlier
@@ -15,7 +16,7 @@ from caffe_pylayers.cli._training.mode import check_mode, choose_mode
 from caffe_pylayers.cli._training.options import Options
 from caffe_pylayers.cli._training.snapshot_file import Snapshot, newest_snapshot, read_snapshot
 from caffe_pylayers.cli._training.solver_check import solver_problems
-from caffe_pylayers.cli._training.weights import Model, read_model
+from caffe_pylayers.cli._training.weights import read_model
 
 SEEDS = 2**32
 RECORD_TITLE = "Written by caffe-pylayers train"

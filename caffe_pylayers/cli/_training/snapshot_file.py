@@ -11,17 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from caffe_pylayers import _engine
+from caffe_pylayers._disk import hdf5
+from caffe_pylayers._nets import stored
+from caffe_pylayers._nets.stored import BlobShape, Model
 from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._training.solver_check import history_blobs, solver_type
-from caffe_pylayers.cli._training.weights import (
-    BlobShape,
-    Model,
-    check_model,
-    hdf5_library,
-    learned_blobs,
-    read_model,
-    shape_of,
-)
+from caffe_pylayers.cli._training.weights import check_model, learned_blobs, read_model
 
 
 @dataclass(frozen=True)
@@ -119,18 +114,17 @@ def _read_binary(path: Path) -> tuple[int, Path, list[BlobShape]]:
         raise _broken(path) from None
     if not (state.HasField("iter") and state.learned_net):
         raise _broken(path)
-    return state.iter, Path(state.learned_net), [shape_of(blob) for blob in state.history]
+    return state.iter, Path(state.learned_net), [stored.blob_shape(blob) for blob in state.history]
 
 
 def _read_hdf5(path: Path) -> tuple[int, Path, list[BlobShape]]:
-    h5py = hdf5_library()
     try:
-        with h5py.File(path, "r") as file:
-            history = file["history"]
-            shapes = [BlobShape(tuple(history[key].shape)) for key in sorted(history, key=int)]
-            return int(file["iter"][0]), Path(os.fsdecode(file["learned_net"][()])), shapes
-    except (OSError, KeyError, ValueError):  # cut short, without these, with other names in it
-        raise _broken(path) from None
+        with hdf5.reading(path) as file:
+            history = hdf5.group(file["history"], f"{path}: history")
+            shapes = [hdf5.shape(history[str(i)], f"{path}: history blob {i}") for i in range(len(history))]
+            return int(file["iter"][0]), Path(hdf5.read_string(file["learned_net"])), list(map(BlobShape, shapes))
+    except ValueError as error:
+        raise UserError(f"snapshot {error}") from None
 
 
 def _broken(path: Path) -> UserError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 from google.protobuf.message import DecodeError
@@ -12,11 +13,10 @@ from caffe_pylayers.runtime.proto import caffe_pb2
 
 
 def read_array(path: str | os.PathLike[str]) -> Any:
-    """The values of a binaryproto file, float32; OSError or ValueError where there are none."""
-    proto = caffe_pb2.BlobProto()
-    with open(path, "rb") as file:
-        try:
-            proto.ParseFromString(file.read())
-            return blob_proto.to_array(proto)
-        except (DecodeError, ValueError) as error:
-            raise ValueError(f"{os.fspath(path)} is not a BlobProto: {error}") from error
+    """Return the values of a binaryproto file, float32, in their shape; OSError or ValueError names the file."""
+    try:
+        return blob_proto.to_array(caffe_pb2.BlobProto.FromString(Path(path).read_bytes()))
+    except DecodeError as error:
+        raise ValueError(f"{os.fspath(path)} is not a BlobProto: not one, or not a whole one") from error
+    except ValueError as error:
+        raise ValueError(f"{os.fspath(path)} is not a BlobProto: {error}") from error

@@ -11,19 +11,20 @@ from typing import Any
 import numpy as np
 from google.protobuf.message import DecodeError
 
-from caffe_pylayers._disk import files
-from caffe_pylayers.runtime.files import blob_proto, hdf5
+from caffe_pylayers._disk import files, hdf5
+from caffe_pylayers._nets import stored
+from caffe_pylayers.runtime.files import blob_proto
 from caffe_pylayers.runtime.proto import caffe_pb2
 
 HDF5_SUFFIX = ".h5"
 
 
 @dataclass(frozen=True)
-class State:
-    """What a solver goes on from.
+class SolverState:
+    """A solver's state, to go on from.
 
-    iteration: how many updates are behind it. learned_net: the caffemodel that belongs to it, ""
-    for none. current_step: of the step policies. history: the update rule's own blobs.
+    iteration: the updates done. learned_net: the caffemodel that belongs to it, "" for none. current_step: the steps
+    that the learning rate has taken, of the step policies. history: the update rule's own blobs, float32.
     """
 
     iteration: int
@@ -40,19 +41,31 @@ def save_state(
     history: float32 arrays.
     """
     write = _write_hdf5 if _named_hdf5(path) else _write_binary
-    write(path, State(iteration, learned_net, current_step, list(history)))
+    write(path, SolverState(iteration, learned_net, current_step, list(history)))
 
 
-def load_state(path: str | os.PathLike[str]) -> State:
-    """The state in a file, HDF5 where its name ends in .h5; ValueError where there is none."""
-    return _read_hdf5(path) if _named_hdf5(path) else _read_binary(path)
+def load_state(path: str | os.PathLike[str], history: Sequence[tuple[int, ...]] | None = None) -> SolverState:
+    """Return the state in a file, HDF5 where its name ends in .h5.
+
+    history: the shapes that its blobs must have, if given; nothing is read of others.
+    ValueError for a file that holds no state, or one of other shapes.
+    """
+    return (_read_hdf5 if _named_hdf5(path) else _read_binary)(path, history)
+
+
+def _check_history(
+    path: str | os.PathLike[str], found: list[tuple[int, ...]], wanted: Sequence[tuple[int, ...]] | None
+) -> None:
+    problem = "" if wanted is None else stored.history_misfit(found, wanted)
+    if problem:
+        raise hdf5.ContentError(f"{path}: {problem}")
 
 
 def _named_hdf5(path: str | os.PathLike[str]) -> bool:
     return os.fspath(path).endswith(HDF5_SUFFIX)
 
 
-def _write_binary(path: str | os.PathLike[str], state: State) -> None:
+def _write_binary(path: str | os.PathLike[str], state: SolverState) -> None:
     message = caffe_pb2.SolverState(
         iter=state.iteration, learned_net=state.learned_net, current_step=state.current_step
     )
@@ -62,7 +75,7 @@ def _write_binary(path: str | os.PathLike[str], state: State) -> None:
         temporary.write_bytes(message.SerializeToString())
 
 
-def _read_binary(path: str | os.PathLike[str]) -> State:
+def _read_binary(path: str | os.PathLike[str], wanted: Sequence[tuple[int, ...]] | None) -> SolverState:
     content = Path(path).read_bytes()
     try:
         message = caffe_pb2.SolverState.FromString(content)
@@ -70,16 +83,17 @@ def _read_binary(path: str | os.PathLike[str]) -> State:
         message = caffe_pb2.SolverState()
     if not message.HasField("iter"):
         raise ValueError(f"{path}: no solverstate, or not a whole one")
+    _check_history(path, [blob_proto.shape(blob) for blob in message.history], wanted)
     history = []
     for i, blob in enumerate(message.history):
         try:
             history.append(blob_proto.to_array(blob))
         except ValueError as error:
             raise ValueError(f"{path}: history blob {i}: {error}") from None
-    return State(message.iter, message.learned_net, message.current_step, history)
+    return SolverState(message.iter, message.learned_net, message.current_step, history)
 
 
-def _write_hdf5(path: str | os.PathLike[str], state: State) -> None:
+def _write_hdf5(path: str | os.PathLike[str], state: SolverState) -> None:
     with hdf5.writing(path) as file:
         file.create_dataset("iter", data=np.array([state.iteration], np.int32))
         hdf5.write_string(file, "learned_net", state.learned_net)
@@ -89,12 +103,11 @@ def _write_hdf5(path: str | os.PathLike[str], state: State) -> None:
             history.create_dataset(str(i), data=np.asarray(array, np.float32))
 
 
-def _read_hdf5(path: str | os.PathLike[str]) -> State:
+def _read_hdf5(path: str | os.PathLike[str], wanted: Sequence[tuple[int, ...]] | None) -> SolverState:
     with hdf5.reading(path) as file:
         learned_net = hdf5.read_string(file["learned_net"]) if "learned_net" in file else ""
-        history = []
-        for i in range(len(file["history"])):
-            stored = file["history"][str(i)]
-            hdf5.check_numbers(stored, f"{path}: history blob {i}")
-            history.append(np.asarray(stored[()], np.float32))
-        return State(int(file["iter"][0]), learned_net, int(file["current_step"][0]), history)
+        blobs = hdf5.group(file["history"], f"{path}: history")
+        named = {f"{path}: history blob {i}": blobs[str(i)] for i in range(len(blobs))}
+        _check_history(path, [hdf5.shape(blob, where) for where, blob in named.items()], wanted)
+        history = [hdf5.values(blob, where) for where, blob in named.items()]
+        return SolverState(int(file["iter"][0]), learned_net, int(file["current_step"][0]), history)

@@ -7,17 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from google.protobuf.message import DecodeError
-
-from caffe_pylayers._disk import files
-from caffe_pylayers._nets import upgrade
+from caffe_pylayers._disk import files, hdf5
+from caffe_pylayers._nets import stored
 from caffe_pylayers._nets.backward_plan import loss_weights
-from caffe_pylayers.runtime.files import blob_proto, hdf5
+from caffe_pylayers.runtime.files import blob_proto
 from caffe_pylayers.runtime.memory.blob import Blob
 from caffe_pylayers.runtime.process import LOGGER
 from caffe_pylayers.runtime.proto import caffe_pb2
-
-_RENAME = "to learn a layer anew, give it another name"
 
 
 def load(net: Any, path: str | os.PathLike[str]) -> None:
@@ -30,47 +26,38 @@ def load(net: Any, path: str | os.PathLike[str]) -> None:
 
 
 def source(path: str | os.PathLike[str]) -> Callable[[Any], None]:
-    """What copies a file's weights to a net, as load does; ValueError here for a file that cannot be read."""
+    """Return a function that copies a file's weights to a net, as load does; ValueError for a file that is none."""
     if hdf5.is_hdf5(path):
         with hdf5.reading(path) as file:
-            file["data"]
+            stored.hdf5_layers(file, path)
         return lambda net: load_hdf5(net, path)
     model = read_model(path)
     return lambda net: copy(model, net, path)
 
 
 def read_model(path: str | os.PathLike[str]) -> Any:
-    """The NetParameter in a binary caffemodel, in the current format; ValueError where there is none."""
-    content = Path(path).read_bytes()
-    if not content:
-        raise ValueError(f"{path}: empty")
-    try:
-        model = caffe_pb2.NetParameter.FromString(content)
-    except DecodeError:
-        raise ValueError(f"{path}: no caffemodel, or not a whole one") from None
-    upgrade.upgrade_net(model, path)
+    """Return the NetParameter in a binary caffemodel, in the current format; ValueError for a file that is none."""
+    model = caffe_pb2.NetParameter()
+    stored.parse_model(Path(path).read_bytes(), model, path)
     return model
 
 
 def copy(model: Any, net: Any, name: str | os.PathLike[str]) -> None:
     """Copy the weights, and the gradients if there are any, of a NetParameter called ``name``; as load does."""
-    layers = _layers(net)
-    by_name = {layer.name: layer for layer in reversed(layers)}
+    learned = _learned(net)
+    by_name = {layer.name: layer for layer in reversed(_layers(net))}
     checked: list[tuple[Blob, Any]] = []
-    for source in model.layer:
+    for source, blobs in zip(model.layer, map(stored.layer_blobs, model.layer)):
         if source.name not in by_name:
             LOGGER.info("Ignoring source layer %s", source.name)
             continue
-        blobs = by_name[source.name].blobs
-        where = f'{name}: layer "{source.name}"'
-        if len(blobs) != len(source.blobs):
-            raise ValueError(f"{where} has {len(source.blobs)} blobs, the net's {len(blobs)}; {_RENAME}")
-        for i, (blob, stored) in enumerate(zip(blobs, source.blobs)):
-            _check(blob, stored, f"{where}, blob {i}")
-            checked.append((blob, stored))
-    for blob, stored in checked:
-        blob.data[...] = blob_proto.values(stored).reshape(blob.shape)
-        diff = blob_proto.values(stored, "diff")
+        _check(stored.misfit(source.name, blobs, learned[source.name], hdf5=False), name)
+        for i, (blob, proto) in enumerate(zip(by_name[source.name].blobs, source.blobs)):
+            _check_values(blob, proto, f'{name}: layer "{source.name}", blob {i}')
+            checked.append((blob, proto))
+    for blob, proto in checked:
+        blob.data[...] = blob_proto.values(proto).reshape(blob.shape)
+        diff = blob_proto.values(proto, "diff")
         if diff.size:
             blob.diff[...] = diff.reshape(blob.shape)
 
@@ -83,7 +70,7 @@ def save(net: Any, path: str | os.PathLike[str], write_diff: bool = False) -> No
 
 
 def to_message(net: Any, write_diff: bool = False) -> Any:
-    """The net as a NetParameter: its layers, automatic Splits among them, and their weights."""
+    """Return the net as a NetParameter: its layers, automatic Splits among them, and their weights."""
     model = caffe_pb2.NetParameter(name=net.name)
     for layer in _layers(net):
         written = model.layer.add()
@@ -98,27 +85,20 @@ def to_message(net: Any, write_diff: bool = False) -> Any:
 
 def load_hdf5(net: Any, path: str | os.PathLike[str]) -> None:
     """Copy the weights of an HDF5 caffemodel, as load does; a shared blob is there once, with its owner."""
-    layers = _layers(net)
-    by_name = {layer.name: i for i, layer in enumerate(layers)}
-    checked: list[tuple[Blob, Any]] = []
+    learned = _learned(net)
+    by_name = {layer.name: layer for layer in reversed(_layers(net))}
+    read = {}
     with hdf5.reading(path) as file:
-        for name, group in file["data"].items():
+        layers = stored.hdf5_layers(file, path)
+        for name in layers:
             if name not in by_name:
                 LOGGER.info("Ignoring source layer %s", name)
                 continue
-            index = by_name[name]
-            blobs = layers[index].blobs
-            where = f'{path}: layer "{name}"'
-            missing = [i for i in range(len(blobs)) if str(i) not in group and net._param_owner(index, i) == -1]
-            if len(group) > len(blobs) or missing:
-                raise ValueError(f"{where} has {len(group)} blobs, the net's {len(blobs)}; {_RENAME}")
-            for i, blob in enumerate(blobs):
-                if str(i) in group:
-                    stored = group[str(i)]
-                    _check_dataset(blob, stored, f"{where}, blob {i}")
-                    checked.append((blob, stored))
-        for blob, stored in checked:
-            blob.data[...] = stored[()]
+            _check(stored.misfit(name, layers[name], learned[name], hdf5=True), path, hdf5.ContentError)
+            for i in layers[name]:
+                read[name, i] = hdf5.values(file["data"][name][str(i)], f'{path}: layer "{name}", blob {i}')
+    for (name, i), values in read.items():
+        by_name[name].blobs[i].data[...] = values
 
 
 def save_hdf5(net: Any, path: str | os.PathLike[str], write_diff: bool = False) -> None:
@@ -142,20 +122,26 @@ def save_hdf5(net: Any, path: str | os.PathLike[str], write_diff: bool = False) 
                     diff_group.create_dataset(str(i), data=blob.diff)
 
 
-def _check(blob: Blob, stored: Any, where: str) -> None:
-    if not blob_proto.fits(stored, blob.shape):
-        raise ValueError(f"{where} has shape {blob_proto.shape(stored)}, the net's {blob.shape}; {_RENAME}")
-    values, diffs = blob_proto.size(stored), blob_proto.size(stored, "diff")
+def _learned(net: Any) -> dict[str, list[stored.Learned]]:
+    """The net's parameters by layer; of layers of one name those of the first, which Caffe copies to."""
+    found: dict[str, list[stored.Learned]] = {}
+    for index, layer in enumerate(_layers(net)):
+        blobs = [stored.Learned(blob.shape, net._param_owner(index, i) != -1) for i, blob in enumerate(layer.blobs)]
+        found.setdefault(layer.name, blobs)
+    return found
+
+
+def _check(misfit: str, path: str | os.PathLike[str], error: type[ValueError] = ValueError) -> None:
+    if misfit:
+        raise error(f"{path}: {misfit}; {stored.RENAME}")
+
+
+def _check_values(blob: Blob, proto: Any, where: str) -> None:
+    values, diffs = blob_proto.size(proto), blob_proto.size(proto, "diff")
     if values != blob.count:
         raise ValueError(f"{where} of shape {blob.shape} needs {blob.count} values, got {values}")
     if diffs not in (0, blob.count):
         raise ValueError(f"{where} of shape {blob.shape} needs {blob.count} gradients, got {diffs}")
-
-
-def _check_dataset(blob: Blob, stored: Any, where: str) -> None:
-    hdf5.check_numbers(stored, where)
-    if stored.shape != blob.shape:
-        raise ValueError(f"{where} has shape {stored.shape}, the net's {blob.shape}; {_RENAME}")
 
 
 def _check_names(names: list[str], path: str | os.PathLike[str]) -> None:

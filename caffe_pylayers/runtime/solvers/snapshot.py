@@ -53,15 +53,8 @@ def restore(solver: Solver, path: str) -> None:
     """
     if not os.path.exists(path):
         raise RuntimeError(f"Could not open file {path}")
-    state = solver_state.load_state(path)
+    state = solver_state.load_state(path, [blob.shape for blob in solver.history])
     history = [torch.as_tensor(array, dtype=torch.float32) for array in state.history]
-    if len(history) != len(solver.history):
-        raise ValueError(
-            f"{path}: holds {len(history)} blobs of history, this net's {solver.type} solver {len(solver.history)}"
-        )
-    for i, (values, blob) in enumerate(zip(history, solver.history)):
-        if _essential(values.shape) != _essential(blob.shape):
-            raise ValueError(f"{path}: history blob {i} has shape {tuple(values.shape)}, this solver's {blob.shape}")
     if state.learned_net:
         if not os.path.exists(state.learned_net):
             raise RuntimeError(f"{path}: the weights it belongs to are missing: {state.learned_net}")
@@ -71,9 +64,3 @@ def restore(solver: Solver, path: str) -> None:
     for values, blob in zip(history, solver.history):
         blob.write().copy_(values.view(blob.shape))
     solver.resume(state.iteration, state.current_step)
-
-
-def _essential(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """A shape without the ones in front that files of older Caffes have."""
-    start = next((i for i, size in enumerate(shape) if size != 1), len(shape))
-    return tuple(shape[start:])

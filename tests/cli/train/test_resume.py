@@ -123,7 +123,7 @@ def test_files_that_are_something_else(project):
     assert project.error(weights=[project.out]).endswith("out: Is a directory")
     empty = project.root / "empty"
     empty.write_bytes(b"")
-    assert project.error(weights=[empty]).endswith("no caffemodel, or not a whole one")
+    assert project.error(weights=[empty]).endswith("empty: empty")
     assert project.error(snapshot=empty).endswith("no solverstate, or not a whole one")
 
 
@@ -134,7 +134,7 @@ def test_state_of_another_solver_type_or_net(project):
     project.solver()
     net = project.net()
     net.write_text(net.read_text().replace("num_output: 2", "num_output: 3"))
-    assert "ip: has (2, 3) and (2,), the net (3, 3) and (3,)" in project.error(snapshot=snapshot)
+    assert 'layer "ip", blob 0 has shape (2, 3), the net\'s (3, 3)' in project.error(snapshot=snapshot)
 
 
 def test_weights_and_snapshot_together(project):
@@ -172,9 +172,9 @@ def test_weights_that_do_not_fit(project):
     net.write_text(whole.replace("num_output: 2", "num_output: 3"))
     message = project.error(weights=[model])
     assert message.startswith(f"weights {model} do not fit the net; to learn a layer anew, give it another name:\n")
-    assert message.endswith("\n  ip: has (2, 3) and (2,), the net (3, 3) and (3,)")
+    assert message.endswith('\n  layer "ip", blob 0 has shape (2, 3), the net\'s (3, 3)')
     net.write_text(whole.replace("num_output: 2", "num_output: 2 bias_term: false"))
-    assert "ip: has (2, 3) and (2,), the net (2, 3)" in project.error(weights=[model])
+    assert 'layer "ip" has 2 blobs, the net\'s 1' in project.error(weights=[model])
     net.write_text(whole.replace('name: "ip"', 'name: "new"'))
     assert "none of its layers is in the net; it has accuracy" not in project.error(weights=[model])
     assert "none of its layers is in the net" in project.error(weights=[model])
@@ -196,7 +196,7 @@ def test_weights_of_old_files(project):
     layer.blobs[0].height, layer.blobs[0].width = 3, 2
     path.write_bytes(old.SerializeToString())
     message = project.error(weights=[path], overwrite=True)
-    assert "ip: has (1, 1, 3, 2) and (1, 1, 1, 2), the net (2, 3) and (2,)" in message
+    assert 'layer "ip", blob 0 has shape (1, 1, 3, 2), the net\'s (2, 3)' in message
 
 
 SHARED = """

@@ -42,5 +42,5 @@ def test_states_that_are_none(tmp_path):
         solver_state.load_state(path)
     with h5py.File(path, "w") as file:
         file["iter"] = [1]
-    with pytest.raises(ValueError, match=r"s\.h5: not what was expected, or not whole: .*history"):
+    with pytest.raises(ValueError, match=r"s\.h5: not what is expected, or not a whole one: .*history"):
         solver_state.load_state(path)

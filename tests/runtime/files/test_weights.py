@@ -230,7 +230,7 @@ def test_files_that_are_something_else(net, tmp_path):
         weights.load_hdf5(net, path)
     with h5py.File(path, "w"):
         pass
-    with pytest.raises(ValueError, match=r"file: not what was expected, or not whole: .*data"):
+    with pytest.raises(ValueError, match=r"file: not what is expected, or not a whole one: .*data"):
         weights.load(net, path)
     with pytest.raises(FileNotFoundError):
         weights.load(net, tmp_path / "nowhere")

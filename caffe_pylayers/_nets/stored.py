@@ -1,0 +1,122 @@
+"""What a stored model or solver state means to Caffe: its layers, their blobs' shapes, and what fits a net.
+
+Real Caffe ends the process over a file that does not fit, and a damaged one may claim any size: shapes are compared
+here, before values are read.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Mapping, NamedTuple, Sequence, Tuple
+
+from google.protobuf.message import DecodeError
+
+from caffe_pylayers._disk import hdf5
+from caffe_pylayers._nets import upgrade
+
+Shape = Tuple[int, ...]
+
+RENAME = "to learn a layer anew, give it another name"
+_LEGACY = ("num", "channels", "height", "width")
+
+
+class BlobShape(NamedTuple):
+    """A stored blob's shape.
+
+    legacy: the blob has one of the four old fields, num to width; then Caffe looks at these alone, and smaller shapes
+    have ones in front.
+    """
+
+    dims: Shape
+    legacy: bool = False
+
+    def fits(self, shape: Shape) -> bool:
+        """True if Caffe copies such a blob into one of this shape."""
+        return self.dims == ((1,) * (len(_LEGACY) - len(shape)) + shape if self.legacy else shape)
+
+
+Blobs = Mapping[int, BlobShape]  # by their number in the layer
+
+
+class Model(NamedTuple):
+    """The blobs' shapes of each layer of a stored model; hdf5: it is HDF5, where a shared blob is there once."""
+
+    layers: dict[str, Blobs]
+    hdf5: bool
+
+
+class Learned(NamedTuple):
+    """A net's parameter. shared: another layer before has the same one, under the same ``param`` name."""
+
+    shape: Shape
+    shared: bool
+
+
+def blob_shape(blob: Any) -> BlobShape:
+    """Return the shape of a BlobProto."""
+    if any(map(blob.HasField, _LEGACY)):
+        return BlobShape(tuple(getattr(blob, axis) for axis in _LEGACY), legacy=True)
+    return BlobShape(tuple(blob.shape.dim))
+
+
+def parse_model(content: bytes, net: Any, path: Any) -> None:
+    """Fill an empty NetParameter from a binary caffemodel and bring it to the current format.
+
+    ValueError, with ``path``, for content that is none, or not a whole one.
+    """
+    if not content:
+        raise ValueError(f"{path}: empty")
+    try:
+        net.ParseFromString(content)
+    except DecodeError:
+        raise ValueError(f"{path}: no caffemodel, or not a whole one") from None
+    upgrade.upgrade_net(net, path)
+
+
+def layer_blobs(layer: Any) -> Blobs:
+    """Return the shapes of a LayerParameter's blobs."""
+    return dict(enumerate(map(blob_shape, layer.blobs)))
+
+
+def hdf5_layers(file: Any, path: Any) -> dict[str, Blobs]:
+    """Return the blobs' shapes of each layer of an open HDF5 caffemodel; hdf5.ContentError for what is none."""
+    return {
+        name: {
+            hdf5.number(key, f'{path}: layer "{name}"'): BlobShape(
+                hdf5.shape(blob, f'{path}: layer "{name}", blob {key}')
+            )
+            for key, blob in hdf5.group(layer, f'{path}: layer "{name}"').items()
+        }
+        for name, layer in hdf5.group(file["data"], f"{path}: data").items()
+    }
+
+
+def misfit(layer: str, stored: Blobs, learned: Sequence[Learned], hdf5: bool) -> str:
+    """Say why Caffe cannot copy a stored layer's blobs into a net's; "" where it can.
+
+    hdf5: the file is HDF5, which may lack a shared blob.
+    """
+    missing = [i for i, blob in enumerate(learned) if i not in stored and not (hdf5 and blob.shared)]
+    if missing or any(i >= len(learned) for i in stored):
+        return f'layer "{layer}" has {len(stored)} blobs, the net\'s {len(learned)}'
+    for i, blob in sorted(stored.items()):
+        if not blob.fits(learned[i].shape):
+            return f'layer "{layer}", blob {i} has shape {blob.dims}, the net\'s {learned[i].shape}'
+    return ""
+
+
+def history_misfit(stored: Sequence[Shape], history: Sequence[Shape]) -> str:
+    """Say why a stored solver state's blobs are not those of a solver; "" where they are.
+
+    Ones in front do not count: files of older Caffes have them.
+    """
+    if len(stored) != len(history):
+        return f"holds {len(stored)} blobs of history, this solver {len(history)}; it is of another solver type or net"
+    for i, (found, wanted) in enumerate(zip(stored, history)):
+        if _without_ones(found) != _without_ones(wanted):
+            return f"history blob {i} has shape {found}, this solver's {wanted}"
+    return ""
+
+
+def _without_ones(shape: Shape) -> Shape:
+    start = next((i for i, size in enumerate(shape) if size != 1), len(shape))
+    return tuple(shape[start:])
