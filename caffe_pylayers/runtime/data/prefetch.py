@@ -7,7 +7,6 @@ import contextlib
 import math
 import os
 import threading
-import time
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from queue import Empty, SimpleQueue
@@ -16,15 +15,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from caffe_pylayers._nets.sources import INT_MAX
 from caffe_pylayers.runtime.memory.blob import Blob
 
 Shape = tuple[int, ...]
 # Until they are seen to have ended: a thread that frees tensors while the process ends makes PyTorch abort it.
 _running: set[_Worker] = set()
-
-# A net that asks for its next batch sooner than this, in seconds, gives a thread nothing to gain: to wake one and to
-# wait for it takes as long.
-AT_ONCE = 0.0001
 
 
 class Batch:
@@ -35,7 +31,8 @@ class Batch:
         self._memory: list[torch.Tensor | None] = []
 
     def reshape(self, *shapes: Shape) -> list[Any]:
-        """Arrays of these shapes, to be filled; what they hold is undefined."""
+        """Return arrays of these shapes, to be filled; what they hold is undefined. ValueError for too many values."""
+        check_batch(shapes)
         self._memory += [None] * (len(shapes) - len(self._memory))
         self.arrays = [self._array(i, shape) for i, shape in enumerate(shapes)]
         return self.arrays
@@ -54,53 +51,49 @@ class Batch:
         self.arrays = []
 
 
+def check_batch(shapes: Sequence[Shape]) -> None:
+    """ValueError for a shape of more values than a blob has."""
+    for shape in shapes:
+        if math.prod(shape) > INT_MAX:
+            raise ValueError(f"a batch of shape {shape} has {math.prod(shape)} values, a blob at most {INT_MAX}")
+
+
 class Prefetch:
     """The batches that ``fill`` makes one after the other, up to ``depth`` of them ahead.
 
     A thread calls fill, from the first ``give`` on; it ends when the Prefetch is collected, and with the process.
-    So fill must not hold on to the Prefetch, or to a layer that has it. With depth 0, and while a batch is asked
-    for right after the other, there is nothing to make it ahead of: give calls fill itself.
+    So fill must not hold on to the Prefetch, or to a layer that has it. With depth 0 give calls fill itself.
     """
 
     def __init__(self, fill: Callable[[Batch], None], depth: int) -> None:
         self._fill, self._depth = fill, depth
         self._worker: _Worker | None = None
-        self._kept: list[Batch] = []  # used, and not given to the thread; when it has none it sleeps
-        self._given = -math.inf  # when the last was
+        self._batch = Batch()  # of depth 0
         self._error: Exception | None = None
 
     def give(self, blobs: Sequence[Blob]) -> None:
         """Give the next batch to the blobs; raises what fill raised for it, again at each call."""
         if self._error is not None:
             raise self._error.with_traceback(None)
-        computing = time.perf_counter() - self._given > AT_ONCE
         try:
             batch = self._next()
         except Exception as error:
             self._error = error
             raise
         batch.give(blobs)
-        if self._worker is not None and computing:
-            self._worker.have_filled(self._kept)
-            self._kept.clear()
-        self._given = time.perf_counter()
+        if self._worker is not None:
+            self._worker.have_filled([batch])
 
     def _next(self) -> Batch:
-        """The next batch, which is then the last of those kept."""
+        if not self._depth:
+            self._fill(self._batch)
+            return self._batch
         if self._worker is None:
-            if self._depth:
-                self._worker = _Worker(self._fill, self._depth)
-                weakref.finalize(self, self._worker.stop).atexit = False
-                self._worker.begin()
-            elif not self._kept:
-                self._kept.append(Batch())
-        else:
-            self._worker.check_process()
-        if self._worker is not None and len(self._kept) < self._depth:
-            self._kept.append(self._worker.take())
-        else:
-            self._fill(self._kept[-1])
-        return self._kept[-1]
+            self._worker = _Worker(self._fill, self._depth)
+            weakref.finalize(self, self._worker.stop).atexit = False
+            self._worker.begin()
+        self._worker.check_process()
+        return self._worker.take()
 
 
 class _Worker(threading.Thread):
@@ -141,7 +134,7 @@ class _Worker(threading.Thread):
             raise RuntimeError("a net that has read data cannot go on in a forked process: make it anew there")
 
     def take(self) -> Batch:
-        """The next batch; raises what fill raised."""
+        """Return the next batch; raises what fill raised."""
         made = self._full.get()
         if isinstance(made, BaseException):
             self._full.put(made)

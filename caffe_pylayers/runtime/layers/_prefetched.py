@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
-from caffe_pylayers.runtime.data.prefetch import Batch, Prefetch
+from caffe_pylayers._nets.sources import INT_MAX
+from caffe_pylayers.runtime.data.prefetch import Batch, Prefetch, check_batch
 from caffe_pylayers.runtime.data.transformer import DataTransformer
 from caffe_pylayers.runtime.layers.layer import Layer
 from caffe_pylayers.runtime.memory.blob import Blob
 from caffe_pylayers.runtime.process import solver_count, solver_rank
 from caffe_pylayers.runtime.proto.caffe_pb2 import TEST
 
-T = TypeVar("T")
+MOST_AHEAD = 1 << 16  # batches
 
 
 class Source(Protocol):
     """Where a layer's batches come from: a thread's own, without a reference to the layer."""
 
     def shapes(self) -> list[tuple[int, ...]]:
-        """The tops' shapes, as far as they are known before the first batch."""
+        """Return the tops' shapes, as far as they are known before the first batch."""
 
     def fill(self, batch: Batch) -> None:
         """Make the next batch."""
@@ -36,18 +38,21 @@ class PrefetchedLayer(Layer):
     bottoms = 0
 
     def source(self) -> Source:
-        """The layer's Source; ValueError and OSError for bad parameters and files."""
+        """Make the layer's Source; ValueError and OSError for bad parameters and files."""
         raise NotImplementedError
 
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        depth = self.layer_param.data_param.prefetch
         try:
             source = self.source()
             shapes = source.shapes()
+            check_batch(shapes)
+            _check_memory(shapes, depth)
         except Exception as error:
             raise self._named(error) from error
         for blob, shape in zip(top, shapes):
             blob.reshape(*shape)
-        self._prefetch = Prefetch(source.fill, self.layer_param.data_param.prefetch)
+        self._prefetch = Prefetch(source.fill, depth)
 
     def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         """Nothing: forward gives the tops the shapes of their batch."""
@@ -62,37 +67,59 @@ class PrefetchedLayer(Layer):
         """Nothing."""
 
     def _named(self, error: Exception) -> Exception:
-        """The LayerError of what a source, a decoder or a library raised; others are what they are."""
+        """Return the LayerError for what a source, a decoder or a library raised; others as they are."""
         if isinstance(error, (ImportError, MemoryError)):
             return error
-        return self.error(
-            str(error) if isinstance(error, (OSError, ValueError)) else f"{type(error).__name__}: {error}"
+        if isinstance(error, OSError):
+            reason = error.strerror or str(error)
+            return self.error(f"{error.filename}: {reason}" if error.filename else reason)
+        return self.error(str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}")
+
+
+def _check_memory(shapes: Sequence[tuple[int, ...]], depth: int) -> None:
+    """ValueError for batches that are, ``depth`` of them, larger than the machine's memory."""
+    needed = 4 * sum(map(math.prod, shapes)) * max(depth, 1)
+    if depth > MOST_AHEAD or needed > _memory():
+        raise ValueError(
+            f"reads {depth} batches ahead, of shapes {', '.join(map(str, shapes))}, {needed >> 20} MiB in all, more"
+            " than this machine's memory: set a smaller batch_size or data_param.prefetch"
         )
 
 
-class Share:
-    """Which records are this solver's: where several train together each solver_count()-th; in TEST every one."""
+def _memory() -> float:
+    """The bytes of the machine's memory; infinity where the system does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):  # Windows; a system that does not know
+        return math.inf
+
+
+class Shard:
+    """This solver's part of the records: of several that train together each takes every solver_count()-th.
+
+    whole: it is every record, as in TEST and with one solver.
+    """
 
     def __init__(self, phase: int) -> None:
         self._count, self._rank = (1, 0) if phase == TEST else (solver_count(), solver_rank())
-        self._read = 0
-        self.all = self._count == 1
+        self._seen = 0
+        self.whole = self._count == 1
 
-    def next(self) -> bool:
-        """Whether the next record is."""
-        mine = self._read % self._count == self._rank
-        self._read += 1
+    def takes_next(self) -> bool:
+        """Count a record; return True if it is of this shard."""
+        mine = self._seen % self._count == self._rank
+        self._seen += 1
         return mine
 
 
-class Pool:
-    """Threads, one for each core, that start when they are first needed and end with the pool."""
+class Workers:
+    """Threads, one for each core, that start when they are first needed and end with this object."""
 
     def __init__(self) -> None:
         self._threads: ThreadPoolExecutor | None = None
 
     def each(self, do: Callable[[int], None], count: int) -> None:
-        """Call do(0) to do(count - 1), at once; raises what one of them raised."""
+        """Call do(0) to do(count - 1) in parallel; raises what one of them raised."""
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         if min(cores, count) < 2:
             for i in range(count):
@@ -100,7 +127,7 @@ class Pool:
             return
         if self._threads is None:
             self._threads = ThreadPoolExecutor(cores, "caffe-decode")
-        numbers = iter(range(count))  # which a thread takes the next of, without a task for each
+        numbers = iter(range(count))  # shared: each thread takes the next, without a task for each
 
         def work() -> None:
             for i in numbers:
@@ -111,9 +138,12 @@ class Pool:
 
 
 def fill_from_images(
-    batch: Batch, transformer: DataTransformer, pool: Pool, size: int, read: Callable[[int], tuple[Any, int]]
+    batch: Batch, transformer: DataTransformer, workers: Workers, size: int, read: Callable[[int], tuple[Any, int]]
 ) -> None:
-    """Transform what read(0) to read(size - 1) give, items and labels, which the first is to decide the shape of."""
+    """Read and transform ``size`` items in parallel; item 0 decides the batch's shape.
+
+    read(i) returns item i, (channels, height, width), and its label.
+    """
     draws = transformer.draw(size)
     shaped: Future[list[Any]] = Future()
 
@@ -130,19 +160,10 @@ def fill_from_images(
         transformer.transform([item], data[i : i + 1], draws[i : i + 1])
         labels[i] = label
 
-    pool.each(one, size)
+    workers.each(one, size)
 
 
 def check_batch_size(name: str, size: int) -> None:
-    """ValueError unless it is positive."""
-    if size <= 0:
-        raise ValueError(f"{name}.batch_size must be positive, got {size}")
-
-
-def open_list(path: str, what: str) -> Any:
-    """The text of a list of files; ValueError where it cannot be read."""
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            return file.read()
-    except OSError as error:
-        raise ValueError(f"{what} {path} cannot be read: {error.strerror}") from error
+    """ValueError unless it is positive, and no more than C's int holds."""
+    if not 0 < size <= INT_MAX:
+        raise ValueError(f"{name}.batch_size must be positive, and at most {INT_MAX}, got {size}")

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 from caffe_pylayers.runtime.data import datums
-from caffe_pylayers.runtime.data.database import Records, Value
+from caffe_pylayers.runtime.data.database import Records
 from caffe_pylayers.runtime.data.prefetch import Batch
 from caffe_pylayers.runtime.data.transformer import DataTransformer
-from caffe_pylayers.runtime.layers._prefetched import Pool, PrefetchedLayer, Share, check_batch_size, fill_from_images
+from caffe_pylayers.runtime.layers._prefetched import (
+    PrefetchedLayer,
+    Shard,
+    Workers,
+    check_batch_size,
+    fill_from_images,
+)
 from caffe_pylayers.runtime.layers.layer import register
 
 
@@ -34,40 +39,36 @@ class _Datums:
         check_batch_size("data_param", param.batch_size)
         self._path, self._size = param.source, param.batch_size
         self._transformer = DataTransformer(layer_param.transform_param, phase)
-        take = functools.partial(_take, Records(param.source, param.backend), Share(phase))
         self._first = next(Records(param.source, param.backend))
-        self._batches = datums.Batches(take, self._size, self._path)
-        self._pool = Pool()
+        self._records, self._shard = Records(param.source, param.backend), Shard(phase)
+        self._workers = Workers()
 
     def shapes(self) -> list[tuple[int, ...]]:
         item = self._transformer.read(datums.read(self._first, self._path))
         return [(self._size, *self._transformer.shape(item)), (self._size,)]
 
     def fill(self, batch: Batch) -> None:
-        records = self._batches.next()
-        if isinstance(records, tuple):
-            items, values = records
-            data, labels = batch.reshape((self._size, *self._transformer.shape(items[0])), (self._size,))
-            self._transformer.transform(items, data)
-            labels[:] = values
+        found = [datums.read(record, self._path) for record in self._next_records()]
+        if any(datum.encoded for datum in found):
+            fill_from_images(
+                batch,
+                self._transformer,
+                self._workers,
+                self._size,
+                lambda i: (self._transformer.read(found[i]), found[i].label),
+            )
             return
-        if not datums.read(records[0], self._path).encoded:
-            found = [datums.read(record, self._path) for record in records]
-            if not any(datum.encoded for datum in found):
-                read = [self._transformer.read(datum) for datum in found]
-                data, labels = batch.reshape((self._size, *self._transformer.shape(read[0])), (self._size,))
-                self._transformer.transform(read, data)
-                labels[:] = [datum.label for datum in found]
-                return
+        items = datums.stack(found)
+        if items is None:
+            items = [self._transformer.read(datum) for datum in found]
+        data, labels = batch.reshape((self._size, *self._transformer.shape(items[0])), (self._size,))
+        self._transformer.transform(items, data)
+        labels[:] = [datum.label for datum in found]
 
-        def image(i: int) -> tuple[Any, int]:
-            datum = datums.read(records[i], self._path)
-            return self._transformer.read(datum), datum.label
-
-        fill_from_images(batch, self._transformer, self._pool, self._size, image)
-
-
-def _take(records: Records, share: Share, count: int) -> list[Value]:
-    """Of the next so many records those that are this solver's."""
-    taken = records.take(count)
-    return taken if share.all else [record for record in taken if share.next()]
+    def _next_records(self) -> list[bytes]:
+        """The records of a batch, of this solver's shard."""
+        found: list[bytes] = []
+        while len(found) < self._size:
+            taken = self._records.take(self._size - len(found))
+            found += taken if self._shard.whole else [record for record in taken if self._shard.takes_next()]
+        return found

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from caffe_pylayers._disk import hdf5
+from caffe_pylayers._nets.sources import hdf5_files
 from caffe_pylayers.runtime import rng
 from caffe_pylayers.runtime.data.prefetch import Batch
-from caffe_pylayers.runtime.files import hdf5
-from caffe_pylayers.runtime.layers._prefetched import PrefetchedLayer, Share, check_batch_size, open_list
+from caffe_pylayers.runtime.layers._prefetched import PrefetchedLayer, Shard, check_batch_size
 from caffe_pylayers.runtime.layers.layer import register
 from caffe_pylayers.runtime.memory import device
 
@@ -38,10 +39,8 @@ class _Rows:
         param = layer_param.hdf5_data_param
         check_batch_size("hdf5_data_param", param.batch_size)
         self._size, self._names = param.batch_size, list(layer_param.top)
-        self._files = open_list(param.source, "source").split()
-        if not self._files:
-            raise ValueError(f"source {param.source} lists no files")
-        self._share, self._shuffle = Share(phase), param.shuffle
+        self._files = hdf5_files(param.source)
+        self._shard, self._shuffle = Shard(phase), param.shuffle
         if self._shuffle:
             seed = torch.randint(2**31, (), generator=rng.generator(device.HOST))
             self._random = np.random.default_rng(int(seed))
@@ -59,7 +58,7 @@ class _Rows:
         while filled < self._size:
             mine: list[int] = []
             while self._row < len(self._rows) and filled + len(mine) < self._size:
-                if self._share.next():
+                if self._shard.takes_next():
                     mine.append(self._rows[self._row])
                 self._row += 1
             for top, values in zip(tops, self._values):
@@ -83,11 +82,14 @@ class _Rows:
     def _load(self) -> None:
         path = self._files[self._file_order[self._file]]
         with hdf5.reading(path) as file:
-            self._values = [_dataset(file, name, path) for name in self._names]
-        for name, values in zip(self._names, self._values):
-            if len(values) != len(self._values[0]) or not len(values):
-                rows = f"{len(self._values[0])} of {self._names[0]}"
-                raise ValueError(f"{path}: dataset {name} has {len(values)} rows, beside {rows}: takes as many, from 1")
+            shapes = [_shape(file, name, path) for name in self._names]
+            for name, shape in zip(self._names, shapes):
+                if shape[0] != shapes[0][0] or not shape[0]:
+                    rows = f"{shapes[0][0]} of {self._names[0]}"
+                    raise hdf5.ContentError(
+                        f"{path}: dataset {name} has {shape[0]} rows, beside {rows}: takes as many, from 1"
+                    )
+            self._values = [hdf5.values(file[name], f"{path}: {name}") for name in self._names]
         self._row, self._rows = 0, self._order(len(self._values[0]))
 
     def _order(self, count: int) -> list[int]:
@@ -95,11 +97,12 @@ class _Rows:
         return order
 
 
-def _dataset(file: Any, name: str, path: str) -> Any:
+def _shape(file: Any, name: str, path: str) -> tuple[int, ...]:
+    """The shape of a top's dataset; hdf5.ContentError where there is none of numbers in rows."""
     if name not in file:
-        raise ValueError(f"{path} has no dataset {name} for the top of this name, only {', '.join(file) or 'nothing'}")
-    dataset = file[name]
-    hdf5.check_numbers(dataset, f"{path}: {name}")
-    if not dataset.shape:
-        raise ValueError(f"{path}: dataset {name} must have at least 1 axis")
-    return dataset.astype(np.float32)[...]
+        names = ", ".join(file) or "nothing"
+        raise hdf5.ContentError(f"{path} has no dataset {name} for the top of this name, only {names}")
+    shape = hdf5.shape(file[name], f"{path}: {name}")
+    if not shape:
+        raise hdf5.ContentError(f"{path}: dataset {name} must have at least 1 axis")
+    return shape

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import numpy as np
 import torch
 
+from caffe_pylayers._nets.sources import ImageLine, image_lines
 from caffe_pylayers.runtime import rng
 from caffe_pylayers.runtime.data.image import channels_first, read_pixels, resize
-from caffe_pylayers.runtime.data.prefetch import Batch
+from caffe_pylayers.runtime.data.prefetch import Batch, check_batch
 from caffe_pylayers.runtime.data.transformer import DataTransformer
-from caffe_pylayers.runtime.layers._prefetched import (
-    Pool,
-    PrefetchedLayer,
-    check_batch_size,
-    fill_from_images,
-    open_list,
-)
+from caffe_pylayers.runtime.layers._prefetched import PrefetchedLayer, Workers, check_batch_size, fill_from_images
 from caffe_pylayers.runtime.layers.layer import register
 from caffe_pylayers.runtime.memory import device
 from caffe_pylayers.runtime.process import LOGGER, solver_rank
@@ -53,10 +47,10 @@ class _Images:
         if bool(param.new_height) != bool(param.new_width):
             sizes = f"new_height {param.new_height}, new_width {param.new_width}"
             raise ValueError(f"takes new_height and new_width together, got {sizes}")
-        self._transformer, self._pool = DataTransformer(layer_param.transform_param, phase), Pool()
-        self._lines = [read_line(line) for line in open_list(param.source, "source").splitlines()]
-        if not self._lines:
-            raise ValueError(f"source {param.source} lists no images")
+        if param.new_height:
+            check_batch([(param.batch_size, 3 if param.is_color else 1, param.new_height, param.new_width)])
+        self._transformer, self._workers = DataTransformer(layer_param.transform_param, phase), Workers()
+        self._lines = image_lines(param.source, param.root_folder)
         if param.shuffle or param.rand_skip:
             self._random = np.random.default_rng(int(torch.randint(2**31, (), generator=rng.generator(device.HOST))))
         self._order = np.arange(len(self._lines))
@@ -68,15 +62,17 @@ class _Images:
 
     def shapes(self) -> list[tuple[int, ...]]:
         size = self._param.batch_size
-        return [(size, *self._transformer.shape(self._read(self._lines[self._order[self._at]][0]))), (size,)]
+        return [(size, *self._transformer.shape(self._read(self._lines[self._order[self._at]]))), (size,)]
 
     def fill(self, batch: Batch) -> None:
         size = self._param.batch_size
         lines = [self._next() for _ in range(size)]
-        fill_from_images(batch, self._transformer, self._pool, size, lambda i: (self._read(lines[i][0]), lines[i][1]))
+        fill_from_images(
+            batch, self._transformer, self._workers, size, lambda i: (self._read(lines[i]), lines[i].label)
+        )
 
-    def _next(self) -> tuple[str, int]:
-        line: tuple[str, int] = self._lines[self._order[self._at]]
+    def _next(self) -> ImageLine:
+        line: ImageLine = self._lines[self._order[self._at]]
         self._at += 1
         if self._at == len(self._lines):
             self._at = 0
@@ -84,14 +80,14 @@ class _Images:
                 self._random.shuffle(self._order)
         return line
 
-    def _read(self, name: str) -> Any:
+    def _read(self, line: ImageLine) -> Any:
         param = self._param
-        pixels = read_pixels(param.root_folder + name, param.is_color)
-        return channels_first(resize(pixels, param.new_height, param.new_width) if param.new_height else pixels)
-
-
-def read_line(line: str) -> tuple[str, int]:
-    """Path and label, split at the last blank as Caffe does: a label that is no number is 0."""
-    name, blank, label = line.rpartition(" ")
-    number = re.match(r"\s*[-+]?\d+", label)
-    return name if blank else line, int(number.group()) if number else 0
+        try:
+            pixels = read_pixels(param.root_folder + line.name, param.is_color)
+            if param.new_height:
+                pixels = resize(pixels, param.new_height, param.new_width)
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            file = f"{error.filename}: " if isinstance(error, OSError) else ""
+            raise ValueError(f"{line.where}: {file}{reason}") from error
+        return channels_first(pixels)

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from caffe_pylayers._nets.sources import integer, quoted, window_words
 from caffe_pylayers.runtime import rng
 from caffe_pylayers.runtime.data.image import decode_pixels, planes, read_pixels, resize
 from caffe_pylayers.runtime.data.prefetch import Batch
 from caffe_pylayers.runtime.files.binaryproto import read_array
-from caffe_pylayers.runtime.layers._prefetched import Pool, PrefetchedLayer, check_batch_size, open_list
+from caffe_pylayers.runtime.layers._prefetched import PrefetchedLayer, Workers, check_batch_size
 from caffe_pylayers.runtime.layers._window_crop import Box, crop
 from caffe_pylayers.runtime.layers.layer import register
 from caffe_pylayers.runtime.memory import device
@@ -64,7 +65,7 @@ class _Windows:
         self._read_source()
         self._cache = [_content(path) for path in self._images] if self._param.cache_images else []
         self._mean = self._read_mean()
-        self._pool = Pool()
+        self._workers = Workers()
         self._random = np.random.default_rng(int(torch.randint(2**31, (), generator=rng.generator(device.HOST))))
 
     def shapes(self) -> list[tuple[int, ...]]:
@@ -82,7 +83,7 @@ class _Windows:
         ]
         mirrored = self._random.integers(2, size=size) if self._transform.mirror else [0] * size
         labels[:] = [window.label for window in chosen]
-        self._pool.each(lambda i: self._fill_one(chosen[i], bool(mirrored[i]), data[i]), size)
+        self._workers.each(lambda i: self._fill_one(chosen[i], bool(mirrored[i]), data[i]), size)
 
     def _fill_one(self, window: _Window, mirror: bool, out: Any) -> None:
         path = self._images[window.image]
@@ -107,25 +108,26 @@ class _Windows:
 
     def _read_source(self) -> None:
         path = self._param.source
-        words = iter(open_list(path, "source").split())
+        words = iter(window_words(path))
         at = ""
         try:
             for mark in words:
                 if mark != "#":
-                    raise ValueError(f'takes "#" before each image, got {mark}')
+                    raise ValueError(f'takes "#" before each image, got {quoted(mark)}')
                 index, name, channels, _, _, count = _take(words, 6)
                 at = f" at image {index}"
-                if int(channels) != CHANNELS:
+                if integer(channels, "channels") != CHANNELS:
                     raise ValueError(f"takes images of {CHANNELS} channels, got {channels}")
                 self._images.append(self._param.root_folder + name)
-                for _ in range(int(count)):
+                for _ in range(integer(count, "number of windows")):
                     label, overlap, *corners = _take(words, 6)
-                    self._add(int(label), np.float32(overlap), Box(*map(int, corners)))
+                    box = Box(*(integer(corner, "corner") for corner in corners))
+                    self._add(integer(label, "label"), _overlap(overlap), box)
         except ValueError as error:
-            raise ValueError(f"source {path}{at}: {error}") from error
+            raise ValueError(f"{path}{at}: {error}") from error
         for windows, name in ((self._foreground, "foreground"), (self._background, "background")):
             if not windows:
-                raise ValueError(f"source {path} has no {name} windows")
+                raise ValueError(f"{path} has no {name} windows")
 
     def _add(self, label: int, overlap: Any, box: Box) -> None:
         image = len(self._images) - 1
@@ -159,6 +161,13 @@ def _take(words: Iterator[str], count: int) -> list[str]:
     if len(taken) < count:
         raise ValueError("ends in the middle of an entry")
     return taken
+
+
+def _overlap(word: str) -> Any:
+    try:
+        return np.float32(word)
+    except ValueError:
+        raise ValueError(f"takes a number for the overlap, got {quoted(word)}") from None
 
 
 def _content(path: str) -> bytes:

@@ -11,7 +11,7 @@ import weakref
 
 import pytest
 
-from caffe_pylayers.runtime.data.prefetch import Prefetch
+from caffe_pylayers.runtime.data.prefetch import Batch, Prefetch
 from caffe_pylayers.runtime.memory.blob import Blob
 from tests.runtime.layers.one_layer import one_layer
 
@@ -49,14 +49,7 @@ def wait(condition):
     assert condition()
 
 
-@pytest.fixture
-def net_computes(monkeypatch):
-    """As if the net computed for long between any two batches."""
-    monkeypatch.setattr("caffe_pylayers.runtime.data.prefetch.AT_ONCE", -1)
-
-
 @pytest.mark.parametrize("depth", [0, 1, 4])
-@pytest.mark.usefixtures("net_computes")
 def test_in_order_and_no_more_than_depth_ahead(depth, workers):
     fill, state = counter()
     prefetch = Prefetch(fill, depth)
@@ -69,22 +62,7 @@ def test_in_order_and_no_more_than_depth_ahead(depth, workers):
     wait(lambda: not workers())
 
 
-@pytest.mark.parametrize("depth", [1, 4])
-def test_batches_asked_for_at_once_are_made_at_once(depth, workers, monkeypatch):
-    """The thread sleeps meanwhile, and goes on when the net computes again."""
-    fill, state = counter()
-    prefetch = Prefetch(fill, depth)
-    monkeypatch.setattr("caffe_pylayers.runtime.data.prefetch.AT_ONCE", 1e9)
-    assert [take(prefetch) for _ in range(20)] == list(range(20))
-    assert state["made"] == 20
-    monkeypatch.setattr("caffe_pylayers.runtime.data.prefetch.AT_ONCE", -1)
-    assert [take(prefetch) for _ in range(20)] == list(range(20, 40))
-    wait(lambda: state["made"] == 40 + depth)
-    assert len(workers()) == 1
-
-
 @pytest.mark.parametrize("depth", [0, 2])
-@pytest.mark.usefixtures("net_computes")
 def test_what_is_held_is_not_filled_anew(depth):
     """An array of a blob shows what the blob has, not what is made ahead."""
     fill, state = counter()
@@ -97,7 +75,6 @@ def test_what_is_held_is_not_filled_anew(depth):
         assert (held == i).all()
 
 
-@pytest.mark.usefixtures("net_computes")
 def test_batches_may_differ_in_shape():
     state = {"made": 0}
 
@@ -111,11 +88,10 @@ def test_batches_may_differ_in_shape():
         assert blob.data.tolist() == [i] * (1 + i % 3)
 
 
-@pytest.mark.parametrize("at_once", [-1, 1e9])
-def test_an_error_reaches_the_batch_that_it_is_about(at_once, workers, monkeypatch):
-    monkeypatch.setattr("caffe_pylayers.runtime.data.prefetch.AT_ONCE", at_once)
+@pytest.mark.parametrize("depth", [0, 2])
+def test_an_error_reaches_the_batch_that_it_is_about(depth, workers):
     fill, _ = counter(fail_at=3)
-    prefetch = Prefetch(fill, 2)
+    prefetch = Prefetch(fill, depth)
     assert [take(prefetch) for _ in range(3)] == [0, 1, 2]
     for _ in range(2):
         with pytest.raises(RuntimeError, match="batch 3"):
@@ -185,3 +161,8 @@ def test_a_thread_is_kept_until_another_sees_that_it_has_ended():
     Prefetch(counter()[0], 2).give([Blob()])
     gc.collect()
     assert worker() is None
+
+
+def test_a_batch_larger_than_a_blob():
+    with pytest.raises(ValueError, match=r"a batch of shape \(65536, 32768\) has 2147483648 values, a blob at most"):
+        Batch().reshape((3,), (65536, 32768))

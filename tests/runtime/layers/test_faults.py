@@ -114,7 +114,7 @@ def test_leveldb(tmp_path):
     other[0].forward(*other[1:])
     assert top[1].data.tolist() == [4, 0, 1, 2]
     assert top[0].data[:, 0, 0, 0].tolist() == [4, 0, 1, 2]
-    with pytest.raises(LayerError, match="none cannot be opened as LevelDB: there is none"):
+    with pytest.raises(LayerError, match="none cannot be opened as LevelDB: No such file or directory"):
         data(tmp_path / "none", "LEVELDB")
     assert not (tmp_path / "none").exists()
 
@@ -132,7 +132,8 @@ def test_leveldb_cut_off(tmp_path):
 
 def test_leveldb_without_its_binding(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "plyvel", None)
-    with pytest.raises(LayerError, match=r"needs plyvel .*: pip install 'caffe-pylayers\[leveldb\]'$"):
+    (tmp_path / "CURRENT").touch()
+    with pytest.raises(LayerError, match=r"needs plyvel: pip install 'caffe-pylayers\[leveldb\]'$"):
         data(tmp_path, "LEVELDB")
 
 
@@ -145,10 +146,10 @@ def images(tmp_path, names, param="", size=1):
 def test_images_missing_or_cut_off(tmp_path, monkeypatch):
     shutil.copy(f"{FILES}/images/color.jpg", tmp_path / "a.jpg")
     (tmp_path / "cut.png").write_bytes((tmp_path / "a.jpg").read_bytes()[:20])
-    for name, message in (("none.jpg", "No such file or directory: '.*none.jpg'"), ("cut.png", "cut.png: 20 bytes of")):
+    for name, message in (("none.jpg", "No such file or directory$"), ("cut.png", "20 bytes of")):
         layer, bottom, top = images(tmp_path, ["a.jpg", name])
         layer.forward(bottom, top)
-        with pytest.raises(LayerError, match=message):
+        with pytest.raises(LayerError, match=rf"list\.txt:2: {tmp_path}/{name}: {message}"):
             layer.forward(bottom, top)
     layer, bottom, top = images(tmp_path, ["a.jpg"] * 3, size=3)
 
@@ -167,7 +168,7 @@ def test_image_lists_refused(tmp_path):
     ):
         with pytest.raises(LayerError, match=message):
             images(tmp_path, names, param)
-    with pytest.raises(LayerError, match="source none cannot be read: No such file"):
+    with pytest.raises(LayerError, match="none cannot be read: No such file"):
         one_layer("ImageData", 'image_data_param { source: "none" }', tops=2)
 
 
@@ -186,7 +187,7 @@ def test_shuffle_shows_each_image_once_a_pass():
     ("content", "message"),
     [
         ("# 0 a.jpg 3 5 5 2 1 0.9 0 0 1 1", "at image 0: ends in the middle of an entry"),
-        ("0 a.jpg 3 5 5 0", 'takes "#" before each image, got 0'),
+        ("0 a.jpg 3 5 5 0", 'takes "#" before each image, got "0"'),
         ("# 0 a.jpg 1 5 5 0", "at image 0: takes images of 3 channels, got 1"),
         ("# 0 a.jpg 3 5 5 1 0 0.9 0 0 1 1", "takes positive labels of foreground windows, got 0"),
         ("# 0 a.jpg 3 5 5 1 1 0.9 0 0 1 1", "has no background windows"),

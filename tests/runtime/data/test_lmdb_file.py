@@ -5,7 +5,7 @@ import random
 import lmdb
 import pytest
 
-from caffe_pylayers.runtime.data import lmdb_pages
+from caffe_pylayers.runtime.data import lmdb_file
 
 PAGE = 4096
 
@@ -40,7 +40,7 @@ def by_the_library(folder):
 )
 def test_what_the_library_gives(tmp_path, sizes, facts):
     path = make(tmp_path, sizes, **facts)
-    found = list(lmdb_pages.values(str(path)))
+    found = list(lmdb_file.values(str(path)))
     assert found == by_the_library(tmp_path)
     assert len(found) == len(sizes) - facts.get("deleted", 0)
 
@@ -62,12 +62,12 @@ def a_bit(page, rng):
 def test_damaged_pages(tmp_path, damage):
     path = make(tmp_path, [700] * 150 + [9000] * 10)
     content, rng, told = path.read_bytes(), random.Random(1), 0
-    wanted = list(lmdb_pages.values(str(path)))
+    wanted = list(lmdb_file.values(str(path)))
     for start in range(0, len(content), PAGE):
         page = damage(content[start : start + PAGE], rng)
         path.write_bytes(content[:start] + page + content[start + PAGE :])
         try:
-            assert len(list(lmdb_pages.values(str(path)))) == len(wanted)
+            assert len(list(lmdb_file.values(str(path)))) == len(wanted)
         except ValueError:
             told += 1
     assert told > len(content) // PAGE // 4
@@ -78,12 +78,12 @@ def test_files_that_are_something_else(tmp_path):
     for content, why in ((b"", "it does not begin as one"), (b"\xff" * 300, "it is of another format")):
         path.write_bytes(content)
         with pytest.raises(ValueError, match=f"^{path} is damaged: after 0 records: {why}$"):
-            list(lmdb_pages.values(str(path)))
+            list(lmdb_file.values(str(path)))
     path.unlink()
     with pytest.raises(ValueError, match="No such file"):
-        list(lmdb_pages.values(str(path)))
+        list(lmdb_file.values(str(path)))
     with lmdb.open(str(tmp_path), max_dbs=1, map_size=1 << 20) as env:
         env.open_db(None, dupsort=False)
     cut = path.read_bytes()[: 2 * PAGE]
     path.write_bytes(cut)
-    assert list(lmdb_pages.values(str(path))) == []
+    assert list(lmdb_file.values(str(path))) == []

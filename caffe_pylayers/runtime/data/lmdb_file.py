@@ -1,11 +1,13 @@
-"""The values of an LMDB database, read page by page with every offset checked.
+"""The values of an LMDB database, read page by page from its file with every offset checked.
 
-The lmdb library maps the file into memory and trusts it: a damaged page, one of zeros say, ends the process, and so
-does a disk that cannot be read. The format is LMDB 0.9's on 64 bits, with one value to a key, as Caffe writes it.
+The lmdb library maps the file into memory and trusts it: a page that is damaged, cut off while the database is open, or
+on a disk that cannot be read, ends the process or gives wrong values. This format is LMDB 0.9's on 64 bits, with one
+value to a key, as Caffe writes it.
 """
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
@@ -24,8 +26,8 @@ NODE = struct.Struct("<HHHH")  # low and high half of a value's size, or of a pa
 NUMBER = struct.Struct("<Q")
 
 
-class State(NamedTuple):
-    """What a transaction has left; the last one counts."""
+class Meta(NamedTuple):
+    """A meta page's account of the database after a transaction; of the two in a file the last transaction's counts."""
 
     transaction: int
     page_size: int
@@ -36,22 +38,44 @@ class State(NamedTuple):
     last: int  # page
 
 
+def check_whole(path: str) -> None:
+    """Raise ValueError for a file that is no LMDB, or that lacks pages at its end."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            meta = _last_meta(file)
+            size, needed = os.fstat(file.fileno()).st_size, (meta.last + 1) * meta.page_size
+    except (OSError, ValueError) as error:
+        raise _damaged(path, 0, error) from error
+    if size < needed:
+        raise ValueError(f"{path} is cut off: it has {size} bytes of {needed}")
+
+
 def values(path: str) -> Iterator[bytes]:
-    """The values in a file, in the order of their keys; ValueError where they cannot be read."""
+    """Give the values in a file, in the order of their keys; ValueError where they cannot be read."""
     count = 0
     try:
         with open(path, "rb", buffering=0) as file:
-            state = max(_state(file, 0), _state(file, _state(file, 0).page_size))
-            for value in _Pages(file, state).values():
+            meta = _last_meta(file)
+            for value in _Pages(file, meta).values():
                 yield value
                 count += 1
-            if count != state.entries:
-                raise ValueError(f"it should have {state.entries}")
+            if count != meta.entries:
+                raise ValueError(f"it should have {meta.entries}")
     except (OSError, ValueError) as error:
-        raise ValueError(f"{path} is damaged: after {count} records: {error}") from error
+        raise _damaged(path, count, error) from error
 
 
-def _state(file: BinaryIO, offset: int) -> State:
+def _damaged(path: str, count: int, error: Exception) -> ValueError:
+    reason = error.strerror if isinstance(error, OSError) else error
+    return ValueError(f"{path} is damaged: after {count} records: {reason}")
+
+
+def _last_meta(file: BinaryIO) -> Meta:
+    first = _meta(file, 0)
+    return max(first, _meta(file, first.page_size))
+
+
+def _meta(file: BinaryIO, offset: int) -> Meta:
     file.seek(offset)
     content = file.read(PAGE.size + ROOT.size)
     if len(content) < PAGE.size + ROOT.size or not PAGE.unpack_from(content)[1] & META:
@@ -59,53 +83,52 @@ def _state(file: BinaryIO, offset: int) -> State:
     magic, version, page_size, flags, depth, *rest, transaction = ROOT.unpack_from(content, PAGE.size)
     if (magic, version) != (MAGIC, VERSION) or not 512 <= page_size <= 1 << 16 or flags & SEVERAL:
         raise ValueError("it is of another format")
-    return State(transaction, page_size, flags, depth, *rest)
+    return Meta(transaction, page_size, flags, depth, *rest)
 
 
 class _Pages:
-    """The tree of a state."""
+    """The tree of a meta page."""
 
-    def __init__(self, file: BinaryIO, state: State) -> None:
-        self._file, self._state = file, state
+    def __init__(self, file: BinaryIO, meta: Meta) -> None:
+        self._file, self._meta = file, meta
         self._ahead, self._ahead_from = b"", 0
 
     def values(self) -> Iterator[bytes]:
-        """All values of its leaves."""
-        if self._state.root == EMPTY:
+        """Give the values of all leaves."""
+        if self._meta.root == EMPTY:
             return
-        if not 1 <= self._state.depth <= DEEPEST:
-            raise ValueError(f"its tree has depth {self._state.depth}")
-        node, header = NODE.unpack_from, NODE.size
-        for page in self._leaves(self._state.root, self._state.depth):
+        if not 1 <= self._meta.depth <= DEEPEST:
+            raise ValueError(f"its tree has depth {self._meta.depth}")
+        for page in self._below(self._meta.root, self._meta.depth):
             for at in _nodes(page):
-                low, high, flags, key = node(page, at)
-                start = at + header + key
-                end = start + (NUMBER.size if flags else low | high << 16)
+                low, high, flags, key = NODE.unpack_from(page, at)
+                start, size = at + NODE.size + key, low | high << 16
+                end = start + (NUMBER.size if flags else size)
                 if flags > BIG or end > len(page):
                     raise ValueError(f"page {PAGE.unpack_from(page)[0]} has a node that is none")
-                if flags:
-                    size = PAGE.size + (low | high << 16)
-                    (number,) = NUMBER.unpack_from(page, start)
-                    first = self._find(number, -(-size // self._state.page_size), OVERFLOW)
-                    yield self._ahead[first + PAGE.size : first + size]
-                else:
-                    yield page[start:end]
+                yield self._big(page, start, size) if flags else page[start:end]
 
-    def _leaves(self, number: int, depth: int) -> Iterator[bytes]:
+    def _big(self, page: bytes, start: int, size: int) -> bytes:
+        (number,) = NUMBER.unpack_from(page, start)
+        first = self._find(number, -(-(PAGE.size + size) // self._meta.page_size), OVERFLOW) + PAGE.size
+        return self._ahead[first : first + size]
+
+    def _below(self, number: int, depth: int) -> Iterator[bytes]:
+        """Give the leaves below a page."""
         at = self._find(number, 1, LEAF if depth == 1 else BRANCH)
-        page = self._ahead[at : at + self._state.page_size]
+        page = self._ahead[at : at + self._meta.page_size]
         if depth == 1:
             yield page
             return
         for start in _nodes(page):
             low, high, top, _ = NODE.unpack_from(page, start)
-            yield from self._leaves(low | high << 16 | top << 32, depth - 1)
+            yield from self._below(low | high << 16 | top << 32, depth - 1)
 
     def _find(self, number: int, pages: int, kind: int) -> int:
-        """Where pages of a kind are in what has been read."""
-        if number + pages > self._state.last + 1:
+        """Have pages of a kind in what has been read; return where they begin in it."""
+        if number + pages > self._meta.last + 1:
             raise ValueError(f"there is no page {number + pages - 1}")
-        size, start = pages * self._state.page_size, number * self._state.page_size
+        size, start = pages * self._meta.page_size, number * self._meta.page_size
         at = start - self._ahead_from
         if at < 0 or at + size > len(self._ahead):
             self._file.seek(start)
@@ -118,7 +141,7 @@ class _Pages:
 
 
 def _nodes(page: bytes) -> tuple[int, ...]:
-    """Where a page's nodes are."""
+    """Return where a page's nodes are."""
     number, _, lower, upper = PAGE.unpack_from(page)
     if not PAGE.size < lower <= upper <= len(page):
         raise ValueError(f"page {number} has no nodes")
