@@ -71,7 +71,7 @@ def newest_snapshot(prefix: Path) -> Snapshot | None:
     """
     states = [path for _, path in snapshot_files(prefix) if is_state(path)]
     if any(path.suffix == ".h5" for path in states):
-        hdf5_library()  # without it none could be told whole
+        hdf5.library()  # without it none could be told whole
     for path in states:
         try:
             return read_snapshot(path)
