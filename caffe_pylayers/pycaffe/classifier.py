@@ -13,9 +13,9 @@ from caffe_pylayers.runtime.proto.caffe_pb2 import TEST
 
 
 class ImageNet(Net):
-    """A net in the TEST phase whose first input takes images, and what prepares them: ``transformer``.
+    """A net in the TEST phase whose first input takes images, with the Transformer that prepares them.
 
-    mean, input_scale, raw_scale, channel_swap: as the Transformer's.
+    mean, input_scale, raw_scale, channel_swap: as the Transformer's. Raises ValueError for a net without inputs.
     """
 
     def __init__(
@@ -28,6 +28,12 @@ class ImageNet(Net):
         channel_swap: Sequence[int] | None = None,
     ) -> None:
         super().__init__(model_file, TEST, weights=pretrained_file)
+        if not self.inputs:
+            raise ValueError(
+                f"{type(self).__name__} needs a net with an input, and {model_file} has none: take its deploy.prototxt, "
+                'or put layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 224 '
+                "dim: 224 } } } in place of its data layer"
+            )
         name = self.inputs[0]
         self.transformer = Transformer({name: self.blobs[name].shape})
         self.transformer.set_transpose(name, (2, 0, 1))
@@ -41,7 +47,7 @@ class ImageNet(Net):
             self.transformer.set_channel_swap(name, channel_swap)
 
     def run(self, images: Any) -> Any:
-        """The first output's values for images (height, width, channels)."""
+        """Return the first output's values for images (height, width, channels)."""
         name = self.inputs[0]
         prepared = np.stack([self.transformer.preprocess(name, image) for image in images])
         inputs: Any = {name: prepared}
@@ -49,9 +55,9 @@ class ImageNet(Net):
 
 
 class Classifier(ImageNet):
-    """Classifies images, by the mean over ten crops of each or by the middle: pycaffe's Classifier.
+    """Classifies images, by the mean over ten crops of each or by the middle one: pycaffe's Classifier.
 
-    image_dims: what images are resized to before they are cropped; by default to the input, so that nothing is.
+    image_dims: the height and width that images are resized to before they are cropped; by default the input's.
     """
 
     def __init__(
@@ -69,7 +75,7 @@ class Classifier(ImageNet):
         self.image_dims: Any = self.crop_dims if image_dims is None else image_dims
 
     def predict(self, inputs: Sequence[Any], oversample: bool = True) -> Any:
-        """The probabilities (N, classes) of N images (height, width, channels)."""
+        """Return the probabilities (N, classes) of N images (height, width, channels), a list or an array."""
         resized: Any = np.stack([resize_image(image, self.image_dims) for image in inputs])
         if oversample:
             found = self.run(_oversample(resized, self.crop_dims))

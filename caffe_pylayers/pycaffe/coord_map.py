@@ -1,7 +1,7 @@
-"""``caffe.coord_map``: where a net's blob lies over another, and the Crop that aligns them. As FCN uses it.
+"""``caffe.coord_map``: how the places of two blobs of a net relate, and the Crop that aligns them, as FCN needs it.
 
-A coordinate map (axis, scale, shift) takes a place i of a layer's bottom to scale * i + shift of its top, on the
-spatial axes that follow ``axis``; None stands for any axis.
+A coordinate map (axis, scale, shift) takes place i of a layer's bottom to place scale * i + shift of its top, on the
+spatial axes that follow ``axis``; an axis of None stands for any.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class AxisMismatchException(Exception):  # noqa: N818 - pycaffe's name
 
 
 def conv_params(fn: Function) -> tuple[int, Any, Any, Any]:
-    """The axis, stride, extent of the kernel, and pad of a Convolution, Deconvolution, Im2col or Pooling."""
+    """Return the axis, stride, kernel extent and pad of a Convolution, Deconvolution, Im2col or Pooling."""
     params = fn.params.get("convolution_param", fn.params)
     legacy = {f"{name}_{side}" for name in ("pad", "kernel", "stride") for side in "hw"} & {*fn.params, *params}
     if legacy:
@@ -42,13 +42,13 @@ def conv_params(fn: Function) -> tuple[int, Any, Any, Any]:
 
 
 def crop_params(fn: Function) -> tuple[int, Any]:
-    """The axis and offset of a Crop."""
+    """Return the axis and offset of a Crop."""
     params = fn.params.get("crop_param", fn.params)
     return params.get("axis", 2), np.array(params.get("offset", 0), ndmin=1)
 
 
 def coord_map(fn: Function) -> CoordMap:
-    """The map of a layer. UndefinedMapException where it has none."""
+    """Return the map of a layer. UndefinedMapException where it has none."""
     if fn.type_name in ("Convolution", "Pooling", "Im2col"):
         axis, stride, extent, pad = conv_params(fn)
         return axis, 1 / stride, (pad - (extent - 1) / 2) / stride
@@ -64,7 +64,7 @@ def coord_map(fn: Function) -> CoordMap:
 
 
 def compose(base_map: CoordMap, next_map: CoordMap) -> CoordMap:
-    """The map that is next_map, then base_map. AxisMismatchException where their axes differ."""
+    """Return the map that is next_map, then base_map. AxisMismatchException where their axes differ."""
     (axis, scale, shift), (other, next_scale, next_shift) = base_map, next_map
     if axis is not None and other is not None and axis != other:
         raise AxisMismatchException(f"maps of axes {axis} and {other}")
@@ -72,13 +72,13 @@ def compose(base_map: CoordMap, next_map: CoordMap) -> CoordMap:
 
 
 def inverse(coord_map: CoordMap) -> CoordMap:
-    """The map backward."""
+    """Return the map from top to bottom."""
     axis, scale, shift = coord_map
     return axis, 1 / scale, -shift / scale
 
 
 def coord_map_from_to(top_from: Top, top_to: Top) -> CoordMap:
-    """The map from one blob to another, by way of a blob that both depend on.
+    """Return the map from one blob to another, by way of a blob that both depend on.
 
     RuntimeError where there is none that both reach through layers with coordinate maps.
     """
@@ -90,7 +90,7 @@ def coord_map_from_to(top_from: Top, top_to: Top) -> CoordMap:
 
 
 def _maps_back(start: Top) -> dict[Top, CoordMap]:
-    """The map to ``start`` of every blob that it depends on, the nearest first."""
+    """Return the map to ``start`` from each blob that it depends on, the nearest first."""
     maps: dict[Top, CoordMap] = {start: IDENTITY}
     queue = [start]
     for top in queue:
@@ -98,7 +98,7 @@ def _maps_back(start: Top) -> dict[Top, CoordMap]:
             step = coord_map(top.fn)
         except UndefinedMapException:
             continue
-        # What a Crop is cropped to has no part in where its values come from.
+        # A Crop's second bottom gives it a size, not values.
         for bottom in top.fn.inputs[:1] if top.fn.type_name == "Crop" else top.fn.inputs:
             if bottom not in maps:
                 maps[bottom] = compose(maps[top], step)
@@ -107,7 +107,7 @@ def _maps_back(start: Top) -> dict[Top, CoordMap]:
 
 
 def crop(top_from: Top, top_to: Top) -> Top:
-    """A Crop of one blob to the places of another.
+    """Return a Crop of one blob to the places of another.
 
     AssertionError where their scales differ, or the offset is negative or no integer.
     """

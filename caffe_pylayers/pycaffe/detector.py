@@ -15,8 +15,8 @@ from caffe_pylayers.pycaffe.io import load_image, resize_image
 class Detector(ImageNet):
     """Classifies windows of images: pycaffe's Detector, R-CNN's way (Girshick et al. 2014).
 
-    context_pad: how many rows and columns of what the net gets are from around a window; the mean stands for what
-        is outside of the image.
+    context_pad: the rows and columns of the net's input that show what is around a window, on each side; the mean
+        stands for what is outside of the image.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class Detector(ImageNet):
         self.configure_crop(context_pad)
 
     def detect_windows(self, images_windows: Iterable[tuple[Any, Sequence[Any]]]) -> list[dict[str, Any]]:
-        """For each window (ymin, xmin, ymax, xmax) of each image file its window, prediction and filename."""
+        """Return a window, prediction and filename for each window (ymin, xmin, ymax, xmax) of each image file."""
         crops, found = [], []
         for filename, windows in images_windows:
             image = load_image(filename)
@@ -45,14 +45,14 @@ class Detector(ImageNet):
         return found
 
     def detect_selective_search(self, image_fnames: Iterable[Any]) -> list[dict[str, Any]]:
-        """The same for the windows that Selective Search proposes; needs its package and MATLAB."""
+        """Detect in the windows that Selective Search proposes; needs its package and MATLAB."""
         import selective_search_ijcv_with_python as selective_search  # type: ignore[import-not-found]
 
         paths = [os.path.abspath(name) for name in image_fnames]
         return self.detect_windows(zip(paths, selective_search.get_windows(paths, cmd="selective_search_rcnn")))
 
     def configure_crop(self, context_pad: int | None) -> None:
-        """Set how much context windows get."""
+        """Set context_pad, and the mean that surrounds an image."""
         name = self.inputs[0]
         channels, height, width = self.blobs[name].shape[1:]
         self.context_pad = context_pad
@@ -66,7 +66,7 @@ class Detector(ImageNet):
             self.crop_mean = mean / transformer.raw_scale.get(name, 1)
 
     def crop(self, im: Any, window: Any) -> Any:
-        """A window (ymin, xmin, ymax, xmax) of an image, with context of the net's input size where it is wanted."""
+        """Cut a window (ymin, xmin, ymax, xmax) out of an image; with context_pad resized to the net's input."""
         y1, x1, y2, x2 = (int(n) for n in window)
         if not self.context_pad:
             return im[y1:y2, x1:x2]

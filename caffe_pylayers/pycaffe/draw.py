@@ -26,5 +26,5 @@ __all__ = [
 
 
 def get_pooling_types_dict() -> dict[int, str]:
-    """The names of the pooling methods by number."""
+    """Return the names of the pooling methods by number."""
     return {number: name for name, number in PoolingParameter.PoolMethod.items()}
