@@ -30,7 +30,7 @@ class ImageNet(Net):
         super().__init__(model_file, TEST, weights=pretrained_file)
         if not self.inputs:
             raise ValueError(
-                f"{type(self).__name__} needs a net with an input, and {model_file} has none: take its deploy.prototxt, "
+                f"{type(self).__name__} needs a net with an input, {model_file} has none: take its deploy.prototxt, "
                 'or put layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 224 '
                 "dim: 224 } } } in place of its data layer"
             )

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from caffe_pylayers.pycaffe.net_spec import Function, Top, layers
+from caffe_pylayers.pycaffe.net_spec import Function, Top
+from caffe_pylayers.pycaffe.net_spec import layers as L  # noqa: N812
 
 CoordMap = tuple[Any, Any, Any]
 
@@ -120,5 +121,5 @@ def crop(top_from: Top, top_to: Top) -> Top:
         if not right:
             raise AssertionError(message)
     offset = [int(n) for n in -np.round(np.atleast_1d(shift))]
-    cropped: Top = layers.Crop(top_from, top_to, crop_param={"axis": axis + 1, "offset": offset})
+    cropped: Top = L.Crop(top_from, top_to, crop_param={"axis": axis + 1, "offset": offset})
     return cropped
