@@ -59,6 +59,9 @@ def test_refused():
         L.InnerProduct(tops[0], numoutput=3).to_proto()
     with pytest.raises(AttributeError, match="no blob conv9 has been assigned"):
         getattr(small(), "conv9")  # noqa: B009 - a statement of its own
+    with pytest.raises(KeyError, match="no blob conv9 has been assigned"):
+        small()["conv9"]
+    assert not hasattr(small(), "conv9")
     with pytest.raises(AttributeError, match="there is no PoolParameter"):
         getattr(P, "Pool")  # noqa: B009
 
@@ -131,3 +134,16 @@ def test_classifier_and_detector(tmp_path):
     assert [entry["window"] for entry in found] == [inside, corner]
     np.testing.assert_allclose(found[0]["prediction"].ravel(), [245, 235, 225], rtol=1e-4)
     assert (found[1]["prediction"].ravel() < [200, 190, 180]).all()  # the mean, which becomes 0, around the corner
+
+
+@pytest.mark.parametrize("kind", ["Classifier", "Detector"])
+def test_a_net_without_inputs(tmp_path, kind):
+    n = NetSpec()
+    n.data = L.DummyData(shape={"dim": [1, 3, 2, 2]})
+    path, weights = tmp_path / "net.prototxt", tmp_path / "net.caffemodel"
+    path.write_text(str(n.to_proto()))
+    pycaffe.Net(path, TEST).save(weights)
+    with pytest.raises(
+        ValueError, match=rf"^{kind} needs a net with an input, .*net\.prototxt has none: take its deploy"
+    ):
+        getattr(pycaffe, kind)(path, weights)

@@ -1,5 +1,7 @@
 """What a net is made of and asked for."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -117,3 +119,130 @@ def test_arrays_that_a_memory_data_layer_does_not_take(tmp_path):
         net.set_input_arrays(data, labels[:3])
     with pytest.raises(RuntimeError, match="takes a multiple of batch_size 2 items, got 3"):
         net.set_input_arrays(data[:3], labels[:3])
+
+
+def test_an_empty_net_says_that_there_is_nothing_to_run(tmp_path):
+    net = make(tmp_path, 'name: "n"\n' + ROW.replace("top:", "include { phase: TEST } top:"))
+    assert repr(net) == '<Net "n": TRAIN, 0 layers, 0 parameters>'
+    for call in (net.forward, net.backward, net.forward_loss, net.backward_all):
+        with pytest.raises(RuntimeError, match=r'^Net "n" has no layers in phase TRAIN: there is nothing to run$'):
+            call()
+    with pytest.raises(RuntimeError, match="only be called if the first layer is a MemoryData layer"):
+        net.set_input_arrays(np.zeros((2, 1, 1, 3), np.float32), np.zeros(2, np.float32))
+
+
+def test_repr_and_the_table_of_a_notebook(tmp_path):
+    net = make(tmp_path, TWO_OF_A_NAME.replace('"loss"', '"<b>"'))
+    assert repr(net) == '<Net "": TRAIN, 4 layers, 15 parameters>'
+    assert [repr(layer) for layer in net.layers[:2]] == [
+        '<Input "in": 0 parameters>',
+        '<InnerProduct "a": 12 parameters>',
+    ]
+    table = net._repr_html_()
+    assert table.count("<tr>") == 5
+    assert "<td>a</td><td>InnerProduct</td><td>data 2 x 3</td><td>x 2 x 3</td><td>3 x 3, 3</td>" in table
+    assert "<caption>&lt;Net &quot;&quot;: TRAIN, 4 layers, 15 parameters&gt;</caption>" in table
+    assert "<td>&lt;b&gt;</td>" in table
+    assert "<b>" not in table
+
+
+def test_the_kind_of_a_python_layer_is_in_the_table(tmp_path):
+    text = 'layer { name: "py" type: "Python" bottom: "x" top: "y" python_param { module: "%s" layer: "Silent" } }'
+    net = make(tmp_path, ROW + text % __name__)
+    assert f"<td>Python {__name__}.Silent</td><td>x 2 x 3</td><td>y</td>" in net._repr_html_()
+
+
+def test_arguments_of_two_forms_and_bytes(tmp_path):
+    path = tmp_path / "net.prototxt"
+    path.write_text(GIVEN % ("InnerProduct", IP))
+    trained = pycaffe.Net(path, pycaffe.TEST)
+    trained.params["l"][0].data[...] = [[1, 2, 3]]
+    weights = tmp_path / "net.caffemodel"
+    trained.save(os.fsencode(weights))
+    with pytest.warns(DeprecationWarning, match="deprecated") as warned:
+        old = pycaffe.Net(str(path), str(weights), pycaffe.TEST)
+    assert warned[0].filename == __file__
+    new = pycaffe.Net(os.fsencode(path), pycaffe.TEST, weights=os.fsencode(weights))
+    for net in (old, new, pycaffe.Net(path, pycaffe.TEST, 0, None, weights)):
+        assert net.params["l"][0].data.tolist() == [[1, 2, 3]]
+    with pytest.raises(
+        TypeError, match=r"^level must be an integer; weights are given by name: weights=\.\.\., got 'w'$"
+    ):
+        pycaffe.Net(path, pycaffe.TEST, "w")
+    with pytest.raises(ValueError, match=r"^phase must be caffe\.TRAIN or caffe\.TEST, got 2$"):
+        pycaffe.Net(path, 2)
+
+
+def test_shapes_that_inputs_do_not_have(tmp_path):
+    net = make(tmp_path, CHAIN)
+    assert net.forward(x=[[1, 2, 3], [4, 5, 6]])["y"].tolist() == [[1, 2, 3], [4, 5, 6]]
+    with pytest.raises(ValueError, match=r"^x has shape \(2, 3\), got an array of \(2, 4\)$"):
+        net.forward(x=np.zeros((2, 4)))
+    with pytest.raises(Exception, match=r"^x has batch size 2, got an array without axes$"):
+        net.forward(x=1)
+
+
+class Silent(pycaffe.Layer):
+    """Gives its top no shape."""
+
+    def setup(self, bottom, top):
+        pass
+
+    def reshape(self, bottom, top):
+        pass
+
+    def forward(self, bottom, top):
+        pass
+
+
+class Late(Silent):
+    """Gives its top a shape in forward."""
+
+    def forward(self, bottom, top):
+        top[0].reshape(2, 3)
+        top[0].data[...] = 7
+
+
+class Writes(Silent):
+    """Writes to its top, which has no shape."""
+
+    def forward(self, bottom, top):
+        top[0].data[...] = 7
+
+
+PYTHON = ROW + 'layer { name: "py" type: "Python" bottom: "x" top: "y" python_param { module: "%s" layer: "%s" } }\n'
+
+
+def test_a_top_without_a_shape(tmp_path):
+    """Real Caffe ends the process where one is read; where nothing is, it goes on."""
+    net = make(tmp_path, PYTHON % (__name__, "Silent"))
+    assert (net.blobs["y"].shape, net.blobs["y"].count) == ((), 0)
+    net._forward(0, 1)
+    with pytest.raises(
+        RuntimeError, match=r'^blob "y": a blob that was never reshaped has no values: call its reshape'
+    ):
+        net.forward()
+    with pytest.raises(
+        LayerError, match=r'^layer "py" \(Python\): forward: a blob that was never reshaped has no values'
+    ):
+        make(tmp_path, PYTHON % (__name__, "Writes")).forward()
+    assert make(tmp_path, PYTHON % (__name__, "Late")).forward()["y"].tolist() == [[7] * 3] * 2
+
+
+@pytest.mark.parametrize("reader", ["InnerProduct", "Concat", "Reduction"])
+def test_the_layer_that_gave_no_shape_is_named(tmp_path, reader):
+    bottoms = 'bottom: "x" bottom: "y"' if reader == "Concat" else 'bottom: "y"'
+    text = PYTHON % (__name__, "Late") + f'layer {{ name: "r" type: "{reader}" {bottoms} top: "z" }}'
+    with pytest.raises(LayerError) as error:
+        make(tmp_path, text)
+    assert str(error.value) == (
+        f'layer "py" (Python): top[0] "y", which layer "r" ({reader}) reads, has no shape: call top[0].reshape(...) '
+        "in reshape"
+    )
+
+
+def test_a_layer_that_takes_its_shape_from_a_late_one(tmp_path):
+    text = (
+        PYTHON % (__name__, "Late") + 'layer { name: "p" type: "Power" bottom: "y" top: "z" power_param { scale: 2 } }'
+    )
+    assert make(tmp_path, text).forward()["z"].tolist() == [[14] * 3] * 2

@@ -1,10 +1,12 @@
 """The training loop: order of events, what is logged, test nets, and what is refused."""
 
+import copy
 import logging
 import re
 
 import numpy as np
 import pytest
+import torch
 from google.protobuf import text_format
 
 from caffe_pylayers.runtime import process
@@ -39,6 +41,30 @@ def test_type_decides():
 
 def test_a_class_used_directly_ignores_the_type():
     assert SGDSolver(NET.solver('type: "Adam"')).type == "SGD"
+
+
+def test_repr_and_what_cannot_be_done():
+    solver = get_solver(NET.solver(f'{RATES} type: "Adam" max_iter: 9'))
+    assert re.fullmatch(r'<AdamSolver SolverParameter: iteration 0 of 9, <Net ".*": TRAIN, .*>>', repr(solver))
+    with pytest.raises(RuntimeError, match="^SolverParameter: a solver cannot be copied or pickled: "):
+        copy.copy(solver)
+    with pytest.raises(AttributeError):
+        solver.net = solver.net
+
+
+def test_a_subclass_with_a_rule_of_its_own():
+    """It is called whatever SGD would fuse."""
+
+    class Halves(SGDSolver):
+        def compute_update(self, group, rate):
+            torch._foreach_copy_(group.diff, group.data)
+            torch._foreach_mul_(group.diff, 0.5)
+
+    solver = Halves(NET.solver(f"{RATES} momentum: 0.9"))
+    feed(solver.net)
+    before = weights(solver.net)
+    solver.step(1)
+    np.testing.assert_allclose(weights(solver.net), before / 2, rtol=1e-6)
 
 
 def test_the_old_enum_in_a_file(tmp_path):
