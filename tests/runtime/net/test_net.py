@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from caffe_pylayers import pycaffe
-from caffe_pylayers.runtime.files import hdf5
+from caffe_pylayers._disk import hdf5
 from caffe_pylayers.runtime.layers.layer import LayerError
 
 TWO_OF_A_NAME = """

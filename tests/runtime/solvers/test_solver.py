@@ -46,7 +46,7 @@ def test_a_class_used_directly_ignores_the_type():
 def test_repr_and_what_cannot_be_done():
     solver = get_solver(NET.solver(f'{RATES} type: "Adam" max_iter: 9'))
     assert re.fullmatch(r'<AdamSolver SolverParameter: iteration 0 of 9, <Net ".*": TRAIN, .*>>', repr(solver))
-    with pytest.raises(RuntimeError, match="^SolverParameter: a solver cannot be copied or pickled: "):
+    with pytest.raises(RuntimeError, match=r"^SolverParameter: a solver cannot be copied or pickled: "):
         copy.copy(solver)
     with pytest.raises(AttributeError):
         solver.net = solver.net
