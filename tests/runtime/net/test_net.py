@@ -59,7 +59,7 @@ def test_layers_that_the_net_does_not_have(tmp_path):
     [
         (None, RuntimeError, "Could not open file {}: No such file or directory"),
         (b"nonsense", ValueError, "{}: no caffemodel, or not a whole one"),
-        (hdf5.SIGNATURE + bytes(99), ValueError, "{}: not what was expected, or not whole: .*"),
+        (hdf5.SIGNATURE + bytes(99), ValueError, "{}: not what is expected, or not a whole one: .*"),
     ],
 )
 def test_weights_that_cannot_be_read_are_told_before_the_net_is_made(tmp_path, monkeypatch, content, error, message):
