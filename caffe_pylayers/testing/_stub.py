@@ -3,124 +3,100 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any, Sequence
 
 import numpy as np
 
 from caffe_pylayers._layer import arrays
-
-
-class Blob:
-    """Data and diff as a layer sees them, numpy arrays or torch tensors of one dtype."""
-
-    def __init__(self, data: Any) -> None:
-        self.data = data
-        self.diff = arrays.namespace(data).zeros_like(data)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return tuple(self.data.shape)
-
-    @property
-    def count(self) -> int:
-        return math.prod(self.shape)
-
-    num = property(lambda self: self._legacy_shape(0))
-    channels = property(lambda self: self._legacy_shape(1))
-    height = property(lambda self: self._legacy_shape(2))
-    width = property(lambda self: self._legacy_shape(3))
-
-    def _legacy_shape(self, axis: int) -> int:
-        if len(self.shape) > 4:
-            raise ValueError(f"num, channels, height and width need 4 axes at most, got shape {self.shape}")
-        return self.shape[axis] if axis < len(self.shape) else 1
-
-    def reshape(self, *dims: int) -> None:
-        """Change the shape; the values stay while their number does, and are NaN otherwise.
-
-        (Caffe leaves what the memory held: a layer must not read it.)
-        """
-        if math.prod(dims) == self.count:
-            self.data, self.diff = self.data.reshape(dims), self.diff.reshape(dims)
-        else:
-            xp = arrays.namespace(self.data)
-            self.data = xp.full(dims, math.nan, dtype=self.data.dtype)
-            self.diff = xp.full(dims, math.nan, dtype=self.data.dtype)
-
-
-class LearnedBlobs(list):  # type: ignore[type-arg]
-    """``self.blobs`` of a layer."""
-
-    def __init__(self, dtype: Any) -> None:
-        super().__init__()
-        self._dtype = dtype
-
-    def add_blob(self, *dims: int) -> None:
-        self.append(Blob(np.zeros(dims, self._dtype)))
+from caffe_pylayers._layer.base import Layer
+from caffe_pylayers.testing._blobs import Blob, LearnedBlobs, ShownBlobs
+from caffe_pylayers.testing._case import Case
 
 
 class LayerRun:
     """One layer instance with its bottoms and tops, called in Caffe's order.
 
-    layer_class: any class with the four methods. Its instance gets param_str, phase and blobs as
-        in Caffe, but no LayerParameter: an __init__ of its own is not called.
-    bottoms: arrays, numpy or torch; they are copied.
-    tops: number of tops.
-    dtype: of numpy blobs; tensors keep theirs.
+    The instance is made as Caffe makes it, and sees its blobs as on real Caffe: what fails there
+    fails here.
+
+    layer_class, bottoms, and by name param_str, tops, phase, dtype: see Case; or a Case alone.
+    bottom, top: its blobs. The bottoms are copies; those of integers hold floats, as in Caffe.
+    layer: the instance.
     """
 
-    def __init__(
-        self,
-        layer_class: type,
-        bottoms: Sequence[Any],
-        *,
-        param_str: str = "",
-        tops: int = 1,
-        phase: int = 0,
-        dtype: Any = np.float64,
-    ) -> None:
-        self.bottom = [Blob(_copy(x, dtype)) for x in bottoms]
-        self.top = [Blob(self._empty(dtype)) for _ in range(tops)]
-        # A subclass, because caffe.Layer's own blobs is a property of the engine, not to be set.
-        with_blobs: Any = type(
-            layer_class.__name__, (layer_class,), {"blobs": None, "__module__": layer_class.__module__}
-        )
-        self.layer: Any = with_blobs.__new__(with_blobs)
-        self.layer.param_str = param_str
-        self.layer.phase = phase
-        self.layer.blobs = LearnedBlobs(dtype)
-        self.layer.setup(self.bottom, self.top)
-        self.layer.reshape(self.bottom, self.top)
+    layer: Any
 
-    def forward(self) -> list[Any]:
-        """Reshape, then forward into tops that hold NaN; returns the tops' data."""
-        self.layer.reshape(self.bottom, self.top)
+    def __init__(self, layer_class: type | Case, bottoms: Sequence[Any] = (), **case: Any) -> None:
+        self.case = Case.of(layer_class, bottoms, case)
+        self.bottom = [Blob(_copy(x, self.case.dtype)) for x in self.case.bottoms]
+        self.top = [Blob(self._empty(), shaped=False) for _ in range(self.case.tops)]
+        self._seen = ShownBlobs(self.bottom, "bottom"), ShownBlobs(self.top, "top")
+        self._call("__init__")
+        self.layer.param_str = self.case.param_str
+        self.layer.phase = self.case.phase
+        self.layer.blobs = LearnedBlobs(self.case.dtype)
+        self._call("setup", *self._seen)
+        self._call("reshape", *self._seen)
+
+    def forward(self, before: float = math.nan) -> list[Any]:
+        """Reshape, then forward into tops that hold ``before``; returns the tops' data."""
+        self._call("reshape", *self._seen)
         for blob in self.top:
-            blob.data[...] = math.nan
-        self.layer.forward(self.bottom, self.top)
+            blob.data[...] = before
+        self._call("forward", *self._seen)
         return [blob.data for blob in self.top]
 
-    def backward(self, top_diffs: Sequence[Any], propagate_down: Sequence[bool] | None = None) -> list[Any]:
-        """Backward into bottom diffs that hold NaN; returns them. All bottoms by default.
+    def backward(
+        self, top_diffs: Sequence[Any], propagate_down: Sequence[bool] | None = None, before: float = math.nan
+    ) -> list[Any]:
+        """Backward into bottom diffs that hold ``before``; returns them. All bottoms by default.
 
         The learned blobs' diffs are left as they are: a layer adds to them.
         """
         for blob, diff in zip(self.top, top_diffs):
             blob.diff[...] = diff
         for blob in self.bottom:
-            blob.diff[...] = math.nan
+            blob.diff[...] = before
         down = [True] * len(self.bottom) if propagate_down is None else list(propagate_down)
-        self.layer.backward(self.top, down, self.bottom)
+        bottom, top = self._seen
+        self._call("backward", top, down, bottom)
         return [blob.diff for blob in self.bottom]
 
-    def _empty(self, dtype: Any) -> Any:
+    def _call(self, method: str, *blobs: Any) -> None:
+        try:
+            if method == "__init__":
+                self.layer = _instance(self.case.layer_class)
+            else:
+                getattr(self.layer, method)(*blobs)
+        except Exception as error:
+            error._raised_in = method  # type: ignore[attr-defined]
+            raise
+
+    def _empty(self) -> Any:
         if not self.bottom:
-            return np.zeros(0, dtype)
+            return np.zeros(0, self.case.dtype)
         data = self.bottom[0].data
         return arrays.namespace(data).zeros_like(data.reshape(-1)[:0])
 
 
+class LayerParameter:
+    """What Caffe calls a layer class with: an object whose fields Python cannot see."""
+
+
+def _instance(layer_class: type) -> Any:
+    """Return an instance, made by a call with a LayerParameter."""
+    engine = getattr(sys.modules.get("caffe"), "Layer", None)
+    bases = (engine, Layer.__bases__[0]) if engine is not None else Layer.__bases__
+    base = next((base for base in bases if issubclass(layer_class, base)), object)
+    # caffe.Layer's own __init__ takes nothing but Caffe's LayerParameter, and its blobs is a property.
+    stand_in = type("Layer", (base,), {"__init__": lambda self, layer_param=None: None, "blobs": None})
+    own = {"__module__": layer_class.__module__, "__doc__": layer_class.__doc__}
+    return type(layer_class.__name__, (layer_class, stand_in), own)(LayerParameter())
+
+
 def _copy(array: Any, dtype: Any) -> Any:
-    if arrays.namespace(array) is np:
+    xp = arrays.namespace(array)
+    if xp is np:
         return np.array(array, dtype=dtype, order="C")
-    return array.clone()
+    return array.clone() if array.is_floating_point() else array.to(getattr(xp, np.dtype(dtype).name))

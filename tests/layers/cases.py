@@ -6,6 +6,7 @@ rng = np.random.RandomState(7)
 
 
 def case(bottoms, param_str="", **options):
+    """Return the arguments of check_layer; wrt=[] where no bottom can get a gradient."""
     return dict(bottoms=bottoms, param_str=param_str, **options)
 
 
@@ -22,8 +23,8 @@ CASES = {
         case([label_maps, maps]),
         case([label_maps[:, 0], maps]),
         case([label_maps[:, 0], np.moveaxis(maps, 1, -1)], "axis: -1"),
-        case([labels], '{"num_classes": 7, "on_value": 0.9, "off_value": 0.05}'),
-        case([label_maps], '{"num_classes": 4}'),
+        case([labels], '{"num_classes": 7, "on_value": 0.9, "off_value": 0.05}', wrt=[]),
+        case([label_maps], '{"num_classes": 4}', wrt=[]),
         case([label_maps, maps], "{'ignore_label': 2}", tops=2),
         case([labels, scores], tops=2),
     ],

@@ -43,7 +43,14 @@ def test_corners_are_left_out(exhaustive):
 
 
 def test_integers_are_not_varied():
-    check_gradient(faulty.WrongFactor, [np.arange(12).reshape(3, 4)], wrt=None)
+    class OfTwo(faulty.Squares):
+        def backward(self, top, propagate_down, bottom):
+            super().backward(top, propagate_down, bottom)
+            bottom[1].diff[...] = 5  # wrong
+
+    check_gradient(OfTwo, [BOTTOM, np.arange(3)])
+    with pytest.raises(GradientError, match=r"gradient of bottom\[1\]"):
+        check_gradient(OfTwo, [BOTTOM, np.arange(3.0)])
 
 
 def test_wrt_chooses_the_bottoms():
