@@ -39,6 +39,20 @@ def python_param_problems(param: Any, path: str | os.PathLike[str], asked: str =
     return _class_problems(cls, asked) + _param_str_problems(cls, param.param_str)
 
 
+def reshapes_late(param: Any) -> bool:
+    """True if the class's forward, or a method that it may call, speaks of reshape: Caffe takes a shape there too."""
+    cls = getattr(importlib.import_module(param.module), param.layer)
+    if not inspect.isclass(cls):  # a function that returns the layer: nothing more to see from here
+        return True
+    inherited = {id(method) for base in layer_bases() for method in vars(base).values()}
+    others = [
+        method
+        for name, method in inspect.getmembers(cls, inspect.isfunction)
+        if name not in ("setup", "reshape", "plan") and id(method) not in inherited
+    ]
+    return any("reshape" in method.__code__.co_names for method in others)
+
+
 # --- module --------------------------------------------------------------------------------------
 
 

@@ -9,6 +9,9 @@ from caffe_pylayers._nets import check
 from caffe_pylayers._nets.backward_plan import LayerPlan, backward_plan
 from caffe_pylayers._nets.include_rules import State, stages_named
 from caffe_pylayers.cli._report import Report
+from caffe_pylayers.cli._trial import trial
+
+_LISTED = 6
 
 
 def check_net(
@@ -17,30 +20,53 @@ def check_net(
     """Report on a NetParameter in the named phases; ``every_layer``: the plan not of Python layers only."""
     report.line(f"{path}: {net.name or 'a net without a name'}")
     states = {phase: State(PHASES[phase], level, stages) for phase in phases}
-    _tell(report.problem, states, lambda state: check.wiring_problems(net, state))
+    if not net.layer and not net.input:
+        report.problem("no net: it has no layers")
+    wiring = _each(states, lambda state: check.wiring_problems(net, state))
+    types = _each(states, lambda state: check.unknown_types(net, state))
+    python = _each(states, lambda state: check.python_layer_problems(net, state, path))
+    sources = _each(states, lambda state: check.missing_sources(net, state))
+    _tell(report.problem, wiring)
     stages_left = sorted(stages_named(net) - {*stages})
     if report.problems and stages_left:
         report.line(f"  the net has layers for stages not given with --stage: {', '.join(stages_left)}")
-    _tell(report.problem, states, lambda state: check.unknown_types(net, state))
-    _tell(report.problem, states, lambda state: check.python_layer_problems(net, state, path))
-    _tell(report.warning, states, lambda state: check.missing_sources(net, state))
-    built = {phase: state for phase, state in states.items() if not _unbuildable(net, state)}
-    _tell(report.warning, built, lambda state: check.losses_without_effect(net, state))
-    for phase, state in built.items():
+    _tell(report.problem, types)
+    _tell(report.problem, python)
+    _tell(report.warning, sources)
+    trials = {
+        phase: trial(net, state, [*types[phase], *python[phase], *sources[phase]])
+        for phase, state in states.items()
+        if not wiring[phase]
+    }
+    _tell(report.problem, {phase: found.problems for phase, found in trials.items()})
+    _tell(report.warning, {phase: found.warnings for phase, found in trials.items()})
+    _tell(_print_untried(report), {phase: [_listed(found.untried)] for phase, found in trials.items() if found.untried})
+    # Whether a layer of an unknown type learns is unknown.
+    planned = {phase: state for phase, state in states.items() if not wiring[phase] and not types[phase]}
+    _tell(report.warning, _each(planned, lambda state: check.losses_without_effect(net, state)))
+    for phase, state in planned.items():
         _print_plan(report, phase, backward_plan(net, state), every_layer)
     report.line()
 
 
-def _unbuildable(net: Any, state: State) -> list[str]:
-    """What leaves a net without a plan; whether a layer of an unknown type learns is unknown."""
-    return check.wiring_problems(net, state) + check.unknown_types(net, state)
+def _print_untried(report: Report) -> Callable[[str, str], None]:
+    return lambda names, where: report.line(f"  not tried{where}, as they depend on layers named above: {names}")
 
 
-def _tell(tell: Callable[[str, str], None], states: dict[str, State], check: Callable[[State], list[str]]) -> None:
-    """Report each message of a check once, with the phases it holds in."""
+def _listed(names: list[str]) -> str:
+    more = f", ... ({len(names)} layers)" if len(names) > _LISTED else ""
+    return f"{', '.join(names[:_LISTED])}{more}"
+
+
+def _each(states: dict[str, State], check: Callable[[State], list[str]]) -> dict[str, list[str]]:
+    return {phase: check(state) for phase, state in states.items()}
+
+
+def _tell(tell: Callable[[str, str], None], messages: dict[str, list[str]]) -> None:
+    """Report each message once, with the phases it holds in."""
     found: dict[str, list[str]] = {}
-    for phase, state in states.items():
-        for message in check(state):
+    for phase, those in messages.items():
+        for message in those:
             found.setdefault(message, []).append(phase)
     for message, phases in found.items():
         tell(message, f" ({', '.join(phases)})")

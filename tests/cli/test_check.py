@@ -73,7 +73,7 @@ def write(tmp_path):
 INPUT = 'layer { name: "in" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 } } }\n'
 IP = 'layer { name: "ip" type: "InnerProduct" bottom: "x" top: "y" inner_product_param { num_output: 2 } }\n'
 LAST = 'layer { name: "last" type: "Python" bottom: "y" top: "z" python_param { %s } %s }\n'
-CODE = 'module: "caffe_pylayers.one_hot" layer: "label2one_hot"'
+CODE = 'module: "caffe_pylayers.one_hot" layer: "label2one_hot" param_str: "num_classes: 9"'
 
 
 def test_all_problems_are_told(write, capsys):

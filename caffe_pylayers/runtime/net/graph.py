@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,10 +34,13 @@ class Graph:
     steps: the layers in order. units: the same, with those fused that are computed together.
     names, blobs: the name of each blob, and the blob. inputs, outputs: the numbers of the net's own among them.
 
-    With ``fill`` False nothing is given values, and no memory: the net has its shapes only.
+    With ``fill`` False nothing is given values, and no memory: the net has its shapes only. ``started`` is told
+    the name of each layer before it is made.
     """
 
-    def __init__(self, param: Any, state: State, fill: bool = True) -> None:
+    def __init__(
+        self, param: Any, state: State, fill: bool = True, started: Callable[[str], None] | None = None
+    ) -> None:
         _openmp.threads_start()
         self._fill = fill
         layers = wired_layers(param, state)  # refuses what is wired wrongly before any layer is made
@@ -49,6 +53,8 @@ class Graph:
         self._rates: list[tuple[bool, bool]] = []  # of each learnable: whether lr_mult, decay_mult were given
         self._named: dict[str, tuple[tuple[int, int], int]] = {}  # by param name: its owner, its learnable's index
         for layer_param in layers:
+            if started is not None:
+                started(layer_param.name)
             self._add(layer_param, state.phase)
         self.outputs = [self._available[name] for name in sorted(self._available)]
         self._plan_backward(layers, param.force_backward)

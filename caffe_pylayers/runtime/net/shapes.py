@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,16 +21,20 @@ class LearnedShape:
 
 @dataclass(frozen=True)
 class LayerShapes:
-    """A layer of a net: its LayerParameter's name and type, and its blobs in order, by name with their shapes."""
+    """A layer of a net: its LayerParameter's name and type, and its blobs in order, by name with their shapes.
+
+    unshaped: the tops that neither setup nor reshape has given a shape, as only Python layers do; () stands for it.
+    """
 
     name: str
     type: str
     bottoms: list[tuple[str, Shape]]
     tops: list[tuple[str, Shape]]
     learned: list[LearnedShape]
+    unshaped: list[str]
 
 
-def shapes_of(net_param: Any, state: State) -> list[LayerShapes]:
+def shapes_of(net_param: Any, state: State, started: Callable[[str], None] | None = None) -> list[LayerShapes]:
     """The layers of a net in one state, automatic Splits among them, with the shapes of all blobs.
 
     net_param: a NetParameter of today's format, as ``_nets.prototxt.read_net`` gives it; left as it is.
@@ -41,7 +46,7 @@ def shapes_of(net_param: Any, state: State) -> list[LayerShapes]:
     Raises what building the net raises: ValueError for layers that do not connect, LayerError (a ValueError) for
     what a layer refuses, and as it is what a Python layer raises.
     """
-    graph = Graph(net_param, state, fill=False)
+    graph = Graph(net_param, state, fill=False, started=started)
     owners = graph.parameters.owners
     return [
         LayerShapes(
@@ -53,6 +58,7 @@ def shapes_of(net_param: Any, state: State) -> list[LayerShapes]:
                 LearnedShape(blob.shape, owners[i, j][0] if (i, j) in owners else None)
                 for j, blob in enumerate(step.layer.blobs)
             ],
+            [graph.names[t] for t in step.top_ids if not graph.blobs[t].shape and not graph.blobs[t].count],
         )
         for i, step in enumerate(graph.steps)
     ]
