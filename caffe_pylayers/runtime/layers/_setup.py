@@ -10,6 +10,7 @@ from caffe_pylayers.runtime.memory.blob import Blob
 from caffe_pylayers.runtime.memory.limits import Shape
 
 LEGACY_AXES = 4  # of every blob in an old file
+KEEP_LEGACY_SHAPES = ("BatchNorm", "Embed", "InnerProduct", "PReLU")
 
 
 def canonical_axis(layer: Layer, blob: Blob, axis: int, name: str = "axis") -> int:
@@ -23,15 +24,19 @@ def canonical_axis(layer: Layer, blob: Blob, axis: int, name: str = "axis") -> i
 def make_learned_blobs(layer: Layer, *specs: tuple[Shape, Any]) -> None:
     """Make the layer's learned blobs: for each its shape, and the FillerParameter of its values or None for zeros.
 
-    Blobs whose values the prototxt gives are kept; those of old files may have leading axes of 1, up to 4 in all.
+    Blobs whose values the prototxt gives are kept; those of old files may have leading axes of 1, up to 4 in all,
+    and lose them unless Caffe keeps them in layers of this type.
     LayerError for kept blobs of other shapes, and for what a filler refuses.
     """
     if layer.blobs:
-        for blob, (shape, _) in zip(layer.blobs, specs):
-            if blob.shape == (1,) * (LEGACY_AXES - len(shape)) + shape:
-                blob.reshape(*shape)
         found, wanted = [blob.shape for blob in layer.blobs], [shape for shape, _ in specs]
-        layer.check(found == wanted, f"its learned blobs must have shapes {wanted}, got {found}")
+        fits = [blob == shape or blob == _legacy(shape) for blob, shape in zip(found, wanted)]
+        layer.check(
+            len(found) == len(wanted) and all(fits), f"its learned blobs must have shapes {wanted}, got {found}"
+        )
+        if layer.type not in KEEP_LEGACY_SHAPES:
+            for blob, shape in zip(layer.blobs, wanted):
+                blob.reshape(*shape)
         return
     for i, (shape, filler) in enumerate(specs):
         blob = Blob(shape)
@@ -41,3 +46,8 @@ def make_learned_blobs(layer: Layer, *specs: tuple[Shape, Any]) -> None:
             except ValueError as error:
                 raise layer.error(f"blobs[{i}]: {error}") from error
         layer.blobs.append(blob)
+
+
+def _legacy(shape: Shape) -> Shape:
+    """The shape of a blob in an old file."""
+    return (1,) * (LEGACY_AXES - len(shape)) + shape

@@ -46,9 +46,9 @@ class Embed(Layer):
                 worst = low if low < 0 else high
                 raise self.error(f"bottom[0] must hold integers in [0, {self._rows}), got {worst}")
         y = top[0].write().view(-1, self._outputs)
-        torch.index_select(self.blobs[0].read(), 0, index, out=y)
+        torch.index_select(self.blobs[0].read().view(-1, self._outputs), 0, index, out=y)
         if self._bias:
-            y.add_(self.blobs[1].read())
+            y.add_(self.blobs[1].read().view(-1))
         self._index = index
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
@@ -56,6 +56,6 @@ class Embed(Layer):
             raise self.error("bottom[0] holds indices and has no gradient")
         d_y = top[0].read_diff().view(-1, self._outputs)
         if self.param_propagate_down[0]:
-            self.blobs[0].update_diff().index_add_(0, self._index, d_y)
+            self.blobs[0].update_diff().view(-1, self._outputs).index_add_(0, self._index, d_y)
         if self._bias and self.param_propagate_down[1]:
             self.blobs[1].add_diff(d_y.sum(dim=0))

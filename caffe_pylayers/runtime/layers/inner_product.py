@@ -29,8 +29,8 @@ class InnerProduct(Layer):
         param = self.layer_param.inner_product_param
         axis = canonical_axis(self, bottom[0], param.axis)
         self._inputs, self._outputs = math.prod(bottom[0].shape[axis:]), param.num_output
-        shape = (self._inputs, self._outputs) if param.transpose else (self._outputs, self._inputs)
-        specs: list[tuple[Shape, Any]] = [(shape, param.weight_filler)]
+        self._stored = (self._inputs, self._outputs) if param.transpose else (self._outputs, self._inputs)
+        specs: list[tuple[Shape, Any]] = [(self._stored, param.weight_filler)]
         if param.bias_term:
             specs.append(((self._outputs,), param.bias_filler))
         make_learned_blobs(self, *specs)
@@ -47,14 +47,14 @@ class InnerProduct(Layer):
 
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         x, y = bottom[0].read().view(self._rows, self._inputs), top[0].write().view(self._rows, self._outputs)
-        linear(x, self._weight(), self.blobs[1].read() if self._bias else None, y)
+        linear(x, self._weight(), self.blobs[1].read().view(-1) if self._bias else None, y)
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
         d_y = top[0].read_diff().view(self._rows, self._outputs)
         if self.param_propagate_down[0]:
             x = bottom[0].read().view(self._rows, self._inputs)
             left, right = (x, d_y) if self._transpose else (d_y, x)
-            self.blobs[0].update_diff().addmm_(left.t(), right)
+            self.blobs[0].update_diff().view(self._stored).addmm_(left.t(), right)
         if self._bias and self.param_propagate_down[1]:
             self.blobs[1].add_diff(d_y.sum(dim=0))
         if propagate_down[0]:
@@ -62,5 +62,5 @@ class InnerProduct(Layer):
 
     def _weight(self) -> torch.Tensor:
         """(num_output, K)"""
-        weight = self.blobs[0].read()
+        weight = self.blobs[0].read().view(self._stored)
         return weight.t() if self._transpose else weight

@@ -68,9 +68,9 @@ class BatchNorm(Layer):
 
     def learned_statistics(self) -> tuple[torch.Tensor, torch.Tensor]:
         """The learned mean of each channel, and the factor 1 / sqrt(variance + eps)."""
-        divisor = self.blobs[2].read()
+        mean, variance, divisor = (blob.read().view(-1) for blob in self.blobs)
         factor = torch.where(divisor == 0, 0, 1 / divisor)
-        return self.blobs[0].read() * factor, torch.rsqrt(self.blobs[1].read() * factor + self._eps)
+        return mean * factor, torch.rsqrt(variance * factor + self._eps)
 
     def normalize(
         self, x: torch.Tensor, y: torch.Tensor, weight: torch.Tensor | None = None, bias: torch.Tensor | None = None
@@ -104,9 +104,10 @@ class BatchNorm(Layer):
         """Add the batch's statistics to the learned ones."""
         if single:
             self._variance.zero_()  # a sample of one has none
-        self.blobs[2].update().mul_(self._fraction).add_(1)
-        self.blobs[0].update().mul_(self._fraction).add_(self._mean)
-        self.blobs[1].update().mul_(self._fraction).add_(self._variance)
+        mean, variance, divisor = (blob.update().view(-1).mul_(self._fraction) for blob in self.blobs)
+        mean.add_(self._mean)
+        variance.add_(self._variance)
+        divisor.add_(1)
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
         if not propagate_down[0]:

@@ -73,6 +73,19 @@ def test_the_old_enum_in_a_file(tmp_path):
     assert get_solver(str(path)).type == "Adam"
 
 
+def test_old_nets_in_a_solver():
+    old = """
+    net_param {
+      input: "x" input_dim: 4 input_dim: 1 input_dim: 1 input_dim: 3
+      layers { name: "ip" type: INNER_PRODUCT bottom: "x" top: "y" inner_product_param { num_output: 2 } blobs_lr: 3 }
+    }
+    """
+    solver = SGDSolver(text_format.Parse(f"{old} {RATES} test_iter: 1 test_interval: 1", caffe_pb2.SolverParameter()))
+    for net in (solver.net, *solver.test_nets):
+        assert net.blobs["x"].shape == (4, 1, 1, 3)
+        assert (list(net._layer_names), net.lr_mults) == (["input", "ip"], [3, 1])
+
+
 def test_unknown_type(tmp_path):
     path = tmp_path / "solver.prototxt"
     path.write_text(f'net_param {{ {NET.text()} }} type: "Adm"')

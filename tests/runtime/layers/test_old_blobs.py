@@ -1,0 +1,50 @@
+"""Learned values that a prototxt gives in the old format, of four axes: which shapes real Caffe was seen to keep."""
+
+import numpy as np
+import pytest
+
+from tests.runtime.layers.one_layer import one_layer
+
+# By type: its parameters, the shape of its bottom, those of its blobs, and whether these keep four axes.
+TYPES = {
+    "InnerProduct": ("inner_product_param { num_output: 2 }", (2, 3), [(2, 3), (2,)], True),
+    "InnerProduct, transposed": ("inner_product_param { num_output: 2 transpose: true }", (2, 3), [(3, 2), (2,)], True),
+    "Embed": ("embed_param { num_output: 2 input_dim: 5 }", (2,), [(5, 2), (2,)], True),
+    "PReLU": ("", (2, 3, 4), [(3,)], True),
+    "BatchNorm": ("", (2, 3, 4), [(3,), (3,), (1,)], True),
+    "BatchNorm, learned": ("batch_norm_param { use_global_stats: true }", (2, 3, 4), [(3,), (3,), (1,)], True),
+    "Scale": ("scale_param { bias_term: true }", (2, 3, 4), [(3,), (3,)], False),
+    "Bias": ("", (2, 3, 4), [(3,)], False),
+    "Convolution": ("convolution_param { num_output: 2 kernel_size: 1 }", (2, 3, 4, 4), [(2, 3, 1, 1), (2,)], False),
+}
+
+
+def blobs(shapes, old):
+    text = ""
+    for shape in shapes:
+        axes = (1,) * (4 - len(shape)) + shape
+        sizes = " ".join(f"{name}: {size}" for name, size in zip(("num", "channels", "height", "width"), axes))
+        dims = " ".join(f"dim: {size}" for size in shape)
+        values = " ".join(f"data: {value}" for value in range(1, int(np.prod(shape)) + 1))
+        text += f"blobs {{ {sizes if old else f'shape {{ {dims} }}'} {values} }} "
+    return text
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_shapes_and_numbers(name):
+    param, bottom_shape, shapes, kept = TYPES[name]
+    found = []
+    for old in (False, True):
+        layer, bottom, top = one_layer(name.split(",")[0], param + blobs(shapes, old), bottom_shape)
+        wanted = [(1,) * (4 - len(shape)) + shape if old and kept else shape for shape in shapes]
+        assert [blob.shape for blob in layer.blobs] == wanted
+        bottom[0].data.flat = np.arange(bottom[0].count) % 5
+        layer.param_propagate_down = [not name.startswith("BatchNorm")] * len(shapes)
+        layer.forward(bottom, top)
+        top[0].diff.flat = np.arange(top[0].count) + 1
+        layer.backward(top, [name != "Embed"], bottom)
+        arrays = [top[0].data, bottom[0].diff, *(blob.data for blob in layer.blobs)]
+        found.append([np.ravel(array) for array in arrays + [blob.diff for blob in layer.blobs]])
+    for ours, theirs in zip(*found):
+        np.testing.assert_array_equal(ours, theirs)
+    assert any(found[0][0])
