@@ -42,9 +42,6 @@ for room in ("runtime.data", "runtime.layers", "runtime.net", "runtime.solvers")
 MAY_IMPORT["pycaffe"] = set(_BELOW)
 MAY_IMPORT["cli"] = MAY_IMPORT.keys() - {"__main__"}
 
-# What is not as the table says, by name. Each is a debt.
-DEBTS = {("caffe_pylayers._disk.database", "cli")}
-
 # Who may import these at all. The rest of what a room needs it may.
 HEAVY = {"torch": "runtime", "caffe": ("_layer", "_engine")}
 
@@ -138,7 +135,7 @@ def test_imports_point_one_way(room):
         for name in ours(imports(module))
         if room_of(name) not in {room, *MAY_IMPORT[room]}
     }
-    assert wrong == {(module, other) for module, other in DEBTS if room_of(module) == room}
+    assert not wrong
 
 
 def test_the_table_has_no_circle():
