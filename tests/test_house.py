@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "bare": set(FAMILIES),
     **{family: {"_layer"} for family in FAMILIES},
     "_layer": set(),
-    "_disk": set(),
+    "_disk": {"_engine"},
     "_engine": set(),
     "_compat": {"_engine"},
     "_nets": {"_disk", "_engine", "_layer"},
