@@ -36,6 +36,7 @@ MODULES |= {"commands", "httplib", "cookielib", "HTMLParser", "SocketServer", "T
 # Functions that have left a module.
 GONE = {"string": {"join", "split", "replace", "lower", "upper", "strip", "atoi", "atof", "letters", "maketrans"}}
 GONE["urllib"] = {"urlopen", "urlencode", "urlretrieve", "quote", "unquote"}
+MARK = "# modernize: "  # before what `modernize` says of a line
 NEW = (ast.JoinedStr, ast.AnnAssign, ast.AsyncFunctionDef, ast.Nonlocal, ast.MatMult, ast.YieldFrom)
 BRIDGES = {"six", "future", "builtins", "past"}
 LISTS = {"zip", "map", "filter"}  # functions that gave lists, and so did
@@ -67,6 +68,8 @@ def _age(text: str, name: str) -> bool | None:
     except SyntaxError:
         return True
     except (ValueError, RecursionError, MemoryError):  # a null byte, or nested too deeply
+        return False
+    if MARK in text:
         return False
     guarded = guarded_imports(tree)
     nodes = [node for node in ast.walk(tree) if id(node) not in guarded]

@@ -1,42 +1,21 @@
 """A file written for Python 2, or for libraries of its time, in today's Python.
 
-fissix, the kept fork of lib2to3, has the fixes of the language; those of libraries are in fixes/. Comments and layout
-stay. What ``/`` means for integers, only the loader can keep: here the lines are named that have one.
+Comments and layout stay. What ``/`` means for integers, only the loader can keep: here the lines are named that have
+one.
 """
 
 from __future__ import annotations
 
 import ast
-import functools
 import re
 from dataclasses import dataclass
-from typing import Any
 
+from caffe_pylayers._compat import tool
 from caffe_pylayers._compat.age import futures, is_python_2
 from caffe_pylayers._compat.bridges.language import is_division
 from caffe_pylayers._compat.layout import without_tabs
 from caffe_pylayers._compat.rewrites import rewrite
 from caffe_pylayers._compat.rewrites.quotients import may_round
-
-LANGUAGE = [
-    *("apply", "basestring", "dict", "except", "exec", "execfile", "filter", "funcattrs", "getcwdu", "has_key"),
-    *("imports", "imports2", "input", "intern", "itertools", "itertools_imports", "long", "map"),
-    *("metaclass", "methodattrs", "ne", "next", "nonzero", "numliterals", "operator", "paren", "raise"),
-    *("raw_input", "reduce", "reload", "renames", "repr", "standarderror", "sys_exc", "throw", "tuple_params"),
-    *("types", "unicode", "urllib", "xrange", "xreadlines", "zip"),
-]
-LANGUAGE_TOO = ["cmp", "codecs", "file", "print", "string"]  # what fissix leaves, or overdoes
-FILES = ["pickle", "temporary_file"]  # what Python 2 has written
-LIBRARIES = [
-    "collections_abc",
-    "genfromtxt",
-    "image_names",
-    "numpy_names",
-    "numpy_star",
-    "old_names",
-    "param_str",
-    "yaml_load",
-]
 
 
 class TranslationError(ValueError):
@@ -68,18 +47,15 @@ def translate(text: str, name: str, for_good: bool = False) -> Translation:
         raise TranslationError(f"{name}: a null byte, so this is no Python")
     old = is_python_2(text, name)
     whole = text if text.endswith("\n") else text + "\n"  # which the parser wants
-    tool = _tool(old)
-    tool.bridged.clear()
     try:
-        tree = tool.refactor_string(whole, name)
-        new = str(tree) if tree is not None else whole
-        new = _one_indentation(new, tool.bridged)
+        new, bridged = tool.fixed(whole, name, old)
+        new = _one_indentation(new, bridged)
         new = re.sub(r"\A(#!.*\bpython)2[\d.]*", r"\g<1>3", new)
         parsed = ast.parse(new, name)
         divides = old and "division" not in futures(parsed)
         if for_good:
             new, rewritten = rewrite(new, name, old, divides)
-            tool.bridged.update(rewritten)
+            bridged.update(rewritten)
             parsed = ast.parse(new, name)
     except (RecursionError, MemoryError) as error:
         raise TranslationError(f"{name}: nested too deeply") from error
@@ -91,7 +67,7 @@ def translate(text: str, name: str, for_good: bool = False) -> Translation:
     divisions = _divisions(parsed, for_good) if divides else []
     if not text.endswith("\n"):
         new = new[:-1]
-    return Translation(new, sorted(tool.bridged), divisions, old)
+    return Translation(new, sorted(bridged), divisions, old)
 
 
 def _one_indentation(text: str, bridged: set[str]) -> str:
@@ -109,47 +85,3 @@ def _divisions(tree: ast.Module, for_good: bool) -> list[int]:
     if for_good:
         return may_round(tree)
     return sorted({getattr(node, "lineno", 0) for node in ast.walk(tree) if is_division(node)})
-
-
-@functools.lru_cache(maxsize=2)
-def _tool(language: bool) -> Any:
-    """A refactoring tool that notes in ``bridged`` the fixes that changed something."""
-    from fissix import refactor
-
-    names = [f"caffe_pylayers._compat.fixes.fix_{name}" for name in LIBRARIES]
-    if language:
-        names += [f"fissix.fixes.fix_{name}" for name in LANGUAGE]
-        names += [f"caffe_pylayers._compat.fixes.fix_{name}" for name in LANGUAGE_TOO + FILES]
-
-    class Tool(refactor.RefactoringTool):  # type: ignore[misc, name-defined, unused-ignore]
-        def __init__(self, *arguments: Any) -> None:
-            self.bridged: set[str] = set()
-            super().__init__(*arguments)
-
-        def get_fixers(self) -> Any:
-            orders = super().get_fixers()
-            for fixer in {id(fixer): fixer for order in orders for fixer in order}.values():
-                fixer.transform = self._noting(fixer.transform, type(fixer).__module__.rpartition(".fix_")[2])
-            return orders
-
-        def _noting(self, transform: Any, name: str) -> Any:
-            def noting(node: Any, results: Any) -> Any:
-                root = node
-                while root.parent is not None:
-                    root = root.parent
-                before, root.was_changed = root.was_changed, False
-                new = transform(node, results)
-                if root.was_changed or new is not None:
-                    self.bridged.add(name)
-                root.was_changed = root.was_changed or before
-                return new
-
-            return noting
-
-        def log_message(self, message: str, *arguments: Any) -> None:
-            """Nothing: what matters is in ``bridged``."""
-
-        def log_debug(self, message: str, *arguments: Any) -> None:
-            """Nothing."""
-
-    return Tool(names, {} if language else {"print_function": True})

@@ -53,6 +53,7 @@ REWRITTEN = [
         "print 1\nx = a.encode('hex')",
         'import codecs\nprint(1)\nx = codecs.encode(a.encode("latin1"), \'hex\').decode("latin1")',
     ),
+    ("for i in xrange(3): print(i, end=' ')", "for i in range(3): print(i, end=' ')"),
     ("print d.keys()[0]", "print(list(d.keys())[0])"),
     ("import os, cPickle, urllib2", "import os, pickle, urllib.request, urllib.error, urllib.parse"),
     (

@@ -22,13 +22,15 @@ class Items(Bridge):
     """x[i] of a computed index, and everything that is stored but constants."""
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
-        """Put ``items(x)`` for x."""
+        """Put item(x, i) for x[i] that is read, items(x) for an x that has slices, or is stored to."""
         self.generic_visit(node)
         if isinstance(node.ctx, ast.Del) or _is_key(node.slice):
             return node
         if isinstance(node.ctx, ast.Load) and not _may_be_old(node.slice):
             return node
         self.bridged.add("indices")
+        if isinstance(node.ctx, ast.Load) and not any(isinstance(part, ast.Slice) for part in ast.walk(node.slice)):
+            return call(item, node, node.value, _inner(node.slice))
         node.value = call(items, node.value, node.value)
         return node
 
@@ -58,13 +60,32 @@ def _may_be_old(index: ast.AST) -> bool:
 
 def _is_key(index: ast.AST) -> bool:
     """True for a text: a dictionary's key, or a field's name."""
-    index = getattr(index, "value", index) if type(index).__name__ == "Index" else index  # until Python 3.8
+    index = _inner(index)
     return isinstance(index, ast.Constant) and isinstance(index.value, str)
+
+
+def _inner(index: Any) -> Any:
+    """What is between the brackets, which until Python 3.8 an ast.Index held."""
+    return index.value if type(index).__name__ == "Index" else index
+
+
+@provided
+def item(container: Any, key: Any) -> Any:
+    """container[key]."""
+    if type(key) is list:
+        key = _as_tuple(container, key)
+    try:
+        return container[key]
+    except REFUSED:
+        old = key if isinstance(container, dict) else _old_key(container, key)
+        if old is key:
+            raise
+    return container[old]
 
 
 @provided
 def items(container: Any) -> Any:
-    """What takes the place of a container before brackets: a dictionary itself, anything else in a Container."""
+    """What takes the place of a container: a dictionary itself, anything else in a Container."""
     return container if isinstance(container, dict) else Container(container)
 
 
@@ -77,16 +98,7 @@ class Container:
         self._inner = inner
 
     def __getitem__(self, key: Any) -> Any:
-        inner = self._inner
-        if type(key) is list:
-            key = _as_tuple(inner, key)
-        try:
-            return inner[key]
-        except REFUSED:
-            old = _old_key(inner, key)
-            if old is key:
-                raise
-        return inner[old]
+        return item(self._inner, key)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         inner = self._inner

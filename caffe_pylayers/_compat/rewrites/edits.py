@@ -8,7 +8,7 @@ import re
 import tokenize
 from typing import Iterator
 
-MARK = "# modernize: "
+from caffe_pylayers._compat.age import MARK
 
 
 def walk(tree: ast.AST) -> Iterator[ast.AST]:
