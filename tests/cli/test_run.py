@@ -60,6 +60,15 @@ def test_errors_are_the_scripts(run_program, root, folder):
     assert ended.stdout.endswith("none.py: no such file\n")
 
 
+def test_a_script_for_the_gpu_on_the_cpu(run_program, root, tmp_path):
+    (tmp_path / "gpu.py").write_text(
+        "import os\nimport caffe\ncaffe.set_mode_gpu()\ncaffe.set_device(3)\nprint(os.environ['CAFFE_PYLAYERS_CPU'])\n"
+    )
+    ended = run(run_program, root, "--cpu", "gpu.py", cwd=tmp_path)
+    assert ended.stdout.splitlines()[-1] == "1"
+    assert ended.returncode == 0
+
+
 @pytest.mark.parametrize(
     ("text", "line"),
     [

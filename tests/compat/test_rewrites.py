@@ -1,5 +1,7 @@
 """What ``modernize`` writes down of what ``--compat`` bridges by its value."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -92,3 +94,43 @@ def test_a_top_of_one_value():
     top = np.zeros(1)
     top[...] = np.ones((1, 1, 1))
     assert top[0] == 1
+
+
+COPY = """
+import caffe
+import numpy as np
+from StringIO import StringIO
+
+class Old(caffe.Layer):
+    def setup(self, bottom, top):
+        self.blobs.append(caffe.Blob([3]))
+        self.half = len(bottom) / 2 + 1
+        self.kinds = np.genfromtxt(StringIO('a 1\\nb 2'), dtype=None)
+        assert str(self.phase) in ('TRAIN', 'TEST')
+    def reshape(self, bottom, top):
+        top[0].reshape(self.half, np.prod(bottom[0].shape))
+        top[1].reshape(*np.array(bottom[0].shape))
+        top[2].reshape(1)
+    def forward(self, bottom, top):
+        top[0].data[...] = np.zeros((bottom[0].num / 2, np.ceil(3.5 / 2)))[0, 0]
+        top[1].data[...] = [[self.kinds[i][0] == 'a'] for i in range(bottom[0].count / 2 + 1)]
+        top[2].data[0] = np.ones((1, 1, 1)) * sum(int(bottom[0].data[i]) for i in range(2))
+    def backward(self, top, propagate_down, bottom):
+        pass
+"""
+COPY_NET = """
+layer { name: "in" type: "Input" top: "in" input_param { shape { dim: 2 dim: 1 } } }
+layer { name: "x" type: "Python" bottom: "in" top: "a" top: "b" top: "c"
+        python_param { module: "layer" layer: "Old" } }
+"""
+
+
+def test_a_copy_runs_without_compat(run_program, root, tmp_path):
+    (tmp_path / "layer.py").write_text(translate(COPY, "layer.py", for_good=True).text)
+    (tmp_path / "net.prototxt").write_text(COPY_NET)
+    (tmp_path / "go.py").write_text(
+        "import caffe\nnet = caffe.Net('net.prototxt', caffe.TEST)\nnet.blobs['in'].data[...] = 3\n"
+        "out = net.forward()\nprint(out['a'].shape, out['b'].tolist(), out['c'].tolist(), net.params['x'][0].count)\n"
+    )
+    ended = run_program(sys.executable, "-m", "caffe_pylayers", "run", "go.py", cwd=tmp_path, pythonpath=(root,))
+    assert ended.stdout.splitlines()[-1] == "(1, 2) [[1.0], [0.0]] [6.0] 3"
