@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -227,6 +228,7 @@ def __getattr__(name: str) -> Any:
     if name != "skimage":
         raise AttributeError(f"module 'caffe.io' has no attribute {name!r}")
     try:
-        return importlib.import_module("skimage.io") and importlib.import_module("skimage")
+        importlib.import_module("skimage.io")
     except ModuleNotFoundError as error:
         raise AttributeError("caffe.io.skimage is scikit-image: pip install scikit-image") from error
+    return sys.modules["skimage"]
