@@ -98,7 +98,7 @@ def test_learned_values_in_a_prototxt_of_four_axes(tmp_path):
     old = "num: 1 channels: 1"
     blobs = f"blobs {{ {old} height: 1 width: 3 data: [1, 2, 3] }} blobs {{ {old} height: 1 width: 1 data: 4 }}"
     net = make(tmp_path, GIVEN % ("InnerProduct", IP + blobs))
-    assert [blob.data.tolist() for blob in net.params["l"]] == [[[1, 2, 3]], [4]]
+    assert [blob.data.tolist() for blob in net.params["l"]] == [[[[[1, 2, 3]]]], [[[[4]]]]], "as in Caffe"
 
 
 MEMORY = """
