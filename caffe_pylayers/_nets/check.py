@@ -1,15 +1,16 @@
-"""What makes a run of a net fail before its first iteration, found without building the net."""
+"""Checks of a net that need no building: its wiring, layer types, Python layers, sources and losses."""
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import errno
 import os
-from pathlib import Path
 from typing import Any, Collection, Iterable, Iterator
 
 from caffe_pylayers import _engine
 from caffe_pylayers._layer.phases import PHASES, TRAIN
+from caffe_pylayers._nets import sources
 from caffe_pylayers._nets.backward_plan import backward_plan, loss_weights
 from caffe_pylayers._nets.include_rules import State, included_layers, title
 from caffe_pylayers._nets.python_param import python_param_problems
@@ -22,24 +23,24 @@ def problems(
     level: int = 0,
     stages: Collection[str] = (),
 ) -> list[str]:
-    """What makes Caffe fail on this net, each as ``PATH: layer "x" (Type): what is wrong``.
+    """Return why Caffe would fail to build this net, each reason as ``PATH: layer "x" (Type): what is wrong``.
 
-    net: a NetParameter.
+    net: a NetParameter in the current format.
     path: the file it came from, whose neighbourhood is searched for modules that are not found.
     Looks at the wiring, the layer types, the Python layers (whose modules it imports) and the
-    files that data layers read. A net in an old format, ``layers { }``, has nothing to look at.
+    files that data layers read; not at shapes, which only building tells.
     """
     found: dict[str, None] = {}  # in order, and once for both phases
     for phase in phases:
         state = State(phase, level, stages)
         messages = wiring_problems(net, state) + unknown_types(net, state)
-        messages += python_layer_problems(net, state, path) + missing_sources(net, state)
+        messages += python_layer_problems(net, state, path) + missing_sources(net, state) + wrong_sources(net, state)
         found.update((f"{path}: {message}", None) for message in messages)
     return list(found)
 
 
 def wiring_problems(net: Any, state: State) -> list[str]:
-    """The first blob that does not connect, or count that does not fit; Caffe stops there as well."""
+    """Return the first fault in how layers connect, or nothing; Caffe stops there as well."""
     try:
         backward_plan(net, state)
     except ValueError as error:
@@ -48,7 +49,7 @@ def wiring_problems(net: Any, state: State) -> list[str]:
 
 
 def unknown_types(net: Any, state: State) -> list[str]:
-    """Layers whose type this caffe does not have."""
+    """Return a message for each layer of a type that this caffe does not have."""
     known = list(_engine.caffe().layer_type_list())
     return [
         f"{title(layer)}: unknown layer type{_meant(layer.type, known)}"
@@ -66,7 +67,7 @@ def _meant(kind: str, known: list[str]) -> str:
 
 
 def python_layer_problems(net: Any, state: State, path: str | os.PathLike[str]) -> list[str]:
-    """Python layers whose module, class or param_str is wrong. Imports the modules, so it runs their code."""
+    """Return messages on the modules, classes and param_strs of Python layers; imports the modules."""
     asked = _asked(net, state)
     return [
         f"{title(layer)}: {message}"
@@ -77,7 +78,7 @@ def python_layer_problems(net: Any, state: State, path: str | os.PathLike[str]) 
 
 
 def _asked(net: Any, state: State) -> dict[str, str]:
-    """Why Caffe calls backward, by the name of each layer it calls it of; a test net has no such layer."""
+    """Return why Caffe calls a layer's backward, by layer; a layer that is not asked is missing, as all are in TEST."""
     if state.phase != TRAIN:
         return {}
     try:
@@ -88,7 +89,7 @@ def _asked(net: Any, state: State) -> dict[str, str]:
 
 
 def losses_without_effect(net: Any, state: State) -> list[str]:
-    """Layers of a training net that are, or look like, a loss and train nothing."""
+    """Return a message for each layer of a training net that is, or looks like, a loss and trains nothing."""
     if state.phase != TRAIN:
         return []
     plans = backward_plan(net, state)
@@ -108,12 +109,12 @@ def losses_without_effect(net: Any, state: State) -> list[str]:
 
 
 def _looks_like_a_loss(layer: Any) -> bool:
-    """A Python layer that says nothing of its loss weight; one that says 0 means it."""
+    """True for a Python layer that says nothing of its loss weight; one that says 0 means it."""
     return bool(layer.type == "Python" and layer.bottom and layer.top and not layer.loss_weight)
 
 
 def missing_sources(net: Any, state: State) -> list[str]:
-    """The files and databases that the layers of one phase read, and that do not exist or cannot be read."""
+    """Return a message for each file or database that a layer reads and that does not exist or cannot be read."""
     return [
         f'{title(layer)}: {field} "{name}" {problem}'
         for layer in _layers(net, state)
@@ -139,23 +140,45 @@ _SOURCES = {
 
 
 def _sources(layer: Any) -> Iterator[tuple[str, str]]:
-    """The (field, path) pairs that a layer opens when it is set up."""
+    """Yield the (field, path) pairs that a layer opens when it is set up."""
     field = _SOURCES.get(layer.type)
     if field and getattr(layer, field).source:
         source = getattr(layer, field).source
         yield f"{field}.source", source
-        if layer.type == "Data" and os.access(source, os.X_OK) and os.path.isdir(source):
-            lmdb = layer.data_param.backend == layer.data_param.LMDB
-            yield f"{field}.source", os.path.join(source, "data.mdb" if lmdb else "CURRENT")
-        if layer.type == "HDF5Data" and os.access(source, os.R_OK) and os.path.isfile(source):
-            for name in Path(source).read_text(encoding="utf-8").split():
-                yield f"{field}.source {source} lists", name
+        if layer.type == "HDF5Data":
+            with contextlib.suppress(ValueError):  # no list, which wrong_sources reports, or none that can be read
+                yield from ((f"{field}.source {source} lists", name) for name in sources.hdf5_files(source))
     if layer.type in ("Data", "ImageData", "MemoryData", "WindowData") and layer.transform_param.mean_file:
         yield "transform_param.mean_file", layer.transform_param.mean_file
 
 
+def wrong_sources(net: Any, state: State) -> list[str]:
+    """Return a message for each source that is there and is not what its layer reads: see sources."""
+    found = []
+    for layer in _layers(net, state):
+        source = getattr(layer, _SOURCES[layer.type]).source if layer.type in _SOURCES else ""
+        if source and not any(_unreadable(source)):
+            try:
+                _check_source(layer, source)
+            except ValueError as error:
+                found.append(f"{title(layer)}: {error}")
+    return found
+
+
+def _check_source(layer: Any, source: str) -> None:
+    if layer.type == "Data":
+        param = layer.data_param
+        sources.check_database(source, "LMDB" if param.backend == param.LMDB else "LEVELDB")
+    elif layer.type == "HDF5Data":
+        sources.hdf5_files(source)
+    elif layer.type == "ImageData":
+        sources.image_lines(source, layer.image_data_param.root_folder)
+    elif layer.type == "WindowData":
+        sources.window_words(source)
+
+
 def _layers(net: Any, state: State) -> list[Any]:
-    """The layers of one phase; none where the rules themselves are wrong, which wiring_problems reports."""
+    """Return the layers in one state; none where the rules themselves are wrong, which wiring_problems reports."""
     try:
         return included_layers(net, state)
     except ValueError:

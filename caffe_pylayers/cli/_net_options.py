@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from caffe_pylayers._layer.phases import PHASES
+from caffe_pylayers._nets.include_rules import State
 from caffe_pylayers.cli import UserError, add_engine_argument
 
 
@@ -68,21 +69,33 @@ def _positive(text: str) -> int:
     return value
 
 
+def read_net(args: argparse.Namespace) -> tuple[Any, State]:
+    """Read the NetParameter that the arguments ask for, and the state they ask for; UserError for what is wrong."""
+    need_model(args)
+    from caffe_pylayers.cli._device import quiet
+
+    quiet()  # before the check loads the engine
+    from caffe_pylayers._nets import check, prototxt
+
+    state = State(PHASES[args.phase], args.level, tuple(args.stage.split(",")) if args.stage else ())
+    net = prototxt.read_net(args.model)
+    problems = check.problems(net, args.model, [state.phase], state.level, state.stages)
+    if problems:
+        raise UserError("\n  ".join(problems))
+    return net, state
+
+
 def make_net(args: argparse.Namespace) -> Any:
-    """The net that the arguments ask for, on the engine that is there.
+    """Build the net that the arguments ask for, on the engine that is there.
 
     UserError for what is wrong with it, its weights or the GPU: found before real Caffe would end the process.
     """
-    need_model(args)
-    from caffe_pylayers.cli._device import gpu_problem, quiet
-
-    quiet()
     from caffe_pylayers import _engine
+    from caffe_pylayers.cli._device import gpu_problem
     from caffe_pylayers.cli._training.weights import check_model, read_model
 
+    _, state = read_net(args)
     caffe = _engine.caffe()
-    stages = args.stage.split(",") if args.stage else []
-    _check(args, stages)
     models = {path: read_model(path) for path in map(Path, args.weights.split(",") if args.weights else [])}
     if args.gpu is not None:
         problem = gpu_problem(args.gpu)
@@ -90,7 +103,7 @@ def make_net(args: argparse.Namespace) -> Any:
             raise UserError(problem)
         caffe.set_device(args.gpu)
         caffe.set_mode_gpu()
-    net = caffe.Net(args.model, PHASES[args.phase], level=args.level, stages=stages)
+    net = caffe.Net(args.model, state.phase, level=state.level, stages=list(state.stages))
     for path, model in models.items():
         check_model(path, model, net)
         net.copy_from(str(path))
@@ -105,12 +118,3 @@ def need_data(net: Any, path: str) -> None:
             f"{path}: no data for {inputs}: Input layers are filled by a script. Give a net with data layers, such as "
             f"the train_test.prototxt that goes with this one"
         )
-
-
-def _check(args: argparse.Namespace, stages: list[str]) -> None:
-    from caffe_pylayers._nets import check, prototxt
-
-    message = prototxt.read_net(args.model)
-    problems = check.problems(message, args.model, [PHASES[args.phase]], args.level, stages)
-    if problems:
-        raise UserError("\n  ".join(problems))

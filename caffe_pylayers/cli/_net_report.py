@@ -25,16 +25,18 @@ def check_net(
     wiring = _each(states, lambda state: check.wiring_problems(net, state))
     types = _each(states, lambda state: check.unknown_types(net, state))
     python = _each(states, lambda state: check.python_layer_problems(net, state, path))
-    sources = _each(states, lambda state: check.missing_sources(net, state))
+    missing = _each(states, lambda state: check.missing_sources(net, state))
+    wrong = _each(states, lambda state: check.wrong_sources(net, state))
     _tell(report.problem, wiring)
     stages_left = sorted(stages_named(net) - {*stages})
     if report.problems and stages_left:
         report.line(f"  the net has layers for stages not given with --stage: {', '.join(stages_left)}")
     _tell(report.problem, types)
     _tell(report.problem, python)
-    _tell(report.warning, sources)
+    _tell(report.problem, wrong)
+    _tell(report.warning, missing)
     trials = {
-        phase: trial(net, state, [*types[phase], *python[phase], *sources[phase]])
+        phase: trial(net, state, [*types[phase], *python[phase], *missing[phase], *wrong[phase]])
         for phase, state in states.items()
         if not wiring[phase]
     }

@@ -21,7 +21,7 @@ from caffe_pylayers._disk.room import check_room
 from caffe_pylayers._engine.interrupts import held
 from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._errors import one_line, optional
-from caffe_pylayers.cli._net_options import add_net_arguments, make_net
+from caffe_pylayers.cli._net_options import add_net_arguments, make_net, need_data
 from caffe_pylayers.cli._progress import counted
 
 FORMATS = ("hdf5", "npz", *BACKENDS)
@@ -52,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
     with one_line():
         check_room(args.output.absolute().parent, 1)
         net = make_net(args)
+        need_data(net, args.model)
         missing = [name for name in names if name not in net.blobs]
         if missing:
             raise UserError(f"{args.model}: no blob {', '.join(missing)}; the net has {', '.join(net.blobs)}")

@@ -1,9 +1,10 @@
 """List a net's layers: types, the shapes of their tops, learned values, and multiply-adds.
 
-    caffe-pylayers summary --model deploy.prototxt
+    caffe-pylayers summary deploy.prototxt
 
 Learned values include the statistics of BatchNorm; in the total, those that layers share count once. Multiply-adds
-are those of the products in Convolution, Deconvolution and InnerProduct, for the whole batch.
+are those of the products in Convolution, Deconvolution and InnerProduct, for the whole batch. On the runtime no values
+are made, so nets of any size are listed at once.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from typing import Any
+from typing import Any, NamedTuple, Tuple
 
 from caffe_pylayers.cli._errors import one_line
-from caffe_pylayers.cli._net_options import add_net_arguments, make_net
+from caffe_pylayers.cli._net_options import add_net_arguments, make_net, read_net
+
+Shape = Tuple[int, ...]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,8 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the list; the exit code."""
     with one_line():
-        net = make_net(args)
-    rows = list_layers(net)
+        rows = list(map(_row, _layers(args)))
     if args.json:
         print(json.dumps(rows, indent=1))
         return 0
@@ -46,38 +48,69 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def list_layers(net: Any) -> list[dict[str, Any]]:
-    """Each layer's name, type, bottoms and tops with their shapes, learned values, and multiply-adds.
+class _Layer(NamedTuple):
+    """A layer's name, type, blobs by name with their shapes, and learned blobs, with whether each is shared."""
 
-    shared: how many of the learned values are those of a layer before.
-    """
-    seen: set[int] = set()
-    names = list(net._blob_names)
-    shapes = [[int(n) for n in blob.shape] for blob in net._blobs]
-    rows: list[dict[str, Any]] = []
-    for i, (name, layer) in enumerate(zip(net._layer_names, net.layers)):
-        bottoms, tops = list(net._bottom_ids(i)), list(net._top_ids(i))
-        learned = [[int(n) for n in blob.shape] for blob in layer.blobs]
-        addresses = [blob.data.ctypes.data for blob in layer.blobs]
-        shared = sum(math.prod(shape) for shape, address in zip(learned, addresses) if address in seen)
-        seen.update(addresses)
-        rows.append(
-            {
-                "name": name,
-                "type": layer.type,
-                "bottoms": {names[b]: shapes[b] for b in bottoms},
-                "tops": {names[t]: shapes[t] for t in tops},
-                "learned": sum(map(math.prod, learned)),
-                "shared": shared,
-                "multiply_adds": _multiply_adds(
-                    layer.type, learned, [shapes[b] for b in bottoms], [shapes[t] for t in tops]
-                ),
-            }
+    name: str
+    type: str
+    bottoms: list[tuple[str, Shape]]
+    tops: list[tuple[str, Shape]]
+    learned: list[tuple[Shape, bool]]
+
+
+def _layers(args: argparse.Namespace) -> list[_Layer]:
+    from caffe_pylayers import _engine
+
+    if args.weights or args.gpu is not None or _engine.caffe().__name__ != "caffe_pylayers.pycaffe":
+        return _layers_of(make_net(args))
+    from caffe_pylayers.runtime.net.shapes import shapes_of
+
+    return [
+        _Layer(
+            layer.name,
+            layer.type,
+            layer.bottoms,
+            layer.tops,
+            [(blob.shape, blob.owner is not None) for blob in layer.learned],
         )
-    return rows
+        for layer in shapes_of(*read_net(args))
+    ]
 
 
-def _multiply_adds(kind: str, learned: list[list[int]], bottoms: list[list[int]], tops: list[list[int]]) -> int:
+def _layers_of(net: Any) -> list[_Layer]:
+    seen: set[int] = set()
+    blobs = [(name, _shape(blob)) for name, blob in zip(net._blob_names, net._blobs)]
+    found = []
+    for i, (name, layer) in enumerate(zip(net._layer_names, net.layers)):
+        addresses = [blob.data.ctypes.data for blob in layer.blobs]
+        learned = [(_shape(blob), address in seen) for blob, address in zip(layer.blobs, addresses)]
+        seen.update(addresses)
+        bottoms, tops = ([blobs[b] for b in ids(i)] for ids in (net._bottom_ids, net._top_ids))
+        found.append(_Layer(name, layer.type, bottoms, tops, learned))
+    return found
+
+
+def _shape(blob: Any) -> Shape:
+    return tuple(map(int, blob.shape))
+
+
+def _row(layer: _Layer) -> dict[str, Any]:
+    """Return a layer as --json prints it; ``shared`` is how many of its learned values are those of a layer before."""
+    learned = [shape for shape, _ in layer.learned]
+    return {
+        "name": layer.name,
+        "type": layer.type,
+        "bottoms": {name: list(shape) for name, shape in layer.bottoms},
+        "tops": {name: list(shape) for name, shape in layer.tops},
+        "learned": sum(map(math.prod, learned)),
+        "shared": sum(math.prod(shape) for shape, shared in layer.learned if shared),
+        "multiply_adds": _multiply_adds(
+            layer.type, learned, [shape for _, shape in layer.bottoms], [shape for _, shape in layer.tops]
+        ),
+    }
+
+
+def _multiply_adds(kind: str, learned: list[Shape], bottoms: list[Shape], tops: list[Shape]) -> int:
     if kind == "InnerProduct":
         outputs = tops[0][-1]
         return math.prod(tops[0]) * math.prod(learned[0]) // outputs

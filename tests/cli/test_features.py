@@ -15,8 +15,8 @@ layer { name: "data" type: "Data" top: "data" top: "label"
         data_param { backend: LMDB source: "SOURCE" batch_size: 3 } }
 layer { name: "mean" type: "Pooling" bottom: "data" top: "mean" pooling_param { pool: AVE global_pooling: true } }
 """
-INPUT = """
-layer { name: "a" type: "Input" top: "a" input_param { shape { dim: 2 dim: 1 dim: 1 dim: 1 dim: 3 } } }
+FIVE_AXES = """
+layer { name: "a" type: "DummyData" top: "a" dummy_data_param { shape { dim: 2 dim: 1 dim: 1 dim: 1 dim: 3 } } }
 """
 
 
@@ -77,7 +77,7 @@ def test_the_databases_of_extract_features(save, tool, tmp_path, backend):
 
 
 def test_what_cannot_be_kept(save, tmp_path, capsys, monkeypatch):
-    net = save(INPUT)
+    net = save(FIVE_AXES)
     before = set(tmp_path.iterdir())
     monkeypatch.delattr("os.posix_fallocate", raising=False)  # which finds some sizes too large for any disk
     for blobs, output, options, message in (

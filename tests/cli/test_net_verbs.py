@@ -163,6 +163,18 @@ def test_counts(capsys, model):
     assert " ".join(table[-1].split()) == "7 layers 473 5,120"
 
 
+def test_values_are_not_made_on_the_runtime(capsys, tmp_path):
+    if _engine.caffe().__name__ != "caffe_pylayers.pycaffe":
+        pytest.skip("real Caffe fills what it builds")
+    net = tmp_path / "net.prototxt"
+    net.write_text(SHARED.partition('layer { name: "c"')[0].replace("num_output: 3", "num_output: 699999999"))
+    table = run(capsys, "summary", net).splitlines()
+    assert " ".join(table[-1].split()) == "2 layers 2,799,999,996 4,199,999,994"
+    net.write_text(SHARED.replace("num_output: 3", "num_output: 799999999"))
+    assert main([str(net)], verb="summary") == 1
+    assert 'summary: layer "b" (InnerProduct): ' in capsys.readouterr().err.replace("__main__.py", "summary")
+
+
 def test_shared_values_count_once(capsys, tmp_path):
     (tmp_path / "net.prototxt").write_text(SHARED)
     table = run(capsys, "summary", "--model", tmp_path / "net.prototxt").splitlines()
@@ -266,4 +278,6 @@ def test_a_net_without_data_is_not_tested(capsys, tmp_path):
     ended = capsys.readouterr()
     assert f"{net}: no data for a: Input layers are filled by a script" in ended.err
     assert ended.out == ""
+    assert main([str(net), "--weights", str(weights), "--blobs", "b", str(tmp_path / "b.npz")], verb="features") == 1
+    assert "no data for a" in capsys.readouterr().err
     assert main([str(net), "--iterations", "1"], verb="time") == 0

@@ -225,11 +225,27 @@ def test_files(found, folder, kind, param, fields):
     ]
 
 
-@pytest.mark.parametrize(("backend", "file"), [("LMDB", "data.mdb"), ("LEVELDB", "CURRENT")])
-def test_a_folder_without_a_database(found, folder, backend, file):
+@pytest.mark.parametrize(
+    ("kind", "param", "message"),
+    [
+        ("Data", 'source: "here" backend: LMDB', "here cannot be opened as LMDB: it has no data.mdb"),
+        ("Data", 'source: "here" backend: LEVELDB', "here cannot be opened as LevelDB: it has no CURRENT"),
+        ("Data", 'source: "db/train"', "db/train cannot be opened as LevelDB: it is LMDB, so write backend: LMDB; "),
+        ("Data", 'source: "db" backend: LMDB', "db cannot be opened as LMDB: it is the folder of train; name one"),
+        ("HDF5Data", 'source: "x.h5"', "x.h5 is an HDF5 file; takes a text file that lists HDF5 files"),
+        ("ImageData", 'source: "tabs.txt"', 'tabs.txt:2: "b.png\t1": a line has a path, one blank and a label; this'),
+        ("WindowData", 'source: "x.h5"', "x.h5 is an HDF5 file; takes a text file that lists windows"),
+    ],
+)
+def test_sources_of_another_kind(found, folder, kind, param, message):
     (folder / "here").mkdir()
-    (message,) = found(DATA.format("Data", f'data_param {{ source: "here" backend: {backend} }}'))
-    assert message.startswith(f'layer "data" (Data): data_param.source "here/{file}" does not exist; ')
+    (folder / "db" / "train").mkdir(parents=True)
+    (folder / "db" / "train" / "data.mdb").touch()
+    (folder / "x.h5").write_bytes(b"\x89HDF\r\n\x1a\n\0\0")
+    (folder / "tabs.txt").write_text("a.png 1\nb.png\t1\n")
+    field = {"Data": "data_param", "HDF5Data": "hdf5_data_param", "ImageData": "image_data_param"}
+    (problem,) = found(DATA.format(kind, f"{field.get(kind, 'window_data_param')} {{ {param} }}"))
+    assert problem.startswith(f'layer "data" ({kind}): {message}')
 
 
 def test_a_file_that_cannot_be_read(found, folder, monkeypatch):
