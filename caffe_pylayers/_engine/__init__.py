@@ -23,7 +23,7 @@ class EngineError(RuntimeError):
 
 
 def caffe() -> Any:
-    """The engine under the name ``caffe``; EngineError where there is none with Python layers."""
+    """Return the engine, which is ``import caffe`` from here on; EngineError where there is none with Python layers."""
     wanted = _wanted()
     with interrupts.held():
         return _load(wanted)
@@ -52,7 +52,7 @@ def chosen(name: str | None) -> Iterator[None]:
 
 
 def available() -> bool:
-    """Whether there is an engine, as far as can be told without loading it."""
+    """Return True if there is an engine, as far as can be told without loading it."""
     found = {name: importlib.util.find_spec(name) is not None for name in ("caffe", "torch")}
     runtime = found["torch"] and sys.version_info >= (3, 10)
     return {"caffe": found["caffe"], "runtime": runtime}.get(os.environ.get(VARIABLE, ""), found["caffe"] or runtime)
@@ -96,9 +96,9 @@ def _runtime() -> Any:
 
 
 def messages() -> Any:
-    """The module of Caffe's protobuf messages: a real Caffe's own where it is the engine, else the package's.
+    """Return the module of Caffe's protobuf messages: a real Caffe's own where it is the engine, else the package's.
 
-    The package's needs no engine, only protobuf.
+    The package's needs no engine, only protobuf; EngineError where that is too old.
     """
     wanted = _wanted()
     if "caffe" in sys.modules or wanted == "caffe" or (not wanted and importlib.util.find_spec("caffe")):

@@ -34,8 +34,8 @@ class LayerPlan:
 
     layer: its LayerParameter, with the bottoms it really reads.
     bottoms: the names of its bottoms in the prototxt, where a Split stands before them.
-    backward: whether its backward is called.
-    propagate_down: what that is told, for each bottom.
+    backward: true if its backward is called.
+    propagate_down: for each bottom, true if that backward is to compute its gradient.
     """
 
     layer: Any
@@ -45,7 +45,7 @@ class LayerPlan:
 
 
 def backward_plan(net: Any, state: State) -> list[LayerPlan]:
-    """The plan of each layer of a NetParameter in one state, in order.
+    """Return the plan of each layer of a NetParameter in one state, in order.
 
     A Python layer is taken to have as many learned blobs as ``param`` blocks: only its setup knows better.
     Raises ValueError for a net that Caffe refuses because of how its layers connect.
@@ -54,7 +54,7 @@ def backward_plan(net: Any, state: State) -> list[LayerPlan]:
 
 
 def wired_layers(net: Any, state: State) -> list[Any]:
-    """Copies of the layers of a NetParameter in one state, automatic Splits among them.
+    """Return copies of the layers of a NetParameter in one state, automatic Splits among them.
 
     Raises ValueError for layers that do not connect.
     """
@@ -67,7 +67,7 @@ def wired_layers(net: Any, state: State) -> list[Any]:
 
 
 def plan_layers(layers: list[Any], force: bool, learned: Sequence[int | None] | None = None) -> list[LayerPlan]:
-    """The plan of each of ``wired_layers``.
+    """Return the plan of each of ``wired_layers``.
 
     force: the net's force_backward.
     learned: how many learned blobs each layer has, None where only its LayerParameter tells.
@@ -120,7 +120,7 @@ def _check_wiring(layer: Any, made: set[str]) -> None:
 
 
 def _learns(layer: Any, learned: int | None) -> str:
-    """Which parameters of a layer learn, in words; empty where none does."""
+    """Say which parameters of a layer learn; "" where none does."""
     rates = lr_mults(layer, learned)
     if not any(rates):
         return ""
@@ -182,12 +182,12 @@ def _force(plans: list[LayerPlan]) -> None:
 
 
 def _tops(layer: Any) -> list[str]:
-    """The tops; a loss layer without one is given one that has no reader."""
+    """Return the names of the tops; Caffe gives a loss layer without any one that has no reader."""
     return list(layer.top) or (["(automatic)"] if _is_loss(layer.type) else [])
 
 
 def loss_weights(layer: Any) -> list[float]:
-    """The loss weight of each top: as given, or 1 for a loss layer; empty where there is none."""
+    """Return the loss weight of each top: as given, or 1 for a loss layer; empty where there is none."""
     if layer.loss_weight or not _is_loss(layer.type):
         return list(layer.loss_weight)
     return [1.0]
@@ -198,6 +198,6 @@ def _is_loss(kind: str) -> bool:
 
 
 def _allows_force(kind: str, bottom: int) -> bool:
-    """Whether force_backward reaches a bottom: not labels, nor the marks of where sequences begin."""
+    """Return False for the bottoms that force_backward spares: labels, and the marks of where sequences begin."""
     refused = {"EuclideanLoss": -1, "ContrastiveLoss": 2, "LSTM": 1, "RNN": 1, "LSTMUnit": 2}
     return bottom != refused.get(kind, 1 if _is_loss(kind) else -1)

@@ -1,4 +1,4 @@
-"""Which fork of Caffe a layer type or a prototxt field belongs to that BVLC's Caffe does not know."""
+"""The forks of Caffe, by the layer types and prototxt fields that they have and BVLC's Caffe has not."""
 
 from __future__ import annotations
 
@@ -98,12 +98,12 @@ _FIELDS = {
 
 
 def fork_of_type(layer_type: str) -> str | None:
-    """The fork that has a layer type, None where none is known for it."""
+    """Return the fork that has a layer type, None where none is known."""
     return _BY_TYPE.get(layer_type)
 
 
 def fork_of_field(field: str) -> str | None:
-    """The fork whose prototxts have a field, None where none is known for it."""
+    """Return the fork whose prototxts have a field, None where none is known."""
     return _BY_FIELD.get(field)
 
 

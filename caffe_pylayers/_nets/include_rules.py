@@ -11,7 +11,10 @@ from typing import Any, Collection
 
 @dataclass(frozen=True)
 class State:
-    """What a net is built for, Caffe's NetState; the stages come on top of those in the net itself."""
+    """The phase, level and stages that a net is built for: Caffe's NetState.
+
+    The stages come on top of those in the net itself.
+    """
 
     phase: int
     level: int = 0
@@ -19,21 +22,21 @@ class State:
 
 
 def included_layers(net: Any, state: State) -> list[Any]:
-    """The layers of a NetParameter in one state, an old ``input:`` field as the Input layer it stands for.
+    """Return the layers that a NetParameter of the current format has in one state.
 
     Raises ValueError for a layer with both include and exclude rules.
     """
     stages = {*net.state.stage, *state.stages}
-    return _inputs(net) + [layer for layer in net.layer if _included(layer, state, stages)]
+    return [layer for layer in net.layer if _included(layer, state, stages)]
 
 
 def title(layer: Any) -> str:
-    """How messages name a layer: ``layer "loss" (Python)``."""
+    """Return a layer's name for messages: ``layer "loss" (Python)``."""
     return f'layer "{layer.name}" ({layer.type})'
 
 
 def stages_named(net: Any) -> set[str]:
-    """The stages that the rules in a net speak of."""
+    """Return the stages that the include and exclude rules in a net name."""
     rules = [rule for layer in net.layer for rule in (*layer.include, *layer.exclude)]
     return {stage for rule in rules for stage in (*rule.stage, *rule.not_stage)}
 
@@ -54,10 +57,3 @@ def _meets(rule: Any, state: State, stages: set[str]) -> bool:
         and stages.issuperset(rule.stage)
         and stages.isdisjoint(rule.not_stage)
     )
-
-
-def _inputs(net: Any) -> list[Any]:
-    # Inputs without shapes are what old caffemodels carry; Caffe drops them.
-    if not net.input or not (net.input_shape or net.input_dim):
-        return []
-    return [type(net)().layer.add(name="input", type="Input", top=net.input)]

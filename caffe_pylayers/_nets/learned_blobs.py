@@ -1,4 +1,4 @@
-"""How many learned blobs a layer has, and how fast each learns, as far as the prototxt tells."""
+"""The learned blobs of a layer, as far as the prototxt tells: how many, and the rate of each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from caffe_pylayers._nets.include_rules import title
 
 
 def _recurrent(matrices: int, states: int) -> Callable[[Any], int]:
-    """The parameters of an unrolled net, one more where a static input is among the bottoms."""
+    """Count the parameters of an unrolled net: one more where a static input is among the bottoms."""
     return lambda layer: matrices + (len(layer.bottom) > 2 + states * layer.recurrent_param.expose_hidden)
 
 
@@ -28,7 +28,7 @@ _COUNTS: dict[str, Callable[[Any], int]] = {
 
 
 def lr_mults(layer: Any, learned: int | None = None) -> list[float]:
-    """The lr_mult of each of a layer's learned blobs.
+    """Return the lr_mult of each of a layer's learned blobs.
 
     learned: how many there are, where that is known; by default it follows from the layer's type
         and parameters, and for a Python layer or a fork's type from its ``param`` blocks.
@@ -39,6 +39,4 @@ def lr_mults(layer: Any, learned: int | None = None) -> list[float]:
         learned = len(layer.blobs) or _COUNTS.get(layer.type, lambda layer: len(given))(layer)
     if len(given) > learned:
         raise ValueError(f"{title(layer)}: {len(given)} param blocks for {learned} learned blobs")
-    if layer.type == "BatchNorm" and len(given) == 3:
-        return [0.0] * 3  # Caffe sets them so as it reads the net
     return given + [1.0] * (learned - len(given))

@@ -16,7 +16,7 @@ Rate = Tuple[Any, int]
 
 
 def learning_rate(param: Any, iteration: int, current_step: int) -> tuple[float, int]:
-    """The rate of an iteration and the step that the policies ``step`` and ``multistep`` are in.
+    """Return the rate of an iteration, and the step that the policies ``step`` and ``multistep`` are in.
 
     Raises ValueError for an unknown policy, for parameters that Caffe refuses, and for a rate
     that is not finite.
@@ -32,7 +32,7 @@ def learning_rate(param: Any, iteration: int, current_step: int) -> tuple[float,
 
 
 def problems(param: Any) -> list[str]:
-    """What Caffe refuses in the policy of a SolverParameter, a line for each."""
+    """List what Caffe refuses in the policy of a SolverParameter, a line for each."""
     policy = param.lr_policy
     if policy not in POLICIES:
         return [f'lr_policy must be one of {", ".join(POLICIES)}; is "{policy}"{_meant(policy)}']

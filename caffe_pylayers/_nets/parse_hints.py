@@ -1,4 +1,4 @@
-"""What a text that protobuf cannot parse was meant to be: another kind of file, a fork's field, a name misspelt."""
+"""Hints for a text that protobuf cannot parse: another kind of file, a fork's field, a name misspelt."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LISTED = 4
 
 
 def hint(text: str, kind: str, error: str, messages: Any) -> str:
-    """A sentence to add to protobuf's error about a text, with a space before it; empty where there is none to say.
+    """Return a sentence to add to protobuf's error about a text, with a space before it; "" where there is none.
 
     kind: what the text should be, NetParameter or SolverParameter.
     """
@@ -75,7 +75,7 @@ def _value_hint(error: str, messages: Any) -> str:
 
 
 def _message_type(name: str, messages: Any) -> Any:
-    """The descriptor of a message, ``Outer.Inner`` for one inside another; None where there is none."""
+    """Return the descriptor of a message, ``Outer.Inner`` for one inside another; None where there is none."""
     outer, *inner = name.split(".")
     found = messages.DESCRIPTOR.message_types_by_name.get(outer)
     for part in inner:

@@ -28,38 +28,38 @@ _BYTE_ORDER_MARKS = {
 
 
 def read_net(path: str | os.PathLike[str], messages: Any = None) -> Any:
-    """The NetParameter in a file, in the current format.
+    """Return the NetParameter in a file, brought to the current format.
 
     messages: the module of Caffe's messages, caffe_pb2; by default that of the engine.
-    ValueError("FILE:LINE:COLUMN: message") for text that is none, ValueError("FILE: message") for
+    Raises ValueError("FILE:LINE:COLUMN: message") for text that is no net, ValueError("FILE: message") for
     an old net that has no equal in the current format, OSError for a file that cannot be read.
     """
     return parse_net(_text(path), path, messages)
 
 
 def read_solver(path: str | os.PathLike[str], messages: Any = None) -> Any:
-    """The SolverParameter in a file, in the current format, the nets in it too; messages and errors as in read_net."""
+    """Return the SolverParameter in a file, in the current format, the nets in it too; otherwise as read_net."""
     return parse_solver(_text(path), path, messages)
 
 
 def parse_net(text: str, name: str | os.PathLike[str] = "net", messages: Any = None) -> Any:
-    """The NetParameter in a text, in the current format; ``name`` stands for the file in errors."""
+    """Return the NetParameter in a text, in the current format; ``name`` stands for the file in errors."""
     net = parse(text, "NetParameter", name, messages)
     upgrade.upgrade_net(net, name)
     return net
 
 
 def parse_solver(text: str, name: str | os.PathLike[str] = "solver", messages: Any = None) -> Any:
-    """The SolverParameter in a text, in the current format; ``name`` stands for the file in errors."""
+    """Return the SolverParameter in a text, in the current format; ``name`` stands for the file in errors."""
     solver = parse(text, "SolverParameter", name, messages)
     upgrade.upgrade_solver(solver, name)
     return solver
 
 
 def parse(text: str, kind: str, name: str | os.PathLike[str], messages: Any = None) -> Any:
-    """The NetParameter or SolverParameter in a text, in the format it is written in.
+    """Return the NetParameter or SolverParameter in a text, in the format that it is written in.
 
-    kind: which of the two. ValueError("NAME:LINE:COLUMN: message") for text that is none.
+    kind: which of the two. Raises ValueError("NAME:LINE:COLUMN: message") for text that is none.
     """
     from google.protobuf import text_format
 
@@ -71,7 +71,7 @@ def parse(text: str, kind: str, name: str | os.PathLike[str], messages: Any = No
 
 
 def _message(error: Any, text: str) -> str:
-    """``LINE:COLUMN: message`` of a ParseError, which says ``LINE:COLUMN : message`` and may quote the whole line."""
+    """Return ``LINE:COLUMN: message`` of a ParseError, without the line that it may quote."""
     line, column = error.GetLine(), error.GetColumn()
     if line is None:
         return f"1:1: {error}"
@@ -86,7 +86,7 @@ def _message(error: Any, text: str) -> str:
 
 
 def _text(path: str | os.PathLike[str]) -> str:
-    """The text of a file without its comments, which may be in any encoding. ValueError where Caffe cannot read it."""
+    """Return a file's text without its comments, which may be in any encoding; ValueError where Caffe reads none."""
     content = Path(path).read_bytes()
     for mark, encoding in _BYTE_ORDER_MARKS.items():
         if content.startswith(mark):
@@ -122,5 +122,5 @@ def _without_mark(encoding: str, path: str | os.PathLike[str]) -> str:
 
 
 def _place(before: str) -> str:
-    """``LINE:COLUMN`` of the character after this text."""
+    """Return the ``LINE:COLUMN`` of the character after this text."""
     return f"{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"

@@ -1,4 +1,4 @@
-"""What a SolverParameter means: its nets, the states they are in, what it remembers, and what Caffe refuses in it."""
+"""The rules of a SolverParameter: its nets and their states, its history, and the values that Caffe refuses."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class SolverNet:
     states: tuple[Any, ...]
 
     def state(self, net: Any) -> Any:
-        """The NetState that the net is built in. net: the NetParameter that ``source`` is, or that is in that file."""
+        """Return the NetState that the net is built in. net: the NetParameter that ``source`` is or names."""
         state = type(net.state)(phase=self.phase)
         for other in (net.state, *self.states):
             state.MergeFrom(other)
@@ -45,13 +45,13 @@ class SolverNet:
 
 
 def train_net(param: Any) -> SolverNet:
-    """The train net of a SolverParameter that has no ``net_problems``."""
+    """Return the train net of a SolverParameter that has no ``net_problems``."""
     (field,) = _train_fields(param)
     return SolverNet(field, getattr(param, field), TRAIN, (param.train_state,))
 
 
 def test_nets(param: Any) -> list[SolverNet]:
-    """The test nets in Caffe's order: of test_net_param, of test_net, and the generic net for what test_iter is left.
+    """Return the test nets in Caffe's order: test_net_param, test_net, and the generic net for each test_iter left.
 
     The SolverParameter has no ``net_problems``.
     """
@@ -64,7 +64,7 @@ def test_nets(param: Any) -> list[SolverNet]:
 
 
 def net_problems(param: Any) -> Iterator[str]:
-    """What Caffe refuses in the fields that give a solver its nets, a line for each."""
+    """List what Caffe refuses in the fields that give a solver its nets, a line for each."""
     given = _train_fields(param)
     if len(given) != 1:
         yield f"needs one of {', '.join(TRAIN_FIELDS)}; has {' and '.join(given) or 'none'}"
@@ -85,10 +85,10 @@ def _train_fields(param: Any) -> list[str]:
 
 
 def update_problems(param: Any, kind: str) -> Iterator[str]:
-    """What a solver of this type, ``Adam`` say, refuses in the fields that its updates depend on, a line for each.
+    """List what a solver of type ``kind`` refuses in the fields that its updates depend on, a line for each.
 
-    The learning rate policy's are ``lr_policy.problems``, the decay's ``decay_problems``: Caffe
-    looks at these when it comes to use them.
+    It refuses what Caffe refuses, and what gives NaN from the start. The learning rate policy's fields
+    are for ``lr_policy.problems``, the decay's for ``decay_problems``: Caffe looks at these when it uses them.
     """
     for name in _NUMBERS:
         if not math.isfinite(getattr(param, name)):
@@ -111,13 +111,13 @@ def update_problems(param: Any, kind: str) -> Iterator[str]:
 
 
 def decay_problems(param: Any) -> Iterator[str]:
-    """What Caffe refuses in the weight decay, where it is not 0."""
+    """List what Caffe refuses in the weight decay, where it is not 0."""
     if param.regularization_type not in ("L1", "L2"):
         yield f'regularization_type must be L1 or L2; is "{param.regularization_type}"'
 
 
 def type_problems(param: Any) -> Iterator[str]:
-    """A solver type that Caffe does not have. A solver made from its class ignores the field."""
+    """List a solver type that Caffe does not have. A solver made from its class ignores the field."""
     if param.type not in HISTORIES:
         close = difflib.get_close_matches(param.type, HISTORIES, n=1)
         meant = f' (did you mean "{close[0]}"?)' if close else ""
@@ -125,7 +125,7 @@ def type_problems(param: Any) -> Iterator[str]:
 
 
 def problems(param: Any) -> list[str]:
-    """All that Caffe refuses in a SolverParameter of the current format, a line for each."""
+    """List all that is refused in a SolverParameter of the current format, a line for each."""
     return [
         *net_problems(param),
         *lr_policy.problems(param),
@@ -139,7 +139,7 @@ def problems(param: Any) -> list[str]:
 
 
 def snapshot_prefix(param: Any, path: str | os.PathLike[str]) -> str:
-    """What the names of snapshots start with, as Caffe completes it. path: the solver's file.
+    """Return what the names of snapshots start with, as Caffe completes it. path: the solver's file.
 
     Without a snapshot_prefix they go beside that file, under its name; where it is a folder, into
     it. The name of a folder is looked for from the working directory.

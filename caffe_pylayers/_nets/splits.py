@@ -11,7 +11,7 @@ Slot = Tuple[int, int]  # the index of a layer, the index of its bottom or top
 
 
 def insert_splits(layers: list[Any]) -> list[Any]:
-    """Copies of the layers with Split layers among them, named as Caffe names them.
+    """Return copies of the layers with Split layers among them, named as Caffe names them.
 
     A loss weight counts as one more reader of its top and moves to the Split's first top.
     Raises ValueError for a bottom that no earlier layer makes.
@@ -38,7 +38,7 @@ def insert_splits(layers: list[Any]) -> list[Any]:
 
 
 def _readers(layers: list[Any]) -> tuple[dict[Slot, Slot], Counter[Slot]]:
-    """The top that each bottom reads, and how often each top is read."""
+    """Return the top that each bottom reads, and how often each top is read."""
     last: dict[str, Slot] = {}
     source: dict[Slot, Slot] = {}
     readers: Counter[Slot] = Counter()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from caffe_pylayers._layer.phases import TRAIN
+from caffe_pylayers._nets import prototxt
 from caffe_pylayers._nets.backward_plan import backward_plan, plan_layers, wired_layers
 from caffe_pylayers._nets.include_rules import State
 from tests.nets.backward_nets import NETS, RANDOM, REFUSED, STAGED, STATES
@@ -22,11 +23,7 @@ WRITE_ANYWAY = ("BatchNorm", "LSTM", "RNN", "Scale")
 
 
 def parsed(text):
-    from google.protobuf import text_format
-
-    from caffe_pylayers import _engine
-
-    return text_format.Parse(text, _engine.messages().NetParameter())
+    return prototxt.parse_net(text)
 
 
 def planned(text, state=TRAINING):

@@ -202,3 +202,13 @@ def test_the_nets_in_a_solver():
 def test_a_net_in_a_solver_that_cannot_be_upgraded():
     with pytest.raises(ValueError, match=r'^s: test_net_param: both "layer" and "layers"; '):
         prototxt.parse_solver("test_net_param { layer {} layers {} }", "s")
+
+
+def test_a_type_that_only_a_fork_has(monkeypatch):
+    from caffe_pylayers._nets.upgrade import v1
+
+    monkeypatch.delitem(v1._TYPES, "TANH")  # stands for a fork, whose messages know a type that BVLC's do not
+    with pytest.raises(
+        ValueError, match=r'^net: layer "t": TANH is no type of BVLC\'s V1 format; rewrite it as layer '
+    ):
+        prototxt.parse_net('layers { name: "t" type: TANH }')

@@ -1,4 +1,4 @@
-"""Old net and solver messages brought to the current format, as Caffe does with every file it reads.
+"""Upgrades of old net and solver messages to the current format, as Caffe does with every file it reads.
 
 Formats of a layer: V0, ``layers { layer { type: "conv" } }``, flat; V1, ``layers { type: CONVOLUTION }``;
 the current one, ``layer { type: "Convolution" }``. Works on the messages of any caffe.
@@ -19,8 +19,8 @@ __all__ = ["upgrade_net", "upgrade_solver"]
 def upgrade_net(net: Any, name: str | os.PathLike[str]) -> None:
     """Bring a NetParameter to the current format, in place.
 
-    ValueError("NAME: message") where it cannot be; what Caffe drops with an error in its log is
-    dropped with one here, see the log of the runtime.
+    Raises ValueError("NAME: message") where it cannot be. Fields that mean nothing in the V0 format are
+    dropped with an error in the log, as in Caffe.
     """
     try:
         if any(layer.HasField("layer") for layer in net.layers):
@@ -38,7 +38,7 @@ def upgrade_net(net: Any, name: str | os.PathLike[str]) -> None:
 def upgrade_solver(solver: Any, name: str | os.PathLike[str]) -> None:
     """Bring a SolverParameter to the current format, in place, and the nets in it, which Caffe itself leaves alone.
 
-    ValueError("NAME: message") where it cannot be.
+    Raises ValueError("NAME: message") where it cannot be.
     """
     upgrade_type(solver, name)
     for field in ("net_param", "train_net_param"):

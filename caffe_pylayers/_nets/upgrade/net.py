@@ -1,4 +1,4 @@
-"""What changed in nets beside the layers' own format: inputs and BatchNorm's rates."""
+"""Upgrades of a net beside its layers' format: its inputs, and BatchNorm's rates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What changed in solvers: their type."""
+"""The upgrade of a solver's type."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TYPES = {
 def upgrade_type(solver: Any, name: str | os.PathLike[str]) -> None:
     """Turn solver_type, a number, into type, a name, in place. ValueError where a solver has both."""
     fields = solver.DESCRIPTOR.fields_by_name
-    if "type" not in fields or not solver.HasField("solver_type"):  # a Caffe before 1.0 has the number alone
+    if not solver.HasField("solver_type"):
         return
     old = fields["solver_type"].enum_type.values_by_number[solver.solver_type].name
     if solver.HasField("type"):

@@ -1,4 +1,4 @@
-"""From the V0 format, ``layers { layer { type: "conv" kernelsize: 5 } }``, to V1."""
+"""The upgrade from the V0 format, ``layers { layer { type: "conv" kernelsize: 5 } }``, to V1."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import logging
 import os
 from typing import Any
 
-LOGGER = logging.getLogger("caffe_pylayers.runtime")
-
+LOGGER = logging.getLogger("caffe_pylayers.runtime")  # which caffe.init_log shows
 
 _TYPES = {
     "accuracy": "ACCURACY",
@@ -93,8 +92,8 @@ _KEPT_OF_LAYERS = {"bottom", "top", "layer"}
 def upgrade(net: Any, name: str | os.PathLike[str]) -> None:
     """Bring the layers to V1, in place.
 
-    What means nothing in this format is dropped, as Caffe does, with an error in the log.
-    ValueError for an unknown type, and for padding layers where there can be none.
+    Fields that mean nothing in this format are dropped, as Caffe does, with an error in the log.
+    Raises ValueError for an unknown type, and for padding layers where there can be none.
     """
     _fold_paddings(net)
     dropped = _drop(net, _KEPT_OF_NET)
@@ -140,7 +139,7 @@ def _check_padding(padding: Any, reader: Any) -> None:
 
 
 def _upgrade_layer(old: Any, new: Any) -> list[str]:
-    """Move the fields of a V0 layer to where V1 has them; returns what has no place there."""
+    """Move the fields of a V0 layer to where V1 has them; return those that have no place there."""
     dropped = []
     if old.HasField("name"):
         new.name = old.name
@@ -186,7 +185,7 @@ def _type(old: Any, new: Any) -> int:
 
 
 def _drop(message: Any, kept: set[str]) -> list[str]:
-    """Clear all fields but those kept; returns what they were."""
+    """Clear all fields but those kept; return their names."""
     dropped = [descriptor.name for descriptor, _ in message.ListFields() if descriptor.name not in kept]
     title = f'of layers with top "{message.top[0]}"' if kept is _KEPT_OF_LAYERS and message.top else ""
     for field in dropped:

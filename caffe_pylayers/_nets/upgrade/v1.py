@@ -1,4 +1,4 @@
-"""From the V1 format, ``layers { type: CONVOLUTION blobs_lr: 1 }``, to the current one."""
+"""The upgrade from the V1 format, ``layers { type: CONVOLUTION blobs_lr: 1 }``, to the current one."""
 
 from __future__ import annotations
 
@@ -75,7 +75,10 @@ def move_transformations(net: Any) -> None:
 
 
 def upgrade(net: Any) -> None:
-    """Turn ``layers`` into ``layer``. ValueError where a net has both."""
+    """Turn ``layers`` into ``layer``.
+
+    Raises ValueError where a net has both, and for a type that only a fork's V1 format has.
+    """
     if net.layer:
         raise ValueError(
             'both "layer" and "layers"; rewrite the old ones, layers { type: CONVOLUTION }, '
@@ -92,7 +95,12 @@ def _upgrade_layer(old: Any, new: Any) -> None:
     if old.HasField("name"):
         new.name = old.name
     if old.HasField("type"):
-        new.type = _TYPES[_kind(old)]
+        kind = _kind(old)
+        if kind not in _TYPES:
+            raise ValueError(
+                f'layer "{old.name}": {kind} is no type of BVLC\'s V1 format; rewrite it as layer {{ type: "..." }}'
+            )
+        new.type = _TYPES[kind]
     for field in _MESSAGES:
         for message in getattr(old, field):
             getattr(new, field).add().CopyFrom(message)

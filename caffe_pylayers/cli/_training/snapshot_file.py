@@ -13,9 +13,9 @@ from typing import Any
 from caffe_pylayers import _engine
 from caffe_pylayers._disk import hdf5
 from caffe_pylayers._nets import stored
+from caffe_pylayers._nets.solver_rules import HISTORIES
 from caffe_pylayers._nets.stored import BlobShape, Model
 from caffe_pylayers.cli import UserError
-from caffe_pylayers.cli._training.solver_check import history_blobs, solver_type
 from caffe_pylayers.cli._training.weights import check_model, learned_blobs, read_model
 
 
@@ -38,10 +38,10 @@ class Snapshot:
         """UserError unless the snapshot is one of this solver's type on this net."""
         check_model(self.model_path, self.model, net)
         learned = [blob.shape for blob in learned_blobs(net) if not blob.shared]
-        expected = learned * history_blobs(param)
+        expected = learned * HISTORIES[param.type]
         if len(self.history) != len(expected):
             raise UserError(
-                f"snapshot {self.path}: holds {len(self.history)} history blobs where {solver_type(param)} on this net"
+                f"snapshot {self.path}: holds {len(self.history)} history blobs where {param.type} on this net"
                 f" has {len(expected)}; it is of another solver type or net"
             )
         for i, (blob, shape) in enumerate(zip(self.history, expected)):

@@ -14,8 +14,8 @@ import numpy as np
 from caffe_pylayers import _engine
 from caffe_pylayers._disk import files, hdf5
 from caffe_pylayers._disk.room import check_room
+from caffe_pylayers._nets.solver_rules import HISTORIES
 from caffe_pylayers.cli import UserError
-from caffe_pylayers.cli._training.solver_check import history_blobs
 from caffe_pylayers.cli._training.weights import learned_blobs
 
 FOLDER = ".snapshot.part"  # in the output folder, while one is written
@@ -122,7 +122,7 @@ class SnapshotWriter:
         learned = learned_blobs(self._solver.net)
         values = 4 * sum(math.prod(blob.shape) for blob in learned)
         headers = 4096 * (16 + len(learned) + len(self._solver.net._layer_names))
-        return values * (1 + self._param.snapshot_diff) + headers, values * history_blobs(self._param) + headers
+        return values * (1 + self._param.snapshot_diff) + headers, values * HISTORIES[self._param.type] + headers
 
     def _publish(self, folder: Path) -> Path:
         """Move what Caffe wrote to its names: the state last, for it is nothing without its model."""

@@ -1,4 +1,4 @@
-"""What stops a training that a solver file asks for: what Caffe refuses, and what makes no sense to train by."""
+"""Checks of a solver file before training: for values that Caffe refuses, and for values that cannot be meant."""
 
 from __future__ import annotations
 
@@ -8,23 +8,13 @@ from typing import Any, Iterator
 from caffe_pylayers._nets import solver_rules
 
 
-def solver_type(param: Any) -> str:
-    """The type of a SolverParameter, ``Adam`` say."""
-    return str(param.type)
-
-
-def history_blobs(param: Any) -> int:
-    """How many blobs of its own the solver keeps for each that is learned."""
-    return solver_rules.HISTORIES[solver_type(param)]
-
-
 def solver_problems(param: Any) -> list[str]:
-    """What is wrong with a SolverParameter, a line for each."""
-    return [*solver_rules.problems(param), *_without_sense(param)]
+    """List what is wrong with a SolverParameter, a line for each."""
+    return [*solver_rules.problems(param), *_not_meant(param)]
 
 
-def _without_sense(param: Any) -> Iterator[str]:
-    """What Caffe takes, and does something else with than the file seems to ask for."""
+def _not_meant(param: Any) -> Iterator[str]:
+    """List what Caffe accepts and then does something else with than the file seems to ask for."""
     if any(count < 0 for count in param.test_iter):
         yield "test_iter must be at least 0"
     if param.lr_policy == "multistep" and any(map(ge, param.stepvalue, param.stepvalue[1:])):

@@ -28,6 +28,6 @@ __all__ = [
 
 
 def get_solver(solver: Any) -> Solver:
-    """The solver of a solver prototxt, or of a SolverParameter, of the type that it names."""
+    """Return a solver of the type that a solver prototxt, or a SolverParameter, names."""
     made: Solver = SOLVERS.get(read_param(solver).type, hint=f" in {name_of(solver)}")(solver)
     return made

@@ -13,14 +13,14 @@ from caffe_pylayers.runtime.proto import caffe_pb2
 
 
 def train_net(param: Any) -> Net:
-    """The train net of a SolverParameter. RuntimeError for a file that is missing."""
+    """Build the train net of a SolverParameter. RuntimeError for a file that is missing."""
     wanted = solver_rules.train_net(param)
     LOGGER.info("Creating training net from %s", _title(wanted))
     return _make(wanted, param)
 
 
 def test_nets(param: Any) -> list[Net]:
-    """The test nets of a SolverParameter. RuntimeError for a file that is missing."""
+    """Build the test nets of a SolverParameter. RuntimeError for a file that is missing."""
     nets = []
     for i, wanted in enumerate(solver_rules.test_nets(param)):
         LOGGER.info("Creating test net (#%d) specified by %s", i, _title(wanted))
@@ -29,7 +29,7 @@ def test_nets(param: Any) -> list[Net]:
 
 
 def _make(wanted: SolverNet, param: Any) -> Net:
-    """A net, in its state, with the weights that the solver starts from."""
+    """Build a net in its state, with the weights that the solver starts from."""
     net_param = _read(wanted.source) if isinstance(wanted.source, str) else _copy(wanted.source)
     state = wanted.state(net_param)
     net_param.state.CopyFrom(state)

@@ -1,4 +1,4 @@
-"""What solvers log of losses, outputs and gradients, in Caffe's words."""
+"""The lines that solvers log of losses and outputs, in Caffe's words."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class SmoothedLoss:
         self._count = 0
 
     def add(self, loss: float) -> None:
-        """Take a loss in; the oldest one goes when there are more than ``size``."""
+        """Add a loss, in place of the oldest where there are ``size`` already."""
         if len(self._losses) < self._size:
             self._losses.append(loss)
             self.value += (loss - self.value) / len(self._losses)
@@ -37,7 +37,7 @@ class OutputSums:
         self._sums: list[torch.Tensor] = []
 
     def add(self, net: Net) -> None:
-        """Add the outputs of now."""
+        """Add the net's outputs."""
         outputs = [net.blobs[name].read().reshape(-1) for name in net.outputs]
         if self._sums:
             torch._foreach_add_(self._sums, outputs)
@@ -45,12 +45,12 @@ class OutputSums:
             self._sums = [output.clone() for output in outputs]
 
     def means(self, net: Net, count: int) -> Iterator[str]:
-        """A line for each value of each output."""
+        """Yield a line for each value of each output. count: how many forwards were added."""
         return _lines("Test", net, [[value / count for value in sums.tolist()] for sums in self._sums])
 
 
 def train_outputs(net: Net) -> Iterator[str]:
-    """A line for each value of each output of a train net."""
+    """Yield a line for each value of each output of a train net."""
     return _lines("Train", net, [net.blobs[name].read().reshape(-1).tolist() for name in net.outputs])
 
 

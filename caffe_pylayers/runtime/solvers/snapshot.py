@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def check_writable(param: Any, error: Callable[[str], ValueError]) -> None:
-    """Raises the error for snapshots without a prefix, RuntimeError for a prefix that cannot be written to."""
+    """Raise the error for snapshots without a prefix, RuntimeError for a prefix that cannot be written to."""
     if not param.snapshot:
         return
     if not param.HasField("snapshot_prefix"):

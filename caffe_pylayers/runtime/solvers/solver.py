@@ -1,4 +1,4 @@
-"""What all solvers have in common: Caffe's Solver."""
+"""The base of all solvers: Caffe's Solver, its loop and its tests."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SOLVERS: Registry[Any] = Registry("solver type")
 
 
 class Action(enum.IntEnum):
-    """What an action function asks of a solver."""
+    """The answers of an action function: what the solver is to do next."""
 
     NONE = 0
     STOP = 1
@@ -59,9 +59,9 @@ def read_param(solver: Any) -> Any:
 
 
 class Solver:
-    """Trains a net: the base of the solver types, registered by Caffe's name: ``@SOLVERS.register("SGD")``.
+    """Train a net: the base of the solver types, registered by Caffe's name: ``@SOLVERS.register("SGD")``.
 
-    Made from a solver prototxt's path or a SolverParameter; its ``type`` is not looked at, the
+    Made from a solver prototxt's path or a SolverParameter, whose ``type`` does not count: the
     class decides. A subclass overrides ``compute_update``, and sets ``histories``: how many blobs
     it keeps for each learned blob.
 
@@ -175,7 +175,7 @@ class Solver:
         )
 
     def error(self, message: str) -> ValueError:
-        """A ValueError that starts with the solver's file."""
+        """Return a ValueError whose message starts with the solver's file."""
         return ValueError(f"{self._name}: {message}")
 
     def _refuse(self, problems: Iterable[str]) -> None:
@@ -243,7 +243,7 @@ class Solver:
                 break
 
     def _forward_backward(self) -> float:
-        """The loss; the gradients of iter_size batches are added up."""
+        """Run iter_size batches and add up their gradients; return their mean loss."""
         loss, batches = 0.0, int(self.param.iter_size)
         for _ in range(batches):
             loss += self.net.forward_loss()

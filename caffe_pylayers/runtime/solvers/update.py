@@ -1,4 +1,4 @@
-"""What happens to gradients before and after a solver's rule, on many learned blobs at once."""
+"""Groups of learned blobs that a solver updates at once, the decay and the clipping of their gradients."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Group:
 def make_groups(
     blobs: Sequence[Blob], lr_mults: Sequence[float], decay_mults: Sequence[float], history: Sequence[Blob]
 ) -> list[Group]:
-    """The groups of a net's learned blobs; history has one blob for each of them, then the next for each."""
+    """Return the groups of a net's learned blobs. history: a blob for each of them, then the next for each."""
     members: dict[tuple[float, float], list[int]] = {}
     for i, rates in enumerate(zip(lr_mults, decay_mults)):
         members.setdefault(rates, []).append(i)
@@ -72,7 +72,7 @@ def make_groups(
 def clip(diffs: Tensors, limit: float) -> tuple[float, float]:
     """Scale the gradients down to the L2 norm ``limit`` where theirs, of all together, is larger.
 
-    Returns their norm and what they were multiplied by.
+    Returns their norm and the factor that they were multiplied by.
     """
     # The norm decides what happens, here as in Caffe: it has to come to the host.
     norm = torch.stack(torch._foreach_norm(diffs)).norm().item()
