@@ -17,10 +17,9 @@ _TYPES = {
 
 def upgrade_type(solver: Any, name: str | os.PathLike[str]) -> None:
     """Turn solver_type, a number, into type, a name, in place. ValueError where a solver has both."""
-    fields = solver.DESCRIPTOR.fields_by_name
     if not solver.HasField("solver_type"):
         return
-    old = fields["solver_type"].enum_type.values_by_number[solver.solver_type].name
+    old = solver.DESCRIPTOR.fields_by_name["solver_type"].enum_type.values_by_number[solver.solver_type].name
     if solver.HasField("type"):
         raise ValueError(f'{name}: has both type and the old solver_type, "{solver.type}" and {old}; drop solver_type')
     solver.type = _TYPES[old]
