@@ -156,7 +156,7 @@ def is_beside(module: str, path: str) -> bool:
 
 
 def futures(tree: ast.AST) -> set[str]:
-    """What a file imports from __future__."""
+    """Return the names that a file imports from __future__."""
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module == "__future__"]
     return {alias.name for node in imports for alias in node.names}
 

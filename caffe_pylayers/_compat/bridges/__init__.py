@@ -1,7 +1,7 @@
-"""What depends on values, and so cannot be written down for good: a file's syntax tree calls functions of ours.
+"""Bridges of old meanings that depend on values: a file's syntax tree is made to call functions of ours.
 
-Each bridge is a transformer of the tree and, beside it, the functions that the new tree calls. They do what the old
-expression did, and go back to what Python 2, NumPy or a fork of its time made of it only where today's refuse it or
+Each bridge is a transformer of the tree and, beside it, the functions that the new tree calls. They do what the
+expression does, and go back to what Python 2, NumPy or a fork of its time made of it only where today's refuse it or
 give something else.
 """
 

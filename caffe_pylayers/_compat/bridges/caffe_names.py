@@ -1,4 +1,4 @@
-"""What caffe had in the Python 2 days, or in forks: the phase of the process, modes of nets, and caffe.Blob."""
+"""Names that caffe had in the Python 2 days, or in forks: the process's phase, modes of nets, and caffe.Blob."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def _is_key(index: ast.AST) -> bool:
 
 
 def _inner(index: Any) -> Any:
-    """What is between the brackets, which until Python 3.8 an ast.Index held."""
+    """Return the expression between the brackets, which until Python 3.8 an ast.Index held."""
     return index.value if type(index).__name__ == "Index" else index
 
 
@@ -85,7 +85,7 @@ def item(container: Any, key: Any) -> Any:
 
 @provided
 def items(container: Any) -> Any:
-    """What takes the place of a container: a dictionary itself, anything else in a Container."""
+    """Return the stand-in for a container: a dictionary itself, a Container of anything else."""
     return container if isinstance(container, dict) else Container(container)
 
 
@@ -123,7 +123,7 @@ def _as_tuple(container: Any, key: Any) -> Any:
 
 
 def _old_key(container: Any, key: Any) -> Any:
-    """What a refused key meant; the key itself if it meant nothing else."""
+    """Return the key that a refused one stood for; the same object if for none."""
     if isinstance(key, slice):
         bounds = key.start, key.stop, key.step
         old = tuple(map(bound, bounds))
@@ -149,7 +149,7 @@ def _old_key_of_array(array: Any, key: Any) -> Any:
 
 
 def _old_value(container: Any, value: Any) -> Any:
-    """What a refused value was stored as; the value itself if nothing else."""
+    """Return the value that was stored for a refused one; the same object if none was."""
     if not isinstance(container, np.ndarray) or container.dtype.kind not in "biufc":
         return value
     if is_one_element(value):

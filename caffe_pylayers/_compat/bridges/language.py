@@ -147,7 +147,7 @@ def divide_in_place(a: Any, b: Any) -> Any:
 
 @provided
 def quotients(container: Any) -> Any:
-    """What takes the place of a container in ``container[i] /= b``."""
+    """Return the stand-in for a container in ``container[i] /= b``."""
     return _Quotients(container)
 
 

@@ -148,7 +148,7 @@ def numbers_as(kind: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 @provided
 def counted(value: Any) -> Any:
-    """What range takes: of an array of one element, or a float without a fraction, the integer."""
+    """Return an argument of range: the integer of an array of one element, or of a float without a fraction."""
     value = scalar(value)
     whole = isinstance(value, (float, np.floating)) and math.isfinite(value) and value == int(value)
     return int(value) if whole else value
@@ -156,14 +156,14 @@ def counted(value: Any) -> Any:
 
 @provided
 def bound(value: Any) -> Any:
-    """What x[:value] takes: a float is cut off, as NumPy had it before 1.12; so is an array of one element."""
+    """Return a bound: of a float, or an array of one element, the integer part, as NumPy had it before 1.12."""
     value = scalar(value)
     return int(value) if isinstance(value, (float, np.floating)) else value
 
 
 @provided
 def size(value: Any) -> Any:
-    """What zeros(value) or blob.reshape(value) takes: integers of Python, in a shape, too."""
+    """Return a size, or a shape, in integers of Python."""
     if type(value) in (tuple, list):
         return type(value)(map(size, value))
     value = bound(value)
@@ -174,7 +174,7 @@ def size(value: Any) -> Any:
 
 @provided
 def sizes(values: Any) -> list[Any]:
-    """What blob.reshape(*values) takes."""
+    """Return the sizes for ``blob.reshape(*values)``."""
     return [size(value) for value in values]
 
 

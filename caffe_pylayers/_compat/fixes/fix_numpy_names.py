@@ -1,4 +1,4 @@
-"""What NumPy has dropped: np.float and its kind, np.asscalar, np.fromstring of bytes, array.tostring().
+"""Names that NumPy has dropped: np.float and its kind, np.asscalar, np.fromstring of bytes, array.tostring().
 
 np.fromstring(text, sep=...) is still there and stays. np.loadtxt takes a file's lines for values with a delimiter that
 is in none, for it refuses that of lines itself.
@@ -28,7 +28,7 @@ def _names(*names: str) -> str:
 
 
 def _has_separator(given: Any) -> bool:
-    """Whether the arguments of fromstring, four at most, have a sep."""
+    """True if the arguments of fromstring, four at most, have a sep."""
     arguments = [child for child in given.children if child.type != token.COMMA] if given.type == ARGLIST else [given]
     return len(arguments) > 3 or any(str(argument).replace(" ", "").startswith("sep=") for argument in arguments)
 

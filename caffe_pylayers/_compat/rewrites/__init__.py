@@ -1,7 +1,7 @@
-"""What a file shows by itself that Python 2, NumPy or a fork of its time did otherwise, written down for good.
+"""Rewrites for good of expressions whose old meaning shows from the file alone.
 
-The loader bridges these by their values; `modernize` rewrites those that need none, by places in the syntax tree, and
-marks the lines.
+The loader bridges them by their values. `modernize` rewrites them here, by places in the syntax tree, and marks the
+lines.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What real Caffe, or today's NumPy, refuses of a blob: NumPy's numbers as sizes, arrays of one element as numbers."""
+"""Blobs: NumPy's numbers as sizes, which real Caffe refuses, and arrays of one element as numbers, which NumPy does."""
 
 from __future__ import annotations
 

@@ -54,13 +54,13 @@ Place = Tuple[int, str]  # a function's, class's or file's node, by its id, and 
 
 
 class Element(NamedTuple):
-    """What a loop, or a tuple of names, takes out of an expression."""
+    """An item of an expression, as a loop or a tuple of names takes it out."""
 
     of: ast.expr
 
 
 class Changed(NamedTuple):
-    """What ``name += value`` makes of a name."""
+    """The value of a name after ``name += value``."""
 
     place: Place
     operator: ast.operator
