@@ -48,7 +48,7 @@ class FixPickle(BaseFix):  # type: ignore[misc, unused-ignore]
             self._set_mode(opened)
 
     def _opened_as(self, name: Any) -> Any:
-        """Return the expression that a name is bound to: by the with around it, or else by the last assignment before."""
+        """Return the expression that a name is bound to: by the with around it, or by the last assignment before."""
         node = name
         while node.parent is not None and node.type != self.syms.funcdef:
             node = node.parent
