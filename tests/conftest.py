@@ -15,7 +15,7 @@ os.environ.setdefault("GLOG_minloglevel", "2")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 # The runtime needs torch.
-collect_ignore_glob = [] if importlib.util.find_spec("torch") else ["parity/*", "pycaffe/*", "runtime/*"]
+collect_ignore_glob = [] if importlib.util.find_spec("torch") else ["fuzz/*", "parity/*", "pycaffe/*", "runtime/*"]
 
 if importlib.util.find_spec("caffe"):
     with warnings.catch_warnings():
