@@ -1,9 +1,12 @@
 """Hostile text nets: random layers on random shapes with extreme values, and prototxts whose text is damaged."""
 
 import random
+import re
 
 from caffe_pylayers.runtime.layers.layer import LAYERS
 from caffe_pylayers.runtime.proto import caffe_pb2
+from tests.parity.families import FAMILIES, cases
+from tests.parity.plan import down, layer_text
 
 INTEGERS = (0, 1, 2, 3, 7, 255, -1, -2, 1 << 15, 1 << 16, 99_999_999, 2**31 - 1, -(2**31))
 LARGE = (2**32 - 1, 2**63 - 1, -(2**63))
@@ -30,6 +33,40 @@ NEEDED = (
     "pyramid_height",
 )
 FILLERS = ("constant", "uniform", "gaussian", "positive_unitball", "xavier", "msra", "bilinear")
+
+
+def hostile_net(draw: random.Random) -> str:
+    """A net: every other one a layer that is known to work with up to two of its values changed, else a random one."""
+    return _changed_case(draw) if draw.random() < 0.5 else text_net(draw)
+
+
+def _changed_case(draw: random.Random) -> str:
+    case = draw.choice(CASES)
+    lines = [f"force_backward: {str(bool(down(case))).lower()}"]
+    shapes = [list(bottom.shape) for bottom in case.bottoms]
+    for _ in range(draw.choice((0, 0, 0, 1))):
+        shape = draw.choice(shapes or [[]])
+        shape[: draw.randint(0, 1)] = [draw.choice(EXTREME_SIZES)]
+    for i, shape in enumerate(shapes):
+        dims = " ".join(f"dim: {size}" for size in shape)
+        lines.append(f'layer {{ name: "in{i}" type: "Input" top: "b{i}" input_param {{ shape {{ {dims} }} }} }}')
+    layer = layer_text(case, every_top_counts=True)
+    for _ in range(draw.choice((0, 1, 1, 2))):
+        layer = _changed_value(draw, layer)
+    return "\n".join([*lines, f"layer {{ {layer} }}"]) + "\n"
+
+
+def _changed_value(draw: random.Random, text: str) -> str:
+    places = list(re.finditer(r":\s*(-?\d+(?:\.\d+)?(?:e-?\d+)?|\"[^\"]*\")(?=[\s}]|$)", text))
+    if not places:
+        return text
+    place = draw.choice(places)
+    old = place[1]
+    if old.startswith('"'):
+        value = f'"{draw.choice(STRINGS)}"'
+    else:
+        value = str(draw.choice(INTEGERS + LARGE + FLOATS if "." in old else INTEGERS + LARGE))
+    return f"{text[: place.start()]}: {value}{text[place.end() :]}"
 
 
 def text_net(draw: random.Random) -> str:
@@ -178,3 +215,4 @@ def _own_parameters() -> dict[str, str]:
 TYPES = [*LAYERS.names(), "NoSuchType", ""]
 COUNTS = {kind: (LAYERS.get(kind).bottoms, LAYERS.get(kind).tops) for kind in LAYERS.names()}
 OWN = _own_parameters()
+CASES = [case for family in FAMILIES for case in cases(family) if not case.arrays and not case.before]

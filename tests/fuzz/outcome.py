@@ -39,18 +39,16 @@ def outcome(do: Callable[[], object], names: tuple[str, ...]) -> tuple[str, str]
     try:
         do()
     except Exception as error:
-        text = f"{type(error).__name__}: {error}"
-        message = str(error)
         *_, (frame, line) = traceback.walk_tb(error.__traceback__)
-        ours = HOME in Path(frame.f_code.co_filename).parents
-        clean = (
-            ours
-            and message
-            and "\n" not in message
-            and message.isprintable()
-            and len(message) <= LONGEST
-            and not any(word in message for word in INSIDES)
-            and any(name in message for name in names)
-        )
-        return ("clean" if clean else "obscure"), f"{text}  [{Path(frame.f_code.co_filename).name}:{line}]"
+        notes = getattr(error, "__notes__", [])  # on exceptions of a Python layer, that is not ours
+        ours = bool(notes) or HOME in Path(frame.f_code.co_filename).parents
+        clean = ours and _readable(str(error)) and any(name in text for name in names for text in (str(error), *notes))
+        where = f"[{Path(frame.f_code.co_filename).name}:{line}]"
+        return ("clean" if clean else "obscure"), f"{type(error).__name__}: {error}  {where}"
     return "ok", ""
+
+
+def _readable(message: str) -> bool:
+    """One line, not long, in letters, and none of it about the libraries beneath."""
+    insides = any(word in message for word in INSIDES)
+    return message.isprintable() and 0 < len(message) <= LONGEST and not insides

@@ -44,7 +44,7 @@ class Worker:
             process.kill()
         if not answer:
             code = process.wait()
-            self.process = None
+            self._forget()
             return ("hang", "") if answer is None else ("crash", f"exit code {code}")
         outcome, text = json.loads(answer)
         return outcome, text
@@ -68,8 +68,14 @@ class Worker:
         """End the process."""
         if self.process is not None:
             self.process.stdin.close()
-            self.process.stdout.close()
             self.process.wait()
+            self._forget()
+
+    def _forget(self) -> None:
+        for pipe in (self.process.stdin, self.process.stdout):
+            with contextlib.suppress(BrokenPipeError):  # what was not yet written
+                pipe.close()
+        self.process = None
 
 
 def run(counts: dict[str, int], first: int = 0) -> tuple[dict[str, Counter[str]], list[str]]:
