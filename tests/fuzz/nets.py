@@ -8,13 +8,13 @@ from caffe_pylayers.runtime.proto import caffe_pb2
 from tests.parity.families import FAMILIES, cases
 from tests.parity.plan import down, layer_text
 
-INTEGERS = (0, 1, 2, 3, 7, 255, -1, -2, 1 << 15, 1 << 16, 99_999_999, 2**31 - 1, -(2**31))
+INTEGERS = (0, 1, 2, 3, 7, 255, -1, -2, 1 << 15, 1 << 16, 2**31 - 1, -(2**31))
 LARGE = (2**32 - 1, 2**63 - 1, -(2**63))
 FLOATS = ("0", "1", "-1", "0.5", "1e-30", "1e30", "nan", "inf", "-inf")
 INSERTED = ('"', "{", "}", ":", "#", "\0", "\x1b", "é", "\ufeff", "-", "9" * 30)
 STRINGS = ("", "x", "data", "a/b", "\\000", "\\377", "%s{}", "no_such_file", ".")
 SIZES = (1, 2, 3, 5, 8)
-EXTREME_SIZES = (0, -1, 70_000, 1 << 20, 2**31 - 1, 2**40)
+EXTREME_SIZES = (0, -1, 70_000, 1 << 16, 2**31 - 1, 2**40)
 SHAPES = ((2, 3, 5, 5), (2, 3), (4,), (), (1, 1, 1, 1), (3, 2, 4), (2, 3, 4, 5, 6), (0, 3, 4, 4))
 
 # What every layer has beside its own parameters; the rest of LayerParameter's messages belong to one type each.

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-MEMORY = 8 << 30  # bytes of addresses
+MEMORY = 4 << 30  # bytes of addresses
 
 
 def main() -> None:
