@@ -86,7 +86,6 @@ class label2one_hot(Layer):
     off_value = Parameter(float, 0.0, doc="value at every other class; smoothing eps: eps / C")
 
     def setup(self, bottom, top):
-        checks.bottoms(self, bottom, "labels", "features", optional=1)
         checks.tops(self, top, "one_hot", "valid", optional=1)
         if len(bottom) == 1 and self.num_classes is None:
             raise checks.error(self, "needs bottom[1] (features) or the parameter num_classes")

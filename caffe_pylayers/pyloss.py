@@ -89,7 +89,6 @@ class EuclideanLossLayer(Layer):
     )
 
     def setup(self, bottom, top):
-        checks.bottoms(self, bottom, "predictions", "targets", "weights", optional=1)
         checks.tops(self, top, "loss")
 
     def plan(self, predictions, targets, weights=None):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import sys
 import traceback
 from typing import Any, Callable
 
 import numpy as np
 
-from caffe_pylayers._layer import arrays
+from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.parameter import Parameter, declared, read_parameters
 from caffe_pylayers._layer.phases import TRAIN
 from caffe_pylayers._layer.quote import short
@@ -101,7 +102,8 @@ class Layer(_engine_layer()):  # type: ignore[misc]
     literal or YAML dictionary) or the default; an unknown key, a wrong type or a value out of
     range raises ValueError or TypeError naming the key, what is allowed and what came.
 
-    ``plan`` gets the bottoms' data arrays and returns one shape for each top; shapes of optional
+    ``plan`` gets the bottoms' data arrays, whose names its arguments are (optional bottoms have
+    defaults; another number is an error), and returns one shape for each top; shapes of optional
     tops may follow. It is called when the bottoms' shapes have changed since the last iteration,
     so what depends on them alone, such as buffers, is made there: their shape, dtype and device
     are to be used, never their values. A layer whose tops follow something else defines
@@ -161,6 +163,10 @@ class Layer(_engine_layer()):  # type: ignore[misc]
         raise NotImplementedError(f"{type(self).__name__}: reshape is not defined, nor plan in its place")
 
     def _plan(self, data: list[Any], tops: int) -> list[tuple[int, ...]]:
+        named = inspect.signature(self.plan).parameters.values()
+        if all(parameter.kind is parameter.POSITIONAL_OR_KEYWORD for parameter in named):
+            optional = sum(parameter.default is not parameter.empty for parameter in named)
+            checks.bottoms(self, data, *(parameter.name for parameter in named), optional=optional)
         returned = self.plan(*data)
         try:
             shapes = [tuple(map(int, shape)) for shape in returned]

@@ -84,6 +84,12 @@ def test_a_plan_is_made_when_shapes_change_and_shapes_the_tops(tops):
     assert run.layer.xp is np
 
 
+@pytest.mark.parametrize("count", [0, 3])
+def test_the_arguments_of_plan_are_the_bottoms(count):
+    with pytest.raises(ValueError, match=rf"^Planned: needs 1 to 2 bottoms \(first, \[second\]\), got {count}$"):
+        LayerRun(Planned, [[1.0]] * count)
+
+
 class PlansNothing(Planned):
     def plan(self, *bottoms):
         return self.shapes
