@@ -61,7 +61,7 @@ class Plan:
 
         One that is older than the snapshot is of a training that ended before.
         """
-        if self.snapshot is None or self.snapshot.iteration < self.param.max_iter or not self.model.exists():
+        if self.snapshot is None or self.snapshot.iteration < self.param.max_iter or not self.model.is_file():
             return False
         return self.model.stat().st_mtime_ns >= self.snapshot.path.stat().st_mtime_ns
 

@@ -1,5 +1,6 @@
 """caffe-pylayers train: signals."""
 
+import errno
 import json
 import os
 import shlex
@@ -112,6 +113,15 @@ def test_a_second_one_ends_the_process(project):
     assert project.run()[0] == -signal.SIGTERM
 
 
+@pytest.mark.parametrize("both", ["SIGINT SIGTERM", "SIGTERM SIGINT", "together SIGINT SIGTERM"])
+def test_two_kinds_are_one_wish(project, both):
+    """A terminal and a job manager that end a training send both."""
+    project.net_with(at(4, both))
+    code, out, err = project.run()
+    assert (code in (0, 143), err) == (True, "")
+    assert f"snapshot {project.out / 'tiny_iter_4.solverstate'}\nstopped at iteration 4\n" in out
+
+
 def test_from_outside(project):
     """A signal that comes while Caffe computes."""
     project.solver(max_iter=10**9, display=1)
@@ -150,3 +160,30 @@ def test_one_training_at_a_time_in_a_folder(project):
         assert project.files() == [NAME]
     assert project.train().iteration == 12
     assert NAME not in project.files()
+
+
+def test_lock_that_is_a_link(project):
+    from caffe_pylayers.cli._training.lock import NAME
+
+    precious = project.root / "precious"
+    precious.write_text("data")
+    project.out.mkdir()
+    (project.out / NAME).symlink_to(precious)
+    assert project.error() == f"{project.out / NAME} is a symbolic link; remove it"
+    assert precious.read_text() == "data"
+
+
+def test_lock_that_is_removed_meanwhile(project):
+    project.net_with(at(4, "rename out/.training.lock elsewhere"))
+    assert project.train().model.exists()
+
+
+def test_file_system_without_locks(project, monkeypatch):
+    """As Lustre is often mounted."""
+    import fcntl
+
+    def unknown(file, how):
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(fcntl, "flock", unknown)
+    assert project.train().iteration == 12

@@ -12,7 +12,8 @@ import numpy as np
 class At(caffe.Layer):
     """Passes its bottom on; at the n-th forward of one phase it does what param_str says.
 
-    param_str: {"forward": 4, "phase": "TRAIN", "do": "raise", "exit", "nan" or signals "SIGINT SIGINT"}
+    param_str: {"forward": 4, "phase": "TRAIN", "do": ...}, which is "raise", "exit", "nan", "rename A B", signals one
+        after the other, "SIGINT SIGINT", or at the same moment, "together SIGINT SIGTERM".
     """
 
     def setup(self, bottom, top):
@@ -36,7 +37,15 @@ class At(caffe.Layer):
             sys.exit(0)
         if self.do == "nan":
             top[0].data[...] = np.nan
-        else:
+        elif self.do.startswith("rename "):
+            os.rename(*self.do.split()[1:])
+        elif self.do.startswith("together "):
+            numbers = [getattr(signal, name) for name in self.do.split()[1:]]
+            signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+            for number in numbers:
+                os.kill(os.getpid(), number)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
+        elif self.do != "nan":
             for name in self.do.split():
                 os.kill(os.getpid(), getattr(signal, name))
 
