@@ -20,6 +20,12 @@ def test_the_package_loads_no_engine():
     run("import sys, caffe_pylayers, caffe_pylayers.cli; assert not {'caffe', 'torch', 'numpy'} & set(sys.modules)")
 
 
+def test_no_verb_loads_an_engine_before_it_runs():
+    """Real Caffe is told how much to log before it is loaded, and --help needs none."""
+    verbs = "import importlib, sys; from caffe_pylayers.cli import VERBS, _module"
+    run(f"{verbs}\nfor verb in VERBS: _module(verb)\nassert not {{'caffe', 'torch'}} & set(sys.modules)")
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_a_layer_module_loads_no_torch(module):
     run(f"import sys, {module}; assert 'torch' not in sys.modules")
