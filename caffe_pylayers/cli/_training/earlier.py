@@ -76,7 +76,9 @@ def _copy_state(path: Path, folder: Path) -> None:
         model: Path | None = read_snapshot(path).model_path
     except UserError:
         model = None
-    with files.whole(folder / path.name) as temporary:
-        shutil.copyfile(path, temporary)
+    with files.partial(folder / path.name, folder=True) as part:  # HDF5 opens no file that is locked
+        copy = part / path.name
+        shutil.copyfile(path, copy)
         if model is not None and model.resolve().parent == path.resolve().parent:
-            name_model(temporary, folder / model.name)
+            name_model(copy, folder / model.name)
+        files.move(copy, folder / path.name)
