@@ -20,8 +20,7 @@ layer {{ name: "loss" type: "Reduction" bottom: "py" top: "loss" loss_weight: 1 
 def make(tmp_path, monkeypatch, root):
     # In the test's own process: the name caffe is given back at the end.
     monkeypatch.syspath_prepend(root / "tests" / "runtime")
-    before = sys.modules.get("caffe")
-    finders = list(sys.meta_path)
+    before = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "caffe"}
 
     def build(layer, param_str="", extra="", module="my_layers", phase=pycaffe.TRAIN):
         path = tmp_path / "net.prototxt"
@@ -34,9 +33,7 @@ def make(tmp_path, monkeypatch, root):
     yield build
     for name in [name for name in sys.modules if name == "my_layers" or name.partition(".")[0] == "caffe"]:
         del sys.modules[name]
-    if before is not None:
-        sys.modules["caffe"] = before
-    sys.meta_path[:] = finders
+    sys.modules.update(before)
 
 
 def calls():
