@@ -15,6 +15,7 @@ anew, without what you had installed into it.
   PREFIX/bin/python -c 'import caffe'
   PREFIX/bin/python -m pip install PACKAGE
   PREFIX/bin/caffe train --solver=solver.prototxt
+  PREFIX/bin/caffe-pylayers check     (once caffe-pylayers is installed into it)
 
 options:
   --mirror URL   a Debian mirror that carries Debian 11, such as https://mirror.example/debian;
@@ -195,7 +196,12 @@ here=$(dirname "$(dirname "$(readlink -f "$0")")")
 export PYTHONHOME="$here/usr"   # the Python inside caffe would take the host's library
 exec "$here/usr/bin/caffe" "$@"
 SH
-  chmod +x "$tree"/bin/{python,caffe}
+  # What pip writes for it names this folder, which will move.
+  cat >"$tree/bin/caffe-pylayers" <<'SH'
+#!/bin/sh
+exec "$(dirname "$(readlink -f "$0")")/python" -m caffe_pylayers "$@"
+SH
+  chmod +x "$tree"/bin/{python,caffe,caffe-pylayers}
 }
 
 # The only pip among the packages is an old one that runs from its wheel. It installs the new one too.
