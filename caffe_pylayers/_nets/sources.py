@@ -33,17 +33,20 @@ class ImageLine(NamedTuple):
     labelled: bool
 
 
-def image_lines(path: str, root: str = "") -> list[ImageLine]:
+def image_lines(path: str, root: str = "", skip_blank: bool = False) -> list[ImageLine]:
     """Read a list of images, on each line a path, a blank and a label.
 
-    root: what is put before the paths, as it is. As in Caffe the last blank of a line parts the two, a path may have
-    blanks, a label ends where its digits do, and without any it is 0; but then the file must be there. ValueError for
-    a blank line, a label beyond C's int, and what is no text.
+    root: what is put before the paths, as it is. skip_blank: pass over blank lines, as Caffe's convert_imageset does.
+
+    As in Caffe the last blank of a line parts path and label, a path may have blanks, a label ends where its digits
+    do, and without any it is 0; but then the file must be there. ValueError for a blank line, a label beyond C's int,
+    and what is no text.
     """
     lines = _text(path, "takes a text file with a path, a blank and a label on each line").split(b"\n")
     if not lines[-1]:
         lines.pop()
-    found = [_image_line(os.fsdecode(line), f"{path}:{i}") for i, line in enumerate(lines, 1)]
+    numbered = [(i, os.fsdecode(line)) for i, line in enumerate(lines, 1)]
+    found = [_image_line(line, f"{path}:{i}") for i, line in numbered if line.strip() or not skip_blank]
     if not found:
         raise ValueError(f"{path} lists no images")
     for line in found:

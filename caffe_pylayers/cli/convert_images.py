@@ -15,12 +15,12 @@ import functools
 import itertools
 import os
 import random
-import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Iterator, NamedTuple, Tuple, Union
 
 from caffe_pylayers._disk.database import BACKENDS, Put, new_database
+from caffe_pylayers._nets.sources import ImageLine, image_lines, quoted
 from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._errors import line_of, one_line, optional
 from caffe_pylayers.cli._progress import counted
@@ -65,7 +65,7 @@ def _flag(name: str) -> str:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Convert; the exit code."""
+    """Convert; return the exit code."""
     if bool(args.resize_height) != bool(args.resize_width) or min(args.resize_height, args.resize_width) < 0:
         raise UserError("give --resize-height and --resize-width together, in pixels")
     with optional("convert-images", "runtime", "Caffe's convert_imageset"):
@@ -89,19 +89,17 @@ def run(args: argparse.Namespace) -> int:
 
 def _items(args: argparse.Namespace) -> list[Item]:
     if args.list is not None:
-        lines = Path(args.list).read_text(encoding="utf-8", errors="surrogateescape").splitlines()
-        return [_labelled(line, f"{args.list}:{number}") for number, line in enumerate(lines, 1) if line.strip()]
+        return [_labelled(line) for line in image_lines(args.list, f"{args.root}{os.sep}", skip_blank=True)]
     classes = sorted(path.name for path in args.root.iterdir() if path.is_dir())
     for label, name in enumerate(classes):
         print(f"{label} {name}")
     return list(itertools.chain.from_iterable(_files_of(args.root, name, i) for i, name in enumerate(classes)))
 
 
-def _labelled(line: str, where: str) -> Item:
-    path, _, label = line.strip().rpartition(" ")
-    if not re.fullmatch(r"[+-]?\d+", label) or not path:
-        raise UserError(f'{where}: a line must have a path, a blank and a label, got "{line}"')
-    return Item(path, int(label), f"{where}: ")
+def _labelled(line: ImageLine) -> Item:
+    if not line.labelled:
+        raise UserError(f"{line.where}: a line must have a path, a blank and a label, got {quoted(line.text)}")
+    return Item(line.name, line.label, f"{line.where}: ")
 
 
 def _files_of(root: Path, name: str, label: int) -> Iterator[Item]:
@@ -111,7 +109,7 @@ def _files_of(root: Path, name: str, label: int) -> Iterator[Item]:
 
 
 def _converted(items: list[Item], args: argparse.Namespace) -> Iterator[tuple[Item, Converted]]:
-    """Each item with what became of it, in order; as many at a time as there are cores."""
+    """Give each item with what became of it, in order; as many at a time as there are cores."""
     with ThreadPoolExecutor(os.cpu_count()) as readers:
         for start in range(0, len(items), CHUNK):
             chunk = items[start : start + CHUNK]
@@ -119,7 +117,7 @@ def _converted(items: list[Item], args: argparse.Namespace) -> Iterator[tuple[It
 
 
 def _write(converted: Iterator[tuple[Item, Converted]], put: Put, args: argparse.Namespace) -> int:
-    """Put the images into the database; how many they were. ValueError for what is no image, unless it is skipped."""
+    """Put the images into the database; return their number. ValueError for what is no image, unless it is skipped."""
     first, written = None, 0
     for number, (item, made) in enumerate(converted):
         if isinstance(made, ValueError):
@@ -140,7 +138,7 @@ def _write(converted: Iterator[tuple[Item, Converted]], put: Put, args: argparse
 
 
 def _convert(args: argparse.Namespace, item: Item) -> Converted:
-    """The Datum of an image and its (channels, height, width), or the ValueError that says why there is none."""
+    """Return the Datum of an image and its (channels, height, width), or the ValueError that says why there is none."""
     from caffe_pylayers.runtime.data import image
     from caffe_pylayers.runtime.proto.caffe_pb2 import Datum
 

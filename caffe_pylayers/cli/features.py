@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import functools
 from pathlib import Path
 from typing import Any, Callable, Iterator
@@ -35,11 +36,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_net_arguments(parser, phase="TEST", weights=True, iterations=1)
     parser.add_argument("--blobs", required=True, metavar="NAME[,NAME...]", help="the blobs to keep")
     parser.add_argument("--format", choices=FORMATS, help="whatever the name of OUTPUT says")
-    parser.add_argument("output", type=Path, metavar="OUTPUT", help="FILE.h5, FILE.npz, or a folder for databases")
+    parser.add_argument("output", type=_path, metavar="OUTPUT", help="FILE.h5, FILE.npz, or a folder for databases")
+
+
+def _path(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("must not be empty")
+    return Path(text)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Extract; the exit code."""
+    """Extract; return the exit code."""
     with held():
         import numpy as np
 
@@ -47,9 +54,11 @@ def run(args: argparse.Namespace) -> int:
     kind = args.format or FORMAT_OF.get(args.output.suffix, "lmdb")
     databases = functools.partial(_databases, kind)
     writer = {"hdf5": _hdf5, "npz": _npz}.get(kind, databases)
-    if not args.output.absolute().parent.is_dir():
-        raise UserError(f"{args.output}: there is no folder {args.output.absolute().parent}")
     with one_line():
+        if kind in BACKENDS:
+            _check_folder(args.output)
+        else:
+            files.check_target(args.output)
         check_room(args.output.absolute().parent, 1)
         net = make_net(args)
         need_data(net, args.model)
@@ -116,6 +125,14 @@ def _databases(backend: str, path: Path, names: list[str]) -> Iterator[Write]:
                 counts[name] += 1
 
         yield write
+
+
+def _check_folder(path: Path) -> None:
+    """OSError where there is no folder of this name and none can be made."""
+    if path.exists() and not path.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, "is no folder for databases", str(path))
+    if not path.exists():
+        files.check_target(path)
 
 
 @contextlib.contextmanager

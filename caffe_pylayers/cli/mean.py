@@ -25,10 +25,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Compute; the exit code."""
+    """Compute; return the exit code."""
     with optional("mean", "runtime", "Caffe's compute_image_mean"):
         from caffe_pylayers.runtime.data import datums  # noqa: F401
     with one_line():
+        if args.output is not None:
+            files.check_target(args.output)
         mean, count = _mean(args.database, args.backend == "leveldb")
         if args.output is not None:
             _write(mean, args.output)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import numpy as np
 
 
 def decode(data: bytes, color: bool = False, gray: bool = False) -> Any:
-    """An encoded image as uint8 (channels, height, width), its channels in the order blue, green, red.
+    """Decode an image to uint8 (channels, height, width), its channels in the order blue, green, red.
 
     color, gray: have 3 channels or 1; without either as many as the image has. ValueError for what is no
     whole image of 8 bits, ImportError without OpenCV.
@@ -19,7 +21,7 @@ def decode(data: bytes, color: bool = False, gray: bool = False) -> Any:
 
 
 def decode_pixels(data: bytes, color: bool = False, gray: bool = False) -> Any:
-    """The same as OpenCV has it: (height, width) or (height, width, channels)."""
+    """Decode an image, as decode does, to the layout of OpenCV, (height, width) or (height, width, channels)."""
     cv2 = opencv()
     values = _decoded(data, cv2.IMREAD_COLOR if color else cv2.IMREAD_GRAYSCALE if gray else cv2.IMREAD_UNCHANGED)
     if values.dtype != np.uint8:
@@ -28,7 +30,7 @@ def decode_pixels(data: bytes, color: bool = False, gray: bool = False) -> Any:
 
 
 def read_pixels(path: str, color: bool = True) -> Any:
-    """A file's image, see decode_pixels; with color 3 channels, else 1. OSError or ValueError names the file."""
+    """Decode a file's image to 3 channels, without color to 1. OSError or ValueError names the file."""
     with open(path, "rb") as file:
         data = file.read()
     try:
@@ -38,7 +40,7 @@ def read_pixels(path: str, color: bool = True) -> Any:
 
 
 def read_unchanged(path: str | os.PathLike[str]) -> Any:
-    """A file's image with the channels and the bits that it has. OSError or ValueError names the file."""
+    """Decode a file's image with the channels and the bits that it has. OSError or ValueError names the file."""
     try:
         return _decoded(Path(path).read_bytes(), opencv().IMREAD_UNCHANGED)
     except ValueError as error:
@@ -46,27 +48,27 @@ def read_unchanged(path: str | os.PathLike[str]) -> Any:
 
 
 def encode(pixels: Any, kind: str) -> bytes:
-    """Pixels as a file of this kind, such as jpg or png; ValueError for one that OpenCV does not write."""
-    cv2 = opencv()
+    """Encode pixels as a file of this kind, such as jpg or png; ValueError for one that OpenCV does not write."""
     try:
-        content: bytes = cv2.imencode(f".{kind}", pixels)[1].tobytes()
-    except cv2.error:
+        content: bytes = opencv().imencode(f".{kind}", pixels)[1].tobytes()
+    except opencv().error:
         raise ValueError(f"OpenCV cannot encode images as {kind}") from None
     return content
 
 
 def resize(pixels: Any, height: int, width: int) -> Any:
-    """Pixels of another size: bilinear, without smoothing, also where it becomes smaller."""
-    return opencv().resize(pixels, (width, height))
+    """Resize pixels: bilinear, without smoothing, also where they become fewer. ValueError where OpenCV cannot."""
+    with _one_line(f"resize an image to {height} x {width}"):
+        return opencv().resize(pixels, (width, height))
 
 
 def channels_first(pixels: Any) -> Any:
-    """OpenCV's (height, width) or (height, width, channels) as (channels, height, width), in the same memory."""
+    """Return OpenCV's (height, width) or (height, width, channels) as (channels, height, width), in the same memory."""
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
 def planes(pixels: Any) -> Any:
-    """The same with each channel in one piece."""
+    """Return the same with each channel in one piece of memory."""
     if pixels.ndim == 2:
         return pixels[None]
     out = np.empty((pixels.shape[2], *pixels.shape[:2]), np.uint8)
@@ -75,14 +77,26 @@ def planes(pixels: Any) -> Any:
 
 
 def _decoded(data: bytes, flag: int) -> Any:
-    values = opencv().imdecode(np.frombuffer(data, np.uint8), flag) if data else None
+    with _one_line(f"decode {len(data)} bytes of an encoded image"):
+        values = opencv().imdecode(np.frombuffer(data, np.uint8), flag) if data else None
     if values is None:
         raise ValueError(f"{len(data)} bytes of an encoded image are no image that OpenCV can decode")
     return values
 
 
+@contextlib.contextmanager
+def _one_line(what: str) -> Iterator[None]:
+    """Turn OpenCV's errors, which have several lines and paths of its sources, into a ValueError of one line."""
+    cv2 = opencv()
+    try:
+        yield
+    except cv2.error as error:
+        lines = (getattr(error, "err", "") or str(error)).split("\n")
+        raise ValueError(f"OpenCV cannot {what}: {lines[0]}") from error
+
+
 def opencv() -> Any:
-    """The module; ImportError says how to install it."""
+    """Return the OpenCV module; ImportError says how to install it."""
     try:
         import cv2
     except ImportError as error:

@@ -15,10 +15,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from caffe_pylayers._nets.sources import INT_MAX
 from caffe_pylayers.runtime.memory.blob import Blob
+from caffe_pylayers.runtime.memory.limits import Shape, check_shape
 
-Shape = tuple[int, ...]
 # Until they are seen to have ended: a thread that frees tensors while the process ends makes PyTorch abort it.
 _running: set[_Worker] = set()
 
@@ -31,8 +30,9 @@ class Batch:
         self._memory: list[torch.Tensor | None] = []
 
     def reshape(self, *shapes: Shape) -> list[Any]:
-        """Return arrays of these shapes, to be filled; what they hold is undefined. ValueError for too many values."""
-        check_batch(shapes)
+        """Return arrays of these shapes, to be filled; what they hold is undefined. ShapeError for too many values."""
+        for shape in shapes:
+            check_shape(shape)
         self._memory += [None] * (len(shapes) - len(self._memory))
         self.arrays = [self._array(i, shape) for i, shape in enumerate(shapes)]
         return self.arrays
@@ -49,13 +49,6 @@ class Batch:
             blob.reshape(*array.shape)
             self._memory[i] = blob.exchange(self._memory[i])  # type: ignore[arg-type] # reshape has made it
         self.arrays = []
-
-
-def check_batch(shapes: Sequence[Shape]) -> None:
-    """ValueError for a shape of more values than a blob has."""
-    for shape in shapes:
-        if math.prod(shape) > INT_MAX:
-            raise ValueError(f"a batch of shape {shape} has {math.prod(shape)} values, a blob at most {INT_MAX}")
 
 
 class Prefetch:

@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol
 
-from caffe_pylayers._nets.sources import INT_MAX
-from caffe_pylayers.runtime.data.prefetch import Batch, Prefetch, check_batch
+from caffe_pylayers.runtime.data.prefetch import Batch, Prefetch
 from caffe_pylayers.runtime.data.transformer import DataTransformer
 from caffe_pylayers.runtime.layers.layer import Layer
 from caffe_pylayers.runtime.memory.blob import Blob
+from caffe_pylayers.runtime.memory.limits import INT_MAX, check_shape
 from caffe_pylayers.runtime.process import solver_count, solver_rank
 from caffe_pylayers.runtime.proto.caffe_pb2 import TEST
 
@@ -46,7 +46,8 @@ class PrefetchedLayer(Layer):
         try:
             source = self.source()
             shapes = source.shapes()
-            check_batch(shapes)
+            for shape in shapes:
+                check_shape(shape)
             _check_memory(shapes, depth)
         except Exception as error:
             raise self._named(error) from error

@@ -10,11 +10,12 @@ import torch
 from caffe_pylayers._nets.sources import ImageLine, image_lines
 from caffe_pylayers.runtime import rng
 from caffe_pylayers.runtime.data.image import channels_first, read_pixels, resize
-from caffe_pylayers.runtime.data.prefetch import Batch, check_batch
+from caffe_pylayers.runtime.data.prefetch import Batch
 from caffe_pylayers.runtime.data.transformer import DataTransformer
 from caffe_pylayers.runtime.layers._prefetched import PrefetchedLayer, Workers, check_batch_size, fill_from_images
 from caffe_pylayers.runtime.layers.layer import register
 from caffe_pylayers.runtime.memory import device
+from caffe_pylayers.runtime.memory.limits import check_shape
 from caffe_pylayers.runtime.process import LOGGER, solver_rank
 from caffe_pylayers.runtime.proto.caffe_pb2 import TRAIN
 
@@ -48,7 +49,7 @@ class _Images:
             sizes = f"new_height {param.new_height}, new_width {param.new_width}"
             raise ValueError(f"takes new_height and new_width together, got {sizes}")
         if param.new_height:
-            check_batch([(param.batch_size, 3 if param.is_color else 1, param.new_height, param.new_width)])
+            check_shape((param.batch_size, 3 if param.is_color else 1, param.new_height, param.new_width))
         self._transformer, self._workers = DataTransformer(layer_param.transform_param, phase), Workers()
         self._lines = image_lines(param.source, param.root_folder)
         if param.shuffle or param.rand_skip:

@@ -164,5 +164,5 @@ def test_a_thread_is_kept_until_another_sees_that_it_has_ended():
 
 
 def test_a_batch_larger_than_a_blob():
-    with pytest.raises(ValueError, match=r"a batch of shape \(65536, 32768\) has 2147483648 values, a blob at most"):
+    with pytest.raises(ValueError, match=r"a blob has at most 2147483647 values, got shape \(65536, 32768\)"):
         Batch().reshape((3,), (65536, 32768))
