@@ -101,7 +101,7 @@ def _remove(path: Path) -> None:
 
 
 def identity(path: Path) -> Identity | None:
-    """What tells a file, or a folder, from another that takes its name; None where there is none."""
+    """Return what tells a file or folder from another that takes its name; None where there is none."""
     try:
         found = os.lstat(path)
     except FileNotFoundError:

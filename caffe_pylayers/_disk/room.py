@@ -1,4 +1,4 @@
-"""Whether a disk has room, known before anything is written to it."""
+"""Room on a disk, looked for before anything is written to it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LMDB_LEAST = 1 << 16  # bytes of an LMDB without records; it maps them into memo
 
 
 def check_room(folder: Path, *sizes: int) -> None:
-    """OSError, with the folder's name, where files of these sizes, in bytes, could not all be written to it.
+    """Raise OSError, with the folder's name, where files of these sizes, in bytes, could not all be written to it.
 
     Neither real Caffe nor the HDF5 library survives a disk that is full while they write.
     """

@@ -1,4 +1,4 @@
-"""What the sources of data layers must be: lists of images, lists of HDF5 files, databases.
+"""Caffe's rules for the sources of data layers: lists of images, lists of HDF5 files, databases.
 
 Found before anything is read. Whatever Caffe reads is taken; what it would fail on, at once or after hours, is a
 ValueError that names the list, the line, its text and the cure.
@@ -81,6 +81,8 @@ def integer(word: str, what: str) -> int:
 
 def _cure(text: str) -> str:
     wanted = "a line has a path, one blank and a label"
+    if text.endswith(" "):
+        return f"{wanted}; this one ends in a blank"
     for sign, mark in (("\t", "a tab"), (",", "a comma"), (";", "a semicolon")):
         path, found, label = text.rstrip().rpartition(sign)
         if found and path and re.fullmatch(r" *[-+]?[0-9]+", label):

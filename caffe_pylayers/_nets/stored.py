@@ -1,4 +1,4 @@
-"""What a stored model or solver state means to Caffe: its layers, their blobs' shapes, and what fits a net.
+"""Caffe's rules for stored models and solver states: their layers, their blobs' shapes, and what fits a net.
 
 Real Caffe ends the process over a file that does not fit, and a damaged one may claim any size: shapes are compared
 here, before values are read.

@@ -21,7 +21,7 @@ HELD_OUT = 1000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of ``caffe-pylayers mnist``."""
+    """Declare the arguments of ``mnist``."""
     parser.add_argument("--output", type=Path, metavar="DIR", required=True, help="folder for the two LMDBs")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--full", action="store_true", help="all of MNIST instead of the sample")

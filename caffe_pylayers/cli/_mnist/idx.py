@@ -30,7 +30,7 @@ class Digits(NamedTuple):
 
 
 def digits(images: Path, labels: Path, sha256: tuple[str, str] | None = None) -> Digits:
-    """The digits of two IDX files; DataError unless both are whole and belong together.
+    """Return the digits of two IDX files; DataError unless both are whole and belong together.
 
     ``sha256`` are the checksums that their contents, decompressed, must have.
     """
@@ -42,7 +42,7 @@ def digits(images: Path, labels: Path, sha256: tuple[str, str] | None = None) ->
 
 
 def read(path: Path, magic: int, sha256: str | None = None) -> np.ndarray[Any, Any]:
-    """A file of ``magic`` IMAGES as (N, 28, 28) uint8, of LABELS as (N,) uint8; else DataError."""
+    """Read a file of ``magic`` IMAGES as (N, 28, 28) uint8, of LABELS as (N,) uint8; else DataError."""
     content = _content(path)
     array = _parse(path, content, magic)
     if sha256 is not None:

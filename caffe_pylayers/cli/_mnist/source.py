@@ -46,13 +46,13 @@ FILES = {
 
 
 def sample() -> idx.Digits:
-    """The 5,000 digits of this package, in random order; the last 1,000 hold 100 of each class."""
+    """Return the 5,000 digits of this package, in random order; the last 1,000 hold 100 of each class."""
     folder = Path(__file__).parent
     return idx.digits(folder / "mnist5k-images-idx3-ubyte.gz", folder / "mnist5k-labels-idx1-ubyte.gz")
 
 
 def official(folder: Path, part: str) -> idx.Digits:
-    """MNIST's ``part``, train (60,000 digits) or t10k (10,000), from the official files in ``folder``.
+    """Return MNIST's ``part``, train (60,000 digits) or t10k (10,000), from the official files in ``folder``.
 
     DataError where a file is missing or its content, decompressed, is not the official one.
     """
@@ -70,7 +70,7 @@ def _find(folder: Path, name: str) -> Path:
 
 
 def download() -> Path:
-    """The folder of pooch's cache with the official files; those that are missing are fetched into it.
+    """Fetch the official files that pooch's cache lacks; return its folder.
 
     DataError, with the reasons, where a file comes from none of the mirrors as it should be.
     """

@@ -1,3 +1,3 @@
-"""What data layers read from: databases, images, and threads that read ahead."""
+"""The inputs of data layers: databases, images, and threads that read ahead."""
 
 from caffe_pylayers.runtime import _openmp  # noqa: F401 - it loads PyTorch, before anything here does

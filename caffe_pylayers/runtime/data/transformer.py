@@ -44,7 +44,7 @@ class DataTransformer:
             self._random = np.random.default_rng(int(seed))
 
     def read(self, datum: Any) -> Any:
-        """A Datum's values as an array (channels, height, width): uint8 of its data, or float32 of its float_data."""
+        """Return a Datum's values as an array (channels, height, width): uint8 of its data, or float32 of its float_data."""
         if datum.encoded:
             if self._param.force_color and self._param.force_gray:
                 raise ValueError("transform_param takes force_color or force_gray, not both")
@@ -56,7 +56,7 @@ class DataTransformer:
         return values.reshape(shape)
 
     def shape(self, item: Any) -> Shape:
-        """The shape of an item once transformed."""
+        """Return the shape of an item once transformed."""
         crop = self._param.crop_size
         channels, height, width = item.shape
         if not channels or min(height, width) < crop:
@@ -64,7 +64,7 @@ class DataTransformer:
         return (channels, crop or height, crop or width)
 
     def draw(self, count: int) -> list[list[int]]:
-        """The random numbers for so many items: mirror, row and column, each below 2^31."""
+        """Return the random numbers for ``count`` items: mirror, row and column, each below 2^31."""
         if self._param.mirror or (self._param.crop_size and self._train):
             draws: list[list[int]] = self._random.integers(2**31, size=(count, 3)).tolist()
             return draws
@@ -93,7 +93,7 @@ class DataTransformer:
             out *= np.float32(self._param.scale)
 
     def _cuts(self, items: Sequence[Any], draws: Sequence[list[int]], height: int, width: int) -> list[Any]:
-        """The part to take of each item, right to left where it is mirrored; [] for all of each."""
+        """Return the part to take of each item, right to left where it is mirrored; [] for all of each."""
         crop, mirror = self._param.crop_size, self._param.mirror
         if not (crop or mirror):
             return []
@@ -117,7 +117,7 @@ class DataTransformer:
 
 
 def _in_pieces(item: Any) -> Any:
-    """An item of which each channel is in one piece, also where it is OpenCV's: all else is then faster."""
+    """Return an item with each channel in one piece of memory, also if it is OpenCV's: all else is then faster."""
     if item.strides[0] != 1:
         return item
     pixels = item.transpose(1, 2, 0)

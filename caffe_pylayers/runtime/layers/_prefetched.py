@@ -1,4 +1,4 @@
-"""What the layers have in common that read their tops' values from files, ahead of the net."""
+"""The base of the layers that read their tops' values from files, ahead of the net."""
 
 from __future__ import annotations
 

@@ -139,7 +139,7 @@ class _Windows:
             self._background.append(_Window(image, 0, box))
 
     def _read_mean(self) -> Any:
-        """What to subtract, (3, crop, crop) or (3, 1, 1); or None."""
+        """Return the mean to subtract, (3, crop, crop) or (3, 1, 1); None without one."""
         values = np.array(self._transform.mean_value, np.float32)
         if not self._transform.HasField("mean_file"):
             if values.size not in (0, 1, CHANNELS):

@@ -44,3 +44,19 @@ def test_states_that_are_none(tmp_path):
         file["iter"] = [1]
     with pytest.raises(ValueError, match=r"s\.h5: not what is expected, or not a whole one: .*history"):
         solver_state.load_state(path)
+
+
+def test_shapes_are_compared_before_values_are_read(tmp_path):
+    """A file of 12 kB that claims 373 GiB."""
+    path = tmp_path / "s.h5"
+    solver_state.save_state(path, 7, "", 3, HISTORY[:1])
+    with h5py.File(path, "a") as file:
+        del file["history/0"]
+        file["history"].create_dataset("0", (100_000_000_000,), "f4", chunks=True)
+    with pytest.raises(ValueError, match=r"s\.h5: history blob 0: has shape \(100000000000,\), a blob has at most"):
+        solver_state.load_state(path)
+    with h5py.File(path, "a") as file:
+        del file["history/0"]
+        file["history"].create_dataset("0", (2_000_000_000,), "f4", chunks=True)
+    with pytest.raises(ValueError, match=r"s\.h5: history blob 0 has shape \(2000000000,\), this solver's"):
+        solver_state.load_state(path, [(4, 3, 3, 3)])

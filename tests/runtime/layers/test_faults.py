@@ -1,5 +1,6 @@
 """Damaged and missing files: the forward that would use them says what is wrong."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -41,6 +42,20 @@ def test_lmdb_cut_off(database):
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     with pytest.raises(LayerError, match=r"data\.mdb is cut off: it has \d+ bytes of \d+"):
         data(database)
+
+
+def test_lmdb_cut_off_while_it_is_read(database):
+    """A file mapped into memory would end the process here."""
+    layer, bottom, top = data(database)
+    layer.forward(bottom, top)
+    os.truncate(database / "data.mdb", 20000)
+
+    def read_all():
+        for _ in range(60):
+            layer.forward(bottom, top)
+
+    with pytest.raises(LayerError, match=r"data\.mdb is (cut off|damaged): "):
+        read_all()
 
 
 def test_lmdb_page_overwritten(database):
@@ -294,3 +309,84 @@ def test_raw_datums_read_at_once_are_those_read_one_by_one(tmp_path, labels):
     layer.forward(bottom, top)
     assert top[1].data.tolist() == labels
     assert top[0].data.ravel().tolist() == [*range(12), *range(1, 13)]
+
+
+INT_MAX = 2**31 - 1
+IMAGES = f'source: "{FILES}/same_size.txt" root_folder: "{FILES}/images/"'
+
+
+@pytest.mark.parametrize(
+    ("kind", "param", "message"),
+    [
+        ("ImageData", f"image_data_param {{ {IMAGES} batch_size: {INT_MAX + 1} }}", "batch_size must be positive, and"),
+        ("ImageData", f"image_data_param {{ {IMAGES} batch_size: {INT_MAX} }}", "a blob has at most 2147483647 values"),
+        (
+            "ImageData",
+            f"image_data_param {{ {IMAGES} batch_size: 1 new_height: 40000 new_width: 40000 }}",
+            "a blob has at most 2147483647 values, got shape (1, 3, 40000, 40000)",
+        ),
+        (
+            "ImageData",
+            f"image_data_param {{ {IMAGES} batch_size: 1 }} data_param {{ prefetch: 4294967295 }}",
+            "reads 4294967295 batches ahead",
+        ),
+        ("Data", f'data_param {{ source: "DB" backend: LMDB batch_size: {INT_MAX} }}', "a blob has at most 2147483647"),
+        ("Data", 'data_param { source: "DB" batch_size: 2 }', "DB cannot be opened as LevelDB: it is LMDB, so write"),
+        ("HDF5Data", f'hdf5_data_param {{ source: "LIST" batch_size: {INT_MAX} }}', "a blob has at most 2147483647"),
+        (
+            "HDF5Data",
+            'hdf5_data_param { source: "HDF5" batch_size: 2 }',
+            "HDF5 is an HDF5 file; takes a text file",
+        ),
+        (
+            "WindowData",
+            f'window_data_param {{ source: "WINDOWS" batch_size: {INT_MAX} }} transform_param {{ crop_size: 4 }}',
+            "a blob has at most 2147483647 values",
+        ),
+        (
+            "WindowData",
+            'window_data_param { source: "WINDOWS" batch_size: 2 } transform_param { crop_size: 4294967295 }',
+            "a blob has at most 2147483647 values",
+        ),
+    ],
+)
+def test_batches_that_cannot_be_are_refused_in_setup(tmp_path, database, kind, param, message):
+    names = {"DB": database, "HDF5": tmp_path / "x.h5", "LIST": tmp_path / "l.txt", "WINDOWS": tmp_path / "w.txt"}
+    with h5py.File(names["HDF5"], "w") as file:
+        file["x"] = np.zeros((4, 2))
+    names["LIST"].write_text(str(names["HDF5"]))
+    names["WINDOWS"].write_text("# 0 a.jpg 3 8 8 2 1 0.9 0 0 3 3 0 0.1 0 0 3 3")
+    for name, path in names.items():
+        param, message = param.replace(f'"{name}"', f'"{path}"'), re.sub(rf"^{name} ", f"{path} ", message)
+    with pytest.raises(LayerError, match=rf'^layer "l" \({kind}\): .*{re.escape(message)}'):
+        one_layer(kind, f'top: "x" {param}', tops=2)
+
+
+def test_hdf5_that_claims_more_than_a_blob_holds(tmp_path):
+    """Of values that the file does not have: nothing of them may be allocated."""
+    with h5py.File(tmp_path / "big.h5", "w") as file:
+        file.create_dataset("x", (100_000_000_000,), "f4", chunks=True)
+    assert (tmp_path / "big.h5").stat().st_size < 20000
+    (tmp_path / "list.txt").write_text(str(tmp_path / "big.h5"))
+    with pytest.raises(LayerError, match=r"big\.h5: x: has shape \(100000000000,\), a blob has at most 2147483647"):
+        one_layer("HDF5Data", f'top: "x" hdf5_data_param {{ source: "{tmp_path}/list.txt" batch_size: 4 }}')
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_damaged_hdf5(tmp_path, seed):
+    """Whatever h5py raises for it, the error is one line that names the file; or the rows are there."""
+    random = np.random.RandomState(seed)
+    path = tmp_path / "x.h5"
+    with h5py.File(path, "w") as file:
+        file["x"] = np.arange(8.0).reshape(4, 2)
+    content = bytearray(path.read_bytes())
+    for at in random.randint(8, len(content), 30):
+        content[at] = random.randint(256)
+    path.write_bytes(content)
+    (tmp_path / "l.txt").write_text(str(path))
+    told = ""
+    try:
+        one_layer("HDF5Data", f'top: "x" hdf5_data_param {{ source: "{tmp_path}/l.txt" batch_size: 2 }}')
+    except LayerError as error:
+        told = str(error)
+    assert not told or re.fullmatch(rf'layer "l" \(HDF5Data\): {path}.*', told)
