@@ -44,7 +44,7 @@ class DataTransformer:
             self._random = np.random.default_rng(int(seed))
 
     def read(self, datum: Any) -> Any:
-        """Return a Datum's values as an array (channels, height, width): uint8 of its data, or float32 of its float_data."""
+        """Return a Datum's values (channels, height, width): uint8 of its data, or float32 of its float_data."""
         if datum.encoded:
             if self._param.force_color and self._param.force_gray:
                 raise ValueError("transform_param takes force_color or force_gray, not both")

@@ -26,7 +26,7 @@ class Crop(NamedTuple):
 
 
 def crop(image: tuple[int, int], box: Box, size: int, context_pad: int, square: bool, mirror: bool) -> Crop:
-    """Return the Crop of a box of an image (height, width) for a crop of size x size, as Caffe's WindowDataLayer has it.
+    """Return the Crop of a box of an image (height, width), for size x size, as Caffe's WindowDataLayer has it.
 
     context_pad: pixels around the window, counted in the crop. square: the smallest square around the box.
     ValueError for a box that does not lie in the image.
