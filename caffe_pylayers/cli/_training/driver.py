@@ -78,8 +78,8 @@ def _run(plan: Plan, signals: Signals, plot: Plot | None) -> Result:
     log = Log(plan.log, evaluation.columns, solver.iter, resume=plan.snapshot is not None)
     if log.aside:
         print(f"rows of {log.path} beyond iteration {solver.iter} were moved to {log.aside}", flush=True)
-    _clear_folder(plan, solver.iter)
     record = write_record(plan)
+    _clear_folder(plan, solver.iter)
     progress = make_progress(solver.iter, param.max_iter, param.display, param.average_loss)
     loop = TrainingLoop(solver, param, objective, evaluation, snapshots, log, progress, plan.model)
     picture = output / "train.png"
