@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
 from caffe_pylayers.runtime.layers._window import Window
+from caffe_pylayers.runtime.memory import allocator
 from caffe_pylayers.runtime.memory.limits import Shape
+
+MANY_PLACES = 1 << 10  # in a kernel: from here on a window of few positions is added up position by position
 
 
 class Columns:
@@ -18,7 +21,7 @@ class Columns:
 
     def __init__(self, window: Window, shape: Shape) -> None:
         num, channels, *sizes = shape
-        self.window = window
+        self.window = window = window.tight(sizes)
         self.out = window.slide(sizes)
         self.shape = (num, channels, *window.kernel, *self.out)
         self._padded_shape = (num, channels, *map(sum, zip(sizes, window.pad, window.pad, window.missing(sizes))))
@@ -38,22 +41,28 @@ class Columns:
     def fold(self, columns: torch.Tensor, x: torch.Tensor) -> None:
         """Write the transpose to x: for each value, the sum over the columns that have it."""
         padded = self._scratch(columns)
-        for place in itertools.product(*map(range, self.window.kernel)):
-            seen: Any = (..., *self._positions(place))
-            column: Any = (slice(None), slice(None), *place)
-            padded[seen].add_(columns[column])
+        kernel, stride, dilation = self.window.kernel, self.window.stride, self.window.dilation
+        places, positions = itertools.product(*map(range, kernel)), itertools.product(*map(range, self.out))
+        if math.prod(kernel) <= max(MANY_PLACES, math.prod(self.out)):
+            for place in places:
+                column: Any = (slice(None), slice(None), *place)
+                padded[_comb(place, dilation, self.out, stride)].add_(columns[column])
+        else:
+            for position in positions:
+                seen: Any = (..., *position)
+                padded[_comb(position, stride, kernel, dilation)].add_(columns[seen])
         x.copy_(padded[self._inside])
-
-    def _positions(self, place: Sequence[int]) -> Iterator[slice[int, int, int]]:
-        """Where a place in the kernel is on each padded axis, over all positions of the window."""
-        for k, d, s, n in zip(place, self.window.dilation, self.window.stride, self.out):
-            yield slice(k * d, k * d + s * (n - 1) + 1, s)
 
     def _scratch(self, like: torch.Tensor) -> torch.Tensor:
         """The padded map's memory, zero."""
         if self._padded.device != like.device or self._padded.shape != self._padded_shape:
-            self._padded = torch.zeros(self._padded_shape, device=like.device)
+            self._padded = allocator.zeros(self._padded_shape, like.device)
         return self._padded.zero_()
+
+
+def _comb(start: Sequence[int], unit: Sequence[int], count: Sequence[int], apart: Sequence[int]) -> Any:
+    """Along each of the last axes, the ``count`` places that are ``apart``, from ``start`` units on."""
+    return (..., *(slice(i * u, i * u + a * (n - 1) + 1, a) for i, u, n, a in zip(start, unit, count, apart)))
 
 
 class ColumnConvolution:
@@ -105,6 +114,6 @@ class ColumnConvolution:
 
     def _unfolded(self, wide: torch.Tensor) -> torch.Tensor:
         """(num, group, values in a column, positions)"""
-        columns = wide.new_empty(self._columns.shape)
+        columns = allocator.empty(self._columns.shape, wide.device)
         self._columns.unfold(wide, columns)
         return columns.view(self._narrow[0], self._group, self._height, math.prod(self._columns.out))

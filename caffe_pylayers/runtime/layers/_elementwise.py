@@ -27,6 +27,11 @@ def scratch_like(x: torch.Tensor) -> torch.Tensor:
     return scratch(x.numel(), x.device).as_strided(x.shape, x.stride())
 
 
+def float32(value: float) -> float:
+    """The nearest float32: infinity, as in Caffe, where a product of parameters is beyond them all."""
+    return torch.tensor(value, dtype=torch.float32).item()
+
+
 def layout_of(blobs: Sequence[Blob]) -> str:
     """The layout to read blobs of as many axes each in: channels last as soon as one is in it."""
     return CHANNELS_LAST if any(blob.layout == CHANNELS_LAST for blob in blobs) else CONTIGUOUS

@@ -7,13 +7,14 @@ has both. Where the two agree, the kernels work on the map itself; elsewhere on 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
 from caffe_pylayers.runtime import rng
 from caffe_pylayers.runtime.layers._elementwise import scratch
+from caffe_pylayers.runtime.memory import allocator
 from caffe_pylayers.runtime.memory.limits import Shape
 
 Pair = tuple[int, int]
@@ -39,6 +40,16 @@ class PoolWindow:
             out.append(positions - (any(self.pad) and (positions - 1) * s >= n + p))
         return out[0], out[1]
 
+    def tight(self, sizes: Pair) -> PoolWindow:
+        """A window that sees the same values of a map of these sizes, no larger and no farther apart than it matters."""
+        kernel = [min(k, n + p) for k, n, p in zip(self.kernel, sizes, self.pad)]
+        return replace(self.near(sizes), kernel=(kernel[0], kernel[1]))
+
+    def near(self, sizes: Pair) -> PoolWindow:
+        """The window with strides that lead just out of the padded map instead of far out of it."""
+        stride = [max(1, min(s, n + 2 * p)) for s, n, p in zip(self.stride, sizes, self.pad)]
+        return replace(self, stride=(stride[0], stride[1]))
+
     def as_torch(self, sizes: Pair) -> bool:
         """Whether PyTorch has the same windows over a map of these sizes."""
         for n, k, s, p, out in zip(sizes, self.kernel, self.stride, self.pad, self.slide(sizes)):
@@ -47,16 +58,16 @@ class PoolWindow:
         return True
 
 
-class Pool:
-    """One pooling of maps of one shape; keeps what backward needs."""
+class MapPool:
+    """The pooling of maps of one shape; saves what its backward needs."""
 
     outside = 0.0  # what the padded copy holds around the map
 
     def __init__(self, window: PoolWindow, shape: Shape) -> None:
-        self.window = window
         sizes = shape[2], shape[3]
         self.out = window.slide(sizes)
         self.same = window.as_torch(sizes)
+        self.window = window = window.near(sizes) if self.same else window.tight(sizes)
         self._arguments = (window.kernel, window.stride, window.pad if self.same else (0, 0))
         self._ceil = window.ceil if self.same else False
         covered = [(out - 1) * s + k for out, s, k in zip(self.out, window.stride, window.kernel)]
@@ -77,7 +88,7 @@ class Pool:
         """The map as all windows see it."""
         if self.same:
             return x
-        padded = x.new_full(self._padded_shape, self.outside)
+        padded = allocator.empty(self._padded_shape, x.device).fill_(self.outside)
         padded[self._inside] = x[self._seen]
         return padded
 
@@ -86,7 +97,7 @@ class Pool:
         d_x[self._seen] = d_padded[self._inside]
 
 
-class MaxPool(Pool):
+class MaxPool(MapPool):
     """The largest value, the first of equals; the lowest float where a window sees none."""
 
     outside = -math.inf
@@ -151,24 +162,29 @@ class MaxPool(Pool):
         return indices.as_strided(y.shape, y.stride()) if dense else indices.view(y.shape)
 
 
-class AveragePool(Pool):
+class AveragePool(MapPool):
     """The sum over the window's size, clipped to the padded map; NaN where that is zero."""
 
     def __init__(self, window: PoolWindow, shape: Shape) -> None:
         super().__init__(window, shape)
-        if not self.same:
-            clipped = [
-                [min(i * s - p + k, n + p) - (i * s - p) for i in range(out)]
-                for k, s, p, n, out in zip(window.kernel, window.stride, window.pad, shape[2:], self.out)
-            ]
-            self._sizes = torch.outer(torch.tensor(clipped[0]), torch.tensor(clipped[1])).float()
+        self._given, self._map = window, shape[2:]
+        self._sizes = torch.zeros(0)
+
+    def _window_sizes(self) -> torch.Tensor:
+        """The number of places of the padded map in each window."""
+        along = []
+        for k, s, p, n, out in zip(self._given.kernel, self._given.stride, self._given.pad, self._map, self.out):
+            start = torch.arange(out) * s - p
+            along.append((start + k).clamp_max_(n + p) - start)
+        return torch.outer(*along).float()
 
     def forward(self, x: torch.Tensor, y: torch.Tensor) -> None:
         if self.same:
             torch.ops.aten.avg_pool2d.out(x, *self._arguments, self._ceil, True, None, out=y)
             return
         sums = torch.ops.aten.avg_pool2d(self._padded(x), *self._arguments, False, True, 1)
-        self._sizes = self._sizes.to(x.device)
+        if self._sizes.device != x.device or not self._sizes.numel():
+            self._sizes = self._window_sizes().to(x.device)
         torch.div(sums, self._sizes, out=y)
 
     def backward(self, d_y: torch.Tensor, x: torch.Tensor, d_x: torch.Tensor) -> None:
@@ -181,7 +197,7 @@ class AveragePool(Pool):
             self._crop(d_padded, d_x)
 
 
-class StochasticPool(Pool):
+class StochasticPool(MapPool):
     """Training: a value drawn in proportion to the values, which are not negative; else their mean so weighted."""
 
     def __init__(self, window: PoolWindow, shape: Shape, training: bool) -> None:

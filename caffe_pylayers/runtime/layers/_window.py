@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from caffe_pylayers.runtime.layers.layer import Layer
-from caffe_pylayers.runtime.memory.limits import Shape
+from caffe_pylayers.runtime.memory.limits import INT_MAX, Shape
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,10 @@ class Window:
         stride = _sizes(layer, param, "stride", "stride", axes, 1)
         pad = _sizes(layer, param, "pad", "pad", axes, 0)
         dilation = _sizes(layer, param, "dilation", "dilation", axes, 1)
-        for name, values in (("kernel_size", kernel), ("stride", stride), ("dilation", dilation)):
-            layer.check(all(values), f"{name} must be positive, got {values}")
+        for name, values in (("kernel_size", kernel), ("stride", stride), ("dilation", dilation), ("pad", pad)):
+            low = 0 if name == "pad" else 1
+            fits = all(low <= n <= INT_MAX for n in values)
+            layer.check(fits, f"{name} must be {'at least 0' if name == 'pad' else 'positive'}, got {values}")
         return cls(kernel, stride, pad, dilation)
 
     @property
@@ -44,6 +46,16 @@ class Window:
         """
         steps = (n + 2 * p - e for n, p, e in zip(sizes, self.pad, self.extent))
         return tuple((abs(step) // s if step >= 0 else -(abs(step) // s)) + 1 for step, s in zip(steps, self.stride))
+
+    def tight(self, sizes: Sequence[int]) -> Window:
+        """The window that sees the same of axes of these sizes, without a stride or dilation larger than it matters.
+
+        A stride counts from the second position on, a dilation from the second value.
+        """
+        steps = [n + 2 * p - e for n, p, e in zip(sizes, self.pad, self.extent)]
+        stride = tuple(min(s, abs(step) + 1) for s, step in zip(self.stride, steps))
+        dilation = tuple(d if k > 1 else 1 for d, k in zip(self.dilation, self.kernel))
+        return Window(self.kernel, stride, self.pad, dilation)
 
     def missing(self, sizes: Sequence[int]) -> Shape:
         """How far the window at its first position reaches beyond each padded axis."""

@@ -25,6 +25,9 @@ MOST_AXES = 3  # that PyTorch's kernels convolve over, unless one is empty
 # From here on the kernels would spend a batch of one on the order of its weights: nets that were classifiers, convolved
 # over an image.
 MANY_WEIGHTS = 1 << 24
+# The largest kernel, stride, pad and dilation that oneDNN's kernels are trusted with: they hang, or end the process,
+# from strides of 16,384 on.
+LARGEST = 1 << 12
 
 
 @register("Convolution")
@@ -59,6 +62,7 @@ class Convolution(Layer):
                 f"group {self._group} must divide the {self._channels} channels of bottom[0] "
                 f"and num_output {self._outputs}"
             )
+        self._out(shape)  # before memory is taken for the weights
         ends = (self._channels, self._outputs) if self.transposed else (self._outputs, self._channels)
         specs: list[tuple[Shape, Any]] = [
             ((ends[0], ends[1] // self._group, *self._window.kernel), param.weight_filler)
@@ -78,10 +82,7 @@ class Convolution(Layer):
             raise self.error(f"bottom[0] must keep its {self._channels} channels at axis {self._axis}, got {shape}")
         for i, blob in enumerate(bottom):
             self.check(blob.shape == shape, f"bottom[{i}] must have bottom[0]'s shape {shape}, got {blob.shape}")
-        sizes = shape[self._axis + 1 :]
-        out = self._window.unslide(sizes) if self.transposed else self._window.slide(sizes)
-        if any(n < 1 for n in out):
-            raise self.error(f"the window {self._window.extent} gives bottom[0] of shape {shape} a top of sizes {out}")
+        sizes, out = shape[self._axis + 1 :], self._out(shape)
         for blob in top:
             blob.reshape(*shape[: self._axis], self._outputs, *out)
         # PyTorch wants one batch axis and one spatial axis at least.
@@ -89,9 +90,11 @@ class Convolution(Layer):
         self._bottom_shape = (num, *shape[self._axis :], *((1,) if not sizes else ()))
         self._top_shape = (num, self._outputs, *(out or (1,)))
         self._missing = () if self.transposed else self._window.missing(sizes)
-        by_columns = self._axes > MOST_AXES or not all(sizes) or self._many_weights(num)
+        window, group, transposed = self._window.tight(out if self.transposed else sizes), self._group, self.transposed
+        extremes = (*window.kernel, *window.stride, *window.pad, *window.dilation, *self._missing)
+        large = max(extremes, default=0) > LARGEST
+        by_columns = self._axes > MOST_AXES or not all(sizes) or large or self._many_weights(num)
         self._layout = image_layout(shape) if self._axis == 1 and not by_columns else CONTIGUOUS
-        window, group, transposed = self._window, self._group, self.transposed
         sizes_of = [list(v) or [d] for v, d in ((window.stride, 1), (window.pad, 0), (window.dilation, 1))]
         self._geometry = (*sizes_of, transposed, [0] * len(sizes_of[0]), group)
         self._packs = (
@@ -103,6 +106,14 @@ class Convolution(Layer):
             if transposed:
                 wide, narrow = narrow, wide
             self._by_columns = ColumnConvolution(window, wide, narrow[1], group, transposed)
+
+    def _out(self, shape: Shape) -> Shape:
+        """The top's spatial sizes, checked."""
+        sizes = shape[self._axis + 1 :]
+        out = self._window.unslide(sizes) if self.transposed else self._window.slide(sizes)
+        if any(n < 1 for n in out):
+            raise self.error(f"the window {self._window.extent} gives bottom[0] of shape {shape} a top of sizes {out}")
+        return out
 
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         weight = self._packed_weight() if self._packs else self._weight()

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from caffe_pylayers.runtime.layers._elementwise import scratch
+from caffe_pylayers.runtime.layers._elementwise import float32, scratch
 from caffe_pylayers.runtime.layers._layout import image_layout
 from caffe_pylayers.runtime.layers._pool import AveragePool, PoolWindow
 from caffe_pylayers.runtime.layers.layer import Layer, register
 from caffe_pylayers.runtime.memory.blob import Blob
+from caffe_pylayers.runtime.memory.limits import INT_MAX
 from caffe_pylayers.runtime.memory.memory import CHANNELS_LAST
 from caffe_pylayers.runtime.proto.caffe_pb2 import LRNParameter
 
@@ -31,7 +32,8 @@ class LRN(Layer):
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         param = self.layer_param.lrn_param
         self._size, self._alpha, self._beta, self._k = param.local_size, param.alpha, param.beta, param.k
-        self.check(self._size % 2 == 1, f"local_size must be odd, got {self._size}")
+        fits = self._size % 2 == 1 and self._size <= INT_MAX
+        self.check(fits, f"local_size must be odd, and at most {INT_MAX}, got {self._size}")
         self._across = param.norm_region == LRNParameter.ACROSS_CHANNELS
 
     def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
@@ -65,13 +67,13 @@ class LRN(Layer):
                 # Caffe takes y as it is now, after layers that work in place on it.
                 torch.mul(d_y, y, out=ratio).div_(scale)
                 self._sum_channels(ratio, 1, sums.zero_())
-                factor = -2 * self._alpha * self._beta / self._size
+                factor = float32(-2 * self._alpha * self._beta / self._size)
                 power = self._invert(scale, power)
             else:
                 torch.mul(d_y, x, out=ratio).div_(scale)
                 power = self._invert(scale, power)
                 self._pool.backward(ratio.mul_(power), x, sums)
-                factor = -2 * self._alpha * self._beta
+                factor = float32(-2 * self._alpha * self._beta)
             torch.mul(d_y, power, out=d_x).addcmul_(x, sums, value=factor)
 
     def _parts(self, *tensors: torch.Tensor) -> Iterator[Sequence[torch.Tensor]]:

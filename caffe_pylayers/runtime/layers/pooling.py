@@ -7,10 +7,10 @@ from typing import Any
 
 from caffe_pylayers.runtime.layers._elementwise import refuse_in_place
 from caffe_pylayers.runtime.layers._layout import image_layout
-from caffe_pylayers.runtime.layers._pool import AveragePool, MaxPool, Pool, PoolWindow, StochasticPool
+from caffe_pylayers.runtime.layers._pool import AveragePool, MapPool, MaxPool, PoolWindow, StochasticPool
 from caffe_pylayers.runtime.layers.layer import Layer, register
 from caffe_pylayers.runtime.memory.blob import Blob
-from caffe_pylayers.runtime.memory.limits import Shape
+from caffe_pylayers.runtime.memory.limits import INT_MAX, Shape
 from caffe_pylayers.runtime.proto.caffe_pb2 import TRAIN, PoolingParameter
 
 
@@ -42,6 +42,8 @@ class Pooling(Layer):
         self._pad = self._pair(param, "pad")
         self._stride = self._pair(param, "stride")
         self.check(all(self._stride), f"the stride must be positive, got {self._stride}")
+        sizes = (*self._kernel, *self._pad, *self._stride)
+        self.check(max(sizes) <= INT_MAX, f"kernel, pad and stride must be at most {INT_MAX}, got {sizes}")
         if param.global_pooling and (any(self._pad) or self._stride != (1, 1)):
             raise self.error(f"with global_pooling pad is 0 and stride 1, got {self._pad} and {self._stride}")
         if any(self._pad):
@@ -96,7 +98,7 @@ class Pooling(Layer):
                 bottom[0].write_diff().zero_()
 
 
-def make_pool(method: int, window: PoolWindow, shape: Shape, training: bool) -> Pool:
+def make_pool(method: int, window: PoolWindow, shape: Shape, training: bool) -> MapPool:
     """The pooling of a PoolMethod, for maps of a shape."""
     if method == PoolingParameter.MAX:
         return MaxPool(window, shape, training)

@@ -24,6 +24,7 @@ M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # of glibc's malloc.h
 TOP_PAD = 1 << 24
 
 LARGE = 1 << 28  # bytes, from which on an allocation is worth a look at the system's files
+ADDRESSABLE = 1 << 47  # bytes; PyTorch has other words where a size is beyond 64 bits
 
 
 class OutOfMemoryError(MemoryError):
@@ -48,9 +49,9 @@ def _make(make: Any, shape: Sequence[int], place: torch.device) -> torch.Tensor:
     needed = 4
     for n in shape:
         needed *= n
-    if needed >= LARGE and place.type == "cpu":
-        found = available()
-        if found is not None and needed > found:
+    if needed >= LARGE:
+        found = available() if place.type == "cpu" else None
+        if needed > (ADDRESSABLE if found is None else found):
             raise OutOfMemoryError(needed, found)
     try:
         made: torch.Tensor = make(tuple(shape), dtype=torch.float32, device=place)
