@@ -41,7 +41,7 @@ class PoolWindow:
         return out[0], out[1]
 
     def tight(self, sizes: Pair) -> PoolWindow:
-        """A window that sees the same values of a map of these sizes, no larger and no farther apart than it matters."""
+        """A window that sees the same of a map of these sizes, no larger and no farther apart than it matters."""
         kernel = [min(k, n + p) for k, n, p in zip(self.kernel, sizes, self.pad)]
         return replace(self.near(sizes), kernel=(kernel[0], kernel[1]))
 

@@ -32,8 +32,8 @@ class LRN(Layer):
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         param = self.layer_param.lrn_param
         self._size, self._alpha, self._beta, self._k = param.local_size, param.alpha, param.beta, param.k
-        fits = self._size % 2 == 1 and self._size <= INT_MAX
-        self.check(fits, f"local_size must be odd, and at most {INT_MAX}, got {self._size}")
+        self.check(self._size % 2 == 1, f"local_size must be odd, got {self._size}")
+        self.check(self._size <= INT_MAX, f"local_size must be at most {INT_MAX}, got {self._size}")
         self._across = param.norm_region == LRNParameter.ACROSS_CHANNELS
 
     def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:

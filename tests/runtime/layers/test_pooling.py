@@ -107,3 +107,25 @@ def test_stochastic_of_ceil_windows_stays_inside():
     top[0].diff[...] = 1
     layer.backward(top, [True], bottom)
     assert bottom[0].diff.sum() == top[0].data.size
+
+
+@pytest.mark.parametrize("pool", ["MAX", "AVE"])
+@pytest.mark.parametrize("window", ["kernel_size: 2 stride: 2147483647", "kernel_size: 2147483646 stride: 2147483647"])
+def test_windows_far_larger_than_the_map(pool, window):
+    """As small a padded copy as the window sees is made, not one as large as the window."""
+    layer, (x,), (y,) = one_layer("Pooling", f"pooling_param {{ pool: {pool} {window} }}", (1, 1, 2, 2))
+    x.data[0, 0] = [[1, 2], [3, 6]]
+    layer.forward([x], [y])
+    assert y.shape == (1, 1, 1, 1)
+    layer.backward([y], [True], [x])
+
+
+def test_a_stride_that_leads_out_of_the_map():
+    layer, (x,), (y,) = one_layer("Pooling", "pooling_param { kernel_size: 2 stride: 1000000 }", (1, 1, 3, 3))
+    x.data[0, 0] = np.arange(9).reshape(3, 3)
+    layer.forward([x], [y])
+    lowest = np.finfo(np.float32).min
+    np.testing.assert_array_equal(y.data[0, 0], [[4, lowest], [lowest, lowest]])
+    y.diff[...] = 1
+    layer.backward([y], [True], [x])
+    np.testing.assert_array_equal(x.diff[0, 0], [[0, 0, 0], [0, 1, 0], [0, 0, 0]])
