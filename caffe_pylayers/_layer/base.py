@@ -25,6 +25,8 @@ class _NoEngineLayer:
     turns up later can make it, as it makes its own.
     """
 
+    type = "Python"
+
     def __init__(self, layer_param: Any = None) -> None:
         pass
 
