@@ -69,11 +69,15 @@ def writing(path: str | os.PathLike[str]) -> Iterator[Any]:
         temporary.write_bytes(content.getbuffer())
 
 
-def group(found: Any, where: str) -> Any:
-    """Return what is a group, with its members in order; ContentError for a dataset."""
+def group(found: Any, where: str) -> dict[str, Any]:
+    """Return a group's members by name, in order, None for a link to nowhere; ContentError for what is no group.
+
+    A dict, as h5py's own items() hold its lock until they end: an exception that keeps such a loop blocks all other
+    threads that read HDF5, or only collect what has read it.
+    """
     if not hasattr(found, "items"):
         raise ContentError(f"{where}: no group")
-    return found
+    return dict(found.items())
 
 
 def number(key: str, where: str) -> int:

@@ -1,6 +1,7 @@
 """HDF5 files that cannot be written, or read."""
 
 import os
+import threading
 
 import numpy as np
 import pytest
@@ -39,3 +40,31 @@ def test_an_exception_of_the_writer(tmp_path):
 def test_a_folder_that_is_not_there(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"nowhere.*file\.h5"), hdf5.writing(tmp_path / "nowhere" / "file.h5"):
         pass
+
+
+def test_what_stops_a_reader_in_a_group_holds_no_other_thread(tmp_path):
+    path = tmp_path / "file.h5"
+    write(path)
+
+    with pytest.raises(ValueError, match="0: no dataset of numbers") as error, hdf5.reading(path) as file:
+        [hdf5.shape(rows, name) for name, rows in hdf5.group(file, "file").items()]  # groups
+    other = threading.Thread(target=is_whole, args=(path,), daemon=True)
+    other.start()
+    other.join(20)
+    assert not other.is_alive()
+    assert error.traceback  # kept until here, with its comprehension's iterator
+
+
+def is_whole(path):
+    with hdf5.reading(path) as file:
+        return len(file) == 4
+
+
+def test_a_link_to_nowhere_is_no_dataset(tmp_path):
+    path = tmp_path / "file.h5"
+    write(path)
+    h5py = hdf5.library()
+    with h5py.File(path, "r+") as file:
+        file["lost"] = h5py.SoftLink("/nowhere")
+    with hdf5.reading(path) as file, pytest.raises(hdf5.ContentError, match="lost: no dataset"):
+        hdf5.shape(hdf5.group(file, "file")["lost"], "lost")

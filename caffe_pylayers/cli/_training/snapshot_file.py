@@ -121,7 +121,7 @@ def _read_hdf5(path: Path) -> tuple[int, Path, list[BlobShape]]:
     try:
         with hdf5.reading(path) as file:
             history = hdf5.group(file["history"], f"{path}: history")
-            shapes = [hdf5.shape(history[str(i)], f"{path}: history blob {i}") for i in range(len(history))]
+            shapes = [hdf5.shape(history.get(str(i)), f"{path}: history blob {i}") for i in range(len(history))]
             return int(file["iter"][0]), Path(hdf5.read_string(file["learned_net"])), list(map(BlobShape, shapes))
     except ValueError as error:
         raise UserError(f"snapshot {error}") from None

@@ -107,7 +107,7 @@ def _read_hdf5(path: str | os.PathLike[str], wanted: Sequence[tuple[int, ...]] |
     with hdf5.reading(path) as file:
         learned_net = hdf5.read_string(file["learned_net"]) if "learned_net" in file else ""
         blobs = hdf5.group(file["history"], f"{path}: history")
-        named = {f"{path}: history blob {i}": blobs[str(i)] for i in range(len(blobs))}
+        named = {f"{path}: history blob {i}": blobs.get(str(i)) for i in range(len(blobs))}
         _check_history(path, [hdf5.shape(blob, where) for where, blob in named.items()], wanted)
         history = [hdf5.values(blob, where) for where, blob in named.items()]
         return SolverState(int(file["iter"][0]), learned_net, int(file["current_step"][0]), history)
