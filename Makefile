@@ -17,6 +17,7 @@ caffe_python := .caffe/bin/python
 runtime_python := .venv/bin/python
 digits := data/mnist/test_lmdb/data.mdb
 tools := .venv/installed
+in_parallel := --numprocesses auto --dist worksteal
 engine_runtime := $(tools)
 engine_caffe := caffe
 
@@ -26,8 +27,8 @@ train: $(engine_$(ENGINE)) $(digits)
 	$($(ENGINE)_python) scripts/train.py --solver prototxt/lenet/solver.prototxt --overwrite
 
 test: caffe $(tools)
-	$(caffe_python) -m pytest
-	$(runtime_python) -m pytest -m "not caffe"
+	$(caffe_python) -m pytest $(in_parallel)
+	$(runtime_python) -m pytest $(in_parallel) -m "not caffe"
 
 caffe:
 	@scripts/install_caffe.sh .caffe

@@ -24,7 +24,7 @@ HAVE=(
                                      # for Caffe's notebooks; a newer matplotlib comes as a wheel
 )
 # The wheels: what tests, training and `run --compat` need, and what builds this package without a network.
-WHEELS=(pip pytest hypothesis tqdm 'matplotlib<3.7' pooch fissix hatchling editables)   # 3.7 wants numpy 1.20
+WHEELS=(pip pytest pytest-xdist hypothesis tqdm 'matplotlib<3.7' pooch fissix hatchling editables)   # 3.7 wants numpy 1.20
 
 lock_debs() {
   local mirror=${1%/} tmp package
