@@ -59,6 +59,17 @@ def caffe_program(run_program):
 
 
 @pytest.fixture(scope="session")
+def wheel(root, tmp_path_factory):
+    """The wheel of this checkout, alone in its folder."""
+    pytest.importorskip("hatchling")
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", folder, root]
+    subprocess.run(list(map(str, command)), check=True)
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="session")
 def digits(tmp_path_factory):
     """A folder with data/mnist/train_lmdb and test_lmdb of the shipped digits: where LeNet's nets can run."""
     from caffe_pylayers.cli import main
