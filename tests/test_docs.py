@@ -1,0 +1,34 @@
+"""What CONTRIBUTING and docs/ say of the tree is so."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+TREE = re.compile(r"^caffe_pylayers/\n((?:  .*\n)+)", re.MULTILINE)
+
+
+def test_the_tree_names_every_room_and_says_what_belongs_in_it():
+    (tree,) = TREE.findall((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))
+    named, room = set(), ""
+    for indent, name, what in re.findall(r"^( +)(\S+) +(.*)$", tree, re.MULTILINE):
+        assert what, name
+        if len(indent) == 2:
+            room = name
+        named.add(name if len(indent) == 2 else room + name)
+    package = ROOT / "caffe_pylayers"
+    folders = {path.parent.relative_to(package).parts for path in package.rglob("*.py")}
+    rooms = {"/".join(parts[:depth]) for parts in folders - {()} for depth in (1, 2)}
+    assert named == {"*.py", *(f"{room}/" for room in rooms)}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_paths_it_names_are_there(page):
+    """Those of the repository: they start with one of its folders, or with one of the package's rooms."""
+    text = page.read_text(encoding="utf-8")
+    for path in re.findall(r"[\w./-]*\w/[\w./-]+\.(?:py|md|sh|lock|txt|prototxt)\b", text):
+        top = path.split("/")[0]
+        roots = [root for root in (ROOT, ROOT / "caffe_pylayers") if (root / top).is_dir()]
+        assert not roots or any((root / path).exists() for root in roots), f"{page.name} names {path}"
