@@ -86,12 +86,45 @@ def test_messages_are_a_real_caffes_where_there_is_one(tmp_path):
     run(f"{code}with _engine.chosen('runtime'):\n assert _engine.messages().__name__.startswith('caffe_pylayers.')")
 
 
+def test_an_older_protobuf_is_named():
+    """Such as that of Debian's Caffe, 3.12, in a Python without its Caffe."""
+    run("""
+import sys
+import google.protobuf
+google.protobuf.__version__ = "3.12.4"
+sys.modules["google.protobuf.internal.builder"] = None
+from caffe_pylayers import _engine
+try:
+    with _engine.chosen("runtime"):
+        _engine.messages()
+except _engine.EngineError as error:
+    assert str(error).endswith("3.20 or newer, which is 3.12.4 here: pip install -U protobuf"), error
+else:
+    raise SystemExit("the messages were loaded")
+""")
+
+
 def test_an_unknown_engine_has_no_messages(monkeypatch):
     from caffe_pylayers import _engine
 
     monkeypatch.setenv("CAFFE_PYLAYERS_ENGINE", "theano")
     with pytest.raises(_engine.EngineError, match="must be one of caffe, runtime, got 'theano'"):
         _engine.messages()
+
+
+@pytest.mark.parametrize("asked", ["runtime.install()", "runtime.Net"])
+def test_the_runtime_says_what_to_install(asked):
+    run(f"""
+import sys
+sys.modules["torch"] = None
+from caffe_pylayers import runtime
+try:
+    {asked}
+except ImportError as error:
+    assert str(error).startswith("the runtime needs torch: pip install 'caffe-pylayers[runtime]'"), error
+else:
+    raise SystemExit("there is a runtime")
+""")
 
 
 @pytest.mark.parametrize("module", ["pycaffe", "runtime.rng", "runtime.timer", "runtime.files.weights", "runtime.data"])

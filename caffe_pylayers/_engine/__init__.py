@@ -13,6 +13,7 @@ import sys
 from typing import Any, Iterator
 
 from caffe_pylayers._engine import interrupts
+from caffe_pylayers._engine.libraries import MissingLibrary
 
 VARIABLE = "CAFFE_PYLAYERS_ENGINE"
 ENGINES = ("caffe", "runtime")
@@ -84,12 +85,9 @@ def _runtime() -> Any:
         )
     try:
         return importlib.import_module("caffe_pylayers._engine.install").install()
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] == "caffe_pylayers":
-            raise
+    except MissingLibrary as error:
         raise EngineError(
-            f"no caffe can be imported, and the runtime lacks {error.name}: pip install 'caffe-pylayers[runtime]'; "
-            "or `caffe-pylayers install-caffe` puts a real Caffe into a folder"
+            f"no caffe can be imported, and {error}; or `caffe-pylayers install-caffe` puts a real Caffe into a folder"
         ) from None
     except RuntimeError as error:
         raise EngineError(str(error)) from None
@@ -109,4 +107,7 @@ def messages() -> Any:
     except ImportError as error:
         if not (error.name or "").startswith("google.protobuf"):
             raise
-        raise EngineError(f"Caffe's messages need protobuf 3.20 or newer: {error}; pip install -U protobuf") from None
+        found = getattr(sys.modules.get("google.protobuf"), "__version__", "not installed")
+        raise EngineError(
+            f"Caffe's messages need protobuf 3.20 or newer, which is {found} here: pip install -U protobuf"
+        ) from None

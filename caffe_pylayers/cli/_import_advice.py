@@ -9,8 +9,9 @@ import sys
 _ADVICE = (
     (
         r"No module named 'caffe'$",
-        "none is installed for this Python: `caffe-pylayers install-caffe` puts a real Caffe into a folder; "
-        "with one of your own, put its python folder on PYTHONPATH",
+        "none is installed for this Python: pip install 'caffe-pylayers[runtime]' on Python 3.10 or newer brings the "
+        "runtime, `caffe-pylayers install-caffe` puts a real Caffe into a folder; with one of your own, put its python "
+        "folder on PYTHONPATH",
     ),
     (
         r"No module named '(caffe\.)?_caffe'",

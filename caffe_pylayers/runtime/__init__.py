@@ -21,6 +21,7 @@ import importlib.util
 from typing import Any
 
 from caffe_pylayers._engine.install import install
+from caffe_pylayers._engine.libraries import optional
 
 __all__ = ["install"]
 
@@ -30,4 +31,6 @@ def __getattr__(name: str) -> Any:
     # The import system's own questions, and its modules here, which it finds itself.
     if name.startswith("__") or importlib.util.find_spec(f"{__name__}.{name}") is not None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module("caffe_pylayers.pycaffe"), name)
+    with optional("the runtime", "runtime"):
+        face = importlib.import_module("caffe_pylayers.pycaffe")
+    return getattr(face, name)

@@ -174,7 +174,7 @@ def test_no_caffe(monkeypatch, capsys):
     monkeypatch.setattr(sys, "path", [p for p in sys.path if not Path(p, "caffe").is_dir()])
     code, out = check(capsys)
     assert code == 1
-    assert "No module named 'caffe'\n  none is installed for this Python: `caffe-pylayers install-caffe`" in out
+    assert "No module named 'caffe'\n  none is installed for this Python: pip install 'caffe-pylayers[runtime]'" in out
 
 
 def test_pycaffe_may_print_while_it_is_imported(fake_caffe, capsys):
