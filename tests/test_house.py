@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "bare": set(FAMILIES),
     **{family: {"_layer"} for family in FAMILIES},
     "_layer": set(),
-    "_disk": {"_engine"},
+    "_disk": {"_engine", "_layer"},
     "_engine": set(),
     "_compat": {"_engine"},
     "_nets": {"_disk", "_engine", "_layer"},
@@ -27,15 +27,15 @@ MAY_IMPORT = {
     "runtime": {"_engine"},
     "runtime.proto": set(),
     "runtime._openmp": set(),
-    "runtime.registry": set(),
+    "runtime.registry": {"_layer"},
     "runtime.process": set(),
     "runtime.memory": {"runtime._openmp"},
     "runtime.rng": {"runtime._openmp", "runtime.memory"},
     "runtime.timer": {"runtime._openmp", "runtime.memory"},
     "runtime.nccl": set(),
-    "runtime.files": {"_disk", "_nets", "runtime.memory", "runtime.process", "runtime.proto"},
+    "runtime.files": {"_disk", "_layer", "_nets", "runtime.memory", "runtime.process", "runtime.proto"},
 }
-_BELOW = {"_disk", "_engine", "_nets", *(room for room in MAY_IMPORT if room.startswith("runtime."))}
+_BELOW = {"_disk", "_engine", "_layer", "_nets", *(room for room in MAY_IMPORT if room.startswith("runtime."))}
 for room in ("runtime.data", "runtime.layers", "runtime.net", "runtime.solvers"):  # each may import those before it
     MAY_IMPORT[room] = set(_BELOW)
     _BELOW.add(room)

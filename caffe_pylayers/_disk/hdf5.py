@@ -12,6 +12,7 @@ import numpy as np
 
 from caffe_pylayers._disk import files
 from caffe_pylayers._engine.libraries import optional
+from caffe_pylayers._layer.quote import one_line, quoted
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 INT_MAX = 2**31 - 1  # values of one of Caffe's blobs
@@ -51,7 +52,7 @@ def reading(path: str | os.PathLike[str]) -> Iterator[Any]:
         raise
     except Exception as error:
         lines = str(error.args[0] if isinstance(error, KeyError) and error.args else error).splitlines() or [""]
-        reason = lines[0] or type(error).__name__
+        reason = one_line(lines[0]) or type(error).__name__
         raise ValueError(f"{path}: not what is expected, or not a whole one: {reason}") from error
 
 
@@ -83,7 +84,7 @@ def group(found: Any, where: str) -> dict[str, Any]:
 def number(key: str, where: str) -> int:
     """Return a member's name as the number that Caffe gives it; ContentError for another name."""
     if not (key.isascii() and key.isdigit()):
-        raise ContentError(f'{where}: holds "{key}", takes blobs by their numbers')
+        raise ContentError(f"{where}: holds {quoted(key)}, takes blobs by their numbers")
     return int(key)
 
 

@@ -77,7 +77,7 @@ def _read_yaml(text: str) -> Any:
         return yaml.load(text, _yaml_loader(yaml))  # noqa: S506 - derived from SafeLoader
     except ParamStrError:
         raise
-    except Exception as error:  # yaml's own, and what its constructors raise for `!!timestamp x` or 5,000 digits
+    except Exception as error:  # yaml's own, and what else its parser may stumble over
         raise ParamStrError(f"{_NONE_OF_THREE}: {short(text)} ({_yaml_reason(error)})") from None
 
 
@@ -104,6 +104,17 @@ def _yaml_loader(yaml: Any) -> type:
             node = super().compose_node(parent, index)
             self.depth -= 1
             return node
+
+        def construct_object(self, node: Any, deep: bool = False) -> Any:
+            try:
+                return super().construct_object(node, deep=deep)
+            except (yaml.YAMLError, ParamStrError, MemoryError):
+                raise
+            except Exception:  # of its constructors, such as the AttributeError for `!!timestamp x`
+                kind = node.tag.rpartition(":")[2]
+                raise yaml.constructor.ConstructorError(
+                    problem=f"{short(node.value)} is no {kind}", problem_mark=node.start_mark
+                ) from None
 
         def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
             return _unique(

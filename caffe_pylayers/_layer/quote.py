@@ -1,4 +1,4 @@
-"""Values as messages quote them: on one line, and short whatever they hold."""
+"""Values, names and texts as messages quote them: printable, on one line, and short whatever they hold."""
 
 from __future__ import annotations
 
@@ -19,11 +19,26 @@ class _Short(reprlib.Repr):
 
 
 def short(value: Any) -> str:
-    """The value's repr, what is long in it cut out."""
+    """Return the value's repr, what is long in it cut out."""
     return _Short().repr(value)
 
 
+def plain(text: str) -> str:
+    """Return the text with each character that cannot be printed, line ends too, written as Python escapes it."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def quoted(name: str, most: int = 120) -> str:
+    """Return the name of a layer, a blob or a field's value in double quotes, cut off after ``most`` characters."""
+    return f'"{_cut(plain(name), most)}"'
+
+
 def one_line(text: str, most: int = 160) -> str:
-    """The text on one line of at most ``most`` characters."""
-    line = " ".join(text.split())
-    return line if len(line) <= most else line[: most - 3] + "..."
+    """Return the text on one line of at most ``most`` characters."""
+    return _cut(plain(" ".join(text.split())), most)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 3] + "..."

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Mapping, Sequence
 
+from caffe_pylayers._layer.quote import plain, quoted
 from caffe_pylayers._nets.include_rules import State, included_layers, title
 from caffe_pylayers._nets.learned_blobs import lr_mults
 from caffe_pylayers._nets.splits import insert_splits
@@ -99,8 +100,8 @@ def _what_learns(layers: list[Any], learned: Sequence[int | None]) -> list[Layer
         for blob in layer.top:
             shown[blob] = shown[layer.bottom[0]] if split else blob
             if own or passed:
-                way = own or (passed if blob == layer.name else f"{layer.name} <- {passed}")
-                why[blob] = passed if split else f"{blob} <- {way}"
+                way = own or (passed if blob == layer.name else f"{plain(layer.name)} <- {passed}")
+                why[blob] = passed if split else f"{plain(blob)} <- {way}"
     return plans
 
 
@@ -109,8 +110,8 @@ def _check_wiring(layer: Any, made: set[str]) -> None:
     for i, top in enumerate(layer.top):
         if top in made and layer.bottom[i : i + 1] != [top]:
             raise ValueError(
-                f'{title(layer)}: its top "{top}" is an earlier layer\'s; '
-                f'to work in place it must be the only layer that reads "{top}"'
+                f"{title(layer)}: its top {quoted(top)} is an earlier layer's; "
+                f"to work in place it must be the only layer that reads {quoted(top)}"
             )
     if layer.propagate_down and len(layer.propagate_down) != len(layer.bottom):
         raise ValueError(f"{title(layer)}: {len(layer.propagate_down)} propagate_down for {len(layer.bottom)} bottoms")
@@ -125,8 +126,8 @@ def _learns(layer: Any, learned: int | None) -> str:
     if not any(rates):
         return ""
     if layer.type == "BatchNorm":  # its blobs never learn, but Caffe looks at what the prototxt says
-        return f"BatchNorm {layer.name} counts as learning (it lacks param {{ lr_mult: 0 }} three times)"
-    return f"{layer.type} {layer.name} learns (lr_mult {', '.join(f'{rate:g}' for rate in rates)})"
+        return f"BatchNorm {plain(layer.name)} counts as learning (it lacks param {{ lr_mult: 0 }} three times)"
+    return f"{layer.type} {plain(layer.name)} learns (lr_mult {', '.join(f'{rate:g}' for rate in rates)})"
 
 
 def _told(layer: Any, i: int, why: str) -> Flag:
@@ -150,7 +151,7 @@ def _what_a_loss_depends_on(plans: list[LayerPlan]) -> None:
             _stop(plan, "no loss depends on it")
         for blob, flag in zip(layer.bottom, plan.propagate_down):
             if not flag:
-                stopped[blob] = f"{flag.why} in {layer.name}" if plan.backward else flag.why
+                stopped[blob] = f"{flag.why} in {plain(layer.name)}" if plan.backward else flag.why
 
 
 def _why_stopped(name: str, tops: list[str], under_loss: set[str], stopped: Mapping[str, str]) -> str:
@@ -158,7 +159,7 @@ def _why_stopped(name: str, tops: list[str], under_loss: set[str], stopped: Mapp
         if top in under_loss:
             return stopped[top]
     # A loss whose top is read on, by a Silence say: Caffe takes this for the end of the gradient.
-    return f'the top "{tops[0]}" of {name} is read by a layer that no loss depends on'
+    return f"the top {quoted(tops[0])} of {plain(name)} is read by a layer that no loss depends on"
 
 
 def _stop(plan: LayerPlan, why: str) -> None:

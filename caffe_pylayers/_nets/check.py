@@ -10,6 +10,7 @@ from typing import Any, Collection, Iterable, Iterator
 
 from caffe_pylayers import _engine
 from caffe_pylayers._layer.phases import PHASES, TRAIN
+from caffe_pylayers._layer.quote import plain, quoted
 from caffe_pylayers._nets import sources
 from caffe_pylayers._nets.backward_plan import backward_plan, loss_weights
 from caffe_pylayers._nets.include_rules import State, included_layers, title
@@ -100,7 +101,7 @@ def losses_without_effect(net: Any, state: State) -> list[str]:
         if any(loss_weights(layer)) and not plan.backward and layer.type != "Split":
             found.append(f"{title(layer)}: a loss that trains nothing: {plan.backward.why}")
         elif _looks_like_a_loss(layer) and read.isdisjoint(layer.top):
-            tops = ", ".join(f'"{top}"' for top in layer.top)
+            tops = ", ".join(map(quoted, layer.top))
             found.append(
                 f"{title(layer)}: trains nothing, as it has no loss_weight and no layer reads its top {tops}; "
                 "a Python layer is a loss only with loss_weight: 1 (a metric says loss_weight: 0)"
@@ -116,7 +117,7 @@ def _looks_like_a_loss(layer: Any) -> bool:
 def missing_sources(net: Any, state: State) -> list[str]:
     """Return a message for each file or database that a layer reads and that does not exist or cannot be read."""
     return [
-        f'{title(layer)}: {field} "{name}" {problem}'
+        f"{title(layer)}: {field} {quoted(name)} {problem}"
         for layer in _layers(net, state)
         for field, name in _sources(layer)
         for problem in _unreadable(name)
@@ -147,7 +148,7 @@ def _sources(layer: Any) -> Iterator[tuple[str, str]]:
         yield f"{field}.source", source
         if layer.type == "HDF5Data":
             with contextlib.suppress(ValueError):  # no list, which wrong_sources reports, or none that can be read
-                yield from ((f"{field}.source {source} lists", name) for name in sources.hdf5_files(source))
+                yield from ((f"{field}.source {plain(source)} lists", name) for name in sources.hdf5_files(source))
     if layer.type in ("Data", "ImageData", "MemoryData", "WindowData") and layer.transform_param.mean_file:
         yield "transform_param.mean_file", layer.transform_param.mean_file
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Collection
 
+from caffe_pylayers._layer.quote import plain, quoted
+
 
 @dataclass(frozen=True)
 class State:
@@ -31,8 +33,8 @@ def included_layers(net: Any, state: State) -> list[Any]:
 
 
 def title(layer: Any) -> str:
-    """Return a layer's name for messages: ``layer "loss" (Python)``."""
-    return f'layer "{layer.name}" ({layer.type})'
+    """Return what messages call a layer: ``layer "loss" (Python)``. layer: anything that has its name and type."""
+    return f"layer {quoted(layer.name)} ({plain(layer.type)})"
 
 
 def stages_named(net: Any) -> set[str]:

@@ -12,6 +12,8 @@ from typing import Any, Callable, Tuple
 
 import numpy as np
 
+from caffe_pylayers._layer.quote import quoted
+
 Rate = Tuple[Any, int]
 
 
@@ -35,7 +37,7 @@ def problems(param: Any) -> list[str]:
     """List what Caffe refuses in the policy of a SolverParameter, a line for each."""
     policy = param.lr_policy
     if policy not in POLICIES:
-        return [f'lr_policy must be one of {", ".join(POLICIES)}; is "{policy}"{_meant(policy)}']
+        return [f"lr_policy must be one of {', '.join(POLICIES)}; is {quoted(policy)}{_meant(policy)}"]
     found = []
     if policy in _NEED_STEPSIZE and param.stepsize <= 0:
         found.append(f'lr_policy "{policy}" needs a stepsize above 0; is {param.stepsize}')

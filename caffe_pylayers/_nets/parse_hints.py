@@ -6,6 +6,7 @@ import difflib
 import re
 from typing import Any, Iterable
 
+from caffe_pylayers._layer.quote import plain
 from caffe_pylayers._nets.forks import fork_of_field
 
 _UNKNOWN_FIELD = re.compile(r'Message type "caffe\.(?P<message>[\w.]+)" has no field named "(?P<field>\w+)"')
@@ -38,7 +39,7 @@ def _kind_hint(text: str, kind: str, messages: Any) -> str:
     if kind == "SolverParameter":
         return "This is a net; give the solver that names it"
     net = found.net or found.train_net
-    return f"This is a solver, not a net{f'; its net is {net}' if net else ''}"
+    return f"This is a solver, not a net{f'; its net is {plain(net)}' if net else ''}"
 
 
 def _field_hint(error: str, messages: Any) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from caffe_pylayers._disk import files
 from caffe_pylayers._layer.phases import PHASES
+from caffe_pylayers._layer.quote import quoted
 from caffe_pylayers._nets.include_rules import State, included_layers
 
 DEFAULT_COLOR, IN_PLACE_COLOR, BLOB_COLOR = "#CFE2F3", "#D5EBD0", "#F1F1F1"
@@ -50,7 +51,7 @@ def get_layer_lr_mult(layer: Any) -> tuple[float, float]:
         raise ValueError(f"{layer.type} layers do not have a learning rate multiplier")
     given = [float(spec.lr_mult) for spec in layer.param]
     if len(given) > 2:
-        raise ValueError(f'layer "{layer.name}" has {len(given)} param blocks, a weight and a bias only two')
+        raise ValueError(f"layer {quoted(layer.name)} has {len(given)} param blocks, a weight and a bias only two")
     weight, bias = [*given, *[1.0] * (2 - len(given))]
     return weight, bias
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from caffe_pylayers import _engine
+from caffe_pylayers._layer.quote import plain
 from caffe_pylayers._nets import upgrade
 from caffe_pylayers._nets.parse_hints import hint
 
@@ -67,7 +68,7 @@ def parse(text: str, kind: str, name: str | os.PathLike[str], messages: Any = No
     try:
         return text_format.Parse(text, getattr(messages, kind)())
     except text_format.ParseError as error:
-        raise ValueError(f"{name}:{_message(error, text)}{hint(text, kind, str(error), messages)}") from None
+        raise ValueError(f"{name}:{plain(_message(error, text))}{hint(text, kind, str(error), messages)}") from None
 
 
 def _message(error: Any, text: str) -> str:

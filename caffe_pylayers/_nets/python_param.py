@@ -15,6 +15,7 @@ from typing import Any, Iterator
 from caffe_pylayers._layer import parameter
 from caffe_pylayers._layer.base import Layer
 from caffe_pylayers._layer.methods import layer_bases, missing_methods
+from caffe_pylayers._layer.quote import quoted, short
 
 
 def python_param_problems(param: Any, path: str | os.PathLike[str], asked: str = "") -> list[str]:
@@ -23,17 +24,18 @@ def python_param_problems(param: Any, path: str | os.PathLike[str], asked: str =
     path: the prototxt, near which a module that is not found is searched for a hint.
     asked: why Caffe calls the layer's backward, where it does.
     """
-    if not param.module or not param.layer:
-        return ["python_param needs a module and a layer (the class in that module)"]
+    problem = name_problem(param)
+    if problem:
+        return [problem]
     try:
         module = importlib.import_module(param.module)
     except (Exception, SystemExit) as error:
-        return [_import_problem(param.module, error, Path(path))]
+        return [missing_module(param.module, error, path) or _import_problem(param.module, error)]
     if not hasattr(module, param.layer):
         return [missing_class(module, param.layer)]
     cls = getattr(module, param.layer)
     if not callable(cls):
-        return [f"{param.module}.{param.layer} is no class but {cls!r}"]
+        return [no_class(module, param.layer)]
     if not inspect.isclass(cls):  # a function that returns the layer: nothing more to see from here
         return []
     return _class_problems(cls, asked) + _param_str_problems(cls, param.param_str)
@@ -56,9 +58,23 @@ def reshapes_late(param: Any) -> bool:
 # --- module --------------------------------------------------------------------------------------
 
 
-def _import_problem(name: str, error: BaseException, path: Path) -> str:
+def name_problem(param: Any) -> str:
+    """Say what is wrong with the names in a python_param, before anything is imported; "" where nothing is."""
+    if not param.module or not param.layer:
+        return "python_param needs a module and a layer (the class in that module)"
+    if not param.module.isprintable() or not all(param.module.split(".")):
+        return f"python_param's module {quoted(param.module)} is no name of a module, such as package.module"
+    return ""
+
+
+def missing_module(name: str, error: BaseException, path: str | os.PathLike[str]) -> str:
+    """Say how to find a module whose import has raised this; "" for an error that says anything else."""
     if isinstance(error, ModuleNotFoundError) and f"{name}.".startswith(f"{error.name}."):
-        return f"no module named {name!r}; {_where_to_find(name, path)}"
+        return f"no module named {name!r}; {_where_to_find(name, Path(path))}"
+    return ""
+
+
+def _import_problem(name: str, error: BaseException) -> str:
     return f"importing {name} fails with {type(error).__name__}: {error}{_place(error)}"
 
 
@@ -105,6 +121,11 @@ def missing_class(module: Any, name: str) -> str:
     close = difflib.get_close_matches(name, layers, n=1)
     hint = f" (did you mean {close[0]!r}?)" if close else ""
     return f"{where} has no {name!r}{hint}; its layers: {', '.join(sorted(layers))}"
+
+
+def no_class(module: Any, name: str) -> str:
+    """Say what a module has under a class's name, which cannot be called."""
+    return f"{module.__name__}.{name} is no class but {short(getattr(module, name))}"
 
 
 def _class_problems(cls: type, asked: str) -> list[str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Iterator
 
 from caffe_pylayers._layer.phases import TEST, TRAIN
+from caffe_pylayers._layer.quote import quoted
 from caffe_pylayers._nets import lr_policy
 
 # By solver type: how many blobs its rule keeps for each learned blob.
@@ -113,7 +114,7 @@ def update_problems(param: Any, kind: str) -> Iterator[str]:
 def decay_problems(param: Any) -> Iterator[str]:
     """List what Caffe refuses in the weight decay, where it is not 0."""
     if param.regularization_type not in ("L1", "L2"):
-        yield f'regularization_type must be L1 or L2; is "{param.regularization_type}"'
+        yield f"regularization_type must be L1 or L2; is {quoted(param.regularization_type)}"
 
 
 def type_problems(param: Any) -> Iterator[str]:
@@ -121,7 +122,7 @@ def type_problems(param: Any) -> Iterator[str]:
     if param.type not in HISTORIES:
         close = difflib.get_close_matches(param.type, HISTORIES, n=1)
         meant = f' (did you mean "{close[0]}"?)' if close else ""
-        yield f'type must be one of {", ".join(HISTORIES)}; is "{param.type}"{meant}'
+        yield f"type must be one of {', '.join(HISTORIES)}; is {quoted(param.type)}{meant}"
 
 
 def problems(param: Any) -> list[str]:

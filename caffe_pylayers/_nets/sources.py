@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from caffe_pylayers._disk.hdf5 import SIGNATURE as HDF5_SIGNATURE
+from caffe_pylayers._layer.quote import plain, quoted
 
 INT_MAX = 2**31 - 1  # of C's int, which labels are
 TITLES = {"LMDB": "LMDB", "LEVELDB": "LevelDB"}  # of the backends
 _FILES = {"LMDB": "data.mdb", "LEVELDB": "CURRENT"}  # without which there is no database
 _BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 _DIGITS = 11  # of a number: one that has as many is no int
-_QUOTED = 80  # characters of a line that a message quotes
 _NAMED = 5  # databases in a folder that a message names
 
 
@@ -124,7 +124,7 @@ def _text(path: str, wanted: str) -> bytes:
 
 def check_database(path: str, backend: str) -> None:
     """Raise ValueError unless a folder holds a database of ``backend``, "LMDB" or "LEVELDB"; it is not opened."""
-    refused = f"{path} cannot be opened as {TITLES[backend]}"
+    refused = f"{plain(path)} cannot be opened as {TITLES[backend]}"
     if not os.path.lexists(path):
         raise ValueError(f"{refused}: {os.strerror(errno.ENOENT)}")
     if not os.path.isdir(path):
@@ -140,15 +140,10 @@ def check_database(path: str, backend: str) -> None:
         raise ValueError(f"{refused}: it is {TITLES[found]}, so write backend: {found}{default}")
     inside = sorted(name for name in os.listdir(path) if _database(os.path.join(path, name)))
     if inside:
-        raise ValueError(f"{refused}: it is the folder of {' and '.join(inside[:_NAMED])}; name one of them")
+        raise ValueError(f"{refused}: it is the folder of {plain(' and '.join(inside[:_NAMED]))}; name one of them")
     raise ValueError(f"{refused}: it has no {_FILES[backend]}")
 
 
 def _database(path: str) -> str:
     """The backend of the database in a folder; "" where there is none."""
     return next((backend for backend, file in _FILES.items() if os.path.exists(os.path.join(path, file))), "")
-
-
-def quoted(text: str) -> str:
-    """Return a text in quotes, cut off where it is long."""
-    return f'"{text}"' if len(text) <= _QUOTED else f'"{text[:_QUOTED]}..."'

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, Tuple
 
+from caffe_pylayers._layer.quote import quoted
 from caffe_pylayers._nets.include_rules import title
 
 Slot = Tuple[int, int]  # the index of a layer, the index of its bottom or top
@@ -45,7 +46,7 @@ def _readers(layers: list[Any]) -> tuple[dict[Slot, Slot], Counter[Slot]]:
     for i, layer in enumerate(layers):
         for j, blob in enumerate(layer.bottom):
             if blob not in last:
-                raise ValueError(f'{title(layer)}: no layer before it makes its bottom "{blob}"')
+                raise ValueError(f"{title(layer)}: no layer before it makes its bottom {quoted(blob)}")
             source[i, j] = last[blob]
             readers[last[blob]] += 1
         for j, blob in enumerate(layer.top):

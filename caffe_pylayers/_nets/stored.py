@@ -11,6 +11,7 @@ from typing import Any, Mapping, NamedTuple, Sequence, Tuple
 from google.protobuf.message import DecodeError
 
 from caffe_pylayers._disk import hdf5
+from caffe_pylayers._layer.quote import quoted
 from caffe_pylayers._nets import upgrade
 
 Shape = Tuple[int, ...]
@@ -81,10 +82,10 @@ def hdf5_layers(file: Any, path: Any) -> dict[str, Blobs]:
     """Return the blobs' shapes of each layer of an open HDF5 caffemodel; hdf5.ContentError for what is none."""
     return {
         name: {
-            hdf5.number(key, f'{path}: layer "{name}"'): BlobShape(
-                hdf5.shape(blob, f'{path}: layer "{name}", blob {key}')
+            hdf5.number(key, f"{path}: layer {quoted(name)}"): BlobShape(
+                hdf5.shape(blob, f"{path}: layer {quoted(name)}, blob {key}")
             )
-            for key, blob in hdf5.group(layer, f'{path}: layer "{name}"').items()
+            for key, blob in hdf5.group(layer, f"{path}: layer {quoted(name)}").items()
         }
         for name, layer in hdf5.group(file["data"], f"{path}: data").items()
     }
@@ -97,10 +98,10 @@ def misfit(layer: str, stored: Blobs, learned: Sequence[Learned], hdf5: bool) ->
     """
     missing = [i for i, blob in enumerate(learned) if i not in stored and not (hdf5 and blob.shared)]
     if missing or any(i >= len(learned) for i in stored):
-        return f'layer "{layer}" has {len(stored)} blobs, the net\'s {len(learned)}'
+        return f"layer {quoted(layer)} has {len(stored)} blobs, the net's {len(learned)}"
     for i, blob in sorted(stored.items()):
         if not blob.fits(learned[i].shape):
-            return f'layer "{layer}", blob {i} has shape {blob.dims}, the net\'s {learned[i].shape}'
+            return f"layer {quoted(layer)}, blob {i} has shape {blob.dims}, the net's {learned[i].shape}"
     return ""
 
 

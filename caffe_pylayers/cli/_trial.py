@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Collection, NoReturn
 
 from caffe_pylayers import _engine
+from caffe_pylayers._layer.quote import quoted
 from caffe_pylayers._nets.include_rules import State, included_layers, title
 from caffe_pylayers._nets.python_param import reshapes_late
 from caffe_pylayers.cli._errors import line_of, raised_here
@@ -124,7 +125,7 @@ def _on_the_runtime(net: Any, state: State) -> Built:
             frame = traceback.extract_tb(error.__traceback__)[-1]
             text = f"{type(error).__name__}: {text} ({frame.filename}:{frame.lineno})"
         name = names[-1] if names else ""
-        return Built(name, re.sub(rf'^layer "{re.escape(name)}" \(\w+\): ', "", text))
+        return Built(name, re.sub(rf"^layer {re.escape(quoted(name))} \(.*?\): ", "", text))
     return Built(unshaped=[top for layer in built for top in layer.unshaped])
 
 

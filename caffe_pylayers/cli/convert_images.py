@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any, Iterator, NamedTuple, Tuple, Union
 
 from caffe_pylayers._disk.database import BACKENDS, Put, new_database
-from caffe_pylayers._nets.sources import ImageLine, image_lines, quoted
+from caffe_pylayers._layer.quote import quoted
+from caffe_pylayers._nets.sources import ImageLine, image_lines
 from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._errors import line_of, one_line, optional
 from caffe_pylayers.cli._progress import counted

@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from caffe_pylayers._layer.quote import quoted
+
 T = TypeVar("T", bound=type)
 
 
@@ -33,7 +35,7 @@ class Registry(Generic[T]):
             return self._classes[name]
         close = difflib.get_close_matches(name, self._classes, n=1)
         suggestion = f" (did you mean {close[0]}?)" if close else ""
-        raise ValueError(f"unknown {self._kind} {name}{suggestion}{hint}; known: {', '.join(self.names())}")
+        raise ValueError(f"unknown {self._kind} {quoted(name)}{suggestion}{hint}; known: {', '.join(self.names())}")
 
     def names(self) -> list[str]:
         """Return all names, sorted."""

@@ -121,7 +121,7 @@ NETS = {
 
 REFUSED = {
     "both": ('layer { name: "a" } layers { name: "b" }', 'both "layer" and "layers"; rewrite the old ones'),
-    "v0 type": (DATA + v0("convolve"), 'layer "convolve": unknown type convolve of the V0 format; known: accuracy, '),
+    "v0 type": (DATA + v0("convolve"), 'layer "convolve": unknown type "convolve" of the V0 format; known: accuracy, '),
     "v0 bottom": (v0("relu", bottom="nowhere"), 'layer "relu": no layer before it makes its bottom "nowhere"'),
     "padded relu": (DATA + padded("relu"), 'layer "relu" (relu) reads a padding layer; only conv and pool can'),
     "padded and another": (

@@ -233,7 +233,7 @@ def test_files(found, folder, kind, param, fields):
         ("Data", 'source: "db/train"', "db/train cannot be opened as LevelDB: it is LMDB, so write backend: LMDB; "),
         ("Data", 'source: "db" backend: LMDB', "db cannot be opened as LMDB: it is the folder of train; name one"),
         ("HDF5Data", 'source: "x.h5"', "x.h5 is an HDF5 file; takes a text file that lists HDF5 files"),
-        ("ImageData", 'source: "tabs.txt"', 'tabs.txt:2: "b.png\t1": a line has a path, one blank and a label; this'),
+        ("ImageData", 'source: "tabs.txt"', r'tabs.txt:2: "b.png\t1": a line has a path, one blank and a label; this'),
         ("WindowData", 'source: "x.h5"', "x.h5 is an HDF5 file; takes a text file that lists windows"),
     ],
 )

@@ -54,14 +54,14 @@ CURE = "a line has a path, one blank and a label"
     [
         ("", "is blank; remove the line"),
         (" \t", "is blank; remove the line"),
-        ("a.jpg\t3", f'"a.jpg\t3": {CURE}; this one has a tab for the blank'),
+        ("a.jpg\t3", rf'"a.jpg\t3": {CURE}; this one has a tab for the blank'),
         ("a.jpg,3", f'"a.jpg,3": {CURE}; this one has a comma for the blank'),
         ("a.jpg, cat", f'"a.jpg, cat": {CURE}; this one has no label, and there is no file of this name'),
         ("a.jpg 3 ", f'"a.jpg 3 ": {CURE}; this one ends in a blank'),
         ("a.jpg;3", f'"a.jpg;3": {CURE}; this one has a semicolon for the blank'),
         ("a.jpg", f'"a.jpg": {CURE}; this one has no label, and there is no file of this name'),
         ("a 99999999999999", '"a 99999999999999": its label must be from -2147483648 to 2147483647'),
-        ("a " + "9" * 5000, f'"a {"9" * 78}...": its label must be from -2147483648 to 2147483647'),
+        ("a " + "9" * 5000, f'"a {"9" * 115}...": its label must be from -2147483648 to 2147483647'),
     ],
 )
 def test_image_lines_refused(listed, line, message):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from caffe_pylayers._layer.quote import quoted
+
 _LEGACY_AXES = 4
 
 
@@ -25,13 +27,13 @@ def upgrade_input(net: Any) -> None:
 def _dims(net: Any, i: int, blob: str) -> Any:
     if net.input_shape:
         if i >= len(net.input_shape):
-            raise ValueError(f'{len(net.input)} inputs, {len(net.input_shape)} input_shape: "{blob}" has none')
+            raise ValueError(f"{len(net.input)} inputs, {len(net.input_shape)} input_shape: {quoted(blob)} has none")
         return net.input_shape[i].dim
     dims = net.input_dim[_LEGACY_AXES * i : _LEGACY_AXES * (i + 1)]
     if len(dims) < _LEGACY_AXES:
         raise ValueError(
             f"{len(net.input)} inputs need {_LEGACY_AXES * len(net.input)} input_dim, {_LEGACY_AXES} each, "
-            f'got {len(net.input_dim)}: "{blob}" has {list(dims)}'
+            f"got {len(net.input_dim)}: {quoted(blob)} has {list(dims)}"
         )
     return dims
 

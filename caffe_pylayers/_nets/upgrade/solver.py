@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from caffe_pylayers._layer.quote import quoted
+
 _TYPES = {
     "SGD": "SGD",
     "NESTEROV": "Nesterov",
@@ -21,6 +23,8 @@ def upgrade_type(solver: Any, name: str | os.PathLike[str]) -> None:
         return
     old = solver.DESCRIPTOR.fields_by_name["solver_type"].enum_type.values_by_number[solver.solver_type].name
     if solver.HasField("type"):
-        raise ValueError(f'{name}: has both type and the old solver_type, "{solver.type}" and {old}; drop solver_type')
+        raise ValueError(
+            f"{name}: has both type and the old solver_type, {quoted(solver.type)} and {old}; drop solver_type"
+        )
     solver.type = _TYPES[old]
     solver.ClearField("solver_type")

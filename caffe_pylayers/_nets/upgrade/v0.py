@@ -6,6 +6,9 @@ import logging
 import os
 from typing import Any
 
+from caffe_pylayers._layer.quote import quoted
+from caffe_pylayers._nets.include_rules import title
+
 LOGGER = logging.getLogger("caffe_pylayers.runtime")  # which caffe.init_log shows
 
 _TYPES = {
@@ -112,7 +115,9 @@ def _fold_paddings(net: Any) -> None:
     for layers in net.layers:
         for i, blob in enumerate(layers.bottom):
             if blob not in source:
-                raise ValueError(f'layer "{layers.layer.name}": no layer before it makes its bottom "{blob}"')
+                raise ValueError(
+                    f"layer {quoted(layers.layer.name)}: no layer before it makes its bottom {quoted(blob)}"
+                )
             padding = source[blob]
             if padding is not None and padding.layer.type == "padding":
                 _check_padding(padding, layers)
@@ -127,11 +132,11 @@ def _fold_paddings(net: Any) -> None:
 def _check_padding(padding: Any, reader: Any) -> None:
     layer = reader.layer
     if layer.type not in ("conv", "pool"):
-        raise ValueError(f'layer "{layer.name}" ({layer.type}) reads a padding layer; only conv and pool can')
+        raise ValueError(f"{title(layer)} reads a padding layer; only conv and pool can")
     counts = {
-        f'layer "{layer.name}", which reads a padding layer, needs 1 bottom': len(reader.bottom),
-        f'padding layer "{padding.layer.name}" needs 1 bottom': len(padding.bottom),
-        f'padding layer "{padding.layer.name}" needs 1 top': len(padding.top),
+        f"layer {quoted(layer.name)}, which reads a padding layer, needs 1 bottom": len(reader.bottom),
+        f"padding layer {quoted(padding.layer.name)} needs 1 bottom": len(padding.bottom),
+        f"padding layer {quoted(padding.layer.name)} needs 1 top": len(padding.top),
     }
     for need, count in counts.items():
         if count != 1:
@@ -155,12 +160,12 @@ def _upgrade_layer(old: Any, new: Any) -> list[str]:
         new_field, owners = _FIELDS.get(field, (field, {}))
         owner = owners.get(old.type, owners.get(_ANY))
         if owner is None:
-            dropped.append(f'{field} of layer "{old.name}" ({old.type})')
+            dropped.append(f"{field} of {title(old)}")
         else:
             try:
                 _put(getattr(new, owner) if owner else new, new_field, value)
             except ValueError as error:
-                raise ValueError(f'layer "{old.name}" ({old.type}): {field}: {error}') from None
+                raise ValueError(f"{title(old)}: {field}: {error}") from None
     return dropped
 
 
@@ -178,7 +183,8 @@ def _put(message: Any, field: str, value: Any) -> None:
 def _type(old: Any, new: Any) -> int:
     if old.type not in _TYPES:
         raise ValueError(
-            f'layer "{old.name}": unknown type {old.type} of the V0 format; known: {", ".join(sorted(_TYPES))}, padding'
+            f"layer {quoted(old.name)}: unknown type {quoted(old.type)} of the V0 format; "
+            f"known: {', '.join(sorted(_TYPES))}, padding"
         )
     number: int = new.DESCRIPTOR.fields_by_name["type"].enum_type.values_by_name[_TYPES[old.type]].number
     return number
@@ -187,7 +193,7 @@ def _type(old: Any, new: Any) -> int:
 def _drop(message: Any, kept: set[str]) -> list[str]:
     """Clear all fields but those kept; return their names."""
     dropped = [descriptor.name for descriptor, _ in message.ListFields() if descriptor.name not in kept]
-    title = f'of layers with top "{message.top[0]}"' if kept is _KEPT_OF_LAYERS and message.top else ""
+    place = f"of layers with top {quoted(message.top[0])}" if kept is _KEPT_OF_LAYERS and message.top else ""
     for field in dropped:
         message.ClearField(field)
-    return [f"{field} {title}".strip() for field in dropped]
+    return [f"{field} {place}".strip() for field in dropped]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from caffe_pylayers._layer.quote import quoted
+
 _TYPES = {
     "NONE": "",
     "ABSVAL": "AbsVal",
@@ -98,7 +100,8 @@ def _upgrade_layer(old: Any, new: Any) -> None:
         kind = _kind(old)
         if kind not in _TYPES:
             raise ValueError(
-                f'layer "{old.name}": {kind} is no type of BVLC\'s V1 format; rewrite it as layer {{ type: "..." }}'
+                f"layer {quoted(old.name)}: {kind} is no type of BVLC's V1 format; "
+                'rewrite it as layer { type: "..." }'
             )
         new.type = _TYPES[kind]
     for field in _MESSAGES:

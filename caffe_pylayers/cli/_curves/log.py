@@ -15,6 +15,7 @@ from typing import Any, Dict, Sequence
 import numpy as np
 
 from caffe_pylayers._disk import files
+from caffe_pylayers._layer.quote import one_line, quoted
 from caffe_pylayers.cli import UserError
 
 Row = Dict[str, Any]  # by column; what is not there stays empty
@@ -168,9 +169,11 @@ def check_columns(path: Path | str, columns: Sequence[str], needed: Sequence[str
     for name in needed:
         if name not in columns:
             close = difflib.get_close_matches(name.lower(), [column.lower() for column in columns], n=1)
-            meant = [f'; did you mean "{column}"?' for column in columns if [column.lower()] == close]
+            meant = [f"; did you mean {quoted(column)}?" for column in columns if [column.lower()] == close]
             has = ", ".join(columns[:SHOWN]) + (", ..." if len(columns) > SHOWN else "")
-            raise UserError(f'{path}: no column "{name}"{meant[0] if meant else ""}; it has {has[:200] or "none"}')
+            raise UserError(
+                f"{path}: no column {quoted(name)}{meant[0] if meant else ''}; it has {one_line(has, 200) or 'none'}"
+            )
 
 
 def _check_row(place: str, row: Row) -> None:

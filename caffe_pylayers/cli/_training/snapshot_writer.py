@@ -14,6 +14,7 @@ import numpy as np
 from caffe_pylayers import _engine
 from caffe_pylayers._disk import files, hdf5
 from caffe_pylayers._disk.room import check_room
+from caffe_pylayers._layer.quote import plain, quoted
 from caffe_pylayers._nets.solver_rules import HISTORIES
 from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._training.weights import learned_blobs
@@ -31,7 +32,7 @@ def check_names(net: Any) -> None:
     counts = Counter(net._layer_names)
     bad = [name for name, count in counts.items() if "/" in name or name in ("", ".") or count > 1]
     if bad:
-        names = ", ".join(f'"{name}"' for name in bad)
+        names = ", ".join(map(quoted, bad))
         raise UserError(
             f"snapshot_format HDF5 cannot hold layers that have a slash, no name or another's name: {names};"
             " rename them, or use snapshot_format: BINARYPROTO"
@@ -104,7 +105,9 @@ class SnapshotWriter:
     def _check_finite(self) -> None:
         for layer, blobs in self._solver.net.params.items():
             if not all(np.isfinite(blob.data).all() for blob in blobs):
-                raise DivergedError(f"iteration {self._solver.iter}: the weights of {layer} are no longer finite")
+                raise DivergedError(
+                    f"iteration {self._solver.iter}: the weights of {plain(layer)} are no longer finite"
+                )
 
     def _write(self) -> Path:
         folder = self._prefix.parent / FOLDER

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 from caffe_pylayers._disk import files
+from caffe_pylayers._layer.quote import quoted
 from caffe_pylayers._nets import check, prototxt, solver_rules
 from caffe_pylayers.cli import UserError
 
@@ -40,7 +41,7 @@ def base_folder(param: Any, path: Path, cwd: Path) -> Path:
     for folder in folders:
         if all((folder / name).is_file() for name in names):
             return folder
-    missing = ", ".join(f'"{name}"' for name in names if not (cwd / name).is_file())
+    missing = ", ".join(quoted(name) for name in names if not (cwd / name).is_file())
     raise UserError(f"{path}: net {missing} is neither in {cwd} nor, from there up, in {path.parent}")
 
 

@@ -59,7 +59,9 @@ class DataTransformer:
         """Return the shape of an item once transformed."""
         crop = self._param.crop_size
         channels, height, width = item.shape
-        if not channels or min(height, width) < crop:
+        if not channels * height * width:
+            raise ValueError(f"an item of shape {item.shape} has no values")
+        if min(height, width) < crop:
             raise ValueError(f"an item of shape {item.shape} cannot be cropped to {crop} x {crop}")
         return (channels, crop or height, crop or width)
 

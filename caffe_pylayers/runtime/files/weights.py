@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from caffe_pylayers._disk import files, hdf5
+from caffe_pylayers._layer.quote import quoted
 from caffe_pylayers._nets import stored
 from caffe_pylayers._nets.backward_plan import loss_weights
 from caffe_pylayers.runtime.files import blob_proto
@@ -53,7 +54,7 @@ def copy(model: Any, net: Any, name: str | os.PathLike[str]) -> None:
             continue
         _check(stored.misfit(source.name, blobs, learned[source.name], hdf5=False), name)
         for i, (blob, proto) in enumerate(zip(by_name[source.name].blobs, source.blobs)):
-            _check_values(blob, proto, f'{name}: layer "{source.name}", blob {i}')
+            _check_values(blob, proto, f"{name}: layer {quoted(source.name)}, blob {i}")
             checked.append((blob, proto))
     for blob, proto in checked:
         blob.data[...] = blob_proto.values(proto).reshape(blob.shape)
@@ -96,7 +97,7 @@ def load_hdf5(net: Any, path: str | os.PathLike[str]) -> None:
                 continue
             _check(stored.misfit(name, layers[name], learned[name], hdf5=True), path, hdf5.ContentError)
             for i in layers[name]:
-                read[name, i] = hdf5.values(file["data"][name][str(i)], f'{path}: layer "{name}", blob {i}')
+                read[name, i] = hdf5.values(file["data"][name][str(i)], f"{path}: layer {quoted(name)}, blob {i}")
     for (name, i), values in read.items():
         by_name[name].blobs[i].data[...] = values
 
@@ -147,9 +148,9 @@ def _check_values(blob: Blob, proto: Any, where: str) -> None:
 def _check_names(names: list[str], path: str | os.PathLike[str]) -> None:
     for i, name in enumerate(names):
         if not name or "/" in name:
-            raise ValueError(f'{path}: HDF5 cannot have a layer named "{name}"; rename it, or save as binary')
+            raise ValueError(f"{path}: HDF5 cannot have a layer named {quoted(name)}; rename it, or save as binary")
         if name in names[:i]:
-            raise ValueError(f'{path}: HDF5 cannot have two layers named "{name}"; rename one, or save as binary')
+            raise ValueError(f"{path}: HDF5 cannot have two layers named {quoted(name)}; rename one, or save as binary")
 
 
 def _layers(net: Any) -> list[Any]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol
 
@@ -138,27 +139,46 @@ class Workers:
             done.result()
 
 
+@contextlib.contextmanager
+def naming(where: str) -> Iterator[None]:
+    """Have what the block raises for a bad item, a ValueError or an OSError, say where the item is from."""
+    try:
+        yield
+    except OSError as error:
+        raise ValueError(f"{where}: {error.filename}: {error.strerror}") from error
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
+
+
 def fill_from_images(
-    batch: Batch, transformer: DataTransformer, workers: Workers, size: int, read: Callable[[int], tuple[Any, int]]
+    batch: Batch,
+    transformer: DataTransformer,
+    workers: Workers,
+    size: int,
+    read: Callable[[int], tuple[Any, int]],
+    where: Callable[[int], str],
 ) -> None:
     """Read and transform ``size`` items in parallel; item 0 decides the batch's shape.
 
-    read(i) returns item i, (channels, height, width), and its label.
+    read(i) returns item i, (channels, height, width), and its label; where(i) where it is from, for messages.
     """
     draws = transformer.draw(size)
     shaped: Future[list[Any]] = Future()
 
     def one(i: int) -> None:
         try:
-            item, label = read(i)
+            with naming(where(i)):
+                item, label = read(i)
+                shape = transformer.shape(item)
             if i == 0:
-                shaped.set_result(batch.reshape((size, *transformer.shape(item)), (size,)))
+                shaped.set_result(batch.reshape((size, *shape), (size,)))
         except BaseException as error:
             if i == 0:
                 shaped.set_exception(error)
             raise
         data, labels = shaped.result()
-        transformer.transform([item], data[i : i + 1], draws[i : i + 1])
+        with naming(where(i)):
+            transformer.transform([item], data[i : i + 1], draws[i : i + 1])
         labels[i] = label
 
     workers.each(one, size)

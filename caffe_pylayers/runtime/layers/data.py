@@ -14,6 +14,7 @@ from caffe_pylayers.runtime.layers._prefetched import (
     Workers,
     check_batch_size,
     fill_from_images,
+    naming,
 )
 from caffe_pylayers.runtime.layers.layer import register
 
@@ -44,8 +45,10 @@ class _Datums:
         self._workers = Workers()
 
     def shapes(self) -> list[tuple[int, ...]]:
-        item = self._transformer.read(datums.read(self._first, self._path))
-        return [(self._size, *self._transformer.shape(item)), (self._size,)]
+        first = datums.read(self._first, self._path)
+        with naming(self._path):
+            item = self._transformer.read(first)
+            return [(self._size, *self._transformer.shape(item)), (self._size,)]
 
     def fill(self, batch: Batch) -> None:
         found = [datums.read(record, self._path) for record in self._next_records()]
@@ -55,14 +58,16 @@ class _Datums:
                 self._transformer,
                 self._workers,
                 self._size,
-                lambda i: (self._transformer.read(found[i]), found[i].label),
+                read=lambda i: (self._transformer.read(found[i]), found[i].label),
+                where=lambda i: self._path,
             )
             return
-        items = datums.stack(found)
-        if items is None:
-            items = [self._transformer.read(datum) for datum in found]
-        data, labels = batch.reshape((self._size, *self._transformer.shape(items[0])), (self._size,))
-        self._transformer.transform(items, data)
+        with naming(self._path):
+            items = datums.stack(found)
+            if items is None:
+                items = [self._transformer.read(datum) for datum in found]
+            data, labels = batch.reshape((self._size, *self._transformer.shape(items[0])), (self._size,))
+            self._transformer.transform(items, data)
         labels[:] = [datum.label for datum in found]
 
     def _next_records(self) -> list[bytes]:

@@ -16,6 +16,7 @@ FILLERS: Registry[Any] = Registry("filler")
 register = FILLERS.register
 
 NOT_SPARSE = -1
+FLOAT_MAX = torch.finfo(torch.float32).max
 FAN_OUT, AVERAGE = 1, 2  # FillerParameter.VarianceNorm; 0 is FAN_IN
 
 
@@ -57,15 +58,18 @@ def constant(values: torch.Tensor, param: Any) -> None:
 @register("uniform")
 def uniform(values: torch.Tensor, param: Any) -> None:
     """Uniform in [min, max]."""
-    if param.min > param.max:
-        raise ValueError(f"uniform filler: min must not exceed max, got min {param.min:g} and max {param.max:g}")
+    if not 0 <= param.max - param.min <= FLOAT_MAX:  # NaN and infinity are neither
+        raise ValueError(
+            "uniform filler: min must not exceed max, and their difference must be finite, "
+            f"got min {param.min:g} and max {param.max:g}"
+        )
     values.uniform_(param.min, param.max, generator=rng.generator(device.HOST))
 
 
 @register("gaussian")
 def gaussian(values: torch.Tensor, param: Any) -> None:
     """Normal with ``mean`` and ``std``; each value is kept with probability ``sparse`` / shape[0] and else 0."""
-    if param.std <= 0:
+    if not param.std > 0:
         raise ValueError(f"gaussian filler: std must be positive, got {param.std:g}")
     generator = rng.generator(device.HOST)
     values.normal_(param.mean, param.std, generator=generator)

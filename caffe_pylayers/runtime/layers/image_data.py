@@ -12,7 +12,13 @@ from caffe_pylayers.runtime import rng
 from caffe_pylayers.runtime.data.image import channels_first, read_pixels, resize
 from caffe_pylayers.runtime.data.prefetch import Batch
 from caffe_pylayers.runtime.data.transformer import DataTransformer
-from caffe_pylayers.runtime.layers._prefetched import PrefetchedLayer, Workers, check_batch_size, fill_from_images
+from caffe_pylayers.runtime.layers._prefetched import (
+    PrefetchedLayer,
+    Workers,
+    check_batch_size,
+    fill_from_images,
+    naming,
+)
 from caffe_pylayers.runtime.layers.layer import register
 from caffe_pylayers.runtime.memory import device
 from caffe_pylayers.runtime.memory.limits import check_shape
@@ -63,13 +69,20 @@ class _Images:
 
     def shapes(self) -> list[tuple[int, ...]]:
         size = self._param.batch_size
-        return [(size, *self._transformer.shape(self._read(self._lines[self._order[self._at]]))), (size,)]
+        line = self._lines[self._order[self._at]]
+        with naming(line.where):
+            return [(size, *self._transformer.shape(self._read(line))), (size,)]
 
     def fill(self, batch: Batch) -> None:
         size = self._param.batch_size
         lines = [self._next() for _ in range(size)]
         fill_from_images(
-            batch, self._transformer, self._workers, size, lambda i: (self._read(lines[i]), lines[i].label)
+            batch,
+            self._transformer,
+            self._workers,
+            size,
+            read=lambda i: (self._read(lines[i]), lines[i].label),
+            where=lambda i: lines[i].where,
         )
 
     def _next(self) -> ImageLine:
@@ -83,12 +96,7 @@ class _Images:
 
     def _read(self, line: ImageLine) -> Any:
         param = self._param
-        try:
-            pixels = read_pixels(param.root_folder + line.name, param.is_color)
-            if param.new_height:
-                pixels = resize(pixels, param.new_height, param.new_width)
-        except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else error
-            file = f"{error.filename}: " if isinstance(error, OSError) else ""
-            raise ValueError(f"{line.where}: {file}{reason}") from error
+        pixels = read_pixels(param.root_folder + line.name, param.is_color)
+        if param.new_height:
+            pixels = resize(pixels, param.new_height, param.new_width)
         return channels_first(pixels)

@@ -58,8 +58,10 @@ class DummyData(Layer):
         self._check_count("data_filler", len(fillers), len(top))
         self._fillers = fillers * len(top) if len(fillers) == 1 else fillers
         for i, filler in enumerate(self._fillers):
-            if filler.type not in FILLERS.names():
-                raise self.error(f"data_filler {i}: unknown filler {filler.type}; known: {', '.join(FILLERS.names())}")
+            try:
+                FILLERS.get(filler.type)
+            except ValueError as error:
+                raise self.error(f"data_filler {i}: {error}") from None
         for blob, shape in zip(top, self._shapes(param, len(top))):
             blob.reshape(*shape)
         self._fill(top, constant=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar, NoReturn
 
+from caffe_pylayers._layer.quote import plain, quoted
+from caffe_pylayers._nets.include_rules import title
 from caffe_pylayers.runtime.files import blob_proto
 from caffe_pylayers.runtime.memory import allocator
 from caffe_pylayers.runtime.memory.blob import Blob
@@ -55,13 +57,15 @@ class Layer:
         self.param_propagate_down: list[bool] = []
 
     def _given(self, index: int, stored: Any) -> Blob:
-        blob = Blob(blob_proto.shape(stored))
         try:
+            blob = Blob(blob_proto.shape(stored))
             blob.data[...] = blob_proto.to_array(stored)
             if blob_proto.size(stored, "diff"):
                 blob.diff[...] = blob_proto.to_array(stored, "diff")
         except ValueError as error:
             raise self.error(f"blobs[{index}]: {error}") from error
+        except allocator.OutOfMemoryError as error:
+            raise LayerMemoryError(f"{title(self)}: blobs[{index}]: {error}") from error
         return blob
 
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
@@ -98,19 +102,17 @@ class Layer:
             raise self.error(f"{method}: {error}") from error
         shortage = allocator.shortage(error)
         if shortage and not isinstance(error, LayerMemoryError):
-            raise LayerMemoryError(f'layer "{self.name}" ({self.type}): {method}: {shortage}') from error
+            raise LayerMemoryError(f"{title(self)}: {method}: {shortage}") from error
 
     def __repr__(self) -> str:
-        return f'<{self.type} "{self.name}": {sum(blob.count for blob in self.blobs)} parameters>'
+        return f"<{self.type} {quoted(self.name)}: {sum(blob.count for blob in self.blobs)} parameters>"
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
-        raise RuntimeError(
-            f'layer "{self.name}" ({self.type}) cannot be copied or pickled: net.save(path) keeps its blobs'
-        )
+        raise RuntimeError(f"{title(self)} cannot be copied or pickled: net.save(path) keeps its blobs")
 
     def error(self, message: str) -> LayerError:
-        """A LayerError that starts with this layer's name and type."""
-        return LayerError(f'layer "{self.name}" ({self.type}): {message}')
+        """A LayerError that starts with this layer's name and type, in one line."""
+        return LayerError(f"{title(self)}: {plain(message)}")
 
     def check(self, condition: bool, message: str) -> None:
         """Raise the error unless the condition holds. The message is built by the caller: keep it cheap."""

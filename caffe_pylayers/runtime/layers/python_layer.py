@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from caffe_pylayers._layer.quote import plain, quoted
+from caffe_pylayers._nets.include_rules import title
 from caffe_pylayers.runtime.layers.layer import Layer, register
 from caffe_pylayers.runtime.memory.blob import Blob
 from caffe_pylayers.runtime.memory.blob_vec import BlobVec
@@ -88,14 +90,37 @@ class PythonLayer(Layer):
         from caffe_pylayers._engine.install import install
 
         install()  # the module may say `import caffe`
+        return self._class()(self.layer_param)
+
+    def _class(self) -> Any:
+        """Import the class, or the function that makes the layer; what the module's own code raises stays as it is."""
+        from caffe_pylayers._nets import python_param as rules  # which needs an installed engine
+
         param = self.layer_param.python_param
-        return getattr(importlib.import_module(param.module), param.layer)(self.layer_param)
+        problem = rules.name_problem(param)
+        if problem:
+            raise self.error(problem)
+        try:
+            module = importlib.import_module(param.module)
+        except ModuleNotFoundError as error:
+            problem = rules.missing_module(param.module, error, "")
+            if problem:
+                raise ModuleNotFoundError(f"{title(self)}: {plain(problem)}", name=error.name) from error
+            raise
+        if not hasattr(module, param.layer):
+            raise AttributeError(f"{title(self)}: {plain(rules.missing_class(module, param.layer))}")
+        found = getattr(module, param.layer)
+        if not callable(found):
+            raise self.error(rules.no_class(module, param.layer))
+        return found
 
     def explain(self, error: Exception, method: str, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         """As Layer.explain; to an exception of the class's own, which stays as it is, a note is added."""
         super().explain(error, method, bottom, top)
-        if hasattr(error, "add_note"):  # Python 3.11
+        if hasattr(error, "add_note") and not str(error).startswith(title(self)):  # Python 3.11
             param = self.layer_param.python_param
             method = "__init__" if self.instance is None else method
             shapes = f"bottoms {[b.shape for b in bottom]}, tops {[t.shape for t in top]}"
-            error.add_note(f'in {method} of layer "{self.name}" ({param.module}.{param.layer}), {shapes}')
+            error.add_note(
+                f"in {method} of layer {quoted(self.name)} ({plain(f'{param.module}.{param.layer}')}), {shapes}"
+            )

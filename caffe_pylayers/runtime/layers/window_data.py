@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from caffe_pylayers._nets.sources import integer, quoted, window_words
+from caffe_pylayers._layer.quote import quoted
+from caffe_pylayers._nets.sources import integer, window_words
 from caffe_pylayers.runtime import rng
 from caffe_pylayers.runtime.data.image import decode_pixels, planes, read_pixels, resize
 from caffe_pylayers.runtime.data.prefetch import Batch

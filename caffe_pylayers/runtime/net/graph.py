@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from caffe_pylayers._layer.quote import quoted
 from caffe_pylayers._nets.backward_plan import loss_weights, plan_layers, wired_layers
 from caffe_pylayers._nets.forks import fork_of_type
-from caffe_pylayers._nets.include_rules import State
+from caffe_pylayers._nets.include_rules import State, title
 from caffe_pylayers.runtime import _openmp
 from caffe_pylayers.runtime.layers.layer import LAYERS, Count, Layer, LayerError
 from caffe_pylayers.runtime.memory.blob import Blob
@@ -92,14 +93,14 @@ class Graph:
                 maker = next(step for step in reversed(self.steps) if i in step.top_ids)
                 top = f"top[{maker.top_ids.index(i)}]"
                 raise maker.layer.error(
-                    f'{top} "{self.names[i]}", which layer "{reader.layer.name}" ({reader.layer.type}) reads, has no '
-                    f"shape: call {top}.reshape(...) in reshape"
+                    f"{top} {quoted(self.names[i])}, which {title(reader.layer)} reads, has no shape: "
+                    f"call {top}.reshape(...) in reshape"
                 )
 
     def _make(self, layer_param: Any) -> Layer:
         kind = layer_param.type
         fork = fork_of_type(kind)
-        cls = LAYERS.get(kind, hint=f' (layer "{layer_param.name}"{f"; it is a type of {fork}" if fork else ""})')
+        cls = LAYERS.get(kind, hint=f" (layer {quoted(layer_param.name)}{f'; it is a type of {fork}' if fork else ''})")
         own = type(layer_param)()  # which a layer may change, as BatchNorm does
         own.CopyFrom(layer_param)
         layer: Layer = cls(own, layer_param.phase)
@@ -151,7 +152,7 @@ class Graph:
         fits = blob.count == original.count if permissive else blob.shape == original.shape
         if not fits:
             raise layer.error(
-                f'parameter {number} of shape {blob.shape} shares "{spec.name}" with layer "{owning.name}", where it '
+                f"parameter {number} of shape {blob.shape} shares {quoted(spec.name)} with {title(owning)}, where it "
                 f"has shape {original.shape}" + ("" if permissive else "; share_mode: PERMISSIVE compares counts only")
             )
         blob.share_data(original)
@@ -165,7 +166,7 @@ class Graph:
             value = getattr(spec, field_name)
             if had[i] and values[index] != value:
                 raise layer.error(
-                    f'parameter "{spec.name}" has {field_name} {value:g} here and {values[index]:g} before'
+                    f"parameter {quoted(spec.name)} has {field_name} {value:g} here and {values[index]:g} before"
                 )
             values[index], had[i] = value, True
         self._rates[index] = (had[0], had[1])

@@ -7,6 +7,8 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
+from caffe_pylayers._layer.quote import plain, quoted
+
 if TYPE_CHECKING:
     from caffe_pylayers.runtime.memory.blob import Blob
     from caffe_pylayers.runtime.memory.blob_vec import BlobVec
@@ -24,11 +26,13 @@ class UnknownName(KeyError):  # noqa: N818 - a KeyError by another message
 
 def unknown(kind: str, name: Any, names: Iterable[str]) -> str:
     """Return the message for a name that is not among those there are: it suggests close ones, or lists them all."""
-    names = list(names)
-    close = difflib.get_close_matches(str(name), names)
+    names, asked = list(map(plain, names)), plain(str(name))
+    close = difflib.get_close_matches(asked, names)
     if close:
-        return f'no {kind} is called "{name}"; did you mean {" or ".join(close)}?'
-    return f'no {kind} is called "{name}"; there {"is" if len(names) == 1 else "are"} {", ".join(names) or "none"}'
+        return f"no {kind} is called {quoted(asked)}; did you mean {' or '.join(close)}?"
+    return (
+        f"no {kind} is called {quoted(asked)}; there {'is' if len(names) == 1 else 'are'} {', '.join(names) or 'none'}"
+    )
 
 
 class ByName(OrderedDict[str, T]):

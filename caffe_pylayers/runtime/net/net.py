@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from caffe_pylayers._layer.quote import quoted
 from caffe_pylayers.runtime.files import weights
 from caffe_pylayers.runtime.layers.layer import LayerError
 from caffe_pylayers.runtime.memory import allocator
@@ -158,7 +159,7 @@ class Net:
         return f"<{self._title()}: {Phase.Name(self.phase)}, {len(self._steps)} layers, {count} parameters>"
 
     def _title(self) -> str:
-        return f'{type(self).__name__} "{self.name}"'
+        return f"{type(self).__name__} {quoted(self.name)}"
 
     def _repr_html_(self) -> str:
         """The table that a notebook shows."""
@@ -299,7 +300,9 @@ class Net:
         try:
             return getattr(self.blobs[name], kind)
         except ShapeError as error:
-            raise RuntimeError(f'blob "{name}": {error}') from error
+            raise RuntimeError(f"blob {quoted(name)}: {error}") from error
+        except allocator.OutOfMemoryError as error:
+            raise MemoryError(f"blob {quoted(name)}: {error}") from error
 
     def _set(self, arrays: Arrays, names: list[str], kind: str) -> None:
         if set(arrays) != set(names):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from caffe_pylayers._layer.quote import plain
 from caffe_pylayers._nets import prototxt, solver_rules
 from caffe_pylayers._nets.solver_rules import SolverNet
 from caffe_pylayers.runtime.net.net import Net
@@ -43,7 +44,7 @@ def _make(wanted: SolverNet, param: Any) -> Net:
 
 def _read(path: str) -> Any:
     if not os.path.exists(path):
-        raise RuntimeError(f"Could not open file {path}, the net of a solver")
+        raise RuntimeError(f"Could not open file {plain(path)}, the net of a solver")
     return prototxt.read_net(path, caffe_pb2)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from caffe_pylayers._layer.quote import plain
 from caffe_pylayers.runtime.files import solver_state
 from caffe_pylayers.runtime.memory import device
 from caffe_pylayers.runtime.process import LOGGER
@@ -27,7 +28,7 @@ def check_writable(param: Any, error: Callable[[str], ValueError]) -> None:
         tempfile.TemporaryFile(dir=os.path.dirname(param.snapshot_prefix) or os.curdir).close()
     except OSError as reason:
         raise RuntimeError(
-            f"cannot write to snapshot_prefix {param.snapshot_prefix}: {reason.strerror}; its folder must exist"
+            f"cannot write to snapshot_prefix {plain(param.snapshot_prefix)}: {reason.strerror}; its folder must exist"
         ) from None
 
 
@@ -57,7 +58,7 @@ def restore(solver: Solver, path: str) -> None:
     history = [torch.as_tensor(array, dtype=torch.float32) for array in state.history]
     if state.learned_net:
         if not os.path.exists(state.learned_net):
-            raise RuntimeError(f"{path}: the weights it belongs to are missing: {state.learned_net}")
+            raise RuntimeError(f"{path}: the weights it belongs to are missing: {plain(state.learned_net)}")
         solver.net.copy_from(state.learned_net)
     for blob in solver.net.learnable:
         blob.read_diff()  # it may be owed from the history, which changes now

@@ -53,7 +53,7 @@ def labels(layer, bottom, top, batches):
 @pytest.mark.parametrize(
     ("transform", "message"),
     [
-        ("crop_size: 6", r"an item of shape \(1, 4, 5\) cannot be cropped to 6 x 6"),
+        ("crop_size: 6", r".*lmdb: an item of shape \(1, 4, 5\) cannot be cropped to 6 x 6"),
         ("mean_value: 1 mean_file: 'x'", "transform_param takes mean_file or mean_value, not both"),
         ("mean_file: '/none'", "/none: No such file or directory"),
     ],

@@ -35,7 +35,7 @@ X = (2, 3, 4, 5)
         ("Bias", "bias_param { num_axes: -2 }", [X], r"num_axes must be in \[-1, 3\] from axis 1 on, got -2"),
         ("Scale", "", [X, (4,)], r"bottom\[1\] must have shape \(3,\) as bottom\[0\] from axis 1, got \(4,\)"),
         ("Bias", "bias_param { axis: 3 }", [X, (5, 1)], r"bottom\[1\] must have shape \(5,\) .* got \(5, 1\)"),
-        ("Scale", "scale_param { filler { type: 'xavie' } }", [X], r"blobs\[0\]: unknown filler xavie .*"),
+        ("Scale", "scale_param { filler { type: 'xavie' } }", [X], r"blobs\[0\]: unknown filler \"xavie\" .*"),
     ],
 )
 def test_refused(kind, param, shapes, message):

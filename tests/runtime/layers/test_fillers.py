@@ -117,11 +117,12 @@ def test_a_seed_repeats():
 @pytest.mark.parametrize(
     ("shape", "facts", "message"),
     [
-        ((3,), {"type": "xaver"}, r"unknown filler xaver \(did you mean xavier\?\); known: bilinear, .*"),
+        ((3,), {"type": "xaver"}, r"unknown filler \"xaver\" \(did you mean xavier\?\); known: bilinear, .*"),
         ((3, 0), {"type": "constant"}, r"constant filler: the blob of shape \(3, 0\) has no values"),
         ((3,), {"type": "uniform", "sparse": 2}, "uniform filler: only gaussian can be sparse, got sparse 2"),
-        ((3,), {"type": "uniform", "min": 2}, "uniform filler: min must not exceed max, got min 2 and max 1"),
+        ((3,), {"type": "uniform", "min": 2}, "uniform filler: min must not exceed max, .* got min 2 and max 1"),
         ((3,), {"type": "gaussian", "std": 0}, "gaussian filler: std must be positive, got 0"),
+        ((3,), {"type": "gaussian", "std": math.nan}, "gaussian filler: std must be positive, got nan"),
         ((3,), {"type": "gaussian", "sparse": 4}, r"gaussian filler: sparse must be -1 or in \[0, 3\], got 4"),
         ((3,), {"type": "gaussian", "sparse": -2}, r"gaussian filler: sparse must be -1 or in \[0, 3\], got -2"),
         ((), {"type": "gaussian", "sparse": 1}, "gaussian filler: a sparse blob must have an axis, got a scalar"),

@@ -27,7 +27,7 @@ SIZES = "batch_size: 2 channels: 3 height: 2 width: 1"
         (
             "DummyData",
             'shape { dim: 1 } data_filler { type: "nope" }',
-            "data_filler 0: unknown filler nope; known: bilinear, constant, .*",
+            'data_filler 0: unknown filler "nope"; known: bilinear, constant, .*',
         ),
     ],
 )

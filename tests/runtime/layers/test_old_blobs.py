@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from caffe_pylayers.runtime.layers.layer import LayerError
 from tests.runtime.layers.one_layer import one_layer
 
 # By type: its parameters, the shape of its bottom, those of its blobs, and whether these keep four axes.
@@ -48,3 +49,16 @@ def test_shapes_and_numbers(name):
     for ours, theirs in zip(*found):
         np.testing.assert_array_equal(ours, theirs)
     assert any(found[0][0])
+
+
+@pytest.mark.parametrize(
+    ("dims", "message"),
+    [
+        ("dim: -1", r"a blob's sizes cannot be negative, got shape \(-1,\)"),
+        ("dim: 9223372036854775807", r"a blob has at most 2147483647 values, got shape \(9223372036854775807,\)"),
+        ("dim: 2", r"shape \(2,\) needs 2 values, got 1"),
+    ],
+)
+def test_shapes_that_no_blob_can_have(dims, message):
+    with pytest.raises(LayerError, match=rf'^layer "l" \(PReLU\): blobs\[0\]: {message}$'):
+        one_layer("PReLU", f"blobs {{ shape {{ {dims} }} data: 1 }}", (2, 3, 4))

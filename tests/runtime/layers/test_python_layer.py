@@ -108,11 +108,39 @@ def test_exceptions_while_it_runs(make):
         net.forward()
 
 
-def test_missing_module_and_class_keep_their_types(make):
-    with pytest.raises(ModuleNotFoundError, match="no_such_module"):
+def test_a_module_or_class_that_is_not_there(make):
+    with pytest.raises(ModuleNotFoundError, match=r'^layer "py" \(Python\): no module named \'no_such_module\'; put '):
         make("Records", module="no_such_module")
-    with pytest.raises(AttributeError, match="NoSuchLayer"):
-        make("NoSuchLayer")
+    with pytest.raises(
+        AttributeError, match=r'^layer "py" \(Python\): my_layers \(.*\) has no \'Record\' \(did you mean'
+    ):
+        make("Record")
+    with pytest.raises(AttributeError, match=r"has no '\\x00'; its layers: "):
+        make("\\000")
+
+
+def test_a_module_that_needs_another_keeps_its_error(make, tmp_path, monkeypatch):
+    (tmp_path / "needs.py").write_text("import not_installed_here\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModuleNotFoundError, match=r"^No module named 'not_installed_here'") as caught:
+        make("Records", module="needs")
+    assert 'layer "py" (needs.Records)' in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize(
+    ("module", "layer", "message"),
+    [
+        ("", "Records", r"python_param needs a module and a layer \(the class in that module\)"),
+        ("my_layers", "", r"python_param needs a module and a layer \(the class in that module\)"),
+        (".my_layers", "Records", 'python_param\'s module ".my_layers" is no name of a module, such as package.module'),
+        ("a..b", "Records", 'python_param\'s module "a..b" is no name of a module, such as package.module'),
+        ("\\000", "Records", r'python_param\'s module "\\x00" is no name of a module, such as package.module'),
+        ("my_layers", "__name__", "my_layers.__name__ is no class but 'my_layers'"),
+    ],
+)
+def test_names_that_no_module_or_class_can_have(make, module, layer, message):
+    with pytest.raises(ValueError, match=rf'^layer "py" \(Python\): {message}$'):
+        make(layer, module=module)
 
 
 def test_the_packages_layers_run_on_tensors(tmp_path):

@@ -1,6 +1,7 @@
 """What a net is made of and asked for."""
 
 import os
+import re
 
 import numpy as np
 import pytest
@@ -246,3 +247,37 @@ def test_a_layer_that_takes_its_shape_from_a_late_one(tmp_path):
         PYTHON % (__name__, "Late") + 'layer { name: "p" type: "Power" bottom: "y" top: "z" power_param { scale: 2 } }'
     )
     assert make(tmp_path, text).forward()["z"].tolist() == [[14] * 3] * 2
+
+
+NAMES = {  # as the text has them, and as a message does
+    "\\000": "\\x00",
+    "a\\nb": "\\n".join("ab"),
+    "\\033[31m": "\\x1b[31m",
+    "\\357\\273\\277": "\\ufeff",
+    "é" * 130: "é" * 117 + "...",
+}
+
+
+@pytest.mark.parametrize(("written", "shown"), NAMES.items())
+def test_messages_quote_any_name_on_one_line(tmp_path, written, shown):
+    layer = f'layer {{ name: "{written}" type: "%s" bottom: "%s" top: "y" }}'
+    for kind, bottom, message in (
+        ("ReLU", written, f'layer "{shown}" (ReLU): no layer before it makes its bottom "{shown}"'),
+        ("Scal", "x", f'unknown layer type "Scal" (did you mean Scale?) (layer "{shown}"); known: '),
+        (written, "x", f'unknown layer type "{shown}" (layer "{shown}"); known: '),
+        ("Crop", "x", f'layer "{shown}" (Crop): takes 2 bottoms, got 1'),
+    ):
+        with pytest.raises(ValueError, match=f"^{re.escape(message)}") as caught:
+            make(tmp_path, ROW + layer % (kind, bottom))
+        assert str(caught.value).isprintable()
+    net = make(tmp_path, ROW + layer % ("ReLU", "x"))
+    with pytest.raises(KeyError) as caught:
+        net.layer_dict["?"]
+    assert str(caught.value).isprintable()
+
+
+def test_an_output_that_has_no_memory_is_named(tmp_path, monkeypatch):
+    net = make(tmp_path, 'layer { name: "in" type: "Input" top: "x" input_param { shape { dim: 2147483647 } } }')
+    monkeypatch.setattr("caffe_pylayers.runtime.memory.allocator.available", lambda: 10**9)
+    with pytest.raises(MemoryError, match=r'^blob "x": not enough memory: 8,589,934,588 bytes are needed'):
+        net.forward()

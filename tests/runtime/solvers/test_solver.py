@@ -89,7 +89,7 @@ def test_old_nets_in_a_solver():
 def test_unknown_type(tmp_path):
     path = tmp_path / "solver.prototxt"
     path.write_text(f'net_param {{ {NET.text()} }} type: "Adm"')
-    message = r"unknown solver type Adm \(did you mean Adam\?\) in .*solver.prototxt; known: AdaDelta, AdaGrad, Adam, "
+    message = r'unknown solver type "Adm" \(did you mean Adam\?\) in .*solver.prototxt; known: AdaDelta, AdaGrad, '
     with pytest.raises(ValueError, match=message):
         get_solver(path)
 
