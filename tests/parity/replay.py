@@ -103,8 +103,8 @@ class Run:
 
     def _check_accumulation(self, arrays):
         """A second backward adds the same gradients to those of the learned blobs."""
-        tops = [top.memories()[1] for top in self.tops]
-        if self.case.in_place or any(blob.memories()[1] in tops for blob in self.layer.blobs):
+        shared = any(np.shares_memory(blob.diff, top.diff) for blob in self.layer.blobs for top in self.tops)
+        if self.case.in_place or shared:
             return
         self._backward()
         for i, blob in enumerate(self.layer.blobs):

@@ -41,13 +41,13 @@ class Batch:
         count, memory = math.prod(shape), self._memory[i]
         if memory is None or memory.numel() < count:
             memory = self._memory[i] = torch.from_numpy(np.empty(count, np.float32))  # NumPy's: in huge pages
-        return memory.numpy()[:count].reshape(shape)
+        return memory.view(-1)[:count].view(shape).numpy()
 
     def give(self, blobs: Sequence[Blob]) -> None:
         """Give the values to the blobs, in exchange for their memory."""
         for i, (blob, array) in enumerate(zip(blobs, self.arrays)):
             blob.reshape(*array.shape)
-            self._memory[i] = blob.exchange(self._memory[i])  # type: ignore[arg-type] # reshape has made it
+            self._memory[i] = blob.take(torch.from_numpy(array))
         self.arrays = []
 
 

@@ -125,7 +125,7 @@ class Convolution(Layer):
         """Write the tops that these weights give."""
         for x, y in zip(bottom, top):
             values = self._see(x.read(self._layout), self._bottom_shape)
-            y.discard(self._layout)  # not before, as y may be x
+            y.clear()  # not before, as y may be x
             y.take(self._convolve(values, weight, bias), self._layout)
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
@@ -136,7 +136,7 @@ class Convolution(Layer):
                 continue
             d_y = self._see(y.read_diff(self._layout), self._top_shape)
             if down:
-                x.discard_diff(self._layout)
+                x.clear_diff()
             d_x, d_weight, d_bias = self._convolve_backward(
                 d_y,
                 self._see(x.read(self._layout), self._bottom_shape),

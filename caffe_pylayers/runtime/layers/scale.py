@@ -45,7 +45,7 @@ class _Operand(Layer):
         self._summed = (*range(axis), *range(end, len(shape)))
 
     def _sum(self, values: torch.Tensor) -> torch.Tensor:
-        return values.sum(self._summed) if self._summed else values
+        return values.sum(self._summed) if self._summed else values.clone()
 
 
 @register("Bias")

@@ -16,10 +16,10 @@ from caffe_pylayers.runtime.memory.memory import CONTIGUOUS, Memory
 class Blob:
     """Caffe's Blob, as pycaffe shows it, and as native layers use it.
 
-    ``data`` and ``diff`` are numpy arrays that are the blob's memory. Native layers take tensors
-    instead: ``read`` to look at, ``write`` to fill as a whole, ``update`` to change in place; and
-    ``read_diff``, ``write_diff``, ``update_diff``. Their layout is Caffe's unless they ask for
-    another, see memory.
+    ``data`` and ``diff`` are NumPy arrays that are the blob's memory. Native layers work on tensors on the current
+    device: ``read`` gives one to look at, ``write`` one to fill as a whole, ``update`` one to change in place; ``take``
+    gives the blob one that is made already. ``read_diff``, ``write_diff``, ``update_diff`` and ``take_diff`` do the
+    same with the gradients. The layout is Caffe's unless another is asked for. memory.py says who owns what.
     """
 
     def __init__(self, shape: Iterable[int] | None = None) -> None:
@@ -65,23 +65,22 @@ class Blob:
     @property
     def tensor(self) -> torch.Tensor:
         """The values as a tensor on the current device: the memory itself. It gives DLPack access too."""
-        self._data.lend()
-        return self.update()
+        return self._data.tensor(self._shape)
 
     @property
     def diff_tensor(self) -> torch.Tensor:
         """The gradients as a tensor on the current device: the memory itself."""
-        return self.update_diff()
+        return self._diff.tensor(self._shape)
 
     @property
     def _gpu_data_ptr(self) -> int:
         """The address of the values on the current device."""
-        return self.update().data_ptr()
+        return self.tensor.data_ptr()
 
     @property
     def _gpu_diff_ptr(self) -> int:
         """The address of the gradients on the current device."""
-        return self.update_diff().data_ptr()
+        return self.diff_tensor.data_ptr()
 
     def read(self, layout: str = CONTIGUOUS) -> torch.Tensor:
         """The values, not to be written to."""
@@ -95,17 +94,16 @@ class Blob:
         """The values, to be changed in place."""
         return self._data.update(self._shape, layout)
 
-    def take(self, values: torch.Tensor, layout: str = CONTIGUOUS) -> None:
-        """Have a tensor's values, which its maker gives away."""
-        self._data.take(values.reshape(self._shape), layout)
+    def take(self, values: torch.Tensor, layout: str = CONTIGUOUS) -> torch.Tensor | None:
+        """Have a tensor's values, which its maker gives away; returns the memory that is the maker's instead.
 
-    def discard(self, layout: str = CONTIGUOUS) -> None:
-        """Before ``take``: the values of now are not needed any more."""
-        self._data.discard(layout)
+        That is None where the blob had none, and ``values`` where they were copied.
+        """
+        return self._data.take(values.reshape(self._shape), layout)
 
-    def exchange(self, memory: torch.Tensor) -> torch.Tensor | None:
-        """Have the values that flat host memory begins with; gives memory to use instead, None if there is none."""
-        return self._data.exchange(memory, self._shape)
+    def clear(self) -> None:
+        """Set the values to zero. Before ``take`` it lets the new values have the memory of the old."""
+        self._data.clear()
 
     def read_diff(self, layout: str = CONTIGUOUS) -> torch.Tensor:
         """The gradients, not to be written to."""
@@ -119,36 +117,26 @@ class Blob:
         """The gradients, to be changed in place."""
         return self._diff.update(self._shape, layout)
 
-    def give(self, layout: str) -> torch.Tensor:
-        """The values, which now are the caller's: the blob's are undefined until ``take`` or ``write``."""
-        values = self._data.read(self._shape, layout)
-        self._data.discard(layout)
-        return values
-
     def take_diff(self, values: torch.Tensor, layout: str = CONTIGUOUS) -> None:
-        """Have a tensor's values as gradients."""
+        """Have a tensor's values as gradients, which its maker gives away."""
         self._diff.take(values.reshape(self._shape), layout)
-
-    def discard_diff(self, layout: str = CONTIGUOUS) -> None:
-        """Before ``take_diff``: the gradients of now are not needed any more."""
-        self._diff.discard(layout)
-
-    def clear_diff(self) -> None:
-        """Set the gradients to zero."""
-        self._diff.clear(self._shape, self.diff_layout)
 
     def add_diff(self, values: torch.Tensor, layout: str = CONTIGUOUS) -> None:
         """Add a tensor's values, which its maker gives away, to the gradients."""
         self._diff.add(values.reshape(self._shape), layout)
 
-    def owe_diff(self, other: Blob) -> None:
-        """Have the other's values as gradients, copied when they are first looked at and not later changed."""
+    def clear_diff(self) -> None:
+        """Set the gradients to zero. Before ``take_diff`` it lets the new ones have the memory of the old."""
+        self._diff.clear()
+
+    def defer_diff(self, other: Blob) -> None:
+        """Have the other's values as gradients: those of the moment when somebody first looks, which copies them."""
         layout = other.layout
-        self._diff.owe(lambda: self.write_diff(layout).copy_(other.read(layout)))
+        self._diff.defer(lambda: self.write_diff(layout).copy_(other.read(layout)))
 
     @property
     def version(self) -> int:
-        """Another number says that the values may be others."""
+        """A number that changes whenever the values may have."""
         return self._data.version
 
     @property
@@ -175,10 +163,6 @@ class Blob:
         if self.count != other.count:
             raise ValueError(f"blobs of shapes {self._shape} and {other._shape} cannot share values")
 
-    def memories(self) -> tuple[Memory, Memory]:
-        """The memory of the values and that of the gradients."""
-        return self._data, self._diff
-
     num = property(lambda self: self._legacy_shape(0), doc="The first size, 1 where there is none.")
     channels = property(lambda self: self._legacy_shape(1), doc="The second size, 1 where there is none.")
     height = property(lambda self: self._legacy_shape(2), doc="The third size, 1 where there is none.")
@@ -198,7 +182,7 @@ class Blob:
 
 @contextlib.contextmanager
 def arrays_in_step(blobs: Iterable[Blob]) -> Iterator[None]:
-    """Keep the arrays that are held outside and the blobs' values the same, before and after."""
+    """Before and after the work within, bring the blobs and their arrays that are held outside to the same values."""
     for memory in _shown(blobs):
         memory.begin()
     try:
@@ -209,4 +193,4 @@ def arrays_in_step(blobs: Iterable[Blob]) -> Iterator[None]:
 
 
 def _shown(blobs: Iterable[Blob]) -> list[Memory]:
-    return [memory for blob in blobs for memory in (blob._data, blob._diff) if memory.shown is not None]
+    return [memory for blob in blobs for memory in (blob._data, blob._diff) if memory.shown]

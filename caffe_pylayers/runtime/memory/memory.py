@@ -1,8 +1,23 @@
-"""One array of a blob in several representations, some of them current.
+"""One array of a blob, its values or its gradients, in several representations of which some are current.
 
-Caffe's SyncedMemory keeps a value on host and device and knows which copy is current; this one
-also knows layouts. A layer asks for the representation that it computes best in; a value is
-converted when it is read in another one than it was written in, and only then.
+Caffe's SyncedMemory keeps an array on host and device and knows which copy is current; this one also knows layouts.
+A layer asks for the representation that it computes best in. The values are converted when they are read in another
+representation than they were written in, and only then.
+
+Who owns what, and when something is a view or a copy:
+
+- A Memory owns its representations, one tensor each. ``read``, ``write`` and ``update`` give views of one, for the
+  layer's use until it returns: a later write may go to this tensor, to another representation or to a new tensor.
+- ``take`` goes the other way: its caller gives a tensor away, and the tensor becomes the representation without a copy.
+  The caller gets the one that it replaces and may write to that: so a data layer's thread and a blob exchange batches.
+- ``array``, which is ``blob.data``, is a view of the host's contiguous representation, never a copy. Caffe's users keep
+  such arrays, slices of them too, and expect them to show the blob's values for good. So while anybody outside holds
+  one, that representation stays the memory that it is, and ``take`` copies into it. It is also the truth between two
+  calls into the net: ``begin`` counts it as written to, ``end`` brings it up to date (``arrays_in_step`` calls both).
+- ``tensor`` is the same for PyTorch and other libraries. It counts as held for good: there is no telling when it is
+  dropped.
+- Blobs that share values share a Memory, and see each other's writes at once. A blob that is reshaped beyond its
+  capacity gets another Memory; arrays from before keep the old one, as in Caffe.
 """
 
 from __future__ import annotations
@@ -28,26 +43,26 @@ _versions = itertools.count(1)
 
 
 class Memory:
-    """``capacity`` float32 values, zero at first; each representation is allocated when it is first used.
+    """``capacity`` float32 values, zero at first; a representation is allocated when it is first used.
 
-    The array handed out by ``array`` is the host's contiguous representation itself. While
-    anybody holds it, or a slice of it, that representation is the truth between two calls into
-    the net: ``begin`` and ``end`` see to it.
+    version: changes whenever the values may have; no two memories have the same.
+    shown: True once an array or a tensor was handed out, which somebody may hold.
     """
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
+        self.version = 0
+        self.shown = False
         self._stores: dict[Key, torch.Tensor] = {}
         self._views: dict[Key, tuple[Shape, torch.Tensor]] = {}
-        self._current: set[Key] = set()
-        self._sole: Key | None = None  # the only current one
+        self._current: set[Key] = set()  # without any, the values are zero
         self._shape: Shape = (capacity,)  # that the current channels-last values were written with
-        self._owed: Callable[[], object] | None = None  # writes the values, once they are looked at
-        self._cleared = False  # and they are zero
-        self.version = 0  # another number says that the values may be others; no two memories have the same
-        self._lent = False  # for good, as a tensor
-        self._flat: Any = None  # the host's contiguous values as numpy's
-        self.shown: Any = None  # the newest view of it, which somebody may hold
+        self._deferred: Callable[[], object] | None = None  # writes the values, once they are looked at
+        self._lent: Key | None = None  # the representation that ``tensor`` has handed out
+        self._flat: Any = None  # the host's contiguous values as NumPy's
+        self._array: Any = None  # the newest view of it
+        self._unheld = 0  # the references to both, while nobody outside holds either
+        self._only_array = False  # the values are those of the array, and of no other representation
 
     def read(self, shape: Shape, layout: str = CONTIGUOUS) -> torch.Tensor:
         """The values, not to be written to."""
@@ -60,122 +75,139 @@ class Memory:
     def write(self, shape: Shape, layout: str = CONTIGUOUS) -> torch.Tensor:
         """A tensor to be written to as a whole; what it holds is undefined."""
         key = (device.current(), layout)
-        self._own(key, shape)
+        self._set_current(key, shape)
         return self._view(key, shape)
-
-    def owe(self, write: Callable[[], object]) -> None:
-        """Have the values written by this call when they are first looked at; never, if they are replaced before."""
-        self._owed, self._cleared = write, False
-
-    def clear(self, shape: Shape, layout: str = CONTIGUOUS) -> None:
-        """Set all values to zero."""
-        self.owe(lambda: self.write(shape, layout).zero_())
-        self._cleared = True
-
-    def add(self, values: torch.Tensor, layout: str = CONTIGUOUS) -> None:
-        """Add a tensor's values, which its maker gives away."""
-        if self._cleared:
-            self.take(values, layout)
-        else:
-            self.update(tuple(values.shape), layout).add_(values)
-
-    def take(self, values: torch.Tensor, layout: str = CONTIGUOUS) -> None:
-        """Have the values of a tensor that its maker gives away.
-
-        In channels-last it becomes the representation, without a copy. The contiguous one may be
-        held outside, as an array or a tensor: it stays the memory that it is.
-        """
-        shape = tuple(values.shape)
-        if layout == CONTIGUOUS or not values.is_contiguous(memory_format=torch.channels_last):
-            self.write(shape, layout).copy_(values)
-            return
-        key = (device.current(), layout)
-        self._stores[key] = values.permute(0, 2, 3, 1).reshape(-1)
-        self._views[key] = (shape, values)
-        self._own(key, shape)
-
-    def discard(self, layout: str) -> None:
-        """Before ``take``: let go of the representation that it replaces, so that its memory serves for the new one."""
-        if layout == CHANNELS_LAST:
-            key = (device.current(), layout)
-            self._owed, self._cleared = None, False
-            self._stores.pop(key, None)
-            self._views.pop(key, None)
-            self._current.discard(key)
-            self._sole = None
-
-    def lend(self) -> None:
-        """Keep the memory of all representations: there is no telling whether a tensor of it is still held."""
-        self._lent = True
-
-    def exchange(self, flat: torch.Tensor, shape: Shape) -> torch.Tensor | None:
-        """Have the values that flat host memory begins with; gives the memory that is the caller's now, or None.
-
-        The memory becomes the representation, without a copy, unless the one of now may be held outside.
-        """
-        held = self._lent or (self.shown is not None and self._held())
-        if held or device.current() != device.HOST or flat.numel() < self.capacity:
-            self.write(shape).copy_(flat[: math.prod(shape)].view(shape))
-            return flat
-        before = self._stores.get(HOST_KEY)
-        self._stores[HOST_KEY] = flat
-        self._views.pop(HOST_KEY, None)
-        self._flat = self.shown = None
-        self._own(HOST_KEY, shape)
-        return before
 
     def update(self, shape: Shape, layout: str = CONTIGUOUS) -> torch.Tensor:
         """The values, to be changed in place."""
         tensor = self.read(shape, layout)
-        self._own((device.current(), layout), shape)
+        self._set_current((device.current(), layout), shape)
         return tensor
+
+    def take(self, values: torch.Tensor, layout: str = CONTIGUOUS) -> torch.Tensor | None:
+        """Have the values of a float32 tensor that its maker gives away.
+
+        Returns the memory that the caller may write to from now on: what the tensor replaces, None if that is nothing,
+        or ``values`` if they were copied, because the representation is held outside or has room for more.
+        """
+        shape, key = tuple(values.shape), (device.current(), layout)
+        if not self._fits(values, key):
+            self.write(shape, layout).copy_(values)
+            return values
+        before = self._stores.get(key)
+        if layout == CHANNELS_LAST:
+            self._stores[key] = values.permute(0, 2, 3, 1).reshape(-1)
+        else:
+            self._stores[key] = values.view(-1)
+            if key == HOST_KEY:
+                self._flat = self._array = None
+        self._views[key] = (shape, values)
+        self._set_current(key, shape)
+        return before
+
+    def add(self, values: torch.Tensor, layout: str = CONTIGUOUS) -> None:
+        """Add a tensor's values, which its maker gives away."""
+        if self._current or self._deferred is not None:
+            self.update(tuple(values.shape), layout).add_(values)
+        else:
+            self.take(values, layout)
+
+    def clear(self) -> None:
+        """Set all values to zero.
+
+        What nobody outside can hold is given back, so that its memory serves for the tensor that ``take`` brings next.
+        """
+        for key in [key for key in self._stores if key[1] == CHANNELS_LAST]:
+            del self._stores[key]
+            self._views.pop(key, None)
+        self._set_current(None)
+
+    def defer(self, write: Callable[[], object]) -> None:
+        """Have the values written by this call when they are first looked at; never, if they are replaced before."""
+        self._deferred, self._only_array = write, False
 
     def layout(self, shape: Shape) -> str:
         """The layout that costs no conversion to read."""
         here = {layout for place, layout in self._current if place == device.current()}
         return CHANNELS_LAST if here == {CHANNELS_LAST} and shape == self._shape else CONTIGUOUS
 
+    # --- what is held outside -------------------------------------------------------------------
+
     def array(self, shape: Shape) -> Any:
-        """The values as a numpy array, to be read and written."""
-        if self._sole is HOST_KEY and self.shown is not None and self.shown.shape == shape and self._owed is None:
+        """The values as a NumPy array, to be read and written, and to be kept."""
+        if self._only_array and self._array is not None and self._array.shape == shape:
             self.version = next(_versions)  # the common case of a Python layer, made short
-            return self.shown
+            return self._array
         self._settle()
         if HOST_KEY not in self._current:
             self._convert(HOST_KEY, shape)
-        self._own(HOST_KEY, shape)
-        if self._flat is None:
-            # numpy() makes the tensor its base, so that all views keep this very array alive.
+        self._set_current(HOST_KEY)
+        if self._array is None:
             self._flat = self._store(HOST_KEY).numpy()
-        if self.shown is None or self.shown.shape != shape:
-            self.shown = self._flat[: self._count(shape)].reshape(shape)
-        return self.shown
+            self._array = self._flat[: self._count(shape)].reshape(shape)
+            self._unheld = self._references()
+            self.shown = True
+        elif self._array.shape != shape:
+            self._array = self._flat[: self._count(shape)].reshape(shape)
+        return self._array
+
+    def tensor(self, shape: Shape) -> torch.Tensor:
+        """The values as a tensor on the current device, to be read and written, and to be kept."""
+        self._lent, self.shown = (device.current(), CONTIGUOUS), True
+        return self.update(shape)
 
     def begin(self) -> None:
         """Before a call into the net: what is held outside may have been written to."""
-        if self.shown is not None and self._held():
-            self._own(HOST_KEY, self._shape)
+        if self._array_is_held():
+            self._set_current(HOST_KEY)
+        elif self._lent is not None:
+            self._set_current(self._lent)
 
     def end(self) -> None:
         """After a call into the net: what is held outside shows the values of now."""
-        if self.shown is not None and self._held():
-            self._settle()
-            if HOST_KEY not in self._current:
-                self._convert(HOST_KEY, self._shape)
+        if self._array_is_held():
+            self._show(HOST_KEY)
+        if self._lent is not None:
+            self._show(self._lent)
 
-    def _held(self) -> bool:
-        # Two references to each are this object's and the call's own; the third to _flat is shown's.
-        return sys.getrefcount(self.shown) > 2 or sys.getrefcount(self._flat) > 3
+    def _show(self, key: Key) -> None:
+        self._settle()
+        if key not in self._current:
+            self._convert(key, self._shape)
+
+    def _array_is_held(self) -> bool:
+        """True if anybody outside holds the array, or a view of any part of it.
+
+        NumPy has all views, and views of views, refer to the one array that they are of: ``_flat``. So more references
+        to the two than when they were new, and only this object had them, are somebody else's.
+        """
+        return self._array is not None and self._references() > self._unheld
+
+    def _references(self) -> int:
+        return sys.getrefcount(self._array) + sys.getrefcount(self._flat)
+
+    def _fits(self, values: torch.Tensor, key: Key) -> bool:
+        """True if a tensor can become this representation as it is."""
+        if values.device != key[0]:
+            return False
+        if key[1] == CHANNELS_LAST:
+            return values.is_contiguous(memory_format=torch.channels_last)
+        held = key == self._lent or (key == HOST_KEY and self._array_is_held())
+        return values.is_contiguous() and values.numel() == self.capacity and not held
+
+    # --- the representations --------------------------------------------------------------------
 
     def _settle(self) -> None:
-        if self._owed is not None:
-            self._owed()
+        if self._deferred is not None:
+            self._deferred()
 
-    def _own(self, key: Key, shape: Shape) -> None:
+    def _set_current(self, key: Key | None, shape: Shape = ()) -> None:
+        """Make a representation the only current one; None for none, where all values are zero."""
         self.version = next(_versions)
-        self._owed, self._cleared = None, False
-        self._current, self._sole = {key}, key
-        if key[1] == CHANNELS_LAST:
+        self._deferred = None
+        self._current = set() if key is None else {key}
+        self._only_array = key == HOST_KEY
+        if key is not None and key[1] == CHANNELS_LAST:
             self._shape = shape
 
     def _view(self, key: Key, shape: Shape) -> torch.Tensor:
@@ -209,8 +241,11 @@ class Memory:
 
     def _convert(self, key: Key, shape: Shape) -> None:
         """Make a representation current beside those that are."""
-        if not self._current:  # never written: all representations are zero
-            self._store(key)
+        if not self._current:
+            if key in self._stores:
+                self._stores[key].zero_()
+            else:
+                self._store(key)
         elif key[1] == CHANNELS_LAST and self._stale_channels_last(shape):
             self._convert((key[0], CONTIGUOUS), self._shape)
             self._current = {k for k in self._current if k[1] == CONTIGUOUS}
@@ -224,7 +259,7 @@ class Memory:
             else:
                 self._view(key, written).copy_(self._view(source, written))
         self._current.add(key)
-        self._sole = None
+        self._only_array = False
         if key[1] == CHANNELS_LAST:
             self._shape = shape
 

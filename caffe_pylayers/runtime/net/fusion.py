@@ -54,7 +54,7 @@ class FusedNormalization:
             raise
 
     def _forward(self) -> None:
-        if self._layer.layout != CHANNELS_LAST:  # the only layout in which a blob's values can be exchanged
+        if self._layer.layout != CHANNELS_LAST:  # the only layout in which take replaces what forward still reads
             for step in self.steps:
                 step.run_forward()
             return

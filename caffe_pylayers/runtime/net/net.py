@@ -349,10 +349,9 @@ class Net:
 
     def clear_param_diffs(self) -> None:
         """Set the gradients of all learned blobs to zero."""
-        for blob in self.learnable:
-            blob.clear_diff()
-            for memory in blob.memories():
-                memory.end()
+        with arrays_in_step(self.learnable):
+            for blob in self.learnable:
+                blob.clear_diff()
 
     def share_with(self, other: Net) -> None:
         """Have the other net's learned blobs, in one memory, for all layers of the same name."""

@@ -42,7 +42,7 @@ class SGDSolver(Solver):
             is_first_step=False,
         )
         for blob, update in zip(group.blobs, *group.histories):
-            blob.owe_diff(update)  # few look at it
+            blob.defer_diff(update)  # few look at it
 
     def compute_update(self, group: Group, rate: float) -> None:
         (history,) = group.history

@@ -101,7 +101,7 @@ def test_an_array_outlives_its_memory():
 @pytest.mark.parametrize("layout", [CONTIGUOUS, CHANNELS_LAST])
 def test_taken_values_are_the_values(memory, layout):
     wanted = torch.channels_last if layout == CHANNELS_LAST else torch.contiguous_format
-    memory.discard(layout)
+    memory.clear()
     memory.take(torch.full(SHAPE, 2.0).contiguous(memory_format=wanted), layout)
     assert memory.layout(SHAPE) == layout
     np.testing.assert_array_equal(memory.read(SHAPE).numpy(), np.full(SHAPE, 2))
@@ -122,22 +122,49 @@ def test_what_is_held_shows_what_was_taken(memory):
     np.testing.assert_array_equal(held, np.full(SHAPE, 2))
 
 
-def test_owed_values_are_written_when_they_are_looked_at(memory):
-    memory.owe(lambda: memory.write(SHAPE).fill_(3))
+def test_deferred_values_are_written_when_they_are_looked_at(memory):
+    memory.defer(lambda: memory.write(SHAPE).fill_(3))
     np.testing.assert_array_equal(memory.array(SHAPE), np.full(SHAPE, 3))
 
 
-def test_owed_values_are_not_written_over_others(memory):
-    memory.owe(lambda: memory.write(SHAPE).fill_(3))
+def test_deferred_values_are_not_written_over_others(memory):
+    memory.defer(lambda: memory.write(SHAPE).fill_(3))
     memory.write(SHAPE).fill_(4)
     assert memory.read(SHAPE).eq(4).all()
 
 
 @pytest.mark.parametrize("layout", [CONTIGUOUS, CHANNELS_LAST])
-def test_added_to_cleared_values_and_to_others(memory, layout):
-    memory.clear(SHAPE)
+@pytest.mark.parametrize("written", [CONTIGUOUS, CHANNELS_LAST])
+def test_cleared_values_are_zero(memory, written, layout):
+    memory.write(SHAPE, written).fill_(3)
+    memory.read(SHAPE, layout)
+    memory.clear()
+    assert memory.read(SHAPE, layout).eq(0).all()
+    assert not memory.array(SHAPE).any()
+    memory.clear()
+    memory.update(SHAPE, layout).add_(1)
+    assert (memory.array(SHAPE) == 1).all()
+
+
+def test_clearing_replaces_deferred_values(memory):
+    memory.defer(lambda: memory.write(SHAPE).fill_(3))
+    memory.clear()
     assert memory.read(SHAPE).eq(0).all()
-    memory.clear(SHAPE)
+
+
+def test_a_held_array_shows_that_values_were_cleared(memory):
+    held = memory.array(SHAPE)[1]
+    memory.begin()
+    memory.clear()
+    memory.end()
+    assert not held.any()
+
+
+@pytest.mark.parametrize("layout", [CONTIGUOUS, CHANNELS_LAST])
+def test_added_to_cleared_values_and_to_others(memory, layout):
+    memory.clear()
+    assert memory.read(SHAPE).eq(0).all()
+    memory.clear()
     for total in (1, 2):
         memory.add(torch.ones(SHAPE), layout)
         assert memory.read(SHAPE).eq(total).all()
@@ -155,54 +182,85 @@ def test_the_version_tells_that_values_may_have_changed(memory):
     assert memory.version > seen, held
 
 
-def flat(value, count=120):
-    return torch.full((count,), float(value))
+def given(value, count=120):
+    return torch.full((count,), float(value)).view(SHAPE if count == 120 else (count,))
 
 
-def test_exchanged_memory_is_the_representation(memory):
-    first, second = flat(1), flat(2, 130)
+def test_taken_memory_is_the_representation_and_what_it_replaces_is_the_makers(memory):
+    first, second = given(1), given(2)
     before = memory.read(SHAPE).data_ptr()
-    assert memory.exchange(first, SHAPE).data_ptr() == before
+    assert memory.take(first).data_ptr() == before
     assert memory.read(SHAPE).data_ptr() == first.data_ptr()
-    assert memory.exchange(second, SHAPE) is first
+    assert memory.take(second).data_ptr() == first.data_ptr()
     assert (memory.array(SHAPE) == 2).all()
     assert memory.read(SHAPE, CHANNELS_LAST).eq(2).all()
     memory.array(SHAPE)[...] = 3
-    assert second[:120].eq(3).all()
+    assert second.eq(3).all()
 
 
-def test_exchanged_for_memory_that_was_never_used():
+def test_taken_where_nothing_was_before():
     memory = Memory(120)
-    assert memory.exchange(flat(1), SHAPE) is None
+    assert memory.take(given(1)) is None
     assert memory.read((2, 3)).eq(1).all()
 
 
 @pytest.mark.parametrize("layout", [CONTIGUOUS, CHANNELS_LAST])
-def test_exchanged_values_replace_those_of_other_layouts(memory, layout):
+def test_taken_values_replace_those_of_other_layouts(memory, layout):
     memory.write(SHAPE, layout).fill_(5)
-    memory.exchange(flat(1), SHAPE)
+    memory.take(given(1))
     assert memory.read(SHAPE, layout).eq(1).all()
 
 
 @pytest.mark.parametrize("part", [slice(None), (1, slice(1, 3))])
-def test_an_array_held_outside_shows_what_was_exchanged(memory, part):
-    held, given = memory.array(SHAPE)[part], flat(1)
-    assert memory.exchange(given, SHAPE) is given
-    given.fill_(2)
+def test_an_array_held_outside_stays_the_memory(memory, part):
+    held, values = memory.array(SHAPE)[part], given(1)
+    assert memory.take(values) is values
+    values.fill_(2)
     assert (held == 1).all()
     held[...] = 7
     assert (memory.array(SHAPE)[part] == 7).all()
 
 
-def test_what_is_lent_shows_what_was_exchanged(memory):
-    memory.lend()
-    lent, given = memory.update(SHAPE), flat(1)
-    assert memory.exchange(given, SHAPE) is given
-    assert lent.eq(1).all()
+@pytest.mark.parametrize("part", [slice(None), (1, slice(1, 3))])
+def test_an_array_that_was_let_go_does_not(memory, part):
+    held, values = memory.array(SHAPE)[part], given(1)
+    memory.array((120,))
+    assert memory.take(values) is values
+    del held
+    assert memory.take(values) is not values
 
 
-def test_too_little_memory_is_not_exchanged(memory):
-    given = flat(1, 6)
-    assert memory.exchange(given, (2, 3)) is given
+def test_a_tensor_held_outside_stays_the_memory(memory):
+    held, values = memory.tensor(SHAPE), given(1)
+    assert memory.take(values) is values
+    assert held.eq(1).all()
+
+
+def test_a_tensor_held_outside_follows_what_is_written_in_another_layout(memory):
+    held = memory.tensor(SHAPE)
+    memory.begin()
+    memory.write(SHAPE, CHANNELS_LAST).fill_(2)
+    memory.end()
+    assert held.eq(2).all()
+
+
+def test_what_is_written_through_a_held_tensor_counts(memory):
+    held = memory.tensor(SHAPE)
+    memory.read(SHAPE, CHANNELS_LAST)
+    held.fill_(5)
+    memory.begin()
+    assert memory.read(SHAPE, CHANNELS_LAST).eq(5).all()
+
+
+def test_fewer_values_than_there_is_room_for_are_copied(memory):
+    values = given(1, 6).view(2, 3)
+    assert memory.take(values) is values
     assert memory.read((2, 3)).eq(1).all()
     assert memory.array(SHAPE).shape == SHAPE
+
+
+def test_values_in_another_order_are_copied(memory):
+    values = given(1).transpose(2, 3).contiguous().transpose(2, 3)
+    values[0, 0, 0, 1] = 2
+    assert memory.take(values) is values
+    assert memory.read(SHAPE)[0, 0, 0].tolist() == [1, 2, 1, 1, 1]
