@@ -24,8 +24,8 @@ from __future__ import annotations
 
 import itertools
 import math
-import sys
 from collections.abc import Callable
+from sys import getrefcount
 from typing import Any
 
 import torch
@@ -61,7 +61,7 @@ class Memory:
         self._lent: Key | None = None  # the representation that ``tensor`` has handed out
         self._flat: Any = None  # the host's contiguous values as NumPy's
         self._array: Any = None  # the newest view of it
-        self._unheld = 0  # the references to both, while nobody outside holds either
+        self._unheld = math.inf  # the references to both while nobody outside holds any; math.inf where there are none
         self._only_array = False  # the values are those of the array, and of no other representation
 
     def read(self, shape: Shape, layout: str = CONTIGUOUS) -> torch.Tensor:
@@ -101,6 +101,7 @@ class Memory:
             self._stores[key] = values.view(-1)
             if key == HOST_KEY:
                 self._flat = self._array = None
+                self._unheld = math.inf
         self._views[key] = (shape, values)
         self._set_current(key, shape)
         return before
@@ -145,7 +146,7 @@ class Memory:
         if self._array is None:
             self._flat = self._store(HOST_KEY).numpy()
             self._array = self._flat[: self._count(shape)].reshape(shape)
-            self._unheld = self._references()
+            self._unheld = getrefcount(self._array) + getrefcount(self._flat)
             self.shown = True
         elif self._array.shape != shape:
             self._array = self._flat[: self._count(shape)].reshape(shape)
@@ -181,10 +182,7 @@ class Memory:
         NumPy has all views, and views of views, refer to the one array that they are of: ``_flat``. So more references
         to the two than when they were new, and only this object had them, are somebody else's.
         """
-        return self._array is not None and self._references() > self._unheld
-
-    def _references(self) -> int:
-        return sys.getrefcount(self._array) + sys.getrefcount(self._flat)
+        return getrefcount(self._array) + getrefcount(self._flat) > self._unheld
 
     def _fits(self, values: torch.Tensor, key: Key) -> bool:
         """True if a tensor can become this representation as it is."""
