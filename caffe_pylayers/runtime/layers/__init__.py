@@ -25,6 +25,7 @@ from caffe_pylayers.runtime.layers import normalization as normalization
 from caffe_pylayers.runtime.layers import pooling as pooling
 from caffe_pylayers.runtime.layers import power as power
 from caffe_pylayers.runtime.layers import prelu as prelu
+from caffe_pylayers.runtime.layers import python_layer as python_layer
 from caffe_pylayers.runtime.layers import reduction as reduction
 from caffe_pylayers.runtime.layers import rnn as rnn
 from caffe_pylayers.runtime.layers import scale as scale
