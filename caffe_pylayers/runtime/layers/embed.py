@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from caffe_pylayers.runtime.layers._setup import make_learned_blobs
+from caffe_pylayers.runtime.layers._setup import make_learned_blobs, same_or_legacy
 from caffe_pylayers.runtime.layers.layer import Layer, register
 from caffe_pylayers.runtime.memory.blob import Blob
 from caffe_pylayers.runtime.memory.limits import Shape
@@ -30,7 +30,7 @@ class Embed(Layer):
         specs: list[tuple[Shape, Any]] = [((param.input_dim, param.num_output), param.weight_filler)]
         if param.bias_term:
             specs.append(((param.num_output,), param.bias_filler))
-        make_learned_blobs(self, *specs)
+        make_learned_blobs(self, *specs, fits=same_or_legacy)
         self._bias = bool(param.bias_term)
         self._rows, self._outputs = param.input_dim, param.num_output
 

@@ -10,7 +10,7 @@ import torch
 
 from caffe_pylayers.runtime.layers._elementwise import refuse_in_place
 from caffe_pylayers.runtime.layers._linear import linear
-from caffe_pylayers.runtime.layers._setup import canonical_axis, make_learned_blobs
+from caffe_pylayers.runtime.layers._setup import canonical_axis, make_learned_blobs, same_or_legacy
 from caffe_pylayers.runtime.layers.layer import Layer, register
 from caffe_pylayers.runtime.memory.blob import Blob
 from caffe_pylayers.runtime.memory.limits import Shape
@@ -33,7 +33,7 @@ class InnerProduct(Layer):
         specs: list[tuple[Shape, Any]] = [(self._stored, param.weight_filler)]
         if param.bias_term:
             specs.append(((self._outputs,), param.bias_filler))
-        make_learned_blobs(self, *specs)
+        make_learned_blobs(self, *specs, fits=same_or_legacy)
         self._bias, self._transpose = bool(param.bias_term), bool(param.transpose)
 
     def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from caffe_pylayers.runtime.layers._setup import make_learned_blobs
+from caffe_pylayers.runtime.layers._setup import make_learned_blobs, same_or_legacy
 from caffe_pylayers.runtime.layers.fillers import FILLERS, check_filler, fill
 from caffe_pylayers.runtime.layers.layer import Layer, register
 from caffe_pylayers.runtime.memory.blob import Blob
@@ -115,7 +115,7 @@ class Parameter(Layer):
 
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         shape = tuple(self.layer_param.parameter_param.shape.dim)
-        make_learned_blobs(self, (shape, None))
+        make_learned_blobs(self, (shape, None), fits=same_or_legacy)
         top[0].reshape(*shape)
 
     def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:

@@ -9,7 +9,7 @@ import torch
 
 from caffe_pylayers.runtime.layers._elementwise import refuse_gradient_in_place
 from caffe_pylayers.runtime.layers._layout import image_layout
-from caffe_pylayers.runtime.layers._setup import make_learned_blobs
+from caffe_pylayers.runtime.layers._setup import make_learned_blobs, same_or_legacy
 from caffe_pylayers.runtime.layers.layer import Layer, register
 from caffe_pylayers.runtime.memory.blob import Blob
 from caffe_pylayers.runtime.memory.memory import CONTIGUOUS
@@ -34,7 +34,8 @@ class BatchNorm(Layer):
         self.by_learned_statistics = param.use_global_stats if given else self.phase == TEST
         self._fraction, self._eps = param.moving_average_fraction, param.eps
         self._channels = bottom[0].shape[1]
-        make_learned_blobs(self, ((self._channels,), None), ((self._channels,), None), ((1,), None))
+        shapes = (self._channels,), (self._channels,), (1,)
+        make_learned_blobs(self, *((shape, None) for shape in shapes), fits=same_or_legacy)
         specs = self.layer_param.param
         for i, spec in zip(range(3), specs):
             self.check(spec.lr_mult == 0, f"blobs[{i}] holds statistics: its lr_mult must be 0, got {spec.lr_mult:g}")

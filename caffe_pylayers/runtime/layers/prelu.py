@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from caffe_pylayers.runtime.layers._elementwise import scratch_like
-from caffe_pylayers.runtime.layers._setup import make_learned_blobs
+from caffe_pylayers.runtime.layers._setup import make_learned_blobs, same_or_legacy
 from caffe_pylayers.runtime.layers.layer import Layer, register
 from caffe_pylayers.runtime.memory.blob import Blob
 from caffe_pylayers.runtime.proto.caffe_pb2 import FillerParameter
@@ -29,7 +29,7 @@ class PReLU(Layer):
         param = self.layer_param.prelu_param
         filler: Any = param.filler if param.HasField("filler") else FillerParameter(type="constant", value=0.25)
         self._channels = () if param.channel_shared else bottom[0].shape[1:2]
-        make_learned_blobs(self, (self._channels, filler))
+        make_learned_blobs(self, (self._channels, filler), fits=same_or_legacy)
         self._copy = Blob()
 
     def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:

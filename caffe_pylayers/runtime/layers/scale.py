@@ -1,14 +1,14 @@
-"""Scale and Bias: a blob's axes times or plus another, smaller blob."""
+"""Scale and Bias: a smaller blob times, or plus, some axes of a blob."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from caffe_pylayers.runtime.layers._elementwise import scratch_like
-from caffe_pylayers.runtime.layers._setup import canonical_axis, make_learned_blobs
+from caffe_pylayers.runtime.layers._setup import any_shape, canonical_axis, make_learned_blobs
 from caffe_pylayers.runtime.layers.layer import Layer, register
 from caffe_pylayers.runtime.memory.blob import Blob
 from caffe_pylayers.runtime.memory.limits import Shape
@@ -16,36 +16,51 @@ from caffe_pylayers.runtime.memory.memory import CHANNELS_LAST
 from caffe_pylayers.runtime.proto.caffe_pb2 import FillerParameter
 
 
-class _Operand(Layer):
-    """What an operand is, and how it lies over bottom[0].
+class _Place(NamedTuple):
+    """Where an operand lies over bottom[0].
 
-    It is bottom[1], or learned: of the shape of num_axes axes of bottom[0] from ``axis`` on, of all
-    from there for -1, a scalar for 0.
+    shape: the operand's, with ones for the other axes of bottom[0], so that it broadcasts.
+    others: those axes, over which the operand's gradient is a sum.
+    """
+
+    shape: Shape
+    others: tuple[int, ...]
+
+    def over(self, operand: Blob) -> torch.Tensor:
+        """Return the operand's values, to be broadcast over bottom[0]."""
+        return operand.read().view(self.shape)
+
+    def sum(self, values: torch.Tensor) -> torch.Tensor:
+        """Return values of bottom[0]'s shape summed to the operand's, in memory of their own."""
+        return values.sum(self.others) if self.others else values.clone()
+
+
+class _Operand(Layer):
+    """A layer whose operand is bottom[1], or else learned: the base of Scale and Bias.
+
+    A learned operand has the shape of num_axes axes of bottom[0] from ``axis`` on, of all from there for -1, and is a
+    scalar for 0. Values in the prototxt may have any shape that lies over bottom[0] from ``axis`` on, as in Caffe.
     """
 
     bottoms = (1, 2)
 
-    def _span(self, bottom: Sequence[Blob], param: Any, num_axes: int) -> Shape:
-        """The shape of a learned operand."""
+    def _learned_shape(self, bottom: Sequence[Blob], param: Any, num_axes: int) -> Shape:
+        """Return the shape of a learned operand; LayerError for num_axes that bottom[0] lacks."""
         shape = bottom[0].shape
         axis = canonical_axis(self, bottom[0], param.axis)
         if num_axes < -1 or axis + num_axes > len(shape):
             raise self.error(f"num_axes must be in [-1, {len(shape) - axis}] from axis {axis} on, got {num_axes}")
         return shape[axis:] if num_axes == -1 else shape[axis : axis + num_axes]
 
-    def _align(self, bottom: Sequence[Blob], operand: Blob, param: Any) -> None:
-        """Find the operand's place: the shape that broadcasts it, the axes that its gradient is summed over."""
+    def _place(self, bottom: Sequence[Blob], operand: Blob, name: str, param: Any) -> _Place:
+        """Return the place of an operand; LayerError, with its ``name``, where it doesn't fit bottom[0]."""
         shape, own = bottom[0].shape, operand.shape
         axis = canonical_axis(self, bottom[0], param.axis) if own else 0
         end = axis + len(own)
         if own != shape[axis:end]:
-            what = "bottom[1]" if len(bottom) > 1 else "the learned blob"
-            raise self.error(f"{what} must have shape {shape[axis:end]} as bottom[0] from axis {axis}, got {own}")
-        self._broadcast = (*(1 for _ in shape[:axis]), *own, *(1 for _ in shape[end:]))
-        self._summed = (*range(axis), *range(end, len(shape)))
-
-    def _sum(self, values: torch.Tensor) -> torch.Tensor:
-        return values.sum(self._summed) if self._summed else values.clone()
+            raise self.error(f"{name} must have shape {shape[axis:end]} as bottom[0] from axis {axis}, got {own}")
+        ones = tuple(1 for _ in shape)
+        return _Place((*ones[:axis], *own, *ones[end:]), (*range(axis), *range(end, len(shape))))
 
 
 @register("Bias")
@@ -58,16 +73,17 @@ class Bias(_Operand):
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         param = self.layer_param.bias_param
         if len(bottom) == 1:
-            make_learned_blobs(self, (self._span(bottom, param, param.num_axes), param.filler))
+            shape = self._learned_shape(bottom, param, param.num_axes)
+            make_learned_blobs(self, (shape, param.filler), fits=any_shape)
 
     def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
-        self._bias = bottom[1] if len(bottom) > 1 else self.blobs[0]
-        self._align(bottom, self._bias, self.layer_param.bias_param)
+        self._bias, name = (bottom[1], "bottom[1]") if len(bottom) > 1 else (self.blobs[0], "blobs[0]")
+        self._bias_place = self._place(bottom, self._bias, name, self.layer_param.bias_param)
         top[0].reshape(*bottom[0].shape)
 
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         layout = bottom[0].layout
-        torch.add(bottom[0].read(layout), self._bias.read().view(self._broadcast), out=top[0].write(layout))
+        torch.add(bottom[0].read(layout), self._bias_place.over(self._bias), out=top[0].write(layout))
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
         layout = top[0].diff_layout
@@ -76,9 +92,9 @@ class Bias(_Operand):
             bottom[0].write_diff(layout).copy_(d_y)
         if len(bottom) == 1:
             if self.param_propagate_down[0]:
-                self._bias.add_diff(self._sum(d_y))
+                self._bias.add_diff(self._bias_place.sum(d_y))
         elif propagate_down[1]:
-            self._bias.write_diff().copy_(self._sum(d_y))
+            self._bias.write_diff().copy_(self._bias_place.sum(d_y))
 
 
 @register("Scale")
@@ -94,24 +110,27 @@ class Scale(_Operand):
 
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         param = self.layer_param.scale_param
-        specs = []
+        specs: list[tuple[Shape, Any]] = []
         if len(bottom) == 1:
             filler: Any = param.filler if param.HasField("filler") else FillerParameter(type="constant", value=1)
-            specs.append((self._span(bottom, param, param.num_axes), filler))
+            specs.append((self._learned_shape(bottom, param, param.num_axes), filler))
         if param.bias_term:
             num_axes = param.num_axes if len(bottom) == 1 else len(bottom[1].shape)
-            specs.append((self._span(bottom, param, num_axes), param.bias_filler))
+            specs.append((self._learned_shape(bottom, param, num_axes), param.bias_filler))
         if specs:
-            make_learned_blobs(self, *specs)
+            make_learned_blobs(self, *specs, fits=any_shape)
         self._bias = self.blobs[-1] if param.bias_term else None
-        self.by_channel = len(bottom) == 1 and self.blobs[0].shape == bottom[0].shape[1:2] and param.axis == 1
+        # True if s and b are learned and have one value for each channel of (N, C, ...).
+        one_each = all(blob.shape == bottom[0].shape[1:2] for blob in self.blobs)
+        self.by_channel = len(bottom) == 1 and param.axis == 1 and one_each
         self._copy = Blob()  # of x, which backward needs, where y is written over it
 
     def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
-        self._scale = bottom[1] if len(bottom) > 1 else self.blobs[0]
-        self._align(bottom, self._scale, self.layer_param.scale_param)
-        if self._bias is not None and self._bias.shape != self._scale.shape:
-            raise self.error(f"bottom[1] must have shape {self._bias.shape} as the bias, got {self._scale.shape}")
+        param = self.layer_param.scale_param
+        self._scale, name = (bottom[1], "bottom[1]") if len(bottom) > 1 else (self.blobs[0], "blobs[0]")
+        self._scale_place = self._place(bottom, self._scale, name, param)
+        if self._bias is not None:
+            self._bias_place = self._place(bottom, self._bias, f"blobs[{len(self.blobs) - 1}]", param)
         top[0].reshape(*bottom[0].shape)
         self._kept = bottom[0]
         if top[0] is bottom[0]:
@@ -124,28 +143,28 @@ class Scale(_Operand):
 
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         layout = bottom[0].layout
-        x, scale = bottom[0].read(layout), self._scale.read().view(self._broadcast)
+        x, scale = bottom[0].read(layout), self._scale_place.over(self._scale)
         if self._kept is self._copy:
             self._copy.write(layout).copy_(x)
         y = top[0].write(layout)
         if self._bias is None:
             torch.mul(x, scale, out=y)
         elif layout == CHANNELS_LAST:  # one pass; slow where the operands do not vary along the innermost axis
-            torch.addcmul(self._bias.read().view(self._broadcast), x, scale, out=y)
+            torch.addcmul(self._bias_place.over(self._bias), x, scale, out=y)
         else:
-            torch.mul(x, scale, out=y).add_(self._bias.read().view(self._broadcast))
+            torch.mul(x, scale, out=y).add_(self._bias_place.over(self._bias))
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
         layout = top[0].diff_layout
         d_y = top[0].read_diff(layout)
         if self._bias is not None and self.param_propagate_down[-1]:
-            self._bias.add_diff(self._sum(d_y))
+            self._bias.add_diff(self._bias_place.sum(d_y))
         learned = len(bottom) == 1
         if self.param_propagate_down[0] if learned else propagate_down[1]:
             product = torch.mul(d_y, self._kept.read(layout), out=scratch_like(d_y))
             if learned:
-                self._scale.add_diff(self._sum(product))
+                self._scale.add_diff(self._scale_place.sum(product))
             else:
-                self._scale.write_diff().copy_(self._sum(product))
+                self._scale.write_diff().copy_(self._scale_place.sum(product))
         if propagate_down[0]:
-            torch.mul(d_y, self._scale.read().view(self._broadcast), out=bottom[0].write_diff(layout))
+            torch.mul(d_y, self._scale_place.over(self._scale), out=bottom[0].write_diff(layout))

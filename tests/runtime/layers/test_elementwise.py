@@ -46,8 +46,8 @@ def test_refused(kind, param, shapes, message):
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("Scale", r"the learned blob must have shape \(4,\) as bottom\[0\] from axis 1, got \(3,\)"),
-        ("Bias", r"the learned blob must have shape \(4,\) as bottom\[0\] from axis 1, got \(3,\)"),
+        ("Scale", r"blobs\[0\] must have shape \(4,\) as bottom\[0\] from axis 1, got \(3,\)"),
+        ("Bias", r"blobs\[0\] must have shape \(4,\) as bottom\[0\] from axis 1, got \(3,\)"),
         ("PReLU", r"bottom\[0\] must have 3 channels, one a slope, got shape \(2, 4\)"),
     ],
 )

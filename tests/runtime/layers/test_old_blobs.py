@@ -1,4 +1,4 @@
-"""Learned values that a prototxt gives in the old format, of four axes: which shapes real Caffe was seen to keep."""
+"""Learned values that a prototxt gives in the old format: the types that keep their four axes compute the same."""
 
 import numpy as np
 import pytest
@@ -6,17 +6,14 @@ import pytest
 from caffe_pylayers.runtime.layers.layer import LayerError
 from tests.runtime.layers.one_layer import one_layer
 
-# By type: its parameters, the shape of its bottom, those of its blobs, and whether these keep four axes.
+# By type: its parameters, the shape of its bottom, those of its blobs.
 TYPES = {
-    "InnerProduct": ("inner_product_param { num_output: 2 }", (2, 3), [(2, 3), (2,)], True),
-    "InnerProduct, transposed": ("inner_product_param { num_output: 2 transpose: true }", (2, 3), [(3, 2), (2,)], True),
-    "Embed": ("embed_param { num_output: 2 input_dim: 5 }", (2,), [(5, 2), (2,)], True),
-    "PReLU": ("", (2, 3, 4), [(3,)], True),
-    "BatchNorm": ("", (2, 3, 4), [(3,), (3,), (1,)], True),
-    "BatchNorm, learned": ("batch_norm_param { use_global_stats: true }", (2, 3, 4), [(3,), (3,), (1,)], True),
-    "Scale": ("scale_param { bias_term: true }", (2, 3, 4), [(3,), (3,)], False),
-    "Bias": ("", (2, 3, 4), [(3,)], False),
-    "Convolution": ("convolution_param { num_output: 2 kernel_size: 1 }", (2, 3, 4, 4), [(2, 3, 1, 1), (2,)], False),
+    "InnerProduct": ("inner_product_param { num_output: 2 }", (2, 3), [(2, 3), (2,)]),
+    "InnerProduct, transposed": ("inner_product_param { num_output: 2 transpose: true }", (2, 3), [(3, 2), (2,)]),
+    "Embed": ("embed_param { num_output: 2 input_dim: 5 }", (2,), [(5, 2), (2,)]),
+    "PReLU": ("", (2, 3, 4), [(3,)]),
+    "BatchNorm": ("", (2, 3, 4), [(3,), (3,), (1,)]),
+    "BatchNorm, learned": ("batch_norm_param { use_global_stats: true }", (2, 3, 4), [(3,), (3,), (1,)]),
 }
 
 
@@ -33,11 +30,11 @@ def blobs(shapes, old):
 
 @pytest.mark.parametrize("name", TYPES)
 def test_shapes_and_numbers(name):
-    param, bottom_shape, shapes, kept = TYPES[name]
+    param, bottom_shape, shapes = TYPES[name]
     found = []
     for old in (False, True):
         layer, bottom, top = one_layer(name.split(",")[0], param + blobs(shapes, old), bottom_shape)
-        wanted = [(1,) * (4 - len(shape)) + shape if old and kept else shape for shape in shapes]
+        wanted = [(1,) * (4 - len(shape)) + shape if old else shape for shape in shapes]
         assert [blob.shape for blob in layer.blobs] == wanted
         bottom[0].data.flat = np.arange(bottom[0].count) % 5
         layer.param_propagate_down = [not name.startswith("BatchNorm")] * len(shapes)
