@@ -41,8 +41,8 @@ class PoolWindow:
         return out[0], out[1]
 
     def tight(self, sizes: Pair) -> PoolWindow:
-        """A window that sees the same of a map of these sizes, no larger and no farther apart than it matters."""
-        kernel = [min(k, n + p) for k, n, p in zip(self.kernel, sizes, self.pad)]
+        """Return a window that sees the same of such a map, with the least kernel and strides that do."""
+        kernel = [min(k, max(1, n + p)) for k, n, p in zip(self.kernel, sizes, self.pad)]
         return replace(self.near(sizes), kernel=(kernel[0], kernel[1]))
 
     def near(self, sizes: Pair) -> PoolWindow:

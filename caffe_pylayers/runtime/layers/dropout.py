@@ -13,6 +13,18 @@ from caffe_pylayers.runtime.layers.layer import Layer, register
 from caffe_pylayers.runtime.memory.blob import Blob
 from caffe_pylayers.runtime.proto.caffe_pb2 import TRAIN
 
+INT32_MAX, INT64_MIN = torch.iinfo(torch.int32).max, torch.iinfo(torch.int64).min
+
+
+def draw_mask(mask: torch.Tensor, ratio: float) -> None:
+    """Make each value of the mask 1 / (1 - ratio) with probability 1 - ratio, and 0 else; NaN where ratio is 1."""
+    if ratio in (0, 1):
+        mask.fill_(1 if ratio == 0 else math.nan)  # 0 / 0
+        return
+    keep = 1 - ratio
+    below = round(keep * 2**32) - 2**31  # as many of the 2**32 integers of 32 bits are below
+    torch.lt(_integers_like(mask), min(below, INT32_MAX), out=mask).mul_(1 / keep)
+
 
 @register("Dropout")
 class Dropout(Layer):
@@ -37,7 +49,7 @@ class Dropout(Layer):
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         layout = bottom[0].layout
         if self._trains:
-            self._draw(self._mask.write(layout))
+            draw_mask(self._mask.write(layout), self._ratio)
             torch.mul(bottom[0].read(layout), self._mask.read(layout), out=top[0].write(layout))
         elif top[0] is not bottom[0]:
             top[0].write(layout).copy_(bottom[0].read(layout))
@@ -51,13 +63,12 @@ class Dropout(Layer):
         elif top[0] is not bottom[0]:
             bottom[0].write_diff(layout).copy_(top[0].read_diff(layout))
 
-    def _draw(self, mask: torch.Tensor) -> None:
-        if self._ratio in (0, 1):
-            mask.fill_(1 if self._ratio == 0 else math.nan)  # 0 / 0
-            return
-        # Two numbers of 32 bits from each of 64: five times as fast as bernoulli_.
-        words = scratch((mask.numel() + 1) // 2, mask.device, torch.int64)
-        words.random_(-(2**63), None, generator=rng.generator(mask.device))
-        kept = round((1 - self._ratio) * 2**32) - 2**31
-        numbers = words.view(torch.int32).as_strided(mask.shape, mask.stride())
-        torch.lt(numbers, min(kept, 2**31 - 1), out=mask).mul_(1 / (1 - self._ratio))
+
+def _integers_like(mask: torch.Tensor) -> torch.Tensor:
+    """Return random integers, each of 32 bits equally likely, in scratch memory laid out as a dense mask.
+
+    Two are drawn at once, as one of 64 bits, which is five times as fast as ``bernoulli_``.
+    """
+    pairs = scratch((mask.numel() + 1) // 2, mask.device, torch.int64)
+    pairs.random_(INT64_MIN, None, generator=rng.generator(mask.device))
+    return pairs.view(torch.int32).as_strided(mask.shape, mask.stride())

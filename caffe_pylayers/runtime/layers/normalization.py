@@ -1,4 +1,4 @@
-"""BatchNorm and MVN."""
+"""BatchNorm and MVN: values less their mean, divided by their deviation."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ class BatchNorm(Layer):
     those learned: blobs[0] / blobs[2] and blobs[1] / blobs[2], running sums in which the past counts
     moving_average_fraction. No gradient reaches them, and their lr_mult must be 0.
 
-    Bottom: [0] (N, C, ...). Top: [0] the same; may be the bottom. Learned: (C), (C), (1).
+    Bottom: [0] (N, C, ...), with values unless the statistics are the learned ones. Top: [0] the same; may be the
+    bottom. Learned: (C), (C), (1).
     """
 
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
@@ -41,8 +42,8 @@ class BatchNorm(Layer):
             self.check(spec.lr_mult == 0, f"blobs[{i}] holds statistics: its lr_mult must be 0, got {spec.lr_mult:g}")
         for _ in range(len(specs), 3):
             specs.add(lr_mult=0)
-        self._mean = torch.zeros(0)
-        self._normal = torch.zeros(0)
+        self._batch = _Statistics(0, torch.device("cpu"))
+        self._normal = torch.zeros(0)  # y of the last forward, where backward cannot have x
 
     def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         shape = bottom[0].shape
@@ -56,86 +57,127 @@ class BatchNorm(Layer):
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         x = bottom[0].read(self.layout)
         if self.by_learned_statistics:
-            mean, self._scale = self.learned_statistics()
+            mean, self._factor = self.learned_statistics()
             y = torch.sub(x, mean.view(self._per_channel), out=top[0].write(self.layout))
-            y.mul_(self._scale.view(self._per_channel))
-        elif not x.numel():
-            raise self.error(f"bottom[0] of shape {bottom[0].shape} has no values to take the mean of")
-        elif self._in_place:  # x is gone in backward: the normal values are kept. They serve as well.
+            y.mul_(self._factor.view(self._per_channel))
+        elif self._in_place:
             self.normalize(x, self._normal_like(x))
             top[0].write(self.layout).copy_(self._normal)
         else:
             self.normalize(x, top[0].write(self.layout))
-
-    def learned_statistics(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """The learned mean of each channel, and the factor 1 / sqrt(variance + eps)."""
-        mean, variance, divisor = (blob.read().view(-1) for blob in self.blobs)
-        factor = torch.where(divisor == 0, 0, 1 / divisor)
-        return mean * factor, torch.rsqrt(variance * factor + self._eps)
-
-    def normalize(
-        self, x: torch.Tensor, y: torch.Tensor, weight: torch.Tensor | None = None, bias: torch.Tensor | None = None
-    ) -> None:
-        """Write the normal values of a batch to y, times weight and plus bias, and learn its statistics."""
-        self._make_vectors(x)
-        # A running average that forgets at once is the batch's variance itself, as of a sample.
-        statistics = {"save_mean": self._mean, "save_invstd": self._scale}
-        torch.ops.aten.native_batch_norm.out(
-            x, weight, bias, self._spare, self._variance, True, 1.0, self._eps, out=y, **statistics
-        )
-        self._learn(single=x.numel() == self._channels)
-
-    def normalize_backward(
-        self, d_y: torch.Tensor, x: torch.Tensor, weight: torch.Tensor | None, wanted: Sequence[bool]
-    ) -> Sequence[torch.Tensor]:
-        """The gradients of x, weight and bias that are wanted."""
-        mask = [*wanted, *[False] * (3 - len(wanted))]
-        found: Sequence[torch.Tensor] = torch.ops.aten.native_batch_norm_backward(
-            d_y, x, weight, None, None, self._mean, self._scale, True, self._eps, mask
-        )
-        return found
-
-    def save_for_backward(self, x: torch.Tensor) -> torch.Tensor:
-        """Save the normal values of x, the bottom of the last ``normalize``, for backward; return them."""
-        normal = self._normal_like(x)
-        torch.sub(x, self._mean.view(self._per_channel), out=normal)
-        return normal.mul_(self._scale.view(self._per_channel))
-
-    def _learn(self, single: bool) -> None:
-        """Add the batch's statistics to the learned ones."""
-        if single:
-            self._variance.zero_()  # a sample of one has none
-        mean, variance, divisor = (blob.update().view(-1).mul_(self._fraction) for blob in self.blobs)
-        mean.add_(self._mean)
-        variance.add_(self._variance)
-        divisor.add_(1)
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
         if not propagate_down[0]:
             return
         d_y = top[0].read_diff(self.layout)
         if self.by_learned_statistics:
-            torch.mul(d_y, self._scale.view(self._per_channel), out=bottom[0].write_diff(self.layout))
-            return
-        if self._in_place:  # normal values have mean 0 and deviation 1: the rest is a factor, the "weight"
-            statistics = self._zeros, self._ones, True, self._eps, [True, False, False]
-            d_x = torch.ops.aten.native_batch_norm_backward(d_y, self._normal, self._scale, None, None, *statistics)[0]
+            torch.mul(d_y, self._factor.view(self._per_channel), out=bottom[0].write_diff(self.layout))
+        elif self._in_place:
+            bottom[0].take_diff(self._backward_from_normal(d_y), self.layout)
         else:
             d_x = self.normalize_backward(d_y, bottom[0].read(self.layout), None, [True])[0]
-        bottom[0].take_diff(d_x, self.layout)
+            bottom[0].take_diff(d_x, self.layout)
 
-    def _make_vectors(self, x: torch.Tensor) -> None:
-        if self._mean.numel() != self._channels or self._mean.device != x.device:
-            vectors = [x.new_zeros(self._channels) for _ in range(5)]
-            self._mean, self._variance, self._scale, self._spare, self._zeros = vectors
-            self._ones = x.new_ones(self._channels)
+    def learned_statistics(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the learned mean of each channel, and the factor 1 / sqrt(variance + eps); (C) each."""
+        mean, variance, divisor = (blob.read().view(-1) for blob in self.blobs)
+        share = torch.where(divisor == 0, 0, 1 / divisor)
+        return mean * share, torch.rsqrt(variance * share + self._eps)
+
+    def normalize(
+        self, x: torch.Tensor, y: torch.Tensor, weight: torch.Tensor | None = None, bias: torch.Tensor | None = None
+    ) -> None:
+        """Write (x - mean) / sqrt(variance + eps) * weight + bias to y, by the batch's statistics, and learn these.
+
+        x, y: (N, C, ...), in ``layout``. weight, bias: (C), or None for 1 and 0. LayerError for a batch without values.
+        """
+        self._refuse_empty(x)
+        if not self._batch.fits(x):
+            self._batch = _Statistics(self._channels, x.device)
+        batch = self._batch
+        # The kernel's running statistics with momentum 1 forget the past: they are the batch's own.
+        torch.ops.aten.native_batch_norm.out(
+            x,
+            weight,
+            bias,
+            batch.running_mean,
+            batch.variance,
+            True,
+            1.0,
+            self._eps,
+            out=y,
+            save_mean=batch.mean,
+            save_invstd=batch.factor,
+        )
+        if x.numel() == self._channels:
+            batch.variance.zero_()  # of a single value; the kernel divides by n - 1
+        self._learn(batch)
+
+    def normalize_backward(
+        self, d_y: torch.Tensor, x: torch.Tensor, weight: torch.Tensor | None, wanted: Sequence[bool]
+    ) -> Sequence[torch.Tensor]:
+        """Return the gradients of x, weight and bias in ``normalize``, undefined where not ``wanted``.
+
+        wanted: for x, or for x, weight and bias.
+        """
+        self._refuse_empty(x)
+        mask = [*wanted, *[False] * (3 - len(wanted))]
+        gradients: Sequence[torch.Tensor] = torch.ops.aten.native_batch_norm_backward(
+            d_y, x, weight, None, None, self._batch.mean, self._batch.factor, True, self._eps, mask
+        )
+        return gradients
+
+    def save_for_backward(self, x: torch.Tensor) -> torch.Tensor:
+        """Save the normal values of x, the bottom of the last ``normalize``, for backward in place; return them."""
+        normal = self._normal_like(x)
+        torch.sub(x, self._batch.mean.view(self._per_channel), out=normal)
+        return normal.mul_(self._batch.factor.view(self._per_channel))
+
+    def _backward_from_normal(self, d_y: torch.Tensor) -> torch.Tensor:
+        """Return d_x = factor * (d_y - mean(d_y) - normal * mean(d_y * normal)), the means over each channel.
+
+        This is the gradient of normalizing values of mean 0 and variance 1 with the factor as weight.
+        """
+        self._refuse_empty(self._normal)
+        zeros, ones = self._batch.zeros, self._batch.ones
+        arguments = self._batch.factor, None, None, zeros, ones, True, self._eps, [True, False, False]
+        gradients = torch.ops.aten.native_batch_norm_backward(d_y, self._normal, *arguments)
+        d_x: torch.Tensor = gradients[0]
+        return d_x
+
+    def _learn(self, batch: _Statistics) -> None:
+        """Add the batch's statistics to the learned ones."""
+        mean, variance, divisor = (blob.update().view(-1).mul_(self._fraction) for blob in self.blobs)
+        mean.add_(batch.mean)
+        variance.add_(batch.variance)
+        divisor.add_(1)
+
+    def _refuse_empty(self, x: torch.Tensor) -> None:
+        if not x.numel():
+            raise self.error(f"bottom[0] of shape {tuple(x.shape)} has no values to take the mean of")
 
     def _normal_like(self, x: torch.Tensor) -> torch.Tensor:
-        """Memory for the normal values, where they must be kept."""
+        """Return memory for the normal values of x, kept until backward."""
         kept = self._normal
         if kept.shape != x.shape or kept.stride() != x.stride() or kept.device != x.device:
             self._normal = torch.empty_like(x)
         return self._normal
+
+
+class _Statistics:
+    """A batch's statistics of each channel, (C) each, as the kernels write and read them.
+
+    mean. factor: 1 / sqrt(variance + eps), of the biased variance. variance: the unbiased one, which is learned.
+    running_mean: written by the kernel, not read. zeros, ones: the mean and the factor of normal values.
+    """
+
+    def __init__(self, channels: int, where: torch.device) -> None:
+        self.mean, self.factor, self.variance, self.running_mean, self.zeros = torch.zeros(5, channels, device=where)
+        self.ones = torch.ones(channels, device=where)
+
+    def fits(self, x: torch.Tensor) -> bool:
+        """True if these are for the channels and the device of x."""
+        return self.mean.numel() == x.shape[1] and self.mean.device == x.device
 
 
 @register("MVN")
@@ -151,7 +193,7 @@ class MVN(Layer):
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         param = self.layer_param.mvn_param
         self._variance, self._across, self._eps = param.normalize_variance, param.across_channels, param.eps
-        self._deviation = torch.zeros(0)
+        self._deviation = torch.zeros(0)  # of each row, plus eps: (rows, 1)
 
     def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         shape = bottom[0].shape
@@ -159,26 +201,26 @@ class MVN(Layer):
         shape = (*shape, *[1] * (4 - len(shape)))
         top[0].reshape(*shape)
         rows = shape[0] if self._across else shape[0] * shape[1]
-        self._rows = (rows, math.prod(shape) // max(1, rows))
+        self._as_rows = (rows, math.prod(shape) // max(1, rows))  # a row for each mean
 
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
-        x, y = bottom[0].read().view(self._rows), top[0].write().view(self._rows)
+        x, y = bottom[0].read().view(self._as_rows), top[0].write().view(self._as_rows)
         torch.sub(x, x.mean(dim=1, keepdim=True), out=y)
         if self._variance:
             norm = torch.linalg.vector_norm(y, dim=1, keepdim=True)
-            self._deviation = norm.div_(math.sqrt(self._rows[1])).add_(self._eps)
+            self._deviation = norm.div_(math.sqrt(self._as_rows[1])).add_(self._eps)
             y.div_(self._deviation)
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
         if not propagate_down[0]:
             return
-        d_y = top[0].read_diff(CONTIGUOUS).view(self._rows)
-        d_x = bottom[0].write_diff().view(self._rows)
+        d_y = top[0].read_diff(CONTIGUOUS).view(self._as_rows)
+        d_x = bottom[0].write_diff().view(self._as_rows)
         mean = d_y.mean(dim=1, keepdim=True)
         if not self._variance:
             torch.sub(d_y, mean, out=d_x)
             return
         refuse_gradient_in_place(self, bottom, top)
-        y = top[0].read().view(self._rows)
+        y = top[0].read().view(self._as_rows)
         slope = (y * d_y).mean(dim=1, keepdim=True)
         torch.sub(d_y, mean, out=d_x).addcmul_(y, slope, value=-1).div_(self._deviation)
