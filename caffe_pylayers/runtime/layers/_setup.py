@@ -21,7 +21,7 @@ def canonical_axis(layer: Layer, blob: Blob, axis: int, name: str = "axis") -> i
     """
     axes = len(blob.shape)
     if not -axes <= axis < axes:
-        raise layer.error(f"{name} must be in [-{axes}, {axes}) for bottom[0] of shape {blob.shape}, got {axis}")
+        raise layer.error(f"{name} must be in [{-axes}, {axes}) for bottom[0] of shape {blob.shape}, got {axis}")
     return axis % axes
 
 

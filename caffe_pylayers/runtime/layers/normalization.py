@@ -177,7 +177,7 @@ class _Statistics:
 
     def fits(self, x: torch.Tensor) -> bool:
         """True if these are for the channels and the device of x."""
-        return self.mean.numel() == x.shape[1] and self.mean.device == x.device
+        return bool(self.mean.numel() == x.shape[1] and self.mean.device == x.device)
 
 
 @register("MVN")
