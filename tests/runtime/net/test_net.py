@@ -81,7 +81,11 @@ IP = "inner_product_param { num_output: 1 } "
     [
         ("Bias", "blobs { shape { dim: 3 } data: 1 }", "blobs[0]: shape (3,) needs 3 values, got 1"),
         ("Bias", "blobs { shape { dim: 1 } data: 1 diff: [1, 2] }", "blobs[0]: shape (1,) needs 1 values, got 2"),
-        ("Bias", "blobs { shape { dim: 2 } data: [1, 2] }", "its learned blobs must have shapes [(3,)], got [(2,)]"),
+        (
+            "Bias",
+            "blobs { shape { dim: 2 } data: [1, 2] }",
+            "blobs[0] must have shape (3,) as bottom[0] from axis 1, got (2,)",
+        ),
         (
             "InnerProduct",
             IP + "blobs { shape { dim: 1 dim: 3 } data: [1, 2, 3] }",
