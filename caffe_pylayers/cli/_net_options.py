@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from caffe_pylayers._layer.phases import PHASES
 from caffe_pylayers._nets.include_rules import State
 from caffe_pylayers.cli import UserError, add_engine_argument
+from caffe_pylayers.cli._parser import given, given_paths
 
 
 class Positional(argparse.Action):
@@ -24,9 +24,10 @@ class Positional(argparse.Action):
 
 def add_model_argument(parser: argparse.ArgumentParser, metavar: str = "NET.prototxt", help: str = "the net") -> None:
     """Declare ``args.model``, given by position or by --model; None where it is not given, see ``need_model``."""
+    options: dict[str, Any] = {"type": given, "metavar": metavar}
     # Without the SUPPRESS, an absent positional would write its default over what --model gave.
-    parser.add_argument("model", nargs="?", action=Positional, default=argparse.SUPPRESS, metavar=metavar, help=help)
-    parser.add_argument("--model", "-model", metavar=metavar, help=f"the same as {metavar} by position")
+    parser.add_argument("model", nargs="?", action=Positional, default=argparse.SUPPRESS, help=help, **options)
+    parser.add_argument("--model", "-model", help=f"the same as {metavar} by position", **options)
 
 
 def need_model(args: argparse.Namespace) -> None:
@@ -45,7 +46,8 @@ def add_net_arguments(parser: argparse.ArgumentParser, phase: str, weights: bool
         parser.add_argument(f"--{name}", f"-{name}", **options)
 
     add_model_argument(parser)
-    add("weights", required=weights, metavar="FILE[,FILE...]", help="its trained weights, caffemodels")
+    files: dict[str, Any] = {"type": given_paths, "default": (), "metavar": "FILE[,FILE...]"}
+    add("weights", required=weights, help="its trained weights, caffemodels", **files)
     add("phase", type=str.upper, choices=PHASES, default=phase, help=f"the net's phase (default: {phase})")
     add("level", type=int, default=0, metavar="N", help="the net's level (default: 0)")
     add("stage", default="", metavar="S[,S...]", help="the net's stages")
@@ -96,7 +98,7 @@ def make_net(args: argparse.Namespace) -> Any:
 
     _, state = read_net(args)
     caffe = _engine.caffe()
-    models = {path: read_model(path) for path in map(Path, args.weights.split(",") if args.weights else [])}
+    models = {path: read_model(path) for path in args.weights}
     if args.gpu is not None:
         problem = gpu_problem(args.gpu)
         if problem:

@@ -1,4 +1,4 @@
-"""argparse, whose errors say what a misspelt option may be meant for."""
+"""argparse, whose errors say what a misspelt option may be meant for, and the types of arguments that name files."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import difflib
 import re
 import sys
+from pathlib import Path
 from typing import Any, Iterable, NoReturn
 
 _OPTION = re.compile(r"(?<![\w-])--?[A-Za-z][\w-]*")
@@ -15,6 +16,23 @@ def meant(word: str, known: Iterable[str]) -> str:
     """``"; did you mean train?"`` where a known word is like this one, else nothing."""
     close = difflib.get_close_matches(word, list(known), n=1)
     return f"; did you mean {close[0]}?" if close else ""
+
+
+def given(text: str) -> str:
+    """Return an argument as it is; argparse's error for an empty one, as an unset variable of the shell gives."""
+    if not text:
+        raise argparse.ArgumentTypeError("must not be empty")
+    return text
+
+
+def given_path(text: str) -> Path:
+    """Return the path that an argument names, which must not be empty."""
+    return Path(given(text))
+
+
+def given_paths(text: str) -> list[Path]:
+    """Return the paths between the commas of an argument, none of them empty."""
+    return list(map(given_path, text.split(",")))
 
 
 class Parser(argparse.ArgumentParser):

@@ -24,6 +24,7 @@ from caffe_pylayers._layer.quote import quoted
 from caffe_pylayers._nets.sources import ImageLine, image_lines
 from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._errors import line_of, one_line, optional
+from caffe_pylayers.cli._parser import given, given_path
 from caffe_pylayers.cli._progress import counted
 
 SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
@@ -42,9 +43,11 @@ class Item(NamedTuple):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``convert-images``."""
-    parser.add_argument("root", type=Path, metavar="ROOT", help="the folder that paths begin from")
-    parser.add_argument("list", nargs="?", metavar="LIST", help="paths and labels; default: a class for each folder")
-    parser.add_argument("database", type=Path, metavar="DATABASE", help="the database to be made")
+    parser.add_argument("root", type=given_path, metavar="ROOT", help="the folder that paths begin from")
+    parser.add_argument(
+        "list", nargs="?", type=given, metavar="LIST", help="paths and labels; default: a class for each folder"
+    )
+    parser.add_argument("database", type=given_path, metavar="DATABASE", help="the database to be made")
 
     def add(name: str, **options: Any) -> None:
         parser.add_argument(*dict.fromkeys((f"--{name}", f"--{_flag(name)}", f"-{_flag(name)}")), **options)

@@ -14,12 +14,13 @@ from caffe_pylayers._layer.phases import PHASES
 from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._errors import one_line, optional
 from caffe_pylayers.cli._net_options import add_model_argument
+from caffe_pylayers.cli._parser import given
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``draw``."""
     add_model_argument(parser, help="the net, also in an old format")
-    parser.add_argument("picture", metavar="PICTURE", help="FILE.png, FILE.svg, FILE.pdf, FILE.gv, ...")
+    parser.add_argument("picture", type=given, metavar="PICTURE", help="FILE.png, FILE.svg, FILE.pdf, FILE.gv, ...")
     parser.add_argument(
         "--rankdir", choices=("LR", "RL", "TB", "BT"), default="TB", help="where it grows (default: TB)"
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._errors import one_line
-from caffe_pylayers.cli._parser import meant
+from caffe_pylayers.cli._parser import given_path, meant
 from caffe_pylayers.cli._shipped import shipped
 
 # By name, also of the folder: what it is, and the commands that train it.
@@ -31,7 +31,7 @@ _SNAPSHOTS = re.compile(r'^snapshot_prefix: "(.+)/', re.MULTILINE)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``example``."""
     parser.add_argument("name", nargs="?", metavar="NAME", help="the example; without it, all are listed")
-    parser.add_argument("folder", nargs="?", type=Path, default=Path(), metavar="DIR", help="default: this folder")
+    parser.add_argument("folder", nargs="?", type=given_path, default=".", metavar="DIR", help="default: this folder")
 
 
 def run(args: argparse.Namespace) -> int:

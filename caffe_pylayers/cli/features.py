@@ -2,9 +2,9 @@
 
     caffe-pylayers features --model train_test.prototxt --weights net.caffemodel --blobs ip1,prob out.h5
 
-An .h5, .hdf5 or .npz file gets an array for each blob, the batches one after the other. Any other name is a folder that
-gets an LMDB for each blob, or with --format leveldb a LevelDB, with a Datum of floats for each item, for a Data layer
-to read.
+An .h5, .hdf5 or .npz file gets an array for each blob, the batches one after the other; it is made in memory. Any other
+name is a folder that gets an LMDB for each blob, or with --format leveldb a LevelDB, with a Datum of floats for each
+item, for a Data layer to read.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ import functools
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
-from caffe_pylayers._disk import files
+from caffe_pylayers._disk import files, hdf5
 from caffe_pylayers._disk.database import BACKENDS, new_database
 from caffe_pylayers._disk.room import check_room
 from caffe_pylayers._engine.interrupts import held
 from caffe_pylayers.cli import UserError
-from caffe_pylayers.cli._errors import one_line, optional
+from caffe_pylayers.cli._errors import one_line
 from caffe_pylayers.cli._net_options import add_net_arguments, make_net, need_data
+from caffe_pylayers.cli._parser import given_path
 from caffe_pylayers.cli._progress import counted
 
 FORMATS = ("hdf5", "npz", *BACKENDS)
@@ -36,13 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_net_arguments(parser, phase="TEST", weights=True, iterations=1)
     parser.add_argument("--blobs", required=True, metavar="NAME[,NAME...]", help="the blobs to keep")
     parser.add_argument("--format", choices=FORMATS, help="whatever the name of OUTPUT says")
-    parser.add_argument("output", type=_path, metavar="OUTPUT", help="FILE.h5, FILE.npz, or a folder for databases")
-
-
-def _path(text: str) -> Path:
-    if not text:
-        raise argparse.ArgumentTypeError("must not be empty")
-    return Path(text)
+    parser.add_argument(
+        "output", type=given_path, metavar="OUTPUT", help="FILE.h5, FILE.npz, or a folder for databases"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -90,10 +87,7 @@ def _npz(path: Path, names: list[str]) -> Iterator[Write]:
 
 @contextlib.contextmanager
 def _hdf5(path: Path, names: list[str]) -> Iterator[Write]:
-    with optional("HDF5", "runtime"):
-        import h5py
-    # Opened here: the HDF5 library would lock it anew.
-    with files.whole(path) as temporary, open(temporary, "r+b") as content, h5py.File(content, "w") as file:
+    with hdf5.writing(path) as file:
 
         def write(name: str, values: Any) -> None:
             if name not in file:

@@ -14,12 +14,15 @@ import shutil
 import subprocess
 
 from caffe_pylayers.cli import UserError
+from caffe_pylayers.cli._parser import given
 from caffe_pylayers.cli._shipped import shipped
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``install-caffe``."""
-    parser.add_argument("folder", nargs="?", default=".caffe", metavar="DIR", help="the folder (default: .caffe)")
+    parser.add_argument(
+        "folder", nargs="?", default=".caffe", type=given, metavar="DIR", help="the folder (default: .caffe)"
+    )
     parser.add_argument("--mirror", action="append", default=[], metavar="URL", help="a Debian mirror; repeatable")
 
 

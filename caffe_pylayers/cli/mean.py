@@ -14,13 +14,14 @@ from typing import Any
 from caffe_pylayers._disk import files
 from caffe_pylayers._disk.database import BACKENDS
 from caffe_pylayers.cli._errors import one_line, optional
+from caffe_pylayers.cli._parser import given, given_path
 from caffe_pylayers.cli._progress import counted
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``mean``."""
-    parser.add_argument("database", metavar="DATABASE", help="an LMDB, or with --backend leveldb a LevelDB")
-    parser.add_argument("output", nargs="?", type=Path, metavar="MEAN.binaryproto", help="default: print alone")
+    parser.add_argument("database", type=given, metavar="DATABASE", help="an LMDB, or with --backend leveldb a LevelDB")
+    parser.add_argument("output", nargs="?", type=given_path, metavar="MEAN.binaryproto", help="default: print alone")
     parser.add_argument("--backend", "-backend", choices=BACKENDS, default="lmdb", help="default: lmdb")
 
 

@@ -9,10 +9,10 @@ Existing LMDBs are replaced when the new ones are whole. The nets in prototxt/ l
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from caffe_pylayers.cli import UserError
+from caffe_pylayers.cli._parser import given_path
 
 if TYPE_CHECKING:
     from caffe_pylayers.cli._mnist.idx import Digits
@@ -22,12 +22,12 @@ HELD_OUT = 1000
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``mnist``."""
-    parser.add_argument("--output", type=Path, metavar="DIR", required=True, help="folder for the two LMDBs")
+    parser.add_argument("--output", type=given_path, metavar="DIR", required=True, help="folder for the two LMDBs")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--full", action="store_true", help="all of MNIST instead of the sample")
-    which.add_argument("--test-source", type=Path, metavar="DIR", help="folder with the two official t10k files")
+    which.add_argument("--test-source", type=given_path, metavar="DIR", help="folder with the two official t10k files")
     parser.add_argument(
-        "--source", type=Path, metavar="DIR", help="with --full: folder with the four official files; no download"
+        "--source", type=given_path, metavar="DIR", help="with --full: folder with the four official files; no download"
     )
 
 

@@ -22,11 +22,12 @@ from typing import Iterator
 from caffe_pylayers._disk import files
 from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._errors import line_of, optional
+from caffe_pylayers.cli._parser import given_path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``modernize``."""
-    parser.add_argument("paths", nargs="+", type=Path, metavar="FILE")
+    parser.add_argument("paths", nargs="+", type=given_path, metavar="FILE")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--write", action="store_true", help="change the files")
     how.add_argument("--check", action="store_true", help="only name the files that would change")

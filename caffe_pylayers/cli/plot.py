@@ -16,6 +16,7 @@ from pathlib import Path
 
 from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._errors import one_line, optional
+from caffe_pylayers.cli._parser import given_path
 
 FORMATS = (".png", ".svg", ".pdf")
 DEFAULT = Path("curves.png")
@@ -23,7 +24,7 @@ DEFAULT = Path("curves.png")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``plot``."""
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="the logs, and then the picture")
+    parser.add_argument("files", nargs="+", type=given_path, metavar="FILE", help="the logs, and then the picture")
     parser.add_argument("--title", help="default: the names of the logs")
 
 

@@ -25,6 +25,7 @@ from typing import Any, Iterator
 
 from caffe_pylayers.cli import UserError, add_engine_argument
 from caffe_pylayers.cli._errors import optional
+from caffe_pylayers.cli._parser import given
 
 CPU_VARIABLE = "CAFFE_PYLAYERS_CPU"
 
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-m", dest="module", action="store_true", help="SCRIPT is a module's name")
     parser.add_argument("--compat", action="store_true", help="translate Python 2 and old libraries, see above")
     parser.add_argument("--cpu", action="store_true", help="stay on the CPU, whatever the script says")
-    parser.add_argument("script", metavar="SCRIPT")
+    parser.add_argument("script", type=given, metavar="SCRIPT")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGUMENT")
 
 

@@ -39,6 +39,7 @@ from caffe_pylayers._engine.interrupts import held
 from caffe_pylayers.cli import UserError, add_engine_argument
 from caffe_pylayers.cli._errors import optional
 from caffe_pylayers.cli._net_options import gpu_number
+from caffe_pylayers.cli._parser import given_path, given_paths
 from caffe_pylayers.cli._training.options import Options, Result
 
 __all__ = ["Result", "add_arguments", "run", "train"]
@@ -55,20 +56,29 @@ _RESUMED = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("--solver", "-solver", required=True, metavar="FILE", help="the solver prototxt")
+    parser.add_argument(
+        "--solver", "-solver", type=given_path, required=True, metavar="FILE", help="the solver prototxt"
+    )
     parser.add_argument("--max-iter", type=int, metavar="N", help="train up to this iteration, whatever the file says")
     start = parser.add_mutually_exclusive_group()
     start.add_argument(
-        "--weights", "-weights", metavar="FILE[,FILE]", help="start from the weights in these caffemodels"
+        *("--weights", "-weights"),
+        type=given_paths,
+        default=(),
+        metavar="FILE[,FILE]",
+        help="start from the weights in these caffemodels",
     )
     start.add_argument(
-        "--snapshot", "-snapshot", metavar="FILE", help="go on from this .solverstate or .solverstate.h5"
+        *("--snapshot", "-snapshot"),
+        type=given_path,
+        metavar="FILE",
+        help="go on from this .solverstate or .solverstate.h5",
     )
     start.add_argument("--resume", action="store_true", help="go on from the newest whole snapshot, if there is one")
     parser.add_argument(
         "--overwrite", action="store_true", help="start anew in a folder that holds a training: its snapshots go"
     )
-    parser.add_argument("--output-dir", metavar="DIR", help="where everything is written")
+    parser.add_argument("--output-dir", type=given_path, metavar="DIR", help="where everything is written")
     parser.add_argument("--level", "-level", type=int, metavar="N", help="the train net's level")
     parser.add_argument("--stage", "-stage", metavar="S[,S...]", help="the train net's stages, besides the file's")
     mode = parser.add_mutually_exclusive_group()
@@ -76,7 +86,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     mode.add_argument("--cpu", action="store_true", help="train on the CPU")
     add_engine_argument(parser)
     parser.add_argument("--seed", type=int, metavar="N", help="seed of Caffe, numpy and random, for Python layers")
-    parser.add_argument("--log-csv", metavar="FILE", help="the log, one row an iteration (default: DIR/log.csv)")
+    parser.add_argument(
+        "--log-csv", type=given_path, metavar="FILE", help="the log, one row an iteration (default: DIR/log.csv)"
+    )
     parser.add_argument(
         "--compat", action="store_true", help="translate Python layers of the Python 2 days, as `run --compat` does"
     )
@@ -101,7 +113,7 @@ def run(args: argparse.Namespace) -> int:
         result = train(
             args.solver,
             max_iter=args.max_iter,
-            weights=args.weights.split(",") if args.weights else (),
+            weights=args.weights,
             snapshot=args.snapshot,
             resume=args.resume,
             overwrite=args.overwrite,
@@ -187,7 +199,7 @@ def _absolute(path: str | os.PathLike[str]) -> Path:
 
 def _resume_command(args: argparse.Namespace, snapshot: Path) -> str:
     """The command that goes on, in the words of the one that was given."""
-    words = [*_program(), "--solver", args.solver, "--snapshot", str(snapshot)]
+    words = [*_program(), "--solver", str(args.solver), "--snapshot", str(snapshot)]
     for name, default in _RESUMED.items():
         value = getattr(args, name)
         if value is True:

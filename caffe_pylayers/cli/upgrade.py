@@ -14,12 +14,14 @@ from typing import Any
 
 from caffe_pylayers._disk import files
 from caffe_pylayers.cli import UserError
-from caffe_pylayers.cli._errors import one_line, optional
+from caffe_pylayers.cli._errors import one_line
 from caffe_pylayers.cli._net_options import Positional, need_model
+from caffe_pylayers.cli._parser import given
 
 BINARY = (".caffemodel", ".binaryproto")
 
-_GIVEN: dict[str, Any] = {"nargs": "?", "default": argparse.SUPPRESS}  # a default would write over what is there
+# A default would write over what is there.
+_GIVEN: dict[str, Any] = {"nargs": "?", "type": given, "default": argparse.SUPPRESS}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(output=None)
     parser.add_argument("model", action=_File, metavar="FILE", help="a net, a solver or a caffemodel", **_GIVEN)
     parser.add_argument("output", action=Positional, metavar="OUTPUT", help="the upgraded file", **_GIVEN)
-    parser.add_argument("--model", "-model", metavar="FILE", help="the same as FILE by position")
+    parser.add_argument("--model", "-model", type=given, metavar="FILE", help="the same as FILE by position")
     parser.add_argument("--in-place", action="store_true", help="write over FILE")
 
 
@@ -44,12 +46,11 @@ def run(args: argparse.Namespace) -> int:
     if args.in_place and args.output is not None:
         raise UserError(f"--in-place writes over {args.model}; it does not go with OUTPUT, {args.output}")
     path, output = Path(args.model), args.model if args.in_place else args.output
+    if path.suffix == ".h5":
+        raise UserError(f"{path}: HDF5 has no old format, so there is nothing to upgrade")
     binary = path.suffix in BINARY
     if binary and output is None:
         raise UserError("a binary file needs OUTPUT or --in-place")
-    if binary:
-        with optional("upgrade of a binary file", "runtime", "Caffe's upgrade_net_proto_binary"):
-            from caffe_pylayers.runtime.files import weights  # noqa: F401
     with one_line():
         content = _binary(path) if binary else _text(path).encode()
         if output is not None:
@@ -60,9 +61,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _binary(path: Path) -> bytes:
-    from caffe_pylayers.runtime.files.weights import read_model
+    from caffe_pylayers import _engine
+    from caffe_pylayers._nets import stored
 
-    model = read_model(path)
+    model = _engine.messages().NetParameter()
+    stored.parse_model(path.read_bytes(), model, path)
     if not model.layer:
         raise UserError(f"{path}: no caffemodel: it has no layers")
     content: bytes = model.SerializeToString()

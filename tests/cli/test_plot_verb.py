@@ -8,6 +8,7 @@ pytest.importorskip("matplotlib")
 
 from caffe_pylayers.cli import main
 from caffe_pylayers.cli._curves.caffe_log import read_any
+from caffe_pylayers.cli._curves.plot import curves_of
 
 CAFFE_LOG = """
 I1126 10:15:54.8 1 solver.cpp:347] Iteration 0, Testing net (#0)
@@ -51,6 +52,87 @@ def test_pictures(logs, tmp_path, capsys, which):
     assert main([*(logs[i] for i in which), str(picture)], verb="plot") == 0
     assert capsys.readouterr().out == f"{picture}\n"
     assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+SIGNATURES = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF-", "SVG": b"<?xml"}
+
+
+@pytest.mark.parametrize("kind", SIGNATURES)
+@pytest.mark.parametrize("which", [[1], [0, 1]])
+def test_the_suffix_is_the_format(logs, tmp_path, kind, which):
+    pictures = [tmp_path / f"{name}.{kind}" for name in "ab"]
+    for picture in pictures:
+        assert main([*(logs[i] for i in which), str(picture)], verb="plot") == 0
+    contents = [picture.read_bytes() for picture in pictures]
+    assert contents[0].startswith(SIGNATURES[kind])
+    assert contents[0] == contents[1]
+
+
+def test_the_picture_has_a_name_of_its_own(logs, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(logs, verb="plot") == 0
+    assert capsys.readouterr().out == "curves.png\n"
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def draw(folder, text, *options):
+    (folder / "log.csv").write_text(text, encoding="utf-8")
+    return main([str(folder / "log.csv"), str(folder / "x.svg"), *options], verb="plot")
+
+
+@pytest.mark.parametrize(
+    ("rows", "drawn"),
+    [
+        ("0,3,0.1\n1,2.5e", 1),  # the training goes on: its last row is only partly written
+        ("0,3,0.1\n1,", 1),
+        ("0,3,0.1\n1,2,-", 1),
+        ("0,3,0.1\n1,2,0.2", 2),
+        ("0,3,0.1\r\n\r\n1,2,0.2\r\n", 2),
+        ("0,1e308,0.1\n1,-1e308,\n2,2,\n3,-3e38,\n4,3e38,\n5,5e-324,\n", 4),
+        ("0,nan,0.1\n1,inf,\n2,1,\n", 1),
+        ("0,1,0.1\n9223372036854775807,2,\n", 2),
+    ],
+)
+def test_odd_rows(tmp_path, capsys, recwarn, rows, drawn):
+    assert draw(tmp_path, f"iteration,loss,test/accuracy\n{rows}") == 0
+    assert not recwarn.list
+    loss, *_ = curves_of(*read_any(tmp_path / "log.csv"))
+    assert loss.y.size == drawn
+
+
+def test_odd_names(tmp_path, recwarn):
+    names = ["test/" + "x" * 300 + "_loss", "test/accuracy_" + "y" * 300, "test/a$b_loss", "test/精度acc", "_loss"]
+    assert draw(tmp_path, f"iteration,loss,{','.join(names)}\n0,1,2,0.5,3,0.5,4\n", "--title", "t" * 500) == 0
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", 'no column "iteration"; it has none'),
+        ("epoch,train_loss\n1,2\n", 'no column "iteration"; it has epoch, train_loss'),
+        ("Iteration,Loss\n1,2\n", 'no column "iteration"; did you mean "Iteration"?; it has Iteration, Loss'),
+        ("iteration,loss\n", "not one finite value to draw"),
+        ("iteration,loss\n0,nan\n1,\n2,1e39\n", "not one finite value to draw"),
+        (f"iteration,loss\n0,{'7' * 200_000}\n", "no log of a training: field larger than field limit (131072)"),
+        ("iteration,loss\n0\n1,2\n", "log.csv:2: fewer values than columns"),
+        ("iteration,loss\n0,1,2\n1,2\n", "log.csv:2: more values than columns"),
+        ("iteration,loss\n0,1\n1,two\n", "log.csv:3: loss is 'two', no number"),
+        ("iteration,loss\n-1,1\n", "log.csv:2: no iteration is -1"),
+    ],
+)
+def test_what_is_no_log(tmp_path, capsys, text, message):
+    assert draw(tmp_path, text) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "x.svg").exists()
+
+
+def test_a_folder_is_no_picture(logs, tmp_path, capsys):
+    (tmp_path / "x.png").mkdir()
+    assert main([logs[1], str(tmp_path / "x.png")], verb="plot") == 1
+    assert "x.png: is a folder; give the name of a file" in capsys.readouterr().err
 
 
 def height(picture):

@@ -143,25 +143,27 @@ def free_name(path: Path) -> Path:
 
 
 def read_log(path: Path) -> tuple[list[str], list[Row]]:
-    """Return a log's columns and its rows, as text; a row that was cut short is left out.
+    """Return a log's columns and its rows, as text; the last row is left out where it is only partly written.
 
     UserError, with the file's name and the line, for a file that is no such log.
     """
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            columns = list(reader.fieldnames or ())
-            check_columns(path, columns, ("iteration", "loss"))
-            rows = []
-            for row in reader:
-                if None not in row.values():
-                    _check_row(f"{path}:{reader.line_num}", row)
-                    rows.append(row)
-            return columns, rows
+        text = path.read_bytes().decode("utf-8-sig")
+        reader = csv.DictReader(io.StringIO(text, newline=""))
+        columns = list(reader.fieldnames or ())
+        check_columns(path, columns, ("iteration", "loss"))
+        rows = [(reader.line_num, row) for row in reader]
     except csv.Error as error:
         raise UserError(f"{path}: no log of a training: {error}") from None
     except UnicodeDecodeError:
-        raise UserError(f"{path}: no log of a training: not a text file") from None
+        raise UserError(f"{path}: no log of a training: not a text file in UTF-8") from None
+    if rows and not text.endswith("\n") and _fault(rows[-1][1]):
+        rows.pop()  # its training is writing it, or was killed while it did
+    for line, row in rows:
+        fault = _fault(row)
+        if fault:
+            raise UserError(f"{path}:{line}: {fault}")
+    return columns, [row for _, row in rows]
 
 
 def check_columns(path: Path | str, columns: Sequence[str], needed: Sequence[str]) -> None:
@@ -176,13 +178,15 @@ def check_columns(path: Path | str, columns: Sequence[str], needed: Sequence[str
             )
 
 
-def _check_row(place: str, row: Row) -> None:
-    if None in row:
-        raise UserError(f"{place}: more values than columns")
+def _fault(row: Row) -> str:
+    """Say why a row is none of a log; "" where it is one."""
+    if None in row or None in row.values():
+        return f"{'more' if None in row else 'fewer'} values than columns"
     for name, text in row.items():
         try:
             value = int(text) if name == "iteration" else float(text or "nan")
         except ValueError:
-            raise UserError(f"{place}: {name[:40]} is {text[:40]!r}, no number") from None
+            return f"{name[:40]} is {text[:40]!r}, no number"
         if name == "iteration" and not 0 <= value < 1 << 63:
-            raise UserError(f"{place}: no iteration is {text[:40]}")
+            return f"no iteration is {text[:40]}"
+    return ""

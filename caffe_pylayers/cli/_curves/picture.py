@@ -23,8 +23,13 @@ def new_figure(width: float, height: float) -> Any:
     return figure
 
 
-def plain(text: str) -> str:
-    """Return a text that matplotlib draws as it is: no formula between dollars, no label hidden by an underscore."""
+def plain(text: str, longest: int = 60) -> str:
+    """Return a text that matplotlib draws as it is: no formula between dollars, no label hidden by an underscore.
+
+    longest: the number of characters beyond which its middle is left out, as it would push the curves off the picture.
+    """
+    if len(text) > longest:
+        text = f"{text[: longest // 2]}...{text[-(longest // 2) :]}"
     drawable = text.encode("utf-8", "replace").decode().replace("$", r"\$")
     return f" {drawable}" if drawable.startswith("_") else drawable
 

@@ -24,7 +24,7 @@ LINES = ("-", "--", ":", "-.")  # of curves that share a color
 
 @dataclass(frozen=True)
 class Curve:
-    """The finite values of one column and their iterations."""
+    """The finite values of one column, rounded to float32 as Caffe's numbers are, and their iterations."""
 
     name: str
     x: Any
@@ -104,6 +104,8 @@ def below(figure: Any, entries: int, columns: int = COLUMNS_OF_LEGEND) -> dict[s
 def _curve(name: str, rows: list[Row]) -> Curve:
     points = [(int(row["iteration"]), float(row[name])) for row in rows if row[name]]
     x, y = np.array(points, dtype=float).reshape(-1, 2).T
+    with np.errstate(over="ignore"):
+        y = y.astype(np.float32).astype(float)
     finite = np.isfinite(y)
     return Curve(name, x[finite], y[finite])
 

@@ -106,6 +106,8 @@ def make_plan(options: Options, param: Any) -> Plan:
     if not plan.finished:
         _make_writable(output)
         _make_writable(log.parent)
+        if log.is_dir():
+            raise UserError(f"--log-csv {log} is a folder; give the name of a file")
         if snapshot is None and not options.overwrite:
             refuse_earlier(plan.prefix, plan.model, options.resume)
     return plan
@@ -146,7 +148,9 @@ def _make_writable(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise UserError(f"cannot write to {folder}: {error.strerror}") from None
+        # That of a file in the place of a folder is "File exists".
+        reason = "not a folder" if folder.is_file() else error.strerror
+        raise UserError(f"cannot write to {folder}: {reason}") from None
 
 
 def record_path(output: Path) -> Path:
