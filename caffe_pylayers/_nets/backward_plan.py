@@ -6,11 +6,12 @@ through the layers for what learns, and backward for what a loss depends on.
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
-from typing import Any, Mapping, Sequence
+from typing import Any, Iterator, Mapping, Sequence
 
 from caffe_pylayers._layer.quote import plain, quoted
-from caffe_pylayers._nets.include_rules import State, included_layers, title
+from caffe_pylayers._nets.include_rules import State, included_layers, rule_faults, title
 from caffe_pylayers._nets.learned_blobs import lr_mults
 from caffe_pylayers._nets.splits import insert_splits
 
@@ -60,11 +61,18 @@ def wired_layers(net: Any, state: State) -> list[Any]:
     Raises ValueError for layers that do not connect.
     """
     layers = insert_splits(included_layers(net, state))
-    made: set[str] = set()
-    for layer in layers:
-        _check_wiring(layer, made)
-        made.update(layer.top)
+    for fault in _faults(layers):
+        raise ValueError(fault)
     return layers
+
+
+def wiring_faults(net: Any, state: State) -> list[str]:
+    """Return why Caffe refuses to connect the layers of a NetParameter, each fault that does not follow from another."""
+    faults = rule_faults(net)
+    if faults:  # nobody knows which layers there are
+        return faults
+    layers = insert_splits(included_layers(net, state))
+    return [*_faults(layers), *filter(None, map(_rate_fault, layers))]
 
 
 def plan_layers(layers: list[Any], force: bool, learned: Sequence[int | None] | None = None) -> list[LayerPlan]:
@@ -105,19 +113,45 @@ def _what_learns(layers: list[Any], learned: Sequence[int | None]) -> list[Layer
     return plans
 
 
-def _check_wiring(layer: Any, made: set[str]) -> None:
-    tops = _tops(layer)
+def _faults(layers: list[Any]) -> Iterator[str]:
+    """Yield what is wrong with how layers connect, in order; a layer that is wrong itself makes its tops all the same."""
+    made: set[str] = set()
+    shown: set[str] = set()  # those of them that the prototxt names
+    for layer in layers:
+        for blob in layer.bottom:
+            if blob not in made:
+                yield f"{title(layer)}: no layer before it makes its bottom {quoted(blob)}{_meant(blob, shown)}"
+        yield from (f"{title(layer)}: {fault}" for fault in _faults_of(layer, made))
+        made.update(layer.top)
+        shown.update(layer.top if layer.type != "Split" else ())
+
+
+def _meant(blob: str, known: set[str]) -> str:
+    close = difflib.get_close_matches(blob, sorted(known), n=1)
+    return f"; did you mean {quoted(close[0])}?" if close else ""
+
+
+def _faults_of(layer: Any, made: set[str]) -> Iterator[str]:
     for i, top in enumerate(layer.top):
         if top in made and layer.bottom[i : i + 1] != [top]:
-            raise ValueError(
-                f"{title(layer)}: its top {quoted(top)} is an earlier layer's; "
+            yield (
+                f"its top {quoted(top)} is an earlier layer's; "
                 f"to work in place it must be the only layer that reads {quoted(top)}"
             )
     if layer.propagate_down and len(layer.propagate_down) != len(layer.bottom):
-        raise ValueError(f"{title(layer)}: {len(layer.propagate_down)} propagate_down for {len(layer.bottom)} bottoms")
-    weights = loss_weights(layer)
+        yield f"{len(layer.propagate_down)} propagate_down for {len(layer.bottom)} bottoms"
+    tops, weights = _tops(layer), loss_weights(layer)
     if weights and len(weights) != len(tops):
-        raise ValueError(f"{title(layer)}: {len(layer.loss_weight)} loss_weight for {len(tops)} tops")
+        yield f"{len(layer.loss_weight)} loss_weight for {len(tops)} tops"
+
+
+def _rate_fault(layer: Any) -> str:
+    """Say why the ``param`` blocks of a layer cannot be those of its blobs; "" where they can."""
+    try:
+        lr_mults(layer)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _learns(layer: Any, learned: int | None) -> str:

@@ -12,7 +12,7 @@ from caffe_pylayers import _engine
 from caffe_pylayers._layer.phases import PHASES, TRAIN
 from caffe_pylayers._layer.quote import plain, quoted
 from caffe_pylayers._nets import sources
-from caffe_pylayers._nets.backward_plan import backward_plan, loss_weights
+from caffe_pylayers._nets.backward_plan import backward_plan, loss_weights, wiring_faults
 from caffe_pylayers._nets.include_rules import State, included_layers, title
 from caffe_pylayers._nets.python_param import python_param_problems
 
@@ -34,19 +34,10 @@ def problems(
     found: dict[str, None] = {}  # in order, and once for both phases
     for phase in phases:
         state = State(phase, level, stages)
-        messages = wiring_problems(net, state) + unknown_types(net, state)
+        messages = wiring_faults(net, state) + unknown_types(net, state)
         messages += python_layer_problems(net, state, path) + missing_sources(net, state) + wrong_sources(net, state)
         found.update((f"{path}: {message}", None) for message in messages)
     return list(found)
-
-
-def wiring_problems(net: Any, state: State) -> list[str]:
-    """Return the first fault in how layers connect, or nothing; Caffe stops there as well."""
-    try:
-        backward_plan(net, state)
-    except ValueError as error:
-        return [str(error)]
-    return []
 
 
 def unknown_types(net: Any, state: State) -> list[str]:
@@ -84,7 +75,7 @@ def _asked(net: Any, state: State) -> dict[str, str]:
         return {}
     try:
         plans = backward_plan(net, state)
-    except ValueError:  # the wiring's problem, which is reported there
+    except ValueError:  # the wiring's fault, which is reported there
         return {}
     return {plan.layer.name: plan.backward.why for plan in plans if plan.backward}
 
@@ -179,7 +170,7 @@ def _check_source(layer: Any, source: str) -> None:
 
 
 def _layers(net: Any, state: State) -> list[Any]:
-    """Return the layers in one state; none where the rules themselves are wrong, which wiring_problems reports."""
+    """Return the layers in one state; none where the rules themselves are wrong, which wiring_faults reports."""
     try:
         return included_layers(net, state)
     except ValueError:

@@ -28,8 +28,17 @@ def included_layers(net: Any, state: State) -> list[Any]:
 
     Raises ValueError for a layer with both include and exclude rules.
     """
+    faults = rule_faults(net)
+    if faults:
+        raise ValueError(faults[0])
     stages = {*net.state.stage, *state.stages}
     return [layer for layer in net.layer if _included(layer, state, stages)]
+
+
+def rule_faults(net: Any) -> list[str]:
+    """Return a message for each layer with both include and exclude rules."""
+    both = [layer for layer in net.layer if layer.include and layer.exclude]
+    return [f"{title(layer)}: both include and exclude; Caffe takes one of them" for layer in both]
 
 
 def title(layer: Any) -> str:
@@ -44,8 +53,6 @@ def stages_named(net: Any) -> set[str]:
 
 
 def _included(layer: Any, state: State, stages: set[str]) -> bool:
-    if layer.include and layer.exclude:
-        raise ValueError(f"{title(layer)}: both include and exclude; Caffe takes one of them")
     if layer.include:
         return any(_meets(rule, state, stages) for rule in layer.include)
     return not any(_meets(rule, state, stages) for rule in layer.exclude)

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, Tuple
 
-from caffe_pylayers._layer.quote import quoted
-from caffe_pylayers._nets.include_rules import title
-
 Slot = Tuple[int, int]  # the index of a layer, the index of its bottom or top
 
 
 def insert_splits(layers: list[Any]) -> list[Any]:
     """Return copies of the layers with Split layers among them, named as Caffe names them.
 
-    A loss weight counts as one more reader of its top and moves to the Split's first top.
-    Raises ValueError for a bottom that no earlier layer makes.
+    A loss weight counts as one more reader of its top and moves to the Split's first top. A bottom that no earlier
+    layer makes stays as it is.
     """
     source, readers = _readers(layers)
     taken: Counter[Slot] = Counter()
@@ -24,8 +21,8 @@ def insert_splits(layers: list[Any]) -> list[Any]:
         layer = _copy(original)
         result.append(layer)
         for j in range(len(layer.bottom)):
-            top = source[i, j]
-            if readers[top] > 1:
+            top = source.get((i, j))
+            if top is not None and readers[top] > 1:
                 layer.bottom[j] = _blob(layers, top, taken[top])
                 taken[top] += 1
         for j in range(len(layer.top)):
@@ -45,10 +42,9 @@ def _readers(layers: list[Any]) -> tuple[dict[Slot, Slot], Counter[Slot]]:
     readers: Counter[Slot] = Counter()
     for i, layer in enumerate(layers):
         for j, blob in enumerate(layer.bottom):
-            if blob not in last:
-                raise ValueError(f"{title(layer)}: no layer before it makes its bottom {quoted(blob)}")
-            source[i, j] = last[blob]
-            readers[last[blob]] += 1
+            if blob in last:
+                source[i, j] = last[blob]
+                readers[last[blob]] += 1
         for j, blob in enumerate(layer.top):
             last[blob] = (i, j)
             readers[i, j] += bool(_weight(layer, j))

@@ -94,10 +94,14 @@ def make_net(args: argparse.Namespace) -> Any:
     """
     from caffe_pylayers import _engine
     from caffe_pylayers.cli._device import gpu_problem
+    from caffe_pylayers.cli._trial import refusal
     from caffe_pylayers.cli._training.weights import check_model, read_model
 
-    _, state = read_net(args)
+    message, state = read_net(args)
     caffe = _engine.caffe()
+    refused = refusal(message, state)
+    if refused:
+        raise UserError(f"{args.model}: {refused}")
     models = {path: read_model(path) for path in args.weights}
     if args.gpu is not None:
         problem = gpu_problem(args.gpu)

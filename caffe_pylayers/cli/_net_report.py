@@ -6,8 +6,8 @@ from typing import Any, Callable, Sequence
 
 from caffe_pylayers._layer.phases import PHASES
 from caffe_pylayers._nets import check
-from caffe_pylayers._nets.backward_plan import LayerPlan, backward_plan
-from caffe_pylayers._nets.include_rules import State, stages_named
+from caffe_pylayers._nets.backward_plan import LayerPlan, backward_plan, wiring_faults
+from caffe_pylayers._nets.include_rules import State, rule_faults, stages_named
 from caffe_pylayers.cli._report import Report
 from caffe_pylayers.cli._trial import trial
 
@@ -22,7 +22,7 @@ def check_net(
     states = {phase: State(PHASES[phase], level, stages) for phase in phases}
     if not net.layer and not net.input:
         report.problem("no net: it has no layers")
-    wiring = _each(states, lambda state: check.wiring_problems(net, state))
+    wiring = _each(states, lambda state: wiring_faults(net, state))
     types = _each(states, lambda state: check.unknown_types(net, state))
     python = _each(states, lambda state: check.python_layer_problems(net, state, path))
     missing = _each(states, lambda state: check.missing_sources(net, state))
@@ -36,9 +36,9 @@ def check_net(
     _tell(report.problem, wrong)
     _tell(report.warning, missing)
     trials = {
-        phase: trial(net, state, [*types[phase], *python[phase], *missing[phase], *wrong[phase]])
+        phase: trial(net, state, [*wiring[phase], *types[phase], *python[phase], *missing[phase], *wrong[phase]])
         for phase, state in states.items()
-        if not wiring[phase]
+        if not rule_faults(net)  # else nobody knows which layers there are
     }
     _tell(report.problem, {phase: found.problems for phase, found in trials.items()})
     _tell(report.warning, {phase: found.warnings for phase, found in trials.items()})

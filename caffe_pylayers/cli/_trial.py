@@ -49,7 +49,7 @@ def trial(net: Any, state: State, known: Collection[str]) -> Trial:
     Sets layers up, so it runs the code of Python layers and opens data. On the runtime nothing gets values or memory;
     real Caffe, which ends the process over what it refuses, builds in forks of this one.
     """
-    build = _on_the_runtime if _engine.caffe().__name__ == "caffe_pylayers.pycaffe" else _on_caffe
+    build = _on_the_runtime if _on_runtime() else _on_caffe
     untried: list[str] = []
     refused: list[tuple[Any, str]] = []
     layers = included_layers(net, state)
@@ -72,6 +72,22 @@ def trial(net: Any, state: State, known: Collection[str]) -> Trial:
             if layer.type == "Python" and top in built.unshaped:
                 _tell_unshaped(found, layer, i, [reader.name for reader, _ in refused if top in reader.bottom])
     return found
+
+
+def refusal(net: Any, state: State) -> str:
+    """Return why real Caffe would end the process as it builds a NetParameter, ``layer "x" (Type): reason``, else "".
+
+    It is built in a fork, and then again by the caller; where it raises, as the runtime always does, "".
+    """
+    if _on_runtime() or _forked(net, state)[0] >= 0:
+        return ""
+    built = _on_caffe(_net_of(net, included_layers(net, state)), state)
+    layer = next((title(layer) for layer in net.layer if layer.name == built.refused), "")
+    return f"{layer}: {built.reason}"
+
+
+def _on_runtime() -> bool:
+    return bool(_engine.caffe().__name__ == "caffe_pylayers.pycaffe")
 
 
 def _known(layer: Any, messages: Collection[str]) -> bool:

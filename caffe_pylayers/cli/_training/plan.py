@@ -93,6 +93,7 @@ def make_plan(options: Options, param: Any) -> Plan:
         raise UserError("--overwrite starts anew, --snapshot and --resume go on: give one of them")
     nets = solver_file.nets(param, options.solver)
     _raise(options.solver, solver_file.net_problems(nets))
+    _raise(options.solver, solver_file.refusals(nets))
     check_mode(param, f"--gpu {options.gpu}" if options.gpu is not None else f"{options.solver}: solver_mode: GPU")
     prefix = solver_file.snapshot_prefix(param, options.solver)
     output = options.output_dir or prefix.parent

@@ -10,7 +10,9 @@ from typing import Any, Callable
 from caffe_pylayers._disk import files
 from caffe_pylayers._layer.quote import quoted
 from caffe_pylayers._nets import check, prototxt, solver_rules
+from caffe_pylayers._nets.include_rules import State
 from caffe_pylayers.cli import UserError
+from caffe_pylayers.cli._trial import refusal
 
 NET_FIELDS = ("net", "train_net", "test_net")
 NEVER = 2**31 - 1  # iterations
@@ -80,6 +82,16 @@ def net_problems(solver_nets: list[SolverNet]) -> list[str]:
         messages = check.problems(net.message, net.path, (state.phase,), state.level, list(state.stage))
         found.update(dict.fromkeys(messages))
     return list(found)
+
+
+def refusals(solver_nets: list[SolverNet]) -> list[str]:
+    """Return why real Caffe would end the process as it builds one of the nets."""
+    reasons = ((net.path, refusal(net.message, _state(net))) for net in solver_nets)
+    return [f"{path}: {reason}" for path, reason in reasons if reason]
+
+
+def _state(net: SolverNet) -> State:
+    return State(net.state.phase, net.state.level, list(net.state.stage))
 
 
 def snapshot_prefix(param: Any, path: Path) -> Path:
