@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "_disk": {"_engine", "_layer"},
     "_engine": set(),
     "_compat": {"_engine"},
-    "_nets": {"_disk", "_engine", "_layer"},
+    "_nets": {"_compat", "_disk", "_engine", "_layer"},
     "testing": {"_engine", "_layer", "_nets"},
     "runtime": {"_engine"},
     "runtime.proto": set(),

@@ -7,19 +7,24 @@ import traceback
 from typing import Iterator
 
 from caffe_pylayers._compat.age import is_python_2
-from caffe_pylayers._compat.loader import is_installed
+from caffe_pylayers._compat.loader import is_foreign, is_installed
+
+WHAT_HELPS = "this is Python 2; --compat translates it, `caffe-pylayers modernize` rewrites it"
 
 KINDS = (SyntaxError, NameError, ImportError, AttributeError, TypeError)
 
 
-def old_place(error: BaseException) -> str | None:
-    """``FILE:LINE`` of the Python 2 code that an exception comes from, or one that it was raised for; else None."""
-    for cause in _causes(error):
+def advice(error: BaseException) -> str:
+    """Return ``FILE:LINE: what to do`` for an exception of Python 2 code, or one that it was raised for; "" for others.
+
+    "" also where old code is translated, for then that it is old is no reason.
+    """
+    for cause in () if is_installed() else _causes(error):
         if isinstance(cause, KINDS):
             file, line = _place(cause)
-            if file and _is_old(file):
-                return f"{file}:{line}"
-    return None
+            if file and is_old(file):
+                return f"{file}:{line}: {WHAT_HELPS}"
+    return ""
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -34,11 +39,12 @@ def _place(error: BaseException) -> tuple[str | None, int | None]:
     if isinstance(error, SyntaxError):
         return error.filename, error.lineno
     frames = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
-    own = [(file, line) for file, line in frames if not file.startswith("<") and not is_installed(file)]
+    own = [(file, line) for file, line in frames if not file.startswith("<") and is_foreign(file)]
     return own[-1] if own else (None, None)
 
 
-def _is_old(file: str) -> bool:
+def is_old(file: str) -> bool:
+    """Return True for a file of Python 2 code."""
     try:
         with open(file, "rb") as content:
             text = importlib.util.decode_source(content.read())

@@ -31,8 +31,13 @@ def install() -> None:
     """
     caffe_names.provide(_engine.caffe())
     importlib.import_module("google.protobuf.text_format")
-    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+    if not is_installed():
         sys.meta_path.insert(0, _Finder())
+
+
+def is_installed() -> bool:
+    """Return True once ``install`` was called."""
+    return any(isinstance(finder, _Finder) for finder in sys.meta_path)
 
 
 def run_script(path: str) -> None:
@@ -50,7 +55,7 @@ def provide(module: ModuleType) -> None:
 
 
 def code_of(path: str, package: str = "") -> CodeType:
-    """The translated code of a file that is imported into a package, "" for none.
+    """Return the translated code of a file that is imported into a package, "" for none.
 
     Raises TranslationError for a file that is no Python, or no text.
     """
@@ -96,7 +101,7 @@ class _Finder(importlib.abc.MetaPathFinder):
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
         spec = importlib.machinery.PathFinder.find_spec(fullname, path)
-        if spec is None or not spec.origin or not spec.origin.endswith(".py") or is_installed(spec.origin):
+        if spec is None or not spec.origin or not spec.origin.endswith(".py") or not is_foreign(spec.origin):
             return None
         spec.loader = _Loader(fullname, spec.origin)
         return spec
@@ -112,17 +117,17 @@ class _Loader(importlib.machinery.SourceFileLoader):
         super().exec_module(module)
 
 
-def is_installed(path: str) -> bool:
-    """True for a file of Python's own, of an installed package or of this one."""
+def is_foreign(path: str) -> bool:
+    """Return True for a file that is neither Python's own, nor of an installed package, nor of this one."""
     ours = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     folders = [ours, *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib"))]
     real = os.path.realpath(path)
     if any(real.startswith(os.path.realpath(folder) + os.sep) for folder in folders):
-        return True
-    return any(map(_holds_packages, Path(path).parents))
+        return False
+    return not any(map(_holds_packages, Path(path).parents))
 
 
 @functools.lru_cache(maxsize=None)
 def _holds_packages(folder: Path) -> bool:
-    """True for a folder where pip, or Debian, puts packages."""
+    """Return True for a folder where pip, or Debian, puts packages."""
     return folder.name in ("site-packages", "dist-packages") or any(folder.glob("*.dist-info"))

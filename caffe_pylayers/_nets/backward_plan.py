@@ -67,7 +67,7 @@ def wired_layers(net: Any, state: State) -> list[Any]:
 
 
 def wiring_faults(net: Any, state: State) -> list[str]:
-    """Return why Caffe refuses to connect the layers of a NetParameter, each fault that does not follow from another."""
+    """Return each reason why Caffe refuses to connect the layers of a NetParameter, but what follows from another."""
     faults = rule_faults(net)
     if faults:  # nobody knows which layers there are
         return faults
@@ -114,7 +114,7 @@ def _what_learns(layers: list[Any], learned: Sequence[int | None]) -> list[Layer
 
 
 def _faults(layers: list[Any]) -> Iterator[str]:
-    """Yield what is wrong with how layers connect, in order; a layer that is wrong itself makes its tops all the same."""
+    """Yield the faults in how layers connect, in order; a faulty layer is taken to make its tops all the same."""
     made: set[str] = set()
     shown: set[str] = set()  # those of them that the prototxt names
     for layer in layers:

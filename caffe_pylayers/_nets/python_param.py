@@ -12,6 +12,7 @@ import traceback
 from pathlib import Path
 from typing import Any, Iterator
 
+from caffe_pylayers._compat.advice import advice
 from caffe_pylayers._layer import parameter
 from caffe_pylayers._layer.base import Layer
 from caffe_pylayers._layer.methods import layer_bases, missing_methods
@@ -75,7 +76,8 @@ def missing_module(name: str, error: BaseException, path: str | os.PathLike[str]
 
 
 def _import_problem(name: str, error: BaseException) -> str:
-    return f"importing {name} fails with {type(error).__name__}: {error}{_place(error)}"
+    old = advice(error)
+    return f"importing {name} fails with {type(error).__name__}: {error}{_place(error)}{f'; {old}' if old else ''}"
 
 
 def _where_to_find(name: str, path: Path) -> str:

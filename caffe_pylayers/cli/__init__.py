@@ -17,7 +17,7 @@ from typing import Any, Sequence
 
 from caffe_pylayers import __version__
 from caffe_pylayers._engine import ENGINES, EngineError, chosen
-from caffe_pylayers._engine.libraries import MissingLibrary
+from caffe_pylayers._engine.libraries import MissingLibrary, optional
 from caffe_pylayers.cli._parser import Parser, meant
 
 VERBS = (
@@ -53,11 +53,24 @@ def main(argv: Sequence[str] | None = None, verb: str | None = None) -> int:
         return 128 + signal.SIGPIPE
 
 
-def add_engine_argument(parser: argparse.ArgumentParser) -> None:
-    """Declare --engine, for a verb that runs nets."""
+def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare --engine and --compat, for a verb that runs nets or layers; see ``translate_old_code``."""
     parser.add_argument(
         "--engine", choices=ENGINES, help="real Caffe or the runtime (default: a Caffe that can be imported)"
     )
+    parser.add_argument(
+        "--compat", action="store_true", help="translate Python 2 code, and what it needs of old libraries"
+    )
+
+
+def translate_old_code(args: argparse.Namespace) -> None:
+    """With --compat, translate what is imported from here on. Loads the engine; MissingLibrary without fissix."""
+    if args.compat:
+        with optional("--compat", "compat"):
+            import fissix  # noqa: F401
+        from caffe_pylayers._compat import loader
+
+        loader.install()
 
 
 def _parse(given: list[str], verb: str | None) -> argparse.Namespace:

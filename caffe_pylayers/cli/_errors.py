@@ -13,7 +13,7 @@ from caffe_pylayers._engine import EngineError
 from caffe_pylayers._engine.libraries import MissingLibrary, optional
 from caffe_pylayers.cli import UserError
 
-__all__ = ["line_of", "one_line", "optional", "raised_here"]
+__all__ = ["line_of", "one_line", "optional", "raised_here", "told"]
 
 _HOME = Path(caffe_pylayers.__file__).parent
 _BRIDGES = _HOME / "_compat" / "bridges"
@@ -33,7 +33,15 @@ def one_line() -> Iterator[None]:
         if isinstance(error, OSError) or getattr(error, "_printed_by_layer", False) or raised_here(error):
             raise UserError(line_of(error)) from error
         traceback.print_exception(type(error), error, error.__traceback__)
-        raise UserError(f"{type(error).__name__}: {line_of(error)}") from error
+        raise UserError(told(error)) from error
+
+
+def told(error: BaseException) -> str:
+    """Return the kind of a foreign exception, its message and, for one of Python 2 code, what to do."""
+    from caffe_pylayers._compat.advice import advice
+
+    old = advice(error)
+    return f"{type(error).__name__}: {line_of(error)}{f'; {old}' if old else ''}"
 
 
 def line_of(error: BaseException) -> str:

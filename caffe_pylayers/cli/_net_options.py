@@ -7,7 +7,7 @@ from typing import Any
 
 from caffe_pylayers._layer.phases import PHASES
 from caffe_pylayers._nets.include_rules import State
-from caffe_pylayers.cli import UserError, add_engine_argument
+from caffe_pylayers.cli import UserError, add_engine_arguments, translate_old_code
 from caffe_pylayers.cli._parser import given, given_paths
 
 
@@ -37,7 +37,7 @@ def need_model(args: argparse.Namespace) -> None:
 
 
 def add_net_arguments(parser: argparse.ArgumentParser, phase: str, weights: bool, iterations: int | None) -> None:
-    """Declare the net, --weights, --phase, --level, --stage, --iterations, --gpu, in one or two dashes, and --engine.
+    """Declare the net, its options in one or two dashes (--weights, --phase, --gpu, ...), --engine and --compat.
 
     phase: the default. weights: whether they are required. iterations: the default; None for no such option.
     """
@@ -54,7 +54,7 @@ def add_net_arguments(parser: argparse.ArgumentParser, phase: str, weights: bool
     if iterations is not None:
         add("iterations", type=_positive, default=iterations, metavar="N", help=f"how often (default: {iterations})")
     add("gpu", type=gpu_number, metavar="N", help="run on this GPU (default: on the CPU)")
-    add_engine_argument(parser)
+    add_engine_arguments(parser)
 
 
 def gpu_number(text: str) -> int:
@@ -76,7 +76,8 @@ def read_net(args: argparse.Namespace) -> tuple[Any, State]:
     need_model(args)
     from caffe_pylayers.cli._device import quiet
 
-    quiet()  # before the check loads the engine
+    quiet()  # before the engine is loaded
+    translate_old_code(args)
     from caffe_pylayers._nets import check, prototxt
 
     state = State(PHASES[args.phase], args.level, tuple(args.stage.split(",")) if args.stage else ())
@@ -94,8 +95,8 @@ def make_net(args: argparse.Namespace) -> Any:
     """
     from caffe_pylayers import _engine
     from caffe_pylayers.cli._device import gpu_problem
-    from caffe_pylayers.cli._trial import refusal
     from caffe_pylayers.cli._training.weights import check_model, read_model
+    from caffe_pylayers.cli._trial import refusal
 
     message, state = read_net(args)
     caffe = _engine.caffe()

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Collection, NoReturn
 
 from caffe_pylayers import _engine
+from caffe_pylayers._compat.advice import WHAT_HELPS, advice
 from caffe_pylayers._layer.quote import quoted
 from caffe_pylayers._nets.include_rules import State, included_layers, title
 from caffe_pylayers._nets.python_param import reshapes_late
@@ -139,7 +140,8 @@ def _on_the_runtime(net: Any, state: State) -> Built:
         text = " ".join(line_of(error).split())
         if not raised_here(error):
             frame = traceback.extract_tb(error.__traceback__)[-1]
-            text = f"{type(error).__name__}: {text} ({frame.filename}:{frame.lineno})"
+            old = advice(error)
+            text = f"{type(error).__name__}: {text} ({frame.filename}:{frame.lineno}){f'; {old}' if old else ''}"
         name = names[-1] if names else ""
         return Built(name, re.sub(rf"^layer {re.escape(quoted(name))} \(.*?\): ", "", text))
     return Built(unshaped=[top for layer in built for top in layer.unshaped])
@@ -185,8 +187,9 @@ def _build(path: Path, state: State, log: Path, unshaped: Path) -> NoReturn:
         blobs = _engine.caffe().Net(str(path), state.phase, level=state.level, stages=list(state.stages)).blobs
         unshaped.write_text(json.dumps([name for name, blob in blobs.items() if not blob.count and not blob.shape]))
         code = 0
-    except BaseException:
+    except BaseException as error:
         traceback.print_exc()
+        print(advice(error), file=sys.stderr)
     finally:
         os._exit(code)
 
@@ -199,6 +202,7 @@ def _reason(log: str, code: int) -> str:
     raised = re.findall(r"^(?!SystemError)\w[\w.]*(?:Error|Exception|Exit)\b.*$", log, re.MULTILINE)
     if raised:
         places = re.findall(r'^  File "(.*)", line (\d+)', log.partition(raised[0])[0], re.MULTILINE)
-        return f"{raised[0]}{f' ({places[-1][0]}:{places[-1][1]})' if places else ''}"
+        old = re.findall(rf"^.*: {re.escape(WHAT_HELPS)}$", log, re.MULTILINE)
+        return "; ".join([f"{raised[0]}{f' ({places[-1][0]}:{places[-1][1]})' if places else ''}", *old])
     ending = signal.Signals(-code).name if code < 0 else f"exit code {code}"
     return f"Caffe ended ({ending}) without a word"

@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from caffe_pylayers.cli import UserError, add_engine_argument
+from caffe_pylayers.cli import UserError, add_engine_arguments, translate_old_code
 from caffe_pylayers.cli._net_options import add_model_argument
 from caffe_pylayers.cli._report import Report
 
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--phase", choices=("TRAIN", "TEST"), help="one phase only (default: both)")
     parser.add_argument("--stage", action="append", default=[], metavar="S", help="a stage of the net; repeatable")
     parser.add_argument("--level", type=int, default=0, metavar="N", help="the level of the net (default: 0)")
-    add_engine_argument(parser)
+    add_engine_arguments(parser)
     parser.add_argument("--all", action="store_true", help="the plan of every layer, not of Python layers only")
 
 
@@ -45,6 +45,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _check_net(args: argparse.Namespace, report: Report) -> None:
     _import_caffe()
+    translate_old_code(args)
     from caffe_pylayers.cli._net_report import check_net
 
     net = _read(args.model, report)

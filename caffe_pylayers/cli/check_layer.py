@@ -11,13 +11,14 @@ The bottoms hold random values. The module is found in this folder or on PYTHONP
 from __future__ import annotations
 
 import argparse
+import inspect
 import os
 import re
 import sys
 import warnings
 from typing import Any
 
-from caffe_pylayers.cli import UserError, add_engine_argument
+from caffe_pylayers.cli import UserError, add_engine_arguments, translate_old_code
 from caffe_pylayers.cli._errors import one_line
 
 
@@ -44,13 +45,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--one-size", action="store_true", help="the layer takes no other batch size than this")
     parser.add_argument("--random", action="store_true", help="the layer is random, or goes on in its data")
     parser.add_argument("--seed", type=int, default=1701, metavar="N", help="of the values (default: 1701)")
-    add_engine_argument(parser)
+    add_engine_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print what was found; the exit code."""
     import numpy as np
 
+    from caffe_pylayers._compat.advice import WHAT_HELPS, is_old
     from caffe_pylayers.cli._device import quiet
     from caffe_pylayers.cli._layer_pages import all_layers, layer_class
     from caffe_pylayers.testing import Case, check_layer
@@ -61,6 +63,7 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"{args.layer!r} is no module and class, such as my_layers.{args.layer}")
     sys.path.append(os.getcwd())
     with one_line():
+        translate_old_code(args)
         cls = all_layers().get(args.layer) or layer_class(module, name)
     rng = np.random.RandomState(args.seed)
     bottoms = [rng.randint(0, top, shape) if top else rng.standard_normal(shape) for shape, top in args.bottom]
@@ -77,6 +80,8 @@ def run(args: argparse.Namespace) -> int:
                 check_layer(case, **options)
             except AssertionError as error:
                 print(error)
+                if not args.compat and is_old(inspect.getsourcefile(cls) or ""):
+                    print(f"{inspect.getsourcefile(cls)}: {WHAT_HELPS}")
                 return 1
     for warning in said:
         if warning.category is UserWarning:

@@ -23,8 +23,7 @@ import sys
 import traceback
 from typing import Any, Iterator
 
-from caffe_pylayers.cli import UserError, add_engine_argument
-from caffe_pylayers.cli._errors import optional
+from caffe_pylayers.cli import UserError, add_engine_arguments, translate_old_code
 from caffe_pylayers.cli._parser import given
 
 CPU_VARIABLE = "CAFFE_PYLAYERS_CPU"
@@ -32,9 +31,8 @@ CPU_VARIABLE = "CAFFE_PYLAYERS_CPU"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``run``."""
-    add_engine_argument(parser)
+    add_engine_arguments(parser)
     parser.add_argument("-m", dest="module", action="store_true", help="SCRIPT is a module's name")
-    parser.add_argument("--compat", action="store_true", help="translate Python 2 and old libraries, see above")
     parser.add_argument("--cpu", action="store_true", help="stay on the CPU, whatever the script says")
     parser.add_argument("script", type=given, metavar="SCRIPT")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGUMENT")
@@ -54,12 +52,7 @@ def _run(args: argparse.Namespace) -> None:
     if args.cpu and caffe.__name__ == "caffe":
         _keep_on_cpu(caffe)
     sys.argv = [args.script, *args.arguments]
-    if args.compat:
-        with optional("--compat", "compat"):
-            import fissix  # noqa: F401
-        from caffe_pylayers._compat import loader
-
-        loader.install()
+    translate_old_code(args)
     if args.module:
         sys.path.insert(0, os.getcwd())
     elif os.path.isfile(args.script):
@@ -70,25 +63,27 @@ def _run(args: argparse.Namespace) -> None:
         if args.module:
             runpy.run_module(args.script, run_name="__main__", alter_sys=True)
         elif args.compat:
+            from caffe_pylayers._compat import loader
+
             loader.run_script(args.script)
         else:
             runpy.run_path(args.script, run_name="__main__")
     except Exception as error:
-        _explain(error, args)
+        _explain(error)
         raise
 
 
-def _explain(error: Exception, args: argparse.Namespace) -> None:
+def _explain(error: Exception) -> None:
     """Raise UserError for a file that is no Python, and, after the traceback, for Python 2 without --compat."""
-    from caffe_pylayers._compat.advice import old_place
+    from caffe_pylayers._compat.advice import advice
     from caffe_pylayers._compat.translate import TranslationError
 
     if isinstance(error, TranslationError):
         raise UserError(str(error)) from error
-    place = None if args.compat else old_place(error)
-    if place is not None:
+    old = advice(error)
+    if old:
         traceback.print_exception(type(error), error, error.__traceback__)
-        raise UserError(f"{place}: this is Python 2; `run --compat` translates it, `modernize` rewrites it") from error
+        raise UserError(old) from error
 
 
 @contextlib.contextmanager

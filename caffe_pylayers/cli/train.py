@@ -36,8 +36,8 @@ from pathlib import Path
 from typing import Sequence
 
 from caffe_pylayers._engine.interrupts import held
-from caffe_pylayers.cli import UserError, add_engine_argument
-from caffe_pylayers.cli._errors import optional
+from caffe_pylayers.cli import UserError, add_engine_arguments, translate_old_code
+from caffe_pylayers.cli._device import quiet
 from caffe_pylayers.cli._net_options import gpu_number
 from caffe_pylayers.cli._parser import given_path, given_paths
 from caffe_pylayers.cli._training.options import Options, Result
@@ -84,13 +84,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--gpu", "-gpu", type=gpu_number, metavar="N", help="train on this GPU")
     mode.add_argument("--cpu", action="store_true", help="train on the CPU")
-    add_engine_argument(parser)
+    add_engine_arguments(parser)
     parser.add_argument("--seed", type=int, metavar="N", help="seed of Caffe, numpy and random, for Python layers")
     parser.add_argument(
         "--log-csv", type=given_path, metavar="FILE", help="the log, one row an iteration (default: DIR/log.csv)"
-    )
-    parser.add_argument(
-        "--compat", action="store_true", help="translate Python layers of the Python 2 days, as `run --compat` does"
     )
     for name, effect in (("sigint", "stop"), ("sighup", "snapshot")):
         parser.add_argument(
@@ -103,12 +100,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train; returns the exit code."""
-    if args.compat:
-        with optional("--compat", "compat"):
-            import fissix  # noqa: F401
-        from caffe_pylayers._compat import loader
-
-        loader.install()
+    quiet()
+    translate_old_code(args)
     try:
         result = train(
             args.solver,
@@ -166,8 +159,6 @@ def train(
     Raises UserError for what is wrong with the files and options, TrainingError and DivergedError,
     both UserErrors, for what goes wrong in training.
     """
-    from caffe_pylayers.cli._device import quiet
-
     quiet()
     with held():
         from caffe_pylayers.cli._training.driver import drive  # imports caffe

@@ -160,3 +160,49 @@ def test_large_blobs_need_no_memory_on_the_runtime(check):
     if _engine.caffe().__name__ != "caffe_pylayers.pycaffe":
         pytest.skip("real Caffe fills what it builds")
     assert check(INPUT.replace('"x"', '"y"') + IP.replace("num_output: 2", "num_output: 20000000")) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("verb", "arguments"),
+    [
+        ("test", ["--weights", "none.caffemodel"]),
+        ("time", []),
+        ("summary", []),
+        ("features", ["--weights", "none.caffemodel", "--blobs", "z", "x.npz"]),
+    ],
+)
+def test_no_verb_ends_with_caffes_own_stack(run_program, root, tmp_path, verb, arguments):
+    (tmp_path / "net.prototxt").write_text(INPUT + CONV % ("c", "x", "y", "kernel_size: 9") + IP)
+    command = [sys.executable, "-m", "caffe_pylayers", verb, "net.prototxt", *arguments]
+    ended = run_program(*command, cwd=tmp_path, pythonpath=(root,))
+    assert ended.returncode == 1
+    assert len(ended.stdout.splitlines()) == 1
+    assert 'layer "c" (Convolution): ' in ended.stdout
+
+
+def test_training_neither(run_program, root, tmp_path):
+    (tmp_path / "net.prototxt").write_text(INPUT + CONV % ("c", "x", "y", "kernel_size: 9") + IP)
+    (tmp_path / "s.prototxt").write_text('net: "net.prototxt" base_lr: 1 lr_policy: "fixed" max_iter: 1')
+    command = [sys.executable, "-m", "caffe_pylayers", "train", "--solver", "s.prototxt"]
+    ended = run_program(*command, cwd=tmp_path, pythonpath=(root,))
+    assert ended.returncode == 1
+    assert 'layer "c" (Convolution): ' in ended.stdout.splitlines()[-1]
+    assert "stack trace" not in ended.stdout
+
+
+def test_every_fault_of_the_wiring_is_told(check):
+    weights = IP.replace("}\n", "loss_weight: 1 loss_weight: 2 }\n").replace('"z"', '"w"').replace('"ip"', '"two"')
+    code, lines = check(
+        INPUT
+        + CONV % ("typo", "inn", "a", "kernel_size: 3")
+        + CONV % ("other", "x", "x", "kernel_size: 3")
+        + IP.replace('"y"', '"z"')
+        + CONV % ("wide", "x", "y", "kernel_size: 9")
+        + weights
+    )
+    assert code == 1
+    assert lines == [
+        'problem (TEST): layer "typo" (Convolution): no layer before it makes its bottom "inn"',
+        'problem (TEST): layer "other" (Convolution): its top "x" is an earlier layer\'s; to work in place it must be '
+        'the only layer that reads "x"',
+    ]

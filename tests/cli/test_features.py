@@ -5,8 +5,9 @@ import pytest
 
 from caffe_pylayers import _engine
 from caffe_pylayers._disk.database import new_database
-from caffe_pylayers.cli import main
+from caffe_pylayers.cli import features, main
 from tests.cli.databases import contents
+from tests.full_disk import limited
 
 pytest.importorskip("lmdb")
 
@@ -74,6 +75,17 @@ def test_the_databases_of_extract_features(save, tool, tmp_path, backend):
         for mine, real in zip(*(map(datum.FromString, records.values()) for records in (found, wanted))):
             np.testing.assert_allclose(mine.float_data, real.float_data, rtol=1e-6)
             assert (mine.channels, mine.height, mine.width) == (real.channels, real.height, real.width)
+
+
+@pytest.mark.parametrize("kind", ["h5", "npz"])
+def test_a_disk_that_gets_full_meanwhile(save, tmp_path, capsys, monkeypatch, kind):
+    net = save(FIVE_AXES)
+    before = set(tmp_path.iterdir())
+    monkeypatch.setattr(features, "check_room", lambda folder, *sizes: None)
+    with limited(1000):
+        assert main([*net, "--blobs", "a", "--iterations", "100", str(tmp_path / f"x.{kind}")], verb="features") == 1
+    assert capsys.readouterr().err.endswith(f"x.{kind}: File too large\n")
+    assert set(tmp_path.iterdir()) == before
 
 
 def test_what_cannot_be_kept(save, tmp_path, capsys, monkeypatch):

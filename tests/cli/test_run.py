@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from caffe_pylayers._compat.advice import WHAT_HELPS
+
 ENGINE = "caffe" if importlib.util.find_spec("caffe") else "caffe_pylayers.pycaffe"
 
 SCRIPT = """
@@ -85,7 +87,7 @@ def test_python_2_without_compat(run_program, root, tmp_path, text, line):
     file, line = ("old_part.py", 3) if "old_part" in text else ("old.py", line)
     ended = run(run_program, root, "old.py", cwd=tmp_path)
     last = ended.stdout.splitlines()[-1]
-    assert last.endswith(f"{file}:{line}: this is Python 2; `run --compat` translates it, `modernize` rewrites it")
+    assert last.endswith(f"{file}:{line}: {WHAT_HELPS}")
     assert "Traceback" in ended.stdout
     assert ended.returncode == 1
 
@@ -94,3 +96,44 @@ def test_what_is_no_fault_of_python_2(run_program, root, tmp_path):
     (tmp_path / "new.py").write_text("print(f'{1}')\nunknown\n")
     ended = run(run_program, root, "new.py", cwd=tmp_path)
     assert ended.stdout.splitlines()[-1] == "NameError: name 'unknown' is not defined"
+
+
+PY2 = {
+    "import": "import caffe\nprint 'old'\nclass Old(caffe.Layer): pass\n",
+    "setup": "import caffe\nclass Old(caffe.Layer):\n    def setup(self, bottom, top):\n        xrange(3)\n"
+    "    def reshape(self, bottom, top):\n        top[0].reshape(1)\n"
+    "    def forward(self, bottom, top):\n        pass\n"
+    "    def backward(self, top, propagate_down, bottom):\n        pass\n",
+}
+OLD_NET = (
+    'layer { name: "d" type: "DummyData" top: "d" dummy_data_param { shape { dim: 2 } } }\n'
+    'layer { name: "o" type: "Python" bottom: "d" top: "o" loss_weight: 1\n'
+    '  python_param { module: "old_layer" layer: "Old" } }\n'
+)
+
+
+@pytest.mark.parametrize("kind", PY2)
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["train", "--solver", "s.prototxt"],
+        ["time", "net.prototxt", "--iterations", "1"],
+        ["check", "net.prototxt"],
+        ["check-layer", "old_layer.Old", "--bottom", "2"],
+        ["layers", "old_layer.Old"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_every_verb_names_compat(run_program, root, tmp_path, kind, arguments):
+    (tmp_path / "old_layer.py").write_text(PY2[kind])
+    (tmp_path / "net.prototxt").write_text(OLD_NET)
+    (tmp_path / "s.prototxt").write_text('net: "net.prototxt" base_lr: 1 lr_policy: "fixed" max_iter: 1 type: "SGD"')
+    command = [sys.executable, "-m", "caffe_pylayers", *arguments]
+    ended = run_program(*command, cwd=tmp_path, pythonpath=(root,))
+    if (arguments[0], kind) != ("layers", "setup"):  # a page needs no setup
+        assert WHAT_HELPS in ended.stdout
+        assert ended.returncode == 1
+    if kind == "setup" and importlib.util.find_spec("fissix"):
+        ended = run_program(*command, "--compat", cwd=tmp_path, pythonpath=(root,))
+        assert "xrange" not in ended.stdout
+        assert WHAT_HELPS not in ended.stdout

@@ -23,7 +23,7 @@ from typing import Any, Iterator
 
 from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._curves.log import Log, Row
-from caffe_pylayers.cli._errors import raised_here
+from caffe_pylayers.cli._errors import raised_here, told
 from caffe_pylayers.cli._training.evaluation import Evaluation, Objective, Results
 from caffe_pylayers.cli._training.progress import Progress
 from caffe_pylayers.cli._training.signals import Signals
@@ -160,5 +160,5 @@ def blame(where: str) -> Iterator[None]:
         # The package's own layers print it, and its other messages say all.
         if not getattr(error, "_printed_by_layer", False) and not raised_here(error):
             traceback.print_exception(type(error), error, error.__traceback__)
-            text = f"{type(error).__name__}: {error}"
+            text = told(error)
         raise TrainingError(f"{where}: {text}") from error
