@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import traceback
 from typing import Iterator
 
@@ -10,6 +11,11 @@ from caffe_pylayers._compat.age import is_python_2
 from caffe_pylayers._compat.loader import is_foreign, is_installed
 
 WHAT_HELPS = "this is Python 2; --compat translates it, `caffe-pylayers modernize` rewrites it"
+
+# What only Python 2 reads: statements, exceptions after a comma, backticks, <>, 0777, 1L, ur"".
+OLD_SYNTAX = re.compile(
+    r"""\b(?:print|exec)\b\s*[^\s(=.,:)\]}]|\b(?:except|raise)\b[^:(]*,|`|<>|\b0\d|\b\d+L\b|\bur['"]|\bdef\b.*\(.*\("""
+)
 
 KINDS = (SyntaxError, NameError, ImportError, AttributeError, TypeError)
 
@@ -22,7 +28,7 @@ def advice(error: BaseException) -> str:
     for cause in () if is_installed() else _causes(error):
         if isinstance(cause, KINDS):
             file, line = _place(cause)
-            if file and is_old(file):
+            if file and is_old(file) and not (isinstance(cause, SyntaxError) and _is_mistake(cause)):
                 return f"{file}:{line}: {WHAT_HELPS}"
     return ""
 
@@ -41,6 +47,11 @@ def _place(error: BaseException) -> tuple[str | None, int | None]:
     frames = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
     own = [(file, line) for file, line in frames if not file.startswith("<") and is_foreign(file)]
     return own[-1] if own else (None, None)
+
+
+def _is_mistake(error: SyntaxError) -> bool:
+    """Return True for a line that Python 2 would not read either."""
+    return not (isinstance(error, TabError) or OLD_SYNTAX.search(error.text or ""))
 
 
 def is_old(file: str) -> bool:

@@ -13,6 +13,7 @@ import argparse
 import contextlib
 import errno
 import functools
+import io
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
@@ -80,9 +81,11 @@ def _npz(path: Path, names: list[str]) -> Iterator[Write]:
 
     kept: dict[str, list[Any]] = {name: [] for name in names}
     yield lambda name, values: kept[name].append(values.copy())
-    with files.whole(path) as temporary, open(temporary, "wb") as file:
-        arrays: Any = {name: np.concatenate(parts) for name, parts in kept.items()}
-        np.savez(file, **arrays)
+    arrays: Any = {name: np.concatenate(kept.pop(name)) for name in names}
+    content = io.BytesIO()  # a zip file that cannot be ended complains when it is forgotten
+    np.savez(content, **arrays)
+    with files.whole(path) as temporary:
+        temporary.write_bytes(content.getbuffer())
 
 
 @contextlib.contextmanager

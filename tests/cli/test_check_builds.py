@@ -165,14 +165,17 @@ def test_large_blobs_need_no_memory_on_the_runtime(check):
 @pytest.mark.parametrize(
     ("verb", "arguments"),
     [
-        ("test", ["--weights", "none.caffemodel"]),
+        ("test", ["--weights", "x.caffemodel"]),
         ("time", []),
         ("summary", []),
-        ("features", ["--weights", "none.caffemodel", "--blobs", "z", "x.npz"]),
+        ("features", ["--weights", "x.caffemodel", "--blobs", "z", "x.npz"]),
     ],
 )
 def test_no_verb_ends_with_caffes_own_stack(run_program, root, tmp_path, verb, arguments):
     (tmp_path / "net.prototxt").write_text(INPUT + CONV % ("c", "x", "y", "kernel_size: 9") + IP)
+    model = _engine.messages().NetParameter()
+    model.layer.add(name="another")
+    (tmp_path / "x.caffemodel").write_bytes(model.SerializeToString())
     command = [sys.executable, "-m", "caffe_pylayers", verb, "net.prototxt", *arguments]
     ended = run_program(*command, cwd=tmp_path, pythonpath=(root,))
     assert ended.returncode == 1
@@ -192,17 +195,22 @@ def test_training_neither(run_program, root, tmp_path):
 
 def test_every_fault_of_the_wiring_is_told(check):
     weights = IP.replace("}\n", "loss_weight: 1 loss_weight: 2 }\n").replace('"z"', '"w"').replace('"ip"', '"two"')
+    rates = "kernel_size: 3 } param { } param { } param { lr_mult: 1"
     code, lines = check(
-        INPUT
-        + CONV % ("typo", "inn", "a", "kernel_size: 3")
-        + CONV % ("other", "x", "x", "kernel_size: 3")
-        + IP.replace('"y"', '"z"')
-        + CONV % ("wide", "x", "y", "kernel_size: 9")
+        INPUT.replace('"x"', '"data"')
+        + CONV % ("typo", "dta", "a", "kernel_size: 3")
+        + CONV % ("taken", "data", "a", "kernel_size: 3")
+        + CONV % ("rates", "data", "r", rates)
+        + CONV % ("wide", "data", "y", "kernel_size: 9")
         + weights
     )
     assert code == 1
     assert lines == [
-        'problem (TEST): layer "typo" (Convolution): no layer before it makes its bottom "inn"',
-        'problem (TEST): layer "other" (Convolution): its top "x" is an earlier layer\'s; to work in place it must be '
-        'the only layer that reads "x"',
+        'problem (TEST): layer "typo" (Convolution): no layer before it makes its bottom "dta"; did you mean "data"?',
+        'problem (TEST): layer "taken" (Convolution): its top "a" is an earlier layer\'s; '
+        'to work in place it must be the only layer that reads "a"',
+        'problem (TEST): layer "two" (InnerProduct): 2 loss_weight for 1 tops',
+        'problem (TEST): layer "rates" (Convolution): 3 param blocks for 2 learned blobs',
+        lines[4],  # what the engine says of the window
     ]
+    assert lines[4].startswith('problem (TEST): layer "wide" (Convolution): ')

@@ -92,6 +92,14 @@ def test_python_2_without_compat(run_program, root, tmp_path, text, line):
     assert ended.returncode == 1
 
 
+@pytest.mark.parametrize("text", ["x = = 1\n", "def f(:\n    pass\n", "if True:\npass\n", "x = (1,\n", "a b\n"])
+def test_a_mistake_is_not_taken_for_python_2(run_program, root, tmp_path, text):
+    (tmp_path / "new.py").write_text(text)
+    ended = run(run_program, root, "new.py", cwd=tmp_path)
+    assert "Error: " in ended.stdout.splitlines()[-1]
+    assert "Python 2" not in ended.stdout
+
+
 def test_what_is_no_fault_of_python_2(run_program, root, tmp_path):
     (tmp_path / "new.py").write_text("print(f'{1}')\nunknown\n")
     ended = run(run_program, root, "new.py", cwd=tmp_path)
@@ -135,5 +143,5 @@ def test_every_verb_names_compat(run_program, root, tmp_path, kind, arguments):
         assert ended.returncode == 1
     if kind == "setup" and importlib.util.find_spec("fissix"):
         ended = run_program(*command, "--compat", cwd=tmp_path, pythonpath=(root,))
-        assert "xrange" not in ended.stdout
+        assert "NameError" not in ended.stdout
         assert WHAT_HELPS not in ended.stdout
