@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import torch
-
 from caffe_pylayers._nets.solver_rules import HISTORIES
+from caffe_pylayers.runtime.solvers import foreach
 from caffe_pylayers.runtime.solvers.sgd import SGDSolver
 from caffe_pylayers.runtime.solvers.solver import SOLVERS
 from caffe_pylayers.runtime.solvers.update import Group
@@ -28,15 +27,15 @@ class AdaDeltaSolver(SGDSolver):
     def compute_update(self, group: Group, rate: float) -> None:
         (gradients, steps), ratio, divisor = group.history, group.scratch(0), group.scratch(1)
         momentum, delta = self.param.momentum, self.param.delta
-        torch._foreach_mul_(gradients, momentum)
-        torch._foreach_addcmul_(gradients, group.diff, group.diff, value=1 - momentum)
-        torch._foreach_copy_(ratio, steps)
-        torch._foreach_add_(ratio, delta)
-        torch._foreach_copy_(divisor, gradients)
-        torch._foreach_add_(divisor, delta)
-        torch._foreach_div_(ratio, divisor)
-        torch._foreach_sqrt_(ratio)
-        torch._foreach_mul_(group.diff, ratio)
-        torch._foreach_mul_(steps, momentum)
-        torch._foreach_addcmul_(steps, group.diff, group.diff, value=1 - momentum)
-        torch._foreach_mul_(group.diff, rate)
+        foreach.mul_(gradients, momentum)
+        foreach.addcmul_(gradients, group.diff, group.diff, value=1 - momentum)
+        foreach.copy_(ratio, steps)
+        foreach.add_(ratio, delta)
+        foreach.copy_(divisor, gradients)
+        foreach.add_(divisor, delta)
+        foreach.div_(ratio, divisor)
+        foreach.sqrt_(ratio)
+        foreach.mul_(group.diff, ratio)
+        foreach.mul_(steps, momentum)
+        foreach.addcmul_(steps, group.diff, group.diff, value=1 - momentum)
+        foreach.mul_(group.diff, rate)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import torch
-
+from caffe_pylayers.runtime.solvers import foreach
 from caffe_pylayers.runtime.solvers.sgd import SGDSolver
 from caffe_pylayers.runtime.solvers.solver import SOLVERS
 from caffe_pylayers.runtime.solvers.update import Group
@@ -23,9 +22,9 @@ class AdaGradSolver(SGDSolver):
 
     def compute_update(self, group: Group, rate: float) -> None:
         (history,), scratch = group.history, group.scratch()
-        torch._foreach_addcmul_(history, group.diff, group.diff)
-        torch._foreach_copy_(scratch, history)
-        torch._foreach_sqrt_(scratch)
-        torch._foreach_add_(scratch, self.param.delta)
-        torch._foreach_div_(group.diff, scratch)
-        torch._foreach_mul_(group.diff, rate)
+        foreach.addcmul_(history, group.diff, group.diff)
+        foreach.copy_(scratch, history)
+        foreach.sqrt_(scratch)
+        foreach.add_(scratch, self.param.delta)
+        foreach.div_(group.diff, scratch)
+        foreach.mul_(group.diff, rate)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 from caffe_pylayers._nets.solver_rules import HISTORIES
+from caffe_pylayers.runtime.solvers import foreach
 from caffe_pylayers.runtime.solvers.sgd import SGDSolver
 from caffe_pylayers.runtime.solvers.solver import SOLVERS
 from caffe_pylayers.runtime.solvers.update import Group
@@ -29,16 +29,16 @@ class AdamSolver(SGDSolver):
         (mean, square), scratch = group.history, group.scratch()
         beta1, beta2 = self.param.momentum, self.param.momentum2
         correction = self._correction(self.iter + 1)
-        torch._foreach_mul_(mean, beta1)
-        torch._foreach_add_(mean, group.diff, alpha=1 - beta1)
-        torch._foreach_mul_(square, beta2)
-        torch._foreach_addcmul_(square, group.diff, group.diff, value=1 - beta2)
-        torch._foreach_copy_(scratch, square)
-        torch._foreach_sqrt_(scratch)
-        torch._foreach_add_(scratch, self.param.delta)
-        torch._foreach_copy_(group.diff, mean)
-        torch._foreach_div_(group.diff, scratch)
-        torch._foreach_mul_(group.diff, rate * correction)
+        foreach.mul_(mean, beta1)
+        foreach.add_(mean, group.diff, alpha=1 - beta1)
+        foreach.mul_(square, beta2)
+        foreach.addcmul_(square, group.diff, group.diff, value=1 - beta2)
+        foreach.copy_(scratch, square)
+        foreach.sqrt_(scratch)
+        foreach.add_(scratch, self.param.delta)
+        foreach.copy_(group.diff, mean)
+        foreach.div_(group.diff, scratch)
+        foreach.mul_(group.diff, rate * correction)
 
     def _correction(self, t: int) -> float:
         """sqrt(1 - momentum2^t) / (1 - momentum^t). As in C++, a power beyond float64 is infinite, not an error."""

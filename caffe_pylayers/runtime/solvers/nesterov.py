@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import torch
-
+from caffe_pylayers.runtime.solvers import foreach
 from caffe_pylayers.runtime.solvers.sgd import SGDSolver
 from caffe_pylayers.runtime.solvers.solver import SOLVERS
 from caffe_pylayers.runtime.solvers.update import Group
@@ -23,7 +22,7 @@ class NesterovSolver(SGDSolver):
 
     def compute_update(self, group: Group, rate: float) -> None:
         (history,) = group.history
-        torch._foreach_mul_(group.diff, rate)
-        torch._foreach_mul_(history, self.param.momentum)
-        torch._foreach_add_(history, group.diff)
-        torch._foreach_add_(group.diff, history, alpha=self.param.momentum)
+        foreach.mul_(group.diff, rate)
+        foreach.mul_(history, self.param.momentum)
+        foreach.add_(history, group.diff)
+        foreach.add_(group.diff, history, alpha=self.param.momentum)

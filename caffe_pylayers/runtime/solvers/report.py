@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from caffe_pylayers.runtime.net.net import Net
+from caffe_pylayers.runtime.solvers import foreach
 
 
 class SmoothedLoss:
@@ -40,7 +41,7 @@ class OutputSums:
         """Add the net's outputs."""
         outputs = [net.blobs[name].read().reshape(-1) for name in net.outputs]
         if self._sums:
-            torch._foreach_add_(self._sums, outputs)
+            foreach.add_(self._sums, outputs)
         else:
             self._sums = [output.clone() for output in outputs]
 

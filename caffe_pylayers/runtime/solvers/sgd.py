@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 
+from caffe_pylayers.runtime.solvers import foreach
 from caffe_pylayers.runtime.solvers.solver import SOLVERS, Solver
 from caffe_pylayers.runtime.solvers.update import Group
 
+# PyTorch's kernel for the whole rule, which it does not document; compute_update does the same in steps.
+fused_sgd: Callable[..., object] | None = getattr(torch, "_fused_sgd_", None)
 # The fused kernel scales gradients by 1 - (1 - rate), in float64: above this that is exact in float32.
 SMALLEST_FUSED_RATE = 1e-6
 
@@ -24,12 +29,12 @@ class SGDSolver(Solver):
         momentum = self.param.momentum
         own_rule = type(self).compute_update is not SGDSolver.compute_update  # a subclass's
         other_decay = decay and self.param.regularization_type != "L2"
-        if own_rule or other_decay or momentum == 0 or rate < SMALLEST_FUSED_RATE:
+        if fused_sgd is None or own_rule or other_decay or momentum == 0 or rate < SMALLEST_FUSED_RATE:
             super().update(group, rate, decay)
             return
         (history,) = group.history
         # PyTorch's momentum buffer is without the rate, Caffe's is with it: rate 1 and a dampened gradient.
-        torch._fused_sgd_(
+        fused_sgd(
             group.data,
             group.diff,
             history,
@@ -42,10 +47,10 @@ class SGDSolver(Solver):
             is_first_step=False,
         )
         for blob, update in zip(group.blobs, *group.histories):
-            blob.defer_diff(update)  # few look at it
+            blob.defer_diff(update)  # a copy, which few look at
 
     def compute_update(self, group: Group, rate: float) -> None:
         (history,) = group.history
-        torch._foreach_mul_(history, self.param.momentum)
-        torch._foreach_add_(history, group.diff, alpha=rate)
-        torch._foreach_copy_(group.diff, history)
+        foreach.mul_(history, self.param.momentum)
+        foreach.add_(history, group.diff, alpha=rate)
+        foreach.copy_(group.diff, history)

@@ -10,8 +10,6 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, NoReturn
 
-import torch
-
 from caffe_pylayers._nets import lr_policy, prototxt, solver_rules, upgrade
 from caffe_pylayers.runtime import process, rng
 from caffe_pylayers.runtime.files.paths import path_of
@@ -19,7 +17,7 @@ from caffe_pylayers.runtime.memory.blob import Blob, arrays_in_step
 from caffe_pylayers.runtime.net.net import Net
 from caffe_pylayers.runtime.proto import caffe_pb2
 from caffe_pylayers.runtime.registry import Registry
-from caffe_pylayers.runtime.solvers import nets, report, snapshot
+from caffe_pylayers.runtime.solvers import foreach, nets, report, snapshot
 from caffe_pylayers.runtime.solvers.update import Group, clip, make_groups
 
 SOLVERS: Registry[Any] = Registry("solver type")
@@ -107,7 +105,7 @@ class Solver:
         if decay:
             group.regularize(self.param.regularization_type, decay)
         self.compute_update(group, rate)
-        torch._foreach_sub_(group.data, group.diff)
+        foreach.sub_(group.data, group.diff)
 
     # --- state -------------------------------------------------------------------------------------
 
@@ -271,7 +269,7 @@ class Solver:
                 self._clip(param.clip_gradients)
             for group in self._groups:
                 if param.iter_size > 1:
-                    torch._foreach_mul_(group.diff, 1 / param.iter_size)
+                    foreach.mul_(group.diff, 1 / param.iter_size)
                 self.update(group, rate * group.lr_mult, param.weight_decay * group.decay_mult)
         self._iter += 1
 

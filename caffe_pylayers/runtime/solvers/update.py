@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from caffe_pylayers.runtime.memory.blob import Blob
+from caffe_pylayers.runtime.solvers import foreach
 
 Tensors = list[torch.Tensor]
 
@@ -47,12 +48,12 @@ class Group:
     def regularize(self, kind: str, decay: float) -> None:
         """Add the gradient of the decay: decay * w for L2, decay * sign(w) for L1."""
         if kind == "L2":
-            torch._foreach_add_(self.diff, self.data, alpha=decay)
+            foreach.add_(self.diff, self.data, alpha=decay)
         else:
             sign = self.scratch()
-            torch._foreach_copy_(sign, self.data)
-            torch._foreach_sign_(sign)
-            torch._foreach_add_(self.diff, sign, alpha=decay)
+            foreach.copy_(sign, self.data)
+            foreach.sign_(sign)
+            foreach.add_(self.diff, sign, alpha=decay)
 
 
 def make_groups(
@@ -75,9 +76,9 @@ def clip(diffs: Tensors, limit: float) -> tuple[float, float]:
     Returns their norm and the factor that they were multiplied by.
     """
     # The norm decides what happens, here as in Caffe: it has to come to the host.
-    norm = torch.stack(torch._foreach_norm(diffs)).norm().item()
+    norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(diff) for diff in diffs])).item()
     if not norm > limit:
         return norm, 1.0
     scale = limit / norm
-    torch._foreach_mul_(diffs, scale)
+    foreach.mul_(diffs, scale)
     return norm, scale

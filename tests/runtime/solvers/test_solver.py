@@ -57,8 +57,8 @@ def test_a_subclass_with_a_rule_of_its_own():
 
     class Halves(SGDSolver):
         def compute_update(self, group, rate):
-            torch._foreach_copy_(group.diff, group.data)
-            torch._foreach_mul_(group.diff, 0.5)
+            for update, values in zip(group.diff, group.data):
+                torch.mul(values, 0.5, out=update)
 
     solver = Halves(NET.solver(f"{RATES} momentum: 0.9"))
     feed(solver.net)

@@ -6,7 +6,7 @@ import torch
 
 from caffe_pylayers.runtime.memory.blob import Blob
 from caffe_pylayers.runtime.memory.memory import CHANNELS_LAST
-from caffe_pylayers.runtime.solvers import SOLVERS, get_solver
+from caffe_pylayers.runtime.solvers import SOLVERS, foreach, get_solver, sgd
 from caffe_pylayers.runtime.solvers.update import clip, make_groups
 from tests.runtime.solvers.nets import TEXT
 
@@ -18,11 +18,12 @@ CONV = (
 )
 
 
-def conv_solver(tmp_path, kind):
+def conv_solver(tmp_path, kind, fields=""):
     path = tmp_path / "solver.prototxt"
     path.write_text(
         f'net_param {{ {CONV} }} type: "{kind}" base_lr: 0.1 lr_policy: "fixed" weight_decay: 0.1 random_seed: 1 '
-        + ("momentum: 0.9" if kind not in ("AdaGrad", "RMSProp") else "")
+        + ("momentum: 0.9 " if kind not in ("AdaGrad", "RMSProp") else "")
+        + fields
     )
     return get_solver(path)
 
@@ -40,6 +41,27 @@ def test_channels_last(tmp_path, kind):
     for ours, theirs in zip([weight, *other.history], [plain.net.learnable[0], *plain.history]):
         np.testing.assert_allclose(ours.data, theirs.data, rtol=1e-6, atol=1e-7)
     np.testing.assert_allclose(weight.diff, plain.net.learnable[0].diff, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("decay", ["L1", "L2"])
+@pytest.mark.parametrize("kind", SOLVERS.names())
+def test_without_pytorchs_private_functions(tmp_path, monkeypatch, kind, decay):
+    """Each rule's numbers are the same from the documented ones, to the rounding of one fused step."""
+
+    def trained():
+        solver = conv_solver(tmp_path, kind, f'regularization_type: "{decay}"')
+        for i in range(3):
+            solver.net.learnable[0].diff[...] = np.random.RandomState(i).standard_normal((2, 3, 5, 5))
+            solver.apply_update()
+        return [blob.data for blob in (solver.net.learnable[0], *solver.history)], solver.net.learnable[0].diff
+
+    values, update = trained()
+    for name in foreach.NAMES:
+        monkeypatch.setattr(foreach, name, foreach.loop(name))
+    monkeypatch.setattr(sgd, "fused_sgd", None)
+    others, other_update = trained()
+    for ours, theirs in zip([*values, update], [*others, other_update]):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-7)
 
 
 @pytest.mark.parametrize("kind", SOLVERS.names())
