@@ -2,6 +2,7 @@
 
 import pytest
 
+from caffe_pylayers.runtime.layers import _kernels
 from caffe_pylayers.runtime.layers.layer import LAYERS
 from tests.parity.compare import check
 from tests.parity.families import FAMILIES, GOLDEN, cases, record
@@ -52,6 +53,17 @@ def recorded(golden, family, index):
 
 @pytest.mark.parametrize(("family", "index"), ROWS)
 def test_golden(recorded, family, index):
+    check(CASES[family][index], recorded)
+
+
+# The types that compute by kernels which PyTorch does not document, where it has them.
+KINDS = "BatchNorm BNLL Convolution Deconvolution ELU InnerProduct LRN Pooling PReLU ReLU Sigmoid SPP TanH"
+BY_KERNELS = [row for row in ROWS if CASES[row.values[0]][row.values[1]].type in KINDS.split()]
+
+
+@pytest.mark.parametrize(("family", "index"), BY_KERNELS)
+def test_without_pytorchs_undocumented_kernels(recorded, monkeypatch, family, index):
+    monkeypatch.setattr(_kernels, "kernel", lambda name: None)
     check(CASES[family][index], recorded)
 
 

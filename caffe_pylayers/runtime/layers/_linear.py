@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import torch
 
+from caffe_pylayers.runtime.layers import _kernels
+
 ONEDNN_VALUES = 1 << 16  # of a matrix: oneDNN reads a large one twice as fast as MKL, and takes longer to start
 
 
 def linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, y: torch.Tensor) -> None:
     """Write y (M, N) from x (M, K), weight (N, K), of any strides, and bias (N)."""
-    if x.device.type == "cpu" and weight.numel() >= ONEDNN_VALUES and x.shape[0] and _onednn():
-        y.copy_(torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], ""))
+    onednn = _kernels.kernel("mkldnn._linear_pointwise")
+    if onednn and x.device.type == "cpu" and weight.numel() >= ONEDNN_VALUES and x.shape[0]:
+        y.copy_(onednn(x, weight, bias, "none", [], ""))
     elif bias is None:
         torch.mm(x, weight.t(), out=y)
     else:
         torch.addmm(bias, x, weight.t(), out=y)
-
-
-def _onednn() -> bool:
-    built = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    return bool(built) and hasattr(torch.ops.mkldnn, "_linear_pointwise")

@@ -11,8 +11,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from torch.nn import functional
 
 from caffe_pylayers.runtime import rng
+from caffe_pylayers.runtime.layers import _kernels
 from caffe_pylayers.runtime.layers._elementwise import scratch
 from caffe_pylayers.runtime.memory import allocator
 from caffe_pylayers.runtime.memory.limits import Shape
@@ -129,18 +131,15 @@ class MaxPool(MapPool):
         mask.copy_(torch.where(y > LOWEST, row * self._width + column, -1))
 
     def backward(self, d_y: torch.Tensor, x: torch.Tensor, d_x: torch.Tensor) -> None:
-        kernel = torch.ops.aten.max_pool2d_with_indices_backward
-        arguments = (*self._arguments, (1, 1), self._ceil, self._indices(x, d_y))
-        if self.same:
-            kernel.grad_input(d_y, x, *arguments, grad_input=d_x)
-        else:
-            # A window that sees nothing points at the pad, which is cropped.
-            self._crop(kernel(d_y, self._padded(x), *arguments), d_x)
+        indices, padded = self._indices(x, d_y), self._padded(x)
+        d_padded = d_x if self.same else torch.empty_like(padded)
+        _kernels.max_pool_backward(d_y, padded, self._arguments, self._ceil, indices, d_padded)
+        if not self.same:  # a window that sees nothing points at the pad, which is cropped
+            self._crop(d_padded, d_x)
 
     def _pool(self, padded: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         indices = self._scratch(y)
-        kernel = torch.ops.aten.max_pool2d_with_indices.out
-        kernel(padded, *self._arguments, (1, 1), self._ceil, out=y, indices=indices)
+        _kernels.max_pool(padded, self._arguments, self._ceil, y, indices)
         return indices
 
     def _keep(self, indices: torch.Tensor) -> None:
@@ -180,20 +179,21 @@ class AveragePool(MapPool):
 
     def forward(self, x: torch.Tensor, y: torch.Tensor) -> None:
         if self.same:
-            torch.ops.aten.avg_pool2d.out(x, *self._arguments, self._ceil, True, None, out=y)
+            _kernels.average_pool(x, self._arguments, self._ceil, y)
             return
-        sums = torch.ops.aten.avg_pool2d(self._padded(x), *self._arguments, False, True, 1)
+        sums = functional.avg_pool2d(self._padded(x), *self._arguments, divisor_override=1)
         if self._sizes.device != x.device or not self._sizes.numel():
             self._sizes = self._window_sizes().to(x.device)
         torch.div(sums, self._sizes, out=y)
 
     def backward(self, d_y: torch.Tensor, x: torch.Tensor, d_x: torch.Tensor) -> None:
-        kernel = torch.ops.aten.avg_pool2d_backward
         if self.same:
-            kernel.grad_input(d_y, x, *self._arguments, self._ceil, True, None, grad_input=d_x)
+            _kernels.average_pool_backward(d_y, x, self._arguments, self._ceil, None, d_x)
         else:
             # Where the size is zero the gradient is infinite, all of it in the pad, which is cropped.
-            d_padded = kernel(d_y / self._sizes, self._padded(x), *self._arguments, False, True, 1)
+            padded = self._padded(x)
+            d_padded = torch.empty_like(padded)
+            _kernels.average_pool_backward(d_y / self._sizes, padded, self._arguments, False, 1, d_padded)
             self._crop(d_padded, d_x)
 
 

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 import torch
 
+from caffe_pylayers.runtime.layers import _kernels
 from caffe_pylayers.runtime.layers._elementwise import Neuron, scratch_like
 from caffe_pylayers.runtime.layers.layer import register
 from caffe_pylayers.runtime.memory.blob import Blob
-
-aten = torch.ops.aten
 
 
 @register("ReLU")
@@ -22,15 +21,15 @@ class ReLU(Neuron):
 
     def value(self, x: torch.Tensor, y: torch.Tensor) -> None:
         if self.slope:
-            aten.leaky_relu.out(x, self.slope, out=y)
+            _kernels.leaky_relu(x, self.slope, y)
         else:
             torch.clamp(x, min=0, out=y)
 
     def gradient(self, kept: torch.Tensor, d_y: torch.Tensor, d_x: torch.Tensor) -> None:
         if self.slope:
-            aten.leaky_relu_backward.grad_input(d_y, kept, self.slope, False, grad_input=d_x)
+            _kernels.leaky_relu_backward(d_y, kept, self.slope, d_x)
         else:
-            aten.threshold_backward.grad_input(d_y, kept, 0, grad_input=d_x)
+            _kernels.relu_backward(d_y, kept, d_x)
 
 
 @register("ELU")
@@ -41,13 +40,13 @@ class ELU(Neuron):
         self._alpha = self.layer_param.elu_param.alpha
 
     def value(self, x: torch.Tensor, y: torch.Tensor) -> None:
-        aten.elu.out(x, self._alpha, out=y)
+        _kernels.elu(x, self._alpha, y)
 
     def gradient(self, kept: torch.Tensor, d_y: torch.Tensor, d_x: torch.Tensor) -> None:
-        if self.in_place and self._alpha < 0:  # y > 0 does not say x > 0 here, which PyTorch refuses and Caffe ignores
+        if self.in_place:  # kept is y; where alpha is negative, y > 0 does not say x > 0, which Caffe ignores
             torch.where(kept > 0, d_y, (kept + self._alpha) * d_y, out=d_x)
         else:
-            aten.elu_backward.grad_input(d_y, self._alpha, 1, 1, self.in_place, kept, grad_input=d_x)
+            _kernels.elu_backward(d_y, kept, self._alpha, d_x)
 
 
 @register("Sigmoid")
@@ -60,7 +59,7 @@ class Sigmoid(Neuron):
         torch.sigmoid(x, out=y)
 
     def gradient(self, kept: torch.Tensor, d_y: torch.Tensor, d_x: torch.Tensor) -> None:
-        aten.sigmoid_backward.grad_input(d_y, kept, grad_input=d_x)
+        _kernels.sigmoid_backward(d_y, kept, d_x)
 
 
 @register("TanH")
@@ -73,7 +72,7 @@ class TanH(Neuron):
         torch.tanh(x, out=y)
 
     def gradient(self, kept: torch.Tensor, d_y: torch.Tensor, d_x: torch.Tensor) -> None:
-        aten.tanh_backward.grad_input(d_y, kept, grad_input=d_x)
+        _kernels.tanh_backward(d_y, kept, d_x)
 
 
 @register("BNLL")
@@ -81,10 +80,10 @@ class BNLL(Neuron):
     """y = log(1 + exp(x)), as Caffe's BNLL; in place its gradient is that at y, as in Caffe."""
 
     def value(self, x: torch.Tensor, y: torch.Tensor) -> None:
-        aten.softplus.out(x, out=y)
+        _kernels.softplus(x, y)
 
     def gradient(self, kept: torch.Tensor, d_y: torch.Tensor, d_x: torch.Tensor) -> None:
-        aten.softplus_backward.grad_input(d_y, kept, 1, 20, grad_input=d_x)
+        _kernels.softplus_backward(d_y, kept, d_x)
 
 
 @register("Swish")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import torch
 from torch.nn import functional
 
+from caffe_pylayers.runtime.layers import _kernels
 from caffe_pylayers.runtime.layers._columns import ColumnConvolution
 from caffe_pylayers.runtime.layers._elementwise import refuse_in_place
 from caffe_pylayers.runtime.layers._layout import image_layout
@@ -97,9 +98,8 @@ class Convolution(Layer):
         self._layout = image_layout(shape) if self._axis == 1 and not by_columns else CONTIGUOUS
         sizes_of = [list(v) or [d] for v, d in ((window.stride, 1), (window.pad, 0), (window.dilation, 1))]
         self._geometry = (*sizes_of, transposed, [0] * len(sizes_of[0]), group)
-        self._packs = (
-            self.phase == TEST and self._layout == CHANNELS_LAST and not transposed and shape[1] > 1 and _packs()
-        )
+        packable = self._layout == CHANNELS_LAST and not transposed and shape[1] > 1
+        self._packs = self.phase == TEST and packable and _kernels.can_pack()
         self._by_columns = None
         if by_columns:
             wide, narrow = self._bottom_shape, self._top_shape
@@ -160,29 +160,17 @@ class Convolution(Layer):
         """The weight in the order in which the kernel for bottoms of this shape reads it, where it has one."""
         if not self._packs:
             return weight
-        stride, pad, dilation, *_, group = self._geometry
-        sizes = list(self._bottom_shape)
-        return cast(
-            torch.Tensor, torch.ops.mkldnn._reorder_convolution_weight(weight, pad, stride, dilation, group, sizes)
-        )
+        return _kernels.pack(weight, self._bottom_shape, self._geometry)
 
     def _convolve(self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
         if self._by_columns:
             return self._by_columns.forward(x, weight, bias)
-        if weight.is_mkldnn:
-            stride, pad, dilation, *_, group = self._geometry
-            shape = pad, stride, dilation, group
-            return cast(
-                torch.Tensor,
-                torch.ops.mkldnn._convolution_pointwise(self._whole(x), weight, bias, *shape, "none", [], ""),
-            )
-        return cast(torch.Tensor, torch.ops.aten.convolution(self._whole(x), weight, bias, *self._geometry))
+        return _kernels.convolution(self._whole(x), weight, bias, self._geometry)
 
     def _convolve_backward(self, d_y: torch.Tensor, x: torch.Tensor, weight: torch.Tensor, mask: list[bool]) -> Any:
         if self._by_columns:
             return self._by_columns.backward(d_y, x, weight, mask)
-        sizes = [self._outputs] if self._bias else None
-        return torch.ops.aten.convolution_backward(d_y, self._whole(x), weight, sizes, *self._geometry, mask)
+        return _kernels.convolution_backward(d_y, self._whole(x), weight, self._geometry, mask)
 
     def _see(self, tensor: torch.Tensor, shape: Shape) -> torch.Tensor:
         return tensor if self._axis == 1 and self._axes else tensor.view(shape)
@@ -203,11 +191,6 @@ class Convolution(Layer):
     def _weight(self) -> torch.Tensor:
         weight = self.blobs[0].read(CONTIGUOUS if self._by_columns else self.blobs[0].layout)
         return weight if self._axes else weight.unsqueeze(-1)
-
-
-def _packs() -> bool:
-    built = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    return bool(built) and hasattr(torch.ops.mkldnn, "_reorder_convolution_weight")
 
 
 def kernel_layout(weight: torch.Tensor) -> str:

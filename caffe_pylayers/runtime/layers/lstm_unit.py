@@ -31,7 +31,7 @@ def lstm_unit_backward(
     i, f, o, g = gates.chunk(4, 1)
     d_i, d_f, d_o, d_g = d_gates.chunk(4, 1)
     torch.mul(d_h, o, out=d_g)  # as scratch
-    d_c.add_(torch.ops.aten.tanh_backward(d_g, tanh_c))
+    d_c.addcmul_(d_g, 1 - tanh_c * tanh_c)
     torch.mul(d_c, g, out=d_i)
     torch.mul(d_c, c_prev, out=d_f)
     torch.mul(d_h, tanh_c, out=d_o)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import torch
 
+from caffe_pylayers.runtime.layers import _kernels
 from caffe_pylayers.runtime.layers._elementwise import refuse_gradient_in_place
 from caffe_pylayers.runtime.layers._layout import image_layout
 from caffe_pylayers.runtime.layers._setup import make_learned_blobs, same_or_legacy
@@ -95,20 +96,7 @@ class BatchNorm(Layer):
         if not self._batch.fits(x):
             self._batch = _Statistics(self._channels, x.device)
         batch = self._batch
-        # The kernel's running statistics with momentum 1 forget the past: they are the batch's own.
-        torch.ops.aten.native_batch_norm.out(
-            x,
-            weight,
-            bias,
-            batch.running_mean,
-            batch.variance,
-            True,
-            1.0,
-            self._eps,
-            out=y,
-            save_mean=batch.mean,
-            save_invstd=batch.factor,
-        )
+        _kernels.batch_norm(x, weight, bias, self._eps, y, batch.mean, batch.factor, batch.variance)
         if x.numel() == self._channels:
             batch.variance.zero_()  # of a single value; the kernel divides by n - 1
         self._learn(batch)
@@ -121,11 +109,8 @@ class BatchNorm(Layer):
         wanted: for x, or for x, weight and bias.
         """
         self._refuse_empty(x)
-        mask = [*wanted, *[False] * (3 - len(wanted))]
-        gradients: Sequence[torch.Tensor] = torch.ops.aten.native_batch_norm_backward(
-            d_y, x, weight, None, None, self._batch.mean, self._batch.factor, True, self._eps, mask
-        )
-        return gradients
+        batch = self._batch
+        return _kernels.batch_norm_backward(d_y, x, weight, batch.mean, batch.factor, self._eps, wanted)
 
     def save_for_backward(self, x: torch.Tensor) -> torch.Tensor:
         """Save the normal values of x, the bottom of the last ``normalize``, for backward in place; return them."""
@@ -139,11 +124,10 @@ class BatchNorm(Layer):
         This is the gradient of normalizing values of mean 0 and variance 1 with the factor as weight.
         """
         self._refuse_empty(self._normal)
-        zeros, ones = self._batch.zeros, self._batch.ones
-        arguments = self._batch.factor, None, None, zeros, ones, True, self._eps, [True, False, False]
-        gradients = torch.ops.aten.native_batch_norm_backward(d_y, self._normal, *arguments)
-        d_x: torch.Tensor = gradients[0]
-        return d_x
+        batch = self._batch
+        return _kernels.batch_norm_backward(
+            d_y, self._normal, batch.factor, batch.zeros, batch.ones, self._eps, [True]
+        )[0]
 
     def _learn(self, batch: _Statistics) -> None:
         """Add the batch's statistics to the learned ones."""
@@ -168,11 +152,11 @@ class _Statistics:
     """A batch's statistics of each channel, (C) each, as the kernels write and read them.
 
     mean. factor: 1 / sqrt(variance + eps), of the biased variance. variance: the unbiased one, which is learned.
-    running_mean: written by the kernel, not read. zeros, ones: the mean and the factor of normal values.
+    zeros, ones: the mean and the factor of normal values.
     """
 
     def __init__(self, channels: int, where: torch.device) -> None:
-        self.mean, self.factor, self.variance, self.running_mean, self.zeros = torch.zeros(5, channels, device=where)
+        self.mean, self.factor, self.variance, self.zeros = torch.zeros(4, channels, device=where)
         self.ones = torch.ones(channels, device=where)
 
     def fits(self, x: torch.Tensor) -> bool:

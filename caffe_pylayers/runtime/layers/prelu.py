@@ -7,13 +7,12 @@ from typing import Any
 
 import torch
 
+from caffe_pylayers.runtime.layers import _kernels
 from caffe_pylayers.runtime.layers._elementwise import scratch_like
 from caffe_pylayers.runtime.layers._setup import make_learned_blobs, same_or_legacy
 from caffe_pylayers.runtime.layers.layer import Layer, register
 from caffe_pylayers.runtime.memory.blob import Blob
 from caffe_pylayers.runtime.proto.caffe_pb2 import FillerParameter
-
-aten = torch.ops.aten
 
 
 @register("PReLU")
@@ -63,9 +62,9 @@ class PReLU(Layer):
             torch.clamp(x, max=0, out=work).mul_(d_y)
             self.blobs[0].add_diff(work.sum(self._summed))
         if propagate_down[0]:
-            above = aten.threshold_backward.grad_input(d_y, x, 0, grad_input=work)
+            _kernels.relu_backward(d_y, x, work)
             slope = self.blobs[0].read().view(self._per_channel)
-            torch.sub(d_y, above, out=bottom[0].write_diff(layout)).mul_(slope).add_(above)
+            torch.sub(d_y, work, out=bottom[0].write_diff(layout)).mul_(slope).add_(work)
 
     def _check(self, bottom: Blob) -> None:
         axes = len(bottom.shape)

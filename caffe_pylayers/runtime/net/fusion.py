@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from caffe_pylayers.runtime.layers import _kernels
 from caffe_pylayers.runtime.layers.activation import ReLU
 from caffe_pylayers.runtime.layers.convolution import Convolution
 from caffe_pylayers.runtime.layers.normalization import BatchNorm
@@ -75,7 +76,7 @@ class FusedNormalization:
             return
         d_y = self._blob.update_diff(CHANNELS_LAST)
         if self._relu is not None and self._relu.backward:
-            torch.ops.aten.threshold_backward.grad_input(d_y, self._blob.read(CHANNELS_LAST), 0, grad_input=d_y)
+            _kernels.relu_backward(d_y, self._blob.read(CHANNELS_LAST), d_y)
         learns = self._scale is not None and self._scale.backward
         wanted = [learns and flag for flag in self._scale.layer.param_propagate_down] if self._scale else []
         down = self._normal.backward and self._normal.propagate_down[0]
