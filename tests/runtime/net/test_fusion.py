@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 
 from caffe_pylayers import pycaffe
-from caffe_pylayers.runtime.net.fusion import FoldedNormalization, FusedNormalization
+from caffe_pylayers._nets import prototxt
+from caffe_pylayers._nets.include_rules import State
+from caffe_pylayers.runtime.net.fusion import fuse
+from caffe_pylayers.runtime.net.graph import Graph
+from caffe_pylayers.runtime.proto import caffe_pb2
 
 TEXT = """
 layer { name: "in" type: "Input" top: "data" top: "to" input_param { shape { dim: 4 dim: 3 dim: 6 dim: 5 }
@@ -16,6 +20,7 @@ layer { name: "scale" type: "Scale" bottom: "x" top: "x" scale_param { bias_term
         filler { type: "uniform" min: 0.5 max: 2 } bias_filler { type: "gaussian" } } }
 layer { name: "relu" type: "ReLU" bottom: "x" top: "x" }
 """
+ONE_FOR_ALL = "shape { } data: 2"  # learned values of a Scale
 LOSS = 'layer { name: "loss" type: "EuclideanLoss" bottom: "x" bottom: "to" top: "loss" }\n'
 
 
@@ -35,8 +40,12 @@ def one_by_one(net):
     return net
 
 
-def parts(net):
-    return [type(part) for part in net._graph.units]
+def together(tmp_path, phase, text):
+    """The names of the layers of each unit, those of a single layer left out."""
+    path = tmp_path / "fused.prototxt"
+    path.write_text(text)
+    units = fuse(Graph(prototxt.read_net(path, caffe_pb2), State(phase)).steps)
+    return [[step.layer.name for step in unit.steps] for unit in units if len(unit.steps) > 1]
 
 
 def state(net):
@@ -79,6 +88,11 @@ def backward_twice(net):
     net.backward()
 
 
+def leave_out(layer):
+    """The training net without a layer."""
+    return "".join(line for line in (TEXT + LOSS).replace("\n    ", "").splitlines(True) if f'"{layer}"' not in line)
+
+
 @pytest.mark.parametrize(
     ("run", "without"),
     [
@@ -88,9 +102,8 @@ def backward_twice(net):
     ],
 )
 def test_training(tmp_path, run, without):
-    text = "".join(line for line in (TEXT + LOSS).replace("\n    ", "").splitlines(True) if f'"{without}"' not in line)
+    text = leave_out(without)
     net, other = make(tmp_path, pycaffe.TRAIN, text), one_by_one(make(tmp_path, pycaffe.TRAIN, text))
-    assert FusedNormalization in parts(net)
     for each in (net, other):
         run(each)
     assert_same(net, other)
@@ -98,7 +111,6 @@ def test_training(tmp_path, run, without):
 
 def test_frozen_net_and_its_weights_when_they_change(tmp_path):
     net, other = make(tmp_path, pycaffe.TEST, TEXT), one_by_one(make(tmp_path, pycaffe.TEST, TEXT))
-    assert FoldedNormalization in parts(net)
     held = [(each, each.params["scale"][0].data) for each in (net, other)]
     for step in range(3):
         for each, scale in held:
@@ -132,9 +144,28 @@ def save(net, folder):
     return folder / "net.caffemodel"
 
 
-def test_a_frozen_layer_under_a_loss_runs_by_itself(tmp_path):
-    net = make(tmp_path, pycaffe.TEST)
-    assert not {FusedNormalization, FoldedNormalization} & set(parts(net))  # gradients reach the Scale
+WITH_BIAS = "scale_param { bias_term: true"
+
+
+@pytest.mark.parametrize(
+    ("phase", "text", "fused"),
+    [
+        (pycaffe.TRAIN, TEXT + LOSS, [["norm", "scale", "relu"]]),
+        (pycaffe.TRAIN, leave_out("relu"), [["norm", "scale"]]),
+        (pycaffe.TRAIN, leave_out("scale"), [["norm", "relu"]]),
+        (pycaffe.TRAIN, TEXT.replace(WITH_BIAS, f"{WITH_BIAS} num_axes: 2") + LOSS, []),  # not a value a channel
+        (
+            pycaffe.TRAIN,
+            TEXT.replace(WITH_BIAS, f"blobs {{ {ONE_FOR_ALL} }} blobs {{ {ONE_FOR_ALL} }} {WITH_BIAS}"),
+            [],
+        ),
+        (pycaffe.TEST, TEXT, [["conv", "norm", "scale", "relu"]]),
+        (pycaffe.TEST, TEXT + LOSS, []),  # gradients reach the Scale
+    ],
+)
+def test_which_layers_are_computed_together(tmp_path, phase, text, fused):
+    """By far most of what fusion gains is here; the other tests hold its numbers."""
+    assert together(tmp_path, phase, text) == fused
 
 
 def test_an_input_shape_that_changes(tmp_path):
@@ -148,9 +179,3 @@ def test_an_input_shape_that_changes(tmp_path):
         each.forward()
     assert net.blobs["x"].shape == (2, 8, 9, 9)
     assert_same(net, other)
-
-
-def test_by_channel_only(tmp_path):
-    text = TEXT.replace("bias_term: true", "bias_term: true num_axes: 2")
-    net = make(tmp_path, pycaffe.TRAIN, text + LOSS)
-    assert [len(part.steps) for part in net._graph.units if isinstance(part, FusedNormalization)] == [1]
