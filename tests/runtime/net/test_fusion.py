@@ -20,7 +20,7 @@ layer { name: "scale" type: "Scale" bottom: "x" top: "x" scale_param { bias_term
         filler { type: "uniform" min: 0.5 max: 2 } bias_filler { type: "gaussian" } } }
 layer { name: "relu" type: "ReLU" bottom: "x" top: "x" }
 """
-ONE_FOR_ALL = "shape { } data: 2"  # learned values of a Scale
+ONE_FOR_ALL = "blobs { shape { } data: 2 }"  # a learned value of a Scale
 LOSS = 'layer { name: "loss" type: "EuclideanLoss" bottom: "x" bottom: "to" top: "loss" }\n'
 
 
@@ -154,17 +154,12 @@ WITH_BIAS = "scale_param { bias_term: true"
         (pycaffe.TRAIN, leave_out("relu"), [["norm", "scale"]]),
         (pycaffe.TRAIN, leave_out("scale"), [["norm", "relu"]]),
         (pycaffe.TRAIN, TEXT.replace(WITH_BIAS, f"{WITH_BIAS} num_axes: 2") + LOSS, []),  # not a value a channel
-        (
-            pycaffe.TRAIN,
-            TEXT.replace(WITH_BIAS, f"blobs {{ {ONE_FOR_ALL} }} blobs {{ {ONE_FOR_ALL} }} {WITH_BIAS}"),
-            [],
-        ),
+        (pycaffe.TRAIN, TEXT.replace(WITH_BIAS, f"{ONE_FOR_ALL} {ONE_FOR_ALL} {WITH_BIAS}"), []),
         (pycaffe.TEST, TEXT, [["conv", "norm", "scale", "relu"]]),
         (pycaffe.TEST, TEXT + LOSS, []),  # gradients reach the Scale
     ],
 )
 def test_which_layers_are_computed_together(tmp_path, phase, text, fused):
-    """By far most of what fusion gains is here; the other tests hold its numbers."""
     assert together(tmp_path, phase, text) == fused
 
 
