@@ -1,4 +1,4 @@
-"""Windows over any number of axes as columns, Caffe's im2col, and convolution as a product with them."""
+"""Caffe's im2col over any number of axes, and convolution as a product with its columns."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from caffe_pylayers.runtime.layers._window import Window
 from caffe_pylayers.runtime.memory import allocator
 from caffe_pylayers.runtime.memory.limits import Shape
 
-MANY_PLACES = 1 << 10  # in a kernel: from here on a window of few positions is added up position by position
+MANY_PLACES = 1 << 10  # of a kernel: above, fold adds position by position, where that takes fewer steps
 
 
 class Columns:
-    """What a window sees at each of its positions: shape (num, channels, kernel..., positions...)."""
+    """The values that a window covers at each of its positions: shape (num, channels, kernel..., positions...).
+
+    window: the sliding window. shape: of the map that it slides over, (num, channels, sizes...).
+    """
 
     def __init__(self, window: Window, shape: Shape) -> None:
         num, channels, *sizes = shape
@@ -29,17 +32,17 @@ class Columns:
         self._padded = torch.zeros(0)
 
     def unfold(self, x: torch.Tensor, columns: torch.Tensor) -> None:
-        """Write the columns of x."""
+        """Write the columns of a map x, of shape (num, channels, sizes...), to ``columns``."""
         padded = self._scratch(x)
         padded[self._inside].copy_(x)
         num, channels, *steps = padded.stride()
         within = [step * d for step, d in zip(steps, self.window.dilation)]
         between = [step * s for step, s in zip(steps, self.window.stride)]
-        # Every window, overlapping, without a copy.
+        # A view of all windows, which overlap in memory.
         columns.copy_(padded.as_strided(self.shape, (num, channels, *within, *between)))
 
     def fold(self, columns: torch.Tensor, x: torch.Tensor) -> None:
-        """Write the transpose to x: for each value, the sum over the columns that have it."""
+        """Write to each value of the map x the sum of its copies in ``columns``: the gradient of ``unfold``."""
         padded = self._scratch(columns)
         kernel, stride, dilation = self.window.kernel, self.window.stride, self.window.dilation
         places, positions = itertools.product(*map(range, kernel)), itertools.product(*map(range, self.out))
@@ -54,21 +57,22 @@ class Columns:
         x.copy_(padded[self._inside])
 
     def _scratch(self, like: torch.Tensor) -> torch.Tensor:
-        """The padded map's memory, zero."""
+        """Return memory for the padded map, all zero, on the device of ``like``."""
         if self._padded.device != like.device or self._padded.shape != self._padded_shape:
             self._padded = allocator.zeros(self._padded_shape, like.device)
         return self._padded.zero_()
 
 
 def _comb(start: Sequence[int], unit: Sequence[int], count: Sequence[int], apart: Sequence[int]) -> Any:
-    """Along each of the last axes, the ``count`` places that are ``apart``, from ``start`` units on."""
+    """Return the index of every apart-th place along each of the last axes, ``count`` of them, from start * unit on."""
     return (..., *(slice(i * u, i * u + a * (n - 1) + 1, a) for i, u, n, a in zip(start, unit, count, apart)))
 
 
 class ColumnConvolution:
-    """Convolution, or its transpose, over any number of axes, as products with columns, Caffe's own way.
+    """Convolution, or its transpose, over any number of axes, as products with columns: the way of Caffe itself.
 
-    wide is the side that the window slides over, narrow the side of its positions.
+    The window slides over the wide side, a Convolution's bottom or a Deconvolution's top; the narrow side has a value
+    for each of its positions. wide: the wide side's shape, (num, channels, sizes...).
     """
 
     def __init__(self, window: Window, wide: Shape, narrow_channels: int, group: int, transposed: bool) -> None:
@@ -79,12 +83,12 @@ class ColumnConvolution:
         self._height = wide[1] // group * math.prod(window.kernel)  # of a column
 
     def forward(self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
-        """The top."""
+        """Return the top of x, (num, channels, sizes...). bias: (channels of the top), or None."""
         y = self._spread(x, weight) if self._transposed else self._gather(x, weight)
         return y if bias is None else y.add_(bias.view(-1, *[1] * (y.dim() - 2)))
 
     def backward(self, d_y: torch.Tensor, x: torch.Tensor, weight: torch.Tensor, mask: Sequence[bool]) -> Any:
-        """The gradients of x, weight and bias that the mask asks for."""
+        """Return the gradients of x, weight and bias, None for those that the mask leaves out."""
         d_x = d_weight = d_bias = None
         if mask[0]:
             d_x = self._gather(d_y, weight) if self._transposed else self._spread(d_y, weight)
@@ -105,15 +109,15 @@ class ColumnConvolution:
         return wide
 
     def _matrix(self, weight: torch.Tensor) -> torch.Tensor:
-        """(group, narrow channels of a group, values in a column)"""
+        """Return the weight as (group, narrow channels of a group, values in a column)."""
         return weight.view(self._group, self._narrow[1] // self._group, self._height)
 
     def _rows(self, narrow: torch.Tensor) -> torch.Tensor:
-        """(num, group, channels of a group, positions)"""
+        """Return the narrow side as (num, group, channels of a group, positions)."""
         return narrow.view(self._narrow[0], self._group, self._narrow[1] // self._group, math.prod(self._columns.out))
 
     def _unfolded(self, wide: torch.Tensor) -> torch.Tensor:
-        """(num, group, values in a column, positions)"""
+        """Return the columns of the wide side as (num, group, values in a column, positions)."""
         columns = allocator.empty(self._columns.shape, wide.device)
         self._columns.unfold(wide, columns)
         return columns.view(self._narrow[0], self._group, self._height, math.prod(self._columns.out))

@@ -1,4 +1,4 @@
-"""What the elementwise layers share: one layout for all operands, scratch memory, Caffe's NeuronLayer."""
+"""The base of elementwise layers, Caffe's NeuronLayer; scratch memory, and the layout of several operands."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ _scratch: dict[tuple[torch.device, torch.dtype], torch.Tensor] = {}
 
 
 def scratch(count: int, device: torch.device, dtype: torch.dtype = torch.float32) -> torch.Tensor:
-    """Undefined values, the caller's until anybody calls again: one memory for all layers, warm in the cache."""
+    """Return ``count`` undefined values, the caller's until the next call: all layers share one memory.
+
+    So it is warm in the processor's cache.
+    """
     pool = _scratch.get((device, dtype))
     if pool is None or pool.numel() < count:
         pool = _scratch[device, dtype] = torch.empty(count, dtype=dtype, device=device)
@@ -23,44 +26,44 @@ def scratch(count: int, device: torch.device, dtype: torch.dtype = torch.float32
 
 
 def scratch_like(x: torch.Tensor) -> torch.Tensor:
-    """Scratch of the shape and layout of a dense tensor."""
+    """Return scratch of the shape and layout of x, a dense float32 tensor."""
     return scratch(x.numel(), x.device).as_strided(x.shape, x.stride())
 
 
 def float32(value: float) -> float:
-    """The nearest float32: infinity, as in Caffe, where a product of parameters is beyond them all."""
+    """Round a product of parameters to float32, which Caffe computes in: infinity where it is beyond its range."""
     return torch.tensor(value, dtype=torch.float32).item()
 
 
 def layout_of(blobs: Sequence[Blob]) -> str:
-    """The layout to read blobs of as many axes each in: channels last as soon as one is in it."""
+    """Return the layout in which to read several blobs, of one number of axes: channels-last if any of them is."""
     return CHANNELS_LAST if any(blob.layout == CHANNELS_LAST for blob in blobs) else CONTIGUOUS
 
 
 def diff_layout_of(blobs: Sequence[Blob]) -> str:
-    """The same for their gradients."""
+    """Return the layout in which to read several blobs' gradients, as layout_of does for values."""
     return CHANNELS_LAST if any(blob.diff_layout == CHANNELS_LAST for blob in blobs) else CONTIGUOUS
 
 
 def refuse_in_place(layer: Layer, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
-    """For a layer that would lose what it has yet to read."""
+    """Raise LayerError if a top is a bottom: for layers that read a bottom after they have written a top."""
     if any(blob is other for blob in top for other in bottom):
         raise layer.error("cannot work in place: its tops must have other names than its bottoms")
 
 
 def refuse_gradient_in_place(layer: Layer, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
-    """For a layer whose backward would lose what it has yet to read, where its forward does not."""
+    """Raise LayerError if a top is a bottom: for layers whose backward, but not forward, needs both."""
     if any(blob is other for blob in top for other in bottom):
         raise layer.error("has no gradient in place: where it learns, its top must have another name than its bottom")
 
 
 class Neuron(Layer):
-    """y = f(x) for each value. A subclass says f in ``value``, and its gradient in ``gradient``.
+    """y = f(x) for each value: a subclass computes f in ``value`` and its gradient in ``gradient``.
 
-    Bottom: [0] any shape. Top: [0] the same; may be the bottom: x is then y in backward, as in Caffe.
+    Bottom: [0] any shape. Top: [0] the same; may be the bottom: backward then reads y where it wants x, as in Caffe.
     """
 
-    from_top: ClassVar[bool] = False  # gradient takes y, not x
+    from_top: ClassVar[bool] = False  # True if gradient takes y instead of x
 
     def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         self.in_place = top[0] is bottom[0]
@@ -77,9 +80,12 @@ class Neuron(Layer):
             self.gradient(kept.read(layout), top[0].read_diff(layout), bottom[0].write_diff(layout))
 
     def value(self, x: torch.Tensor, y: torch.Tensor) -> None:
-        """Write y; it is x where the layer works in place."""
+        """Write f(x) to y, which is x where the layer works in place."""
         raise NotImplementedError
 
     def gradient(self, kept: torch.Tensor, d_y: torch.Tensor, d_x: torch.Tensor) -> None:
-        """Write d_x from x, or y; it is d_y where the layer works in place."""
+        """Write the gradient of x to d_x, which is d_y where the layer works in place.
+
+        kept: x, or y with ``from_top``.
+        """
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""Which layout the layers of images compute in."""
+"""The memory layout in which the layers of images compute."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from caffe_pylayers.runtime.memory.memory import CHANNELS_LAST, CONTIGUOUS
 
 
 def image_layout(shape: Shape) -> str:
-    """The faster layout for convolution, pooling and normalization of blobs of this shape.
+    """Return the layout in which convolution, pooling and normalization of a blob of this shape are faster.
 
-    On the CPU PyTorch's kernels vectorize over channels, which is why channels come last there.
+    It is channels-last for four axes on the CPU, where PyTorch's kernels vectorize over channels.
     """
     on_host = device.current() == device.HOST
     return CHANNELS_LAST if len(shape) == 4 and on_host else CONTIGUOUS

@@ -6,7 +6,7 @@ import torch
 
 from caffe_pylayers.runtime.layers import _kernels
 
-ONEDNN_VALUES = 1 << 16  # of a matrix: oneDNN reads a large one twice as fast as MKL, and takes longer to start
+ONEDNN_VALUES = 1 << 16  # of a weight: from here on oneDNN is up to twice as fast as MKL; it takes longer to start
 
 
 def linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, y: torch.Tensor) -> None:

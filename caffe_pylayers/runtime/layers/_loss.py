@@ -1,4 +1,4 @@
-"""What the losses share: Caffe's LossLayer, class labels, and the rules that normalize a loss."""
+"""The base of the losses, Caffe's LossLayer; class labels, and the rules that normalize a loss."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Divisor = float | torch.Tensor  # a tensor where it depends on values, so that n
 
 
 class LossLayer(Layer):
-    """A loss: a scalar top that the net makes where the prototxt names none, multiplied by its loss weight.
+    """A loss: a scalar, times the loss weight that its gradient top[0].diff holds. A prototxt may leave its top out.
 
     Bottom: [0] predictions (N, ...); [1] labels (N, ...), to which no gradient goes.
     """
@@ -38,22 +38,23 @@ class LossLayer(Layer):
         top[0].reshape()
 
     def refuse_gradient(self, propagate_down: Sequence[bool], index: int, what: str) -> None:
-        """Raise if this bottom's gradient is asked for."""
+        """Raise LayerError if the gradient of bottom[index], which is ``what``, is asked for."""
         if index < len(propagate_down) and propagate_down[index]:
             raise self.error(f"cannot backpropagate to bottom[{index}], the {what}")
 
     def num(self, blob: Blob, index: int) -> int:
-        """The first size of a bottom of at most 4 axes, which is what Caffe's num() takes."""
+        """Return the first size of bottom[index]; LayerError for more than 4 axes, as Caffe's num() refuses them."""
         if len(blob.shape) > 4:
             raise self.error(f"bottom[{index}] must have at most 4 axes, got shape {blob.shape}")
         return blob.shape[0]
 
 
 class Labels:
-    """One class label for each place of the scores: (N, H, W) or any shape of its count for scores (N, C, H, W).
+    """The class labels of scores, one for each place: for scores (N, C, H, W), N * H * W labels in any shape.
 
-    axis: of the classes. classes: C. outer, inner: the counts of places before and after that axis.
-    valid: whether each label of the last read counts; None where all do.
+    axis: the axis of the classes, as the prototxt has it. ignore: the label of places that do not count, or None.
+    After ``reshape``, axis counts from the front, classes is C, outer and inner are the counts of places before and
+    after that axis. After ``read``, valid is True for each label that counts; None where all do.
     """
 
     def __init__(self, layer: Layer, axis: int, ignore: int | None) -> None:
@@ -63,7 +64,7 @@ class Labels:
         self._shape: tuple[int, ...] = ()
 
     def reshape(self, scores: Blob, labels: Blob) -> None:
-        """Check the labels' count; ValueError where it is not the scores' without their axis."""
+        """Take the shapes of scores and labels; LayerError unless there is one label for each place."""
         shape = scores.shape
         self.axis = canonical_axis(self._layer, scores, self._axis)
         self._shape = (*shape[: self.axis], 1, *shape[self.axis + 1 :])
@@ -77,7 +78,10 @@ class Labels:
             )
 
     def read(self, blob: Blob) -> torch.Tensor:
-        """The labels as indices, with 1 for the classes' axis; those to be ignored are 0 and not ``valid``."""
+        """Return the labels as indices, in the scores' shape with 1 for the axis of the classes.
+
+        Those to be ignored are 0, and False in ``valid``. LayerError for other labels outside [0, classes).
+        """
         index = blob.read().view(self._shape).long()  # towards zero, as a cast in C
         if self._ignore is not None:
             self.valid = index != self._ignore
@@ -87,20 +91,20 @@ class Labels:
 
 
 def check_labels(layer: Layer, index: torch.Tensor, classes: int) -> None:
-    """Raise for a label outside [0, classes), where Caffe reads or writes past the end of the array."""
+    """Raise LayerError for a label outside [0, classes), where Caffe reads or writes past the end of the array."""
     wrong = (index < 0) | (index >= classes)
-    if wrong.any():  # the one look at values: a wrong index on a GPU ends the process
+    if wrong.any():  # waits for a GPU, where a wrong index would end the process
         at = int(wrong.flatten().nonzero()[0])
         raise layer.error(f"bottom[1]: label {int(index.flatten()[at])} at index {at} is outside [0, {classes})")
 
 
 def ignore_label(param: Any) -> int | None:
-    """The ``ignore_label`` of a LossParameter or AccuracyParameter."""
+    """Return the ``ignore_label`` of a LossParameter or AccuracyParameter, None where it is not set."""
     return param.ignore_label if param.HasField("ignore_label") else None
 
 
 def normalization(param: Any, default: int) -> int:
-    """The mode of a LossParameter: ``normalization``, or what the older flag ``normalize`` stands for."""
+    """Return a LossParameter's NormalizationMode: ``normalization``, or what the older ``normalize`` stands for."""
     if param.HasField("normalization"):
         return int(param.normalization)
     if param.HasField("normalize"):
@@ -109,7 +113,10 @@ def normalization(param: Any, default: int) -> int:
 
 
 def normalizer(mode: int, outer: int, inner: int, valid: torch.Tensor | None) -> Divisor:
-    """What a summed loss is divided by, at least 1: all places, the valid ones, the outer ones, or nothing."""
+    """Return the divisor of a summed loss, at least 1.
+
+    mode: FULL counts all outer * inner places, VALID those that are ``valid``, BATCH_SIZE the outer ones; NONE is 1.
+    """
     if mode == LossParameter.VALID and valid is not None:
         return valid.sum(dtype=torch.float32).clamp_min_(1)
     counts = {LossParameter.BATCH_SIZE: outer, LossParameter.NONE: 1}
@@ -117,5 +124,5 @@ def normalizer(mode: int, outer: int, inner: int, valid: torch.Tensor | None) ->
 
 
 def common_layout(bottom: Sequence[Blob]) -> str:
-    """The layout to read two bottoms in that are combined value by value: Caffe's unless they have one shape."""
+    """Return the layout in which to combine two bottoms value by value: contiguous unless they have one shape."""
     return bottom[0].layout if bottom[0].shape == bottom[1].shape else CONTIGUOUS

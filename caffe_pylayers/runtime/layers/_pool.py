@@ -25,7 +25,7 @@ LOWEST = torch.finfo(torch.float32).min
 
 @dataclass(frozen=True)
 class PoolWindow:
-    """Kernel, stride and pad of height and width; ceil rounds the number of positions up."""
+    """A pooling window: its kernel, stride and pad, each (height, width). ceil: round the number of positions up."""
 
     kernel: Pair
     stride: Pair
@@ -33,7 +33,7 @@ class PoolWindow:
     ceil: bool = True
 
     def slide(self, sizes: Pair) -> Pair:
-        """The number of positions over a map of these sizes."""
+        """Return the number of positions, (down, across), over a map of these sizes."""
         out = []
         for n, k, s, p in zip(sizes, self.kernel, self.stride, self.pad):
             steps = (n + 2 * p - k) / s
@@ -48,12 +48,12 @@ class PoolWindow:
         return replace(self.near(sizes), kernel=(kernel[0], kernel[1]))
 
     def near(self, sizes: Pair) -> PoolWindow:
-        """The window with strides that lead just out of the padded map instead of far out of it."""
+        """Return the window with strides no longer than the padded map, from which they lead out all the same."""
         stride = [max(1, min(s, n + 2 * p)) for s, n, p in zip(self.stride, sizes, self.pad)]
         return replace(self, stride=(stride[0], stride[1]))
 
     def as_torch(self, sizes: Pair) -> bool:
-        """Whether PyTorch has the same windows over a map of these sizes."""
+        """Return True if PyTorch's pooling has the same windows over a map of these sizes."""
         for n, k, s, p, out in zip(sizes, self.kernel, self.stride, self.pad, self.slide(sizes)):
             if 2 * p > k or (out - 1) * s >= n + p or n + 2 * p < k:
                 return False
@@ -61,9 +61,12 @@ class PoolWindow:
 
 
 class MapPool:
-    """The pooling of maps of one shape; saves what its backward needs."""
+    """Pooling of maps of one shape, (N, C, H, W), with one window. A subclass says how.
 
-    outside = 0.0  # what the padded copy holds around the map
+    same: True if PyTorch's kernel has Caffe's windows; else it works on a padded copy of the map.
+    """
+
+    outside = 0.0  # the value around the map in the padded copy
 
     def __init__(self, window: PoolWindow, shape: Shape) -> None:
         sizes = shape[2], shape[3]
@@ -83,11 +86,11 @@ class MapPool:
         raise NotImplementedError
 
     def backward(self, d_y: torch.Tensor, x: torch.Tensor, d_x: torch.Tensor) -> None:
-        """Write the gradient of x, which is as it was in forward."""
+        """Write the gradient of x to d_x; x is as it was in forward."""
         raise NotImplementedError
 
     def _padded(self, x: torch.Tensor) -> torch.Tensor:
-        """The map as all windows see it."""
+        """Return the map, or a copy that is padded as far as the windows reach."""
         if self.same:
             return x
         padded = allocator.empty(self._padded_shape, x.device).fill_(self.outside)
@@ -149,13 +152,13 @@ class MaxPool(MapPool):
         self._kept.copy_(indices)
 
     def _indices(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """Where the maxima are: as kept in training, else found once more."""
+        """Return the positions of the maxima in the padded map: kept in training, else found once more."""
         if self._training:
             return self._scratch(y).copy_(self._kept)
         return self._pool(self._padded(x), torch.empty_like(y))
 
     def _scratch(self, y: torch.Tensor) -> torch.Tensor:
-        """Memory for y's indices, laid out as y is; as a map of its own where y is part of another blob's values."""
+        """Return scratch for y's indices, laid out as y is; contiguous where y is a slice of a larger tensor."""
         indices = scratch(y.numel(), y.device, torch.int64)
         dense = y.is_contiguous() or y.is_contiguous(memory_format=torch.channels_last)
         return indices.as_strided(y.shape, y.stride()) if dense else indices.view(y.shape)
@@ -170,7 +173,7 @@ class AveragePool(MapPool):
         self._sizes = torch.zeros(0)
 
     def _window_sizes(self) -> torch.Tensor:
-        """The number of places of the padded map in each window."""
+        """Return the number of places of the padded map in each window, in the top's shape."""
         along = []
         for k, s, p, n, out in zip(self._given.kernel, self._given.stride, self._given.pad, self._map, self.out):
             start = torch.arange(out) * s - p
@@ -198,7 +201,10 @@ class AveragePool(MapPool):
 
 
 class StochasticPool(MapPool):
-    """Training: a value drawn in proportion to the values, which are not negative; else their mean so weighted."""
+    """In training, a value drawn with a probability in proportion to it; else the mean, so weighted.
+
+    The values must not be negative.
+    """
 
     def __init__(self, window: PoolWindow, shape: Shape, training: bool) -> None:
         super().__init__(window, shape)

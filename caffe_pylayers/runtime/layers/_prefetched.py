@@ -21,7 +21,7 @@ MOST_AHEAD = 1 << 16  # batches
 
 
 class Source(Protocol):
-    """Where a layer's batches come from: a thread's own, without a reference to the layer."""
+    """Makes a layer's batches, on the prefetch thread, which ends with the layer: a source holds no reference to it."""
 
     def shapes(self) -> list[tuple[int, ...]]:
         """Return the tops' shapes, as far as they are known before the first batch."""
@@ -33,7 +33,7 @@ class Source(Protocol):
 class PrefetchedLayer(Layer):
     """A layer whose Source, made in setup, runs ``data_param.prefetch`` batches ahead, as in Caffe.
 
-    What goes wrong while a batch is made is the LayerError of the forward that was to use it.
+    An error in the making of a batch is raised as LayerError by the forward that was to use the batch.
     """
 
     bottoms = 0
@@ -57,7 +57,7 @@ class PrefetchedLayer(Layer):
         self._prefetch = Prefetch(source.fill, depth)
 
     def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
-        """Nothing: forward gives the tops the shapes of their batch."""
+        """Do nothing: forward gives the tops the shapes of their batch."""
 
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         try:
@@ -66,10 +66,10 @@ class PrefetchedLayer(Layer):
             raise self._named(error) from error
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def _named(self, error: Exception) -> Exception:
-        """Return the LayerError for what a source, a decoder or a library raised; others as they are."""
+        """Return the LayerError for an error of a file, decoder or library; ImportError and MemoryError as they are."""
         if isinstance(error, (ImportError, MemoryError)):
             return error
         if isinstance(error, OSError):
@@ -79,7 +79,7 @@ class PrefetchedLayer(Layer):
 
 
 def _check_memory(shapes: Sequence[tuple[int, ...]], depth: int) -> None:
-    """ValueError for batches that are, ``depth`` of them, larger than the machine's memory."""
+    """Raise ValueError if ``depth`` batches of tops of these shapes are larger than the machine's memory."""
     needed = 4 * sum(map(math.prod, shapes)) * max(depth, 1)
     if depth > MOST_AHEAD or needed > _memory():
         raise ValueError(
@@ -89,7 +89,7 @@ def _check_memory(shapes: Sequence[tuple[int, ...]], depth: int) -> None:
 
 
 def _memory() -> float:
-    """The bytes of the machine's memory; infinity where the system does not say."""
+    """Return the bytes of the machine's memory; infinity where the system does not say."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):  # Windows; a system that does not know
@@ -97,9 +97,9 @@ def _memory() -> float:
 
 
 class Shard:
-    """This solver's part of the records: of several that train together each takes every solver_count()-th.
+    """This solver's share of the records: of several that train together each takes every solver_count()-th.
 
-    whole: it is every record, as in TEST and with one solver.
+    whole: True if the share is all records, as in the TEST phase and with one solver.
     """
 
     def __init__(self, phase: int) -> None:
@@ -121,7 +121,7 @@ class Workers:
         self._threads: ThreadPoolExecutor | None = None
 
     def each(self, do: Callable[[int], None], count: int) -> None:
-        """Call do(0) to do(count - 1) in parallel; raises what one of them raised."""
+        """Call do(0) to do(count - 1) in parallel; raise what one of them raised."""
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         if min(cores, count) < 2:
             for i in range(count):
@@ -141,7 +141,7 @@ class Workers:
 
 @contextlib.contextmanager
 def naming(where: str) -> Iterator[None]:
-    """Have what the block raises for a bad item, a ValueError or an OSError, say where the item is from."""
+    """Raise ValueError, beginning with ``where`` an item is from, for a ValueError or an OSError of the block."""
     try:
         yield
     except OSError as error:
@@ -185,6 +185,6 @@ def fill_from_images(
 
 
 def check_batch_size(name: str, size: int) -> None:
-    """ValueError unless it is positive, and no more than C's int holds."""
+    """Raise ValueError unless the batch_size of parameter ``name`` is positive and fits C's int."""
     if not 0 < size <= INT_MAX:
         raise ValueError(f"{name}.batch_size must be positive, and at most {INT_MAX}, got {size}")

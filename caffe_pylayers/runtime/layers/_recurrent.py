@@ -1,4 +1,4 @@
-"""What the recurrent layers share: Caffe's RecurrentLayer, without its unrolled net."""
+"""The base of LSTM and RNN: Caffe's RecurrentLayer, without its unrolled net."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ class RecurrentLayer(Layer):
     As in Caffe, no gradient goes to or from the states at the ends (a state's bottom is given zeros), and the
     learned blobs are given theirs even where lr_mult is 0: they count when gradients are clipped.
 
-    A subclass says which states there are and how many values of the input's transform go into each
-    output, makes its buffers in ``reshape_steps``, and runs the steps in ``steps_forward`` and
-    ``steps_backward``.
+    A subclass gives the number of ``states`` and the ``width`` of W_x x + b, makes its buffers in ``reshape_steps``,
+    and runs the steps in ``steps_forward`` and ``steps_backward``. In their arguments x_out is W_x x + b, with
+    W_static static if there is one: (T, N, width * D).
     """
 
     bottoms = (2, 5)
     tops = (1, 3)
     states: ClassVar[int]
-    width: ClassVar[int]  # of the input's transform, in units of num_output
+    width: ClassVar[int]  # the values of W_x x + b for each output: 4 gates in an LSTM
 
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         refuse_in_place(self, bottom, top)
@@ -58,7 +58,7 @@ class RecurrentLayer(Layer):
         self._after = [Blob() for _ in range(self.states)]  # and after the last
 
     def learned(self, bottom: Sequence[Blob], param: Any) -> list[tuple[Shape, Any]]:
-        """The shapes and fillers of the learned blobs."""
+        """Return the shape and the FillerParameter of each learned blob."""
         weight, rows = param.weight_filler, self.width * self._size
         specs = [((rows, math.prod(bottom[0].shape[2:])), weight), ((rows,), param.bias_filler)]
         if self._static:
@@ -66,7 +66,7 @@ class RecurrentLayer(Layer):
         return [*specs, ((rows, self._size), weight)]
 
     def _shape(self, bottom: Sequence[Blob]) -> tuple[int, int]:
-        """T and N, checked."""
+        """Return T and N; LayerError for bottoms whose shapes do not fit each other."""
         x, cont = bottom[0].shape, bottom[1].shape
         if len(x) < 3:
             raise self.error(f"bottom[0] must have 3 axes or more, (steps, streams, ...), got shape {x}")
@@ -98,7 +98,7 @@ class RecurrentLayer(Layer):
         self.reshape_steps(time, num)
 
     def reset(self) -> None:
-        """Have the next forward start with states of zero."""
+        """Make the next forward start with states of zero."""
         for blob in self._after:
             blob.write().zero_()
 
@@ -124,16 +124,16 @@ class RecurrentLayer(Layer):
         before = [blob.read()[0] for blob in self._before]
         d_x_out = self._d_x_out.write()
         self.steps_backward(top[0].read_diff(), self._cont(bottom), before, d_x_out)
-        self._give(d_x_out.flatten(0, 1), bottom[0], 0, propagate_down[0])
+        self._linear_backward(d_x_out.flatten(0, 1), bottom[0], 0, propagate_down[0])
         self.blobs[1].add_diff(d_x_out.sum((0, 1)))
         if self._static:
-            self._give(d_x_out.sum(0), bottom[2], 2, propagate_down[2])
+            self._linear_backward(d_x_out.sum(0), bottom[2], 2, propagate_down[2])
         for i in range(len(bottom) - self._exposed, len(bottom)):
             if propagate_down[i]:
                 bottom[i].write_diff().zero_()
 
-    def _give(self, d_out: torch.Tensor, bottom: Blob, weight: int, propagate_down: bool) -> None:
-        """The gradients of out = x W^T."""
+    def _linear_backward(self, d_out: torch.Tensor, bottom: Blob, weight: int, propagate_down: bool) -> None:
+        """Add the gradient of W = blobs[weight] in out = x W^T, and write that of the bottom x if asked for."""
         x = self._flat(bottom) if weight == 0 else bottom.read().flatten(1)
         self.blobs[weight].update_diff().addmm_(d_out.t(), x)
         if propagate_down:
@@ -145,23 +145,24 @@ class RecurrentLayer(Layer):
     def _cont(self, bottom: Sequence[Blob]) -> torch.Tensor:
         return bottom[1].read().unsqueeze(2)
 
-    # --- a subclass's part -----------------------------------------------------------------------
+    # --- for subclasses --------------------------------------------------------------------------
 
     def reshape_steps(self, time: int, num: int) -> None:
-        """Give the buffers their shapes."""
+        """Give the subclass's buffers their shapes, for T = time and N = num."""
         raise NotImplementedError
 
     def steps_forward(
         self, x_out: torch.Tensor, cont: torch.Tensor, before: Sequence[torch.Tensor], y: torch.Tensor
     ) -> Sequence[torch.Tensor]:
-        """Run the steps: y (T, N, D) from x_out, which may be kept and changed; returns the states after them.
+        """Write y (T, N, D) and return the states after the last step, (N, D) each.
 
-        cont is (T, N, 1), before are the states (N, D). y may be changed by other layers afterwards.
+        x_out: may be kept and changed. cont: (T, N, 1). before: the states before the first step, (N, D) each.
+        y is the top's memory, which layers in place may change before backward.
         """
         raise NotImplementedError
 
     def steps_backward(
         self, d_y: torch.Tensor, cont: torch.Tensor, before: Sequence[torch.Tensor], d_x_out: torch.Tensor
     ) -> None:
-        """Write d_x_out and add to the gradients of the subclass's learned blobs, W_h among them."""
+        """Write the gradient of x_out to d_x_out, and add those of W_h and of the subclass's own learned blobs."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""The window of a Convolution, Deconvolution or Im2col: sizes for each spatial axis."""
+"""The window of a Convolution, Deconvolution or Im2col."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from caffe_pylayers.runtime.memory.limits import INT_MAX, Shape
 
 @dataclass(frozen=True)
 class Window:
-    """A sliding window over some spatial axes."""
+    """A window that slides over spatial axes: its kernel, stride, pad and dilation along each."""
 
     kernel: Shape
     stride: Shape
@@ -21,7 +21,10 @@ class Window:
 
     @classmethod
     def read(cls, layer: Layer, axes: int) -> Window:
-        """From the layer's convolution_param: each size once, once per axis, or as _h and _w."""
+        """Read the window over ``axes`` spatial axes from the layer's convolution_param.
+
+        Each size is given once for all axes, once for each, or as _h and _w. LayerError for others, and out of range.
+        """
         param = layer.layer_param.convolution_param
         kernel = _sizes(layer, param, "kernel", "kernel_size", axes, None)
         stride = _sizes(layer, param, "stride", "stride", axes, 1)
@@ -35,22 +38,22 @@ class Window:
 
     @property
     def extent(self) -> Shape:
-        """What the window covers of each axis."""
+        """The length along each axis from the window's first value to its last, both included."""
         return tuple(d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilation))
 
     def slide(self, sizes: Sequence[int]) -> Shape:
-        """The number of the window's positions along axes of these sizes.
+        """Return the number of the window's positions along axes of these sizes.
 
-        Where it doesn't fit, Caffe's division, which rounds to zero, may still find one position;
-        the missing values count as zeros, see ``missing``.
+        It may be 1 where the window is larger than the padded axis, as Caffe's division rounds towards zero: the
+        values that are ``missing`` then count as zeros.
         """
         steps = (n + 2 * p - e for n, p, e in zip(sizes, self.pad, self.extent))
         return tuple((abs(step) // s if step >= 0 else -(abs(step) // s)) + 1 for step, s in zip(steps, self.stride))
 
     def tight(self, sizes: Sequence[int]) -> Window:
-        """The window that sees the same of axes of these sizes, without a stride or dilation larger than it matters.
+        """Return a window that covers the same values of axes of these sizes, with the least stride and dilation.
 
-        A stride counts from the second position on, a dilation from the second value.
+        A stride has no effect with a single position, nor a dilation with a kernel of 1.
         """
         steps = [n + 2 * p - e for n, p, e in zip(sizes, self.pad, self.extent)]
         stride = tuple(min(s, abs(step) + 1) for s, step in zip(self.stride, steps))
@@ -58,11 +61,11 @@ class Window:
         return Window(self.kernel, stride, self.pad, dilation)
 
     def missing(self, sizes: Sequence[int]) -> Shape:
-        """How far the window at its first position reaches beyond each padded axis."""
+        """Return how far the window, at its first position, reaches beyond each padded axis."""
         return tuple(max(0, e - n - 2 * p) for n, p, e in zip(sizes, self.pad, self.extent))
 
     def unslide(self, sizes: Sequence[int]) -> Shape:
-        """The sizes of axes along which the window has these numbers of positions."""
+        """Return the sizes of axes along which the window has these numbers of positions: Deconvolution's top."""
         return tuple(s * (n - 1) + e - 2 * p for n, s, e, p in zip(sizes, self.stride, self.extent, self.pad))
 
 

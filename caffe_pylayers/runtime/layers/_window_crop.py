@@ -1,4 +1,4 @@
-"""A window of an image, with what surrounds it, and its place in the crop."""
+"""The geometry of WindowData: a window of an image, its surroundings, and its place in the crop."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Box(NamedTuple):
-    """Corners in pixels from 0, both included."""
+    """A box in an image: its left, top, right and bottom pixels, from 0, all included."""
 
     x1: int
     y1: int
@@ -16,7 +16,7 @@ class Box(NamedTuple):
 
 
 class Crop(NamedTuple):
-    """A box inside the image, the size to warp it to, and its place in the crop."""
+    """A box inside the image, the height and width to warp it to, and its top left place in the crop."""
 
     box: Box
     height: int
@@ -64,5 +64,5 @@ def _check(inside: Box, box: Box, image: tuple[int, int]) -> None:
 
 
 def _round(x: float) -> int:
-    """To the nearest, halves away from zero: C's round."""
+    """Round to the nearest integer, halves away from zero, as C's round."""
     return int(math.copysign(math.floor(abs(x) + 0.5), x))

@@ -14,11 +14,13 @@ from caffe_pylayers.runtime.memory.blob import Blob
 
 @register("Accuracy")
 class Accuracy(Layer):
-    """The share of labels among the ``top_k`` best scores; a class with the same score stands before the label.
+    """The share of the labels that are among the ``top_k`` best scores, as Caffe's Accuracy.
+
+    A class with the label's score counts as better than the label.
 
     Bottom: [0] scores (N, C, ...) with the classes on ``axis``; [1] labels, one for each place, in [0, C).
     Top: [0] accuracy, a scalar, 0 where every label is ignored; [1], if there, the accuracy of each
-    class (C), 0 for a class without labels. No backward. Caffe's AccuracyLayer.
+    class (C), 0 for a class without labels. It has no gradient.
     """
 
     bottoms = 2
@@ -42,8 +44,8 @@ class Accuracy(Layer):
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         labels = self._labels
         scores, index = bottom[0].read(bottom[0].layout), labels.read(bottom[1])
-        better = (scores >= scores.gather(labels.axis, index)).sum(labels.axis, keepdim=True)  # the label among them
-        right = better <= self._top_k
+        rank = (scores >= scores.gather(labels.axis, index)).sum(labels.axis, keepdim=True)  # of the label, from 1
+        right = rank <= self._top_k
         counted = torch.ones_like(right) if labels.valid is None else labels.valid
         right &= counted
         torch.div(right.sum(), counted.sum().clamp_min_(1), out=top[0].write())

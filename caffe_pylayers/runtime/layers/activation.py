@@ -95,7 +95,7 @@ class Swish(Neuron):
 
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         self._beta = self.layer_param.swish_param.beta
-        self._sigmoid = Blob()  # kept for backward, where x may be gone
+        self._sigmoid = Blob()  # for backward, which cannot have x in place
 
     def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         super().reshape(bottom, top)

@@ -22,12 +22,12 @@ from caffe_pylayers.runtime.memory.limits import Shape
 from caffe_pylayers.runtime.memory.memory import CHANNELS_LAST, CONTIGUOUS
 from caffe_pylayers.runtime.proto.caffe_pb2 import TEST
 
-MOST_AXES = 3  # that PyTorch's kernels convolve over, unless one is empty
-# From here on the kernels would spend a batch of one on the order of its weights: nets that were classifiers, convolved
-# over an image.
+MOST_AXES = 3  # spatial axes that PyTorch's kernels convolve over
+# Above this many weights, as in classifiers that are convolved over an image, PyTorch's kernels take longer to reorder
+# the weights than to convolve a single image.
 MANY_WEIGHTS = 1 << 24
-# The largest kernel, stride, pad and dilation that oneDNN's kernels are trusted with: they hang, or end the process,
-# from strides of 16,384 on.
+# The largest kernel, stride, pad or dilation that goes to PyTorch's kernels: oneDNN's hang, or end the process, from
+# strides of 16,384 on.
 LARGEST = 1 << 12
 
 
@@ -72,8 +72,8 @@ class Convolution(Layer):
             specs.append(((self._outputs,), param.bias_filler))
         make_learned_blobs(self, *specs)
         self._bias = bool(param.bias_term)
-        self._packed = torch.empty(0)  # the weight as the kernel wants it, of a version
-        self._packed_version: tuple[int, Shape] | None = None
+        self._packed = torch.empty(0)  # the weight in the kernel's order
+        self._packed_version: tuple[int, Shape] | None = None  # of the weight, and the bottom's shape
 
     def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         shape = bottom[0].shape
@@ -86,7 +86,7 @@ class Convolution(Layer):
         sizes, out = shape[self._axis + 1 :], self._out(shape)
         for blob in top:
             blob.reshape(*shape[: self._axis], self._outputs, *out)
-        # PyTorch wants one batch axis and one spatial axis at least.
+        # PyTorch's kernels take one batch axis, and at least one spatial axis.
         num = math.prod(shape[: self._axis])
         self._bottom_shape = (num, *shape[self._axis :], *((1,) if not sizes else ()))
         self._top_shape = (num, self._outputs, *(out or (1,)))
@@ -108,7 +108,7 @@ class Convolution(Layer):
             self._by_columns = ColumnConvolution(window, wide, narrow[1], group, transposed)
 
     def _out(self, shape: Shape) -> Shape:
-        """The top's spatial sizes, checked."""
+        """Return the top's spatial sizes for a bottom of this shape; LayerError if one of them is not positive."""
         sizes = shape[self._axis + 1 :]
         out = self._window.unslide(sizes) if self.transposed else self._window.slide(sizes)
         if any(n < 1 for n in out):
@@ -122,9 +122,9 @@ class Convolution(Layer):
     def convolve(
         self, bottom: Sequence[Blob], top: Sequence[Blob], weight: torch.Tensor, bias: torch.Tensor | None
     ) -> None:
-        """Write the tops that these weights give."""
+        """Write the tops for this weight, which ``pack`` may have ordered, and this bias."""
         for x, y in zip(bottom, top):
-            values = self._see(x.read(self._layout), self._bottom_shape)
+            values = self._as_batch(x.read(self._layout), self._bottom_shape)
             y.clear()  # not before, as y may be x
             y.take(self._convolve(values, weight, bias), self._layout)
 
@@ -134,12 +134,12 @@ class Convolution(Layer):
         for x, y, down in zip(bottom, top, propagate_down):
             if not (down or weight_wanted or bias_wanted):
                 continue
-            d_y = self._see(y.read_diff(self._layout), self._top_shape)
+            d_y = self._as_batch(y.read_diff(self._layout), self._top_shape)
             if down:
                 x.clear_diff()
             d_x, d_weight, d_bias = self._convolve_backward(
                 d_y,
-                self._see(x.read(self._layout), self._bottom_shape),
+                self._as_batch(x.read(self._layout), self._bottom_shape),
                 self._weight(),
                 [down, weight_wanted, bias_wanted],
             )
@@ -148,7 +148,7 @@ class Convolution(Layer):
             if bias_wanted:
                 self.blobs[1].add_diff(d_bias)
             if down:
-                x.take_diff(self._part(d_x), self._layout)
+                x.take_diff(self._without_missing(d_x), self._layout)
 
     def _packed_weight(self) -> torch.Tensor:
         version = self.blobs[0].version, self._bottom_shape
@@ -157,7 +157,7 @@ class Convolution(Layer):
         return self._packed
 
     def pack(self, weight: torch.Tensor) -> torch.Tensor:
-        """The weight in the order in which the kernel for bottoms of this shape reads it, where it has one."""
+        """Return the weight in the order of the kernel for bottoms of this shape, as it is where there is none."""
         if not self._packs:
             return weight
         return _kernels.pack(weight, self._bottom_shape, self._geometry)
@@ -165,25 +165,26 @@ class Convolution(Layer):
     def _convolve(self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
         if self._by_columns:
             return self._by_columns.forward(x, weight, bias)
-        return _kernels.convolution(self._whole(x), weight, bias, self._geometry)
+        return _kernels.convolution(self._with_missing(x), weight, bias, self._geometry)
 
     def _convolve_backward(self, d_y: torch.Tensor, x: torch.Tensor, weight: torch.Tensor, mask: list[bool]) -> Any:
         if self._by_columns:
             return self._by_columns.backward(d_y, x, weight, mask)
-        return _kernels.convolution_backward(d_y, self._whole(x), weight, self._geometry, mask)
+        return _kernels.convolution_backward(d_y, self._with_missing(x), weight, self._geometry, mask)
 
-    def _see(self, tensor: torch.Tensor, shape: Shape) -> torch.Tensor:
+    def _as_batch(self, tensor: torch.Tensor, shape: Shape) -> torch.Tensor:
+        """View a bottom or top as ``shape``, with one batch axis and at least one spatial axis."""
         return tensor if self._axis == 1 and self._axes else tensor.view(shape)
 
-    def _whole(self, x: torch.Tensor) -> torch.Tensor:
-        """The bottom with zeros for what a window that is larger than it misses."""
+    def _with_missing(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the bottom, padded with zeros where the window is larger than it."""
         if not any(self._missing):
             return x
         return functional.pad(x, [n for size in reversed(self._missing) for n in (0, size)])
 
-    def _part(self, d_whole: torch.Tensor) -> torch.Tensor:
-        """The gradient of the bottom from that of the whole that is convolved."""
-        return d_whole[tuple(slice(n) for n in self._bottom_shape)] if any(self._missing) else d_whole
+    def _without_missing(self, d_x: torch.Tensor) -> torch.Tensor:
+        """Return the gradient of the bottom from that of ``_with_missing``."""
+        return d_x[tuple(slice(n) for n in self._bottom_shape)] if any(self._missing) else d_x
 
     def _many_weights(self, num: int) -> bool:
         return num == 1 and self._axes > 0 and self.blobs[0].count >= MANY_WEIGHTS and device.current() == device.HOST
@@ -194,14 +195,14 @@ class Convolution(Layer):
 
 
 def kernel_layout(weight: torch.Tensor) -> str:
-    """The layout that a kernel's gradient came in; one of a single value has Caffe's as well."""
+    """Return the layout of a weight's gradient as the kernel made it; contiguous where it is both."""
     last = weight.dim() == 4 and weight.is_contiguous(memory_format=torch.channels_last)
     return CHANNELS_LAST if last and not weight.is_contiguous() and weight[0, 0].numel() > 1 else CONTIGUOUS
 
 
 @register("Deconvolution")
 class Deconvolution(Convolution):
-    """The transpose of Convolution: what it does backward, plus the bias, as Caffe's Deconvolution.
+    """The transpose of a Convolution, which is its backward, plus a bias, as Caffe's Deconvolution.
 
     Bottom: [i] (..., C, spatial...). Top: [i] (..., num_output, stride (n - 1) + extent - 2 pad...).
     Learned: weight (C, num_output / group, kernel...) and, with bias_term, bias (num_output).

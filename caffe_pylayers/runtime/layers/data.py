@@ -21,11 +21,11 @@ from caffe_pylayers.runtime.layers.layer import register
 
 @register("Data")
 class Data(PrefetchedLayer):
-    """Batches of ``batch_size`` from the LMDB or LevelDB ``source``, in the order of its keys and over again.
+    """Batches of the records of the LMDB or LevelDB ``source``, in the order of its keys and over again.
 
     Top: [0] data (batch_size, C, H, W), transformed by transform_param and of the size of the batch's first
-    item; [1], if there, labels (batch_size). Where several solvers train together each takes every
-    solver_count()-th record. Caffe's DataLayer; rand_skip is ignored, as in Caffe 1.0.
+    record; [1], if there, labels (batch_size). Where several solvers train together each takes every
+    solver_count()-th record. Caffe's Data; rand_skip is ignored, as in Caffe 1.0.
     """
 
     tops = (1, 2)
@@ -71,7 +71,7 @@ class _Datums:
         labels[:] = [datum.label for datum in found]
 
     def _next_records(self) -> list[bytes]:
-        """The records of a batch, of this solver's shard."""
+        """Return the records of the next batch, of this solver's shard."""
         found: list[bytes] = []
         while len(found) < self._size:
             taken = self._records.take(self._size - len(found))

@@ -22,7 +22,7 @@ def draw_mask(mask: torch.Tensor, ratio: float) -> None:
         mask.fill_(1 if ratio == 0 else math.nan)  # 0 / 0
         return
     keep = 1 - ratio
-    below = round(keep * 2**32) - 2**31  # as many of the 2**32 integers of 32 bits are below
+    below = round(keep * 2**32) - 2**31  # of all integers of 32 bits the share ``keep`` is below it
     torch.lt(_integers_like(mask), min(below, INT32_MAX), out=mask).mul_(1 / keep)
 
 

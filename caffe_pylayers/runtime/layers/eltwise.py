@@ -39,7 +39,7 @@ class Eltwise(Layer):
         if not product:
             refuse_in_place(self, bottom, top)
         self._coeffs = list(param.coeff) or [1.0] * len(bottom)
-        self._winner = Blob()  # the index of the bottom that is the maximum
+        self._winner = Blob()  # for MAX: the index of the bottom that each value of the top comes from
 
     def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         shape = bottom[0].shape

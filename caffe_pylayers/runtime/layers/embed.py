@@ -15,12 +15,12 @@ from caffe_pylayers.runtime.memory.limits import Shape
 
 @register("Embed")
 class Embed(Layer):
-    """The learned row of each index, plus a bias, as Caffe's Embed.
+    """y[i] = weight[x[i]] + bias, a learned row for each index, as Caffe's Embed.
 
     Bottom: [0] (...) integers in [0, input_dim). Top: [0] (..., num_output).
     Learned: weight (input_dim, num_output) and, with bias_term, bias (num_output).
 
-    An index out of range is refused; Caffe reads outside its memory.
+    An index outside its range raises LayerError in forward; Caffe reads outside its memory.
     """
 
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
@@ -39,7 +39,7 @@ class Embed(Layer):
 
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         index = bottom[0].read().flatten().long()
-        # Looking at the values is the price of refusing them: PyTorch's own check ends a CUDA context.
+        # Waits for a GPU, where a wrong index would end the process.
         if index.numel():
             low, high = (int(end) for end in index.aminmax())
             if low < 0 or high >= self._rows:

@@ -10,15 +10,15 @@ from caffe_pylayers.runtime.layers._loss import LossLayer, common_layout
 from caffe_pylayers.runtime.layers.layer import register
 from caffe_pylayers.runtime.memory.blob import Blob
 
-EPSILON = 1e-4  # keeps the gradient of a distance of 0 finite
+EPSILON = 1e-4  # added to a distance that divides, which may be 0
 
 
 @register("EuclideanLoss")
 class EuclideanLoss(LossLayer):
-    """loss = sum of (a - b)^2 / (2 N).
+    """loss = sum of (a - b)^2 / (2 N), as Caffe's EuclideanLoss.
 
     Bottom: [0] a, [1] b, (N, ...) of the same count and at most 4 axes; both get a gradient.
-    Top: [0] loss, a scalar. Caffe's EuclideanLossLayer.
+    Top: [0] loss, a scalar.
     """
 
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
@@ -52,9 +52,10 @@ class EuclideanLoss(LossLayer):
 class ContrastiveLoss(LossLayer):
     """loss = sum of d^2 for similar pairs and max(margin - d, 0)^2 for the others, / (2 N), d = |a - b|.
 
-    With ``legacy_version`` a dissimilar pair costs max(margin - d^2, 0).
+    With ``legacy_version`` a dissimilar pair costs max(margin - d^2, 0). As Caffe's ContrastiveLoss.
+
     Bottom: [0] a (N, C), [1] b (N, C); [2] y (N), whose integer part is not 0 for similar pairs and whose
-    gradient is 0; all may have sizes of 1 behind. Top: [0] loss, a scalar. Caffe's ContrastiveLossLayer.
+    gradient is 0; all may have further axes of 1. Top: [0] loss, a scalar.
     """
 
     bottoms = 3
@@ -89,7 +90,7 @@ class ContrastiveLoss(LossLayer):
             left = param.margin - distance
             loss, slope = left.clamp_min(0).square_(), left / distance.add_(EPSILON)
         torch.div(torch.where(similar, squared, loss).sum(), 2 * num, out=top[0].write())
-        # of the pair's loss by a, over a - b
+        # d (pair's loss) / d a, divided by (a - b)
         self._slope = torch.where(similar, 1, slope.neg_().masked_fill_(~(left > 0), 0))
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:

@@ -1,4 +1,4 @@
-"""Caffe's fillers: what learned blobs hold before they are trained."""
+"""Caffe's fillers: the values of learned blobs before training."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FAN_OUT, AVERAGE = 1, 2  # FillerParameter.VarianceNorm; 0 is FAN_IN
 
 
 def fill(blob: Blob, param: Any) -> None:
-    """Fill a blob as a FillerParameter says; ValueError for what Caffe refuses.
+    """Fill a blob as a FillerParameter says; raise ValueError for what Caffe refuses.
 
     The numbers come from the host's generator, so that a seed gives the same ones on every device.
     """
@@ -85,7 +85,7 @@ def gaussian(values: torch.Tensor, param: Any) -> None:
 
 @register("positive_unitball")
 def positive_unitball(values: torch.Tensor, param: Any) -> None:
-    """Uniform in [0, 1), then each values[i] divided by its sum."""
+    """Uniform in [0, 1), then each values[i] divided by its sum, so that it adds up to 1."""
     rows = values.uniform_(generator=rng.generator(device.HOST)).view(_outputs(values, param), -1)
     rows.div_(rows.sum(dim=1, keepdim=True))
 
@@ -122,9 +122,9 @@ def _outputs(values: torch.Tensor, param: Any) -> int:
 
 
 def _fan(values: torch.Tensor, param: Any) -> float:
-    """The number of inputs of an output, of outputs of an input, or their average.
+    """Return n of ``variance_norm``: FAN_IN, FAN_OUT or their AVERAGE.
 
-    Caffe's count: of all values over shape[0] and over shape[1], also for InnerProduct.
+    As in Caffe FAN_IN is the count over shape[0], FAN_OUT the count over shape[1], also for InnerProduct.
     """
     fan_in = values.numel() // _outputs(values, param)
     fan_out = values.numel() // values.shape[1] if values.dim() > 1 else values.numel()

@@ -18,12 +18,11 @@ from caffe_pylayers.runtime.memory import device
 
 @register("HDF5Data")
 class HDF5Data(PrefetchedLayer):
-    """Batches of the rows of the HDF5 files that ``source`` lists, file by file and over again.
+    """Batches of the rows of the HDF5 files that ``source`` lists, file by file and over again, as Caffe's HDF5Data.
 
-    Each top has the dataset of its name, of any number of axes and any type of numbers, and gets
-    (batch_size, ...) of it. ``shuffle`` draws a new order of the files for each pass, and of the rows of each
-    file. One file is in memory at a time. Where several solvers train together each takes every
-    solver_count()-th row. Caffe's HDF5DataLayer, which does not read ahead.
+    Top: [i] (batch_size, ...), rows of the dataset of the top's name, of any number of axes and any type of numbers.
+    ``shuffle`` draws a new order of the files for each pass, and of the rows of each file. One file is in memory at a
+    time. Where several solvers train together each takes every solver_count()-th row. Caffe does not read ahead here.
     """
 
     tops = (1, None)
@@ -98,7 +97,7 @@ class _Rows:
 
 
 def _shape(file: Any, name: str, path: str) -> tuple[int, ...]:
-    """The shape of a top's dataset; hdf5.ContentError where there is none of numbers in rows."""
+    """Return the shape of the dataset ``name``; raise hdf5.ContentError where there is none of numbers in rows."""
     if name not in file:
         names = ", ".join(file) or "nothing"
         raise hdf5.ContentError(f"{path} has no dataset {name} for the top of this name, only {names}")

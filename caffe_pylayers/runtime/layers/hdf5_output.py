@@ -14,11 +14,11 @@ from caffe_pylayers.runtime.memory.blob import Blob
 
 @register("HDF5Output")
 class HDF5Output(Layer):
-    """Writes its bottoms as the datasets "data" and "label", float32 of four axes, to the HDF5 ``file_name``.
+    """Write the bottoms as the datasets "data" and "label" of the HDF5 file ``file_name``, as Caffe's HDF5Output.
 
-    Bottom: [0] and [1], of up to four axes, the first of one size; axes that are missing are 1. It writes in
-    its first forward and refuses another, which ends the process in Caffe's HDF5OutputLayer; the file is then
-    whole, where Caffe's is when the net is gone.
+    Bottom: [0] data and [1] labels (N, ...), of up to four axes. The datasets are float32 of four axes, with 1 for
+    those missing. The first forward writes the file, which is whole then, in Caffe when the net is gone; another
+    forward raises LayerError, and ends the process in Caffe.
     """
 
     bottoms = 2
@@ -49,4 +49,4 @@ class HDF5Output(Layer):
         self._written = True
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
-        """Nothing."""
+        """Do nothing."""

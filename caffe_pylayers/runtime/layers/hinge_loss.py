@@ -23,7 +23,10 @@ class ItemLoss(LossLayer):
             raise self.error(f"bottom[0] and bottom[1] must not be empty, got shapes {shapes}")
 
     def labels(self, bottom: Sequence[Blob]) -> torch.Tensor:
-        """The labels (N, 1). Where bottom[1] has more values, Caffe takes the first N of all."""
+        """Return the labels, (N, 1): the first N values of bottom[1], as Caffe takes them where there are more.
+
+        LayerError for a label outside [0, C).
+        """
         index = bottom[1].read().view(-1, 1)[: self._num].long()
         check_labels(self, index, bottom[0].count // self._num)
         return index
@@ -33,8 +36,7 @@ class ItemLoss(LossLayer):
 class HingeLoss(ItemLoss):
     """loss = sum of m (L1) or m^2 (L2) over items and classes, / N; m = max(0, 1 + x), at the label max(0, 1 - x).
 
-    Bottom: [0] x, scores, (N, C) or of up to 4 axes; [1] labels (N). Top: [0] loss, a scalar.
-    Caffe's HingeLossLayer.
+    Bottom: [0] x, scores, (N, C) or of up to 4 axes; [1] labels (N). Top: [0] loss, a scalar. As Caffe's HingeLoss.
     """
 
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
@@ -75,8 +77,8 @@ class HingeLoss(ItemLoss):
 class MultinomialLogisticLoss(ItemLoss):
     """loss = -sum of log(max(p[label], 1e-20)) over the items, / N.
 
-    Bottom: [0] p, probabilities, (N, C) or of up to 4 axes; [1] labels (N), with sizes of 1 behind.
-    Top: [0] loss, a scalar. Caffe's MultinomialLogisticLossLayer.
+    Bottom: [0] p, probabilities, (N, C) or of up to 4 axes; [1] labels (N), or with further axes of 1.
+    Top: [0] loss, a scalar. As Caffe's MultinomialLogisticLoss.
     """
 
     def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:

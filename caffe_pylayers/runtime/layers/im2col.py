@@ -15,9 +15,9 @@ from caffe_pylayers.runtime.memory.blob import Blob
 
 @register("Im2col")
 class Im2col(Layer):
-    """What a window sees at each of its positions, over any number of spatial axes, as Caffe's Im2col.
+    """The values that a window covers at each of its positions, as channels, as Caffe's Im2col.
 
-    Bottom: [0] (..., C, spatial...), the channels at ``axis``.
+    Bottom: [0] (..., C, spatial...), the channels at ``axis``, any number of spatial axes.
     Top: [0] (..., C * values in the kernel, positions of the window...).
     """
 

@@ -30,12 +30,12 @@ from caffe_pylayers.runtime.proto.caffe_pb2 import TRAIN
 class ImageData(PrefetchedLayer):
     """Batches of the images that ``source`` lists, a line "path label" for each, in turn and over again.
 
-    Paths begin at root_folder, which is put before them as it is. With new_height and new_width each image is
-    resized; without is_color it has one channel. ``shuffle`` draws a new order for each pass; rand_skip starts
-    at one of the first rand_skip images.
+    root_folder is put before each path as it is. With new_height and new_width each image is resized; with is_color
+    false it has one channel. ``shuffle`` draws a new order for each pass; with rand_skip the first pass starts at one
+    of the first rand_skip images.
 
     Top: [0] data (batch_size, C, H, W), transformed by transform_param and of the size of the batch's first
-    image; [1] labels (batch_size). Caffe's ImageDataLayer: several solvers each read the whole list.
+    image; [1] labels (batch_size). As Caffe's ImageData: several solvers each read the whole list.
     """
 
     tops = 2

@@ -21,7 +21,7 @@ class InfogainLoss(LossLayer):
     Bottom: [0] x, scores, (N, C, ...) with the classes on ``axis``; [1] labels, one for each place, in
     [0, C); [2], or else the BlobProto in the file ``source``: H, C * C values. Only [0] gets a gradient.
     Top: [0] loss, a scalar; [1], if there, softmax(x). Two tops need two loss_weight, of which the second
-    has no gradient. Caffe's InfogainLossLayer.
+    has no gradient. As Caffe's InfogainLoss.
     """
 
     bottoms = (2, 3)
@@ -74,7 +74,7 @@ class InfogainLoss(LossLayer):
         torch.div(log_prob.mul_(self._rows).sum(), self._normalizer, out=top[0].write()).neg_()
 
     def _read_rows(self, bottom: Sequence[Blob]) -> torch.Tensor:
-        """The row of H of each place's label, in the scores' shape; zeros for ignored ones."""
+        """Return the row of H of each place's label, in the scores' shape; zeros for ignored labels."""
         labels = self._labels
         matrix = self._infogain(bottom).read().view(labels.classes, labels.classes)
         rows = matrix[labels.read(bottom[1]).squeeze(labels.axis)].movedim(-1, labels.axis)

@@ -14,10 +14,9 @@ from caffe_pylayers.runtime.proto.caffe_pb2 import FillerParameter
 
 @register("Input")
 class Input(Layer):
-    """Tops that the caller fills.
+    """Tops that the caller fills, as Caffe's Input.
 
-    Top: [i], of the i-th ``shape``, or all of the only one; without any, of the shape they are given later.
-    Caffe's InputLayer.
+    Top: [i], of the i-th ``shape``, or all of the only one; without any, of the shape that the caller gives them.
     """
 
     bottoms = 0
@@ -32,21 +31,21 @@ class Input(Layer):
                 blob.reshape(*shapes[i if len(shapes) > 1 else 0].dim)
 
     def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
-        """Nothing: the tops keep the shapes that the caller gives them."""
+        """Do nothing: the tops keep the shapes that the caller gives them."""
 
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 @register("DummyData")
 class DummyData(Layer):
-    """Tops filled by ``data_filler``: once where it is constant, before each forward where it is not.
+    """Tops that ``data_filler`` fills, as Caffe's DummyData: a constant filler in setup, others in each forward.
 
     Top: [i], of the i-th ``shape`` (or num, channels, height, width), or all of the only one, filled by
-    the i-th filler, or all by the only one; without any they are zero. Caffe's DummyDataLayer.
+    the i-th filler, or all by the only one; without a filler they are zero.
     """
 
     bottoms = 0
@@ -91,13 +90,13 @@ class DummyData(Layer):
                     raise self.error(f"top[{i}]: {error}") from error
 
     def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
-        """Nothing: the tops keep the shapes that they were set up with, or that the caller gives them."""
+        """Do nothing: the tops keep the shapes that they were set up with, or that the caller gives them."""
 
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         self._fill(top, constant=False)
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 _OLD = ("num", "channels", "height", "width")
@@ -105,10 +104,10 @@ _OLD = ("num", "channels", "height", "width")
 
 @register("Parameter")
 class Parameter(Layer):
-    """A learned blob as a top, with its values and its gradient.
+    """A learned blob as a top, as Caffe's Parameter.
 
-    Learned: of ``shape``, zero at first. Top: [0], that blob. So the layer that reads it writes over its
-    gradient instead of adding to it, as in Caffe's ParameterLayer.
+    Learned: of ``shape``, zero at first. Top: [0], of ``shape``, in the learned blob's memory, gradient and all. The
+    layer that reads the top replaces that gradient, so that a second backward does not add to it, as in Caffe.
     """
 
     bottoms = 0
@@ -119,11 +118,11 @@ class Parameter(Layer):
         top[0].reshape(*shape)
 
     def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
-        """Nothing: the shape is the learned blob's."""
+        """Do nothing: the shape is the learned blob's."""
 
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         top[0].share_data(self.blobs[0])
         top[0].share_diff(self.blobs[0])
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
-        """Nothing: the gradient is in the learned blob."""
+        """Do nothing: the gradient is in the learned blob."""

@@ -1,4 +1,4 @@
-"""What every native layer type is: Caffe's Layer."""
+"""The base of the native layer types: Caffe's Layer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from caffe_pylayers.runtime.memory.blob_vec import BlobVec
 from caffe_pylayers.runtime.memory.limits import ShapeError
 from caffe_pylayers.runtime.registry import Registry
 
-Count = int | tuple[int, int | None]  # that many, or from .. to, None for no limit
+Count = int | tuple[int, int | None]  # exactly so many, or the least and the most, None for no limit
 
 LAYERS: Registry[Any] = Registry("layer type")
 register = LAYERS.register
@@ -31,21 +31,22 @@ class LayerMemoryError(MemoryError):
 class Layer:
     """The base of the native layer types, registered by Caffe's name: ``@register("ReLU")``.
 
-    A subclass overrides ``setup`` (once: parameters, learned blobs), ``reshape`` (before each
-    forward whose bottom shapes changed: checks of shapes, shapes of the tops), ``forward`` and
-    ``backward``. They take tensors from the blobs with read, write and update, and write gradients
-    only where propagate_down says so, over what was there; learned blobs' gradients are added to.
+    A subclass overrides ``setup``, which is called once and makes the learned blobs; ``reshape``, called after it and
+    before each forward whose bottoms have other shapes, which checks these and gives the tops theirs; ``forward`` and
+    ``backward``. They take tensors from the blobs with read, write and update. Backward replaces the gradients of the
+    bottoms that propagate_down asks for, and adds to those of the learned blobs.
 
-    layer_param: the LayerParameter. blobs: the learned blobs, at first those that the LayerParameter gives
-    values for, as in Caffe. phase: 0 TRAIN, 1 TEST.
-    param_propagate_down: for each learned blob, whether its gradient is wanted; set by the net.
+    layer_param: the LayerParameter. phase: 0 TRAIN, 1 TEST.
+    blobs: the learned blobs; before setup those whose values the LayerParameter gives, as in Caffe.
+    param_propagate_down: for each learned blob, True if its gradient is wanted; set by the net.
+    bottoms, tops: how many the type takes.
     """
 
     bottoms: ClassVar[Count] = 1
     tops: ClassVar[Count] = 1
-    equal_counts: ClassVar[bool] = False  # as many tops as bottoms
-    auto_tops: ClassVar[bool] = False  # the net adds tops that the prototxt leaves out
-    reshapes_always: ClassVar[bool] = False  # reshape depends on more than the bottoms' shapes
+    equal_counts: ClassVar[bool] = False  # True if there are as many tops as bottoms
+    auto_tops: ClassVar[bool] = False  # True if the net adds tops that the prototxt leaves out
+    reshapes_always: ClassVar[bool] = False  # True if reshape depends on more than the bottoms' shapes
     fills: bool = True  # False where only shapes are asked for: learned blobs and constant tops get no values
 
     def __init__(self, layer_param: Any, phase: int) -> None:
@@ -69,33 +70,36 @@ class Layer:
         return blob
 
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
-        """Read the parameters and make the learned blobs."""
+        """Read the parameters and make the learned blobs; raise LayerError for what the type does not take."""
 
     def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
-        """Check the bottoms' shapes and give the tops theirs."""
+        """Check the bottoms' shapes and give the tops theirs; raise LayerError for shapes that do not fit."""
         raise NotImplementedError
 
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
-        """Compute the tops."""
+        """Write the tops."""
         raise NotImplementedError
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
-        """Compute the gradients asked for."""
+        """Write the gradients of the bottoms asked for, and add those of the learned blobs asked for.
+
+        propagate_down: for each bottom, True if its gradient is wanted.
+        """
         raise NotImplementedError
 
     @property
     def worker(self) -> Any:
-        """The object whose reshape, forward and backward a net calls: this one, but for a Python layer."""
+        """The object whose reshape, forward and backward a net calls: the layer, or a Python layer's instance."""
         return self
 
     def shown(self, blobs: Sequence[Blob]) -> Sequence[Any]:
-        """The blobs as the worker is handed them."""
+        """Return the blobs as the worker takes them."""
         return blobs
 
     def explain(self, error: Exception, method: str, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
-        """Raise what names this layer instead of an exception of the blobs or of memory; return for any other.
+        """Raise an exception that names this layer for an ``error`` of the blobs or of memory; return for any other.
 
-        error: what ``method``, one of the four, has raised.
+        method: the one of the four that raised it.
         Raises LayerError for a shape that no blob can have, LayerMemoryError for memory that cannot be had.
         """
         if isinstance(error, ShapeError):
@@ -111,10 +115,10 @@ class Layer:
         raise RuntimeError(f"{title(self)} cannot be copied or pickled: net.save(path) keeps its blobs")
 
     def error(self, message: str) -> LayerError:
-        """A LayerError that starts with this layer's name and type, in one line."""
+        """Return a LayerError that starts with this layer's name and type, in one line."""
         return LayerError(f"{title(self)}: {plain(message)}")
 
     def check(self, condition: bool, message: str) -> None:
-        """Raise the error unless the condition holds. The message is built by the caller: keep it cheap."""
+        """Raise LayerError with the message unless the condition holds; the message is built even where it does."""
         if not condition:
             raise self.error(message)

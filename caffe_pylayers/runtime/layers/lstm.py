@@ -17,7 +17,7 @@ class LSTM(RecurrentLayer):
     """h_t, c_t = LSTMUnit(c_{t-1}, W_x x_t + b + W_static static + W_h (cont_t h_{t-1}), cont_t); y_t = h_t.
 
     Bottom, Top: see RecurrentLayer; the states are h, c. Learned: W_x (4D, K), b (4D), W_static (4D, S) if
-    there is a static bottom, W_h (4D, D), rows in the order i, f, o, g. Caffe's LSTMLayer.
+    there is a static bottom, W_h (4D, D), rows in the order i, f, o, g. As Caffe's LSTM.
     """
 
     states = 2

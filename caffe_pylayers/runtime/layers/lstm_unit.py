@@ -12,7 +12,11 @@ from caffe_pylayers.runtime.memory.blob import Blob
 
 
 def lstm_unit_forward(gates: Tensor, c_prev: Tensor, cont: Tensor, c: Tensor, tanh_c: Tensor, h: Tensor) -> None:
-    """c = f c_prev + i g, h = o tanh(c); gates (N, 4D) hold what goes into i, f, o, g and are made those."""
+    """Write c = cont f c_prev + i g, tanh(c) and h = o tanh(c), (N, D) each.
+
+    gates (N, 4D): the arguments of the sigmoids i, f, o and of the tanh g; they are replaced by i, cont f, o, g.
+    cont: (N, 1).
+    """
     size = c.shape[1]
     i, f, o, g = gates.chunk(4, 1)
     gates[:, : 3 * size].sigmoid_()
@@ -26,11 +30,14 @@ def lstm_unit_forward(gates: Tensor, c_prev: Tensor, cont: Tensor, c: Tensor, ta
 def lstm_unit_backward(
     gates: Tensor, c_prev: Tensor, tanh_c: Tensor, d_c: Tensor, d_h: Tensor, d_gates: Tensor
 ) -> None:
-    """The gradients by what went into the gates, from i, f, o, g; d_c, the one by c, becomes that by c_prev."""
+    """Write d_gates, the gradient of the gates' arguments, from that of h and c; make d_c that of c_prev.
+
+    gates (N, 4D): i, cont f, o, g, as lstm_unit_forward leaves them.
+    """
     size = d_c.shape[1]
     i, f, o, g = gates.chunk(4, 1)
     d_i, d_f, d_o, d_g = d_gates.chunk(4, 1)
-    torch.mul(d_h, o, out=d_g)  # as scratch
+    torch.mul(d_h, o, out=d_g)  # d_g serves as scratch
     d_c.addcmul_(d_g, 1 - tanh_c * tanh_c)
     torch.mul(d_c, g, out=d_i)
     torch.mul(d_c, c_prev, out=d_f)
@@ -46,7 +53,7 @@ class LSTMUnit(Layer):
     """i, f, o = sigmoid, g = tanh of x; c = cont f c_prev + i g; h = o tanh(c).
 
     Bottom: [0] c_prev (1, N, D), [1] x (1, N, 4D) in the order i, f, o, g, [2] cont (1, N), which gets no
-    gradient. Top: [0] c, [1] h, (1, N, D). Caffe's LSTMUnitLayer.
+    gradient. Top: [0] c, [1] h, (1, N, D). As Caffe's LSTMUnit.
     """
 
     bottoms = 3

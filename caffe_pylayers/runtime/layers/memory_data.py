@@ -16,11 +16,13 @@ from caffe_pylayers.runtime.process import LOGGER
 
 @register("MemoryData")
 class MemoryData(Layer):
-    """Batches from arrays in memory, one after the other and over again.
+    """Batches from arrays in memory, one after the other and over again, as Caffe's MemoryData.
 
-    Top: [0] data (batch_size, channels, height, width); [1] labels (batch_size), after the first forward
-    (batch_size, 1, 1, 1), as in Caffe's MemoryDataLayer. The arrays come from ``reset``, which
-    Net.set_input_arrays calls, or as Datum messages from ``add``.
+    ``reset``, which Net.set_input_arrays calls, takes the arrays; ``add`` takes Datum messages instead. Without
+    either, forward raises LayerError.
+
+    Top: [0] data (batch_size, channels, height, width); [1] labels (batch_size), from the first forward on
+    (batch_size, 1, 1, 1).
     """
 
     bottoms = 0
@@ -40,7 +42,7 @@ class MemoryData(Layer):
         self._data: torch.Tensor | None = None
         self._labels: torch.Tensor | None = None
         self._position = 0
-        self._added = False  # and not yet read to the end
+        self._added = False  # True while items of ``add`` are left to read
 
     def _make_transformer(self) -> DataTransformer:
         try:
@@ -49,7 +51,10 @@ class MemoryData(Layer):
             raise self.error(str(error)) from error
 
     def reset(self, data: Any, labels: Any, n: int) -> None:
-        """Read from these arrays, float32: n items and n labels, n a multiple of batch_size. They are not copied."""
+        """Read from arrays of n items and n labels, float32, which are not copied.
+
+        data: (n, channels, height, width). labels: n values. LayerError unless n is a multiple of batch_size.
+        """
         if n <= 0 or n % self.batch_size:
             raise self.error(f"takes a multiple of batch_size {self.batch_size} items, got {n}")
         if data.shape[1:] != self._item or data.size != n * np.prod(self._item) or labels.size != n:
@@ -61,7 +66,10 @@ class MemoryData(Layer):
         self._set(data, labels.reshape(-1))
 
     def add(self, datums: Sequence[Any]) -> None:
-        """Read from these Datum messages, transformed; their number is a multiple of batch_size."""
+        """Read from Datum messages, transformed by transform_param.
+
+        LayerError unless their number is a multiple of batch_size, and while some added before are left.
+        """
         self._check_consumed("add items")
         if not datums or len(datums) % self.batch_size:
             raise self.error(f"takes a multiple of batch_size {self.batch_size} items, got {len(datums)}")
@@ -74,7 +82,7 @@ class MemoryData(Layer):
         self._added = True
 
     def set_batch_size(self, size: int) -> None:
-        """Give batches of this size from the next forward on."""
+        """Give batches of this size from the next forward on; LayerError while added items are left."""
         self._check_consumed("change batch_size")
         self.batch_size = size
 
@@ -87,7 +95,7 @@ class MemoryData(Layer):
             raise self.error(f"cannot {what} until the ones added before have been read")
 
     def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
-        """Nothing: forward gives the tops their shapes."""
+        """Do nothing: forward gives the tops their shapes."""
 
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         if self._data is None or self._labels is None:
@@ -102,4 +110,4 @@ class MemoryData(Layer):
             self._added = False
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
-        """Nothing."""
+        """Do nothing."""

@@ -22,8 +22,8 @@ class Pooling(Layer):
     maxima's positions h * W + w.
 
     A last window may lie wholly outside the map: it gives -FLT_MAX (MAX) or NaN (AVE) and passes no
-    gradient on; Caffe then writes outside its memory. STOCHASTIC works on the CPU too, where Caffe
-    has none. NaN and -inf count as values for MAX; Caffe passes them over. ``engine`` changes nothing here.
+    gradient on, where Caffe writes outside its memory. MAX takes NaN and -inf for values, which Caffe passes over.
+    STOCHASTIC works on the CPU too, which Caffe's does not. ``engine`` changes nothing here.
     """
 
     tops = (1, 2)
@@ -55,11 +55,11 @@ class Pooling(Layer):
         self.check(not several, "only MAX has a second top, the mask")
 
     def _pair(self, param: Any, name: str) -> tuple[int, int]:
-        """``name``, or ``name``_h and ``name``_w."""
-        parts = param.HasField(f"{name}_h"), param.HasField(f"{name}_w")
-        if any(parts) and (param.HasField(name) or not all(parts)):
+        """Return (height, width): ``name`` for both, or ``name``_h and ``name``_w; LayerError for a mixture."""
+        apart = param.HasField(f"{name}_h"), param.HasField(f"{name}_w")
+        if any(apart) and (param.HasField(name) or not all(apart)):
             raise self.error(f"{name} is given once, or as both {name}_h and {name}_w")
-        if any(parts):
+        if any(apart):
             return getattr(param, f"{name}_h"), getattr(param, f"{name}_w")
         return (getattr(param, name),) * 2
 
@@ -99,7 +99,7 @@ class Pooling(Layer):
 
 
 def make_pool(method: int, window: PoolWindow, shape: Shape, training: bool) -> MapPool:
-    """The pooling of a PoolMethod, for maps of a shape."""
+    """Return the pooling by a PoolingParameter.PoolMethod, for maps of a shape (N, C, H, W)."""
     if method == PoolingParameter.MAX:
         return MaxPool(window, shape, training)
     if method == PoolingParameter.AVE:

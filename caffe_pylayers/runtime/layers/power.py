@@ -1,7 +1,7 @@
 """Functions of each value: AbsVal, Clip, Exp, Log, Power and Threshold.
 
-AbsVal refuses to work in place. The others' gradients are wrong in place, and Caffe's own: Clip
-takes y for x, Log and Power multiply their slope by itself. Only Exp's is right.
+In place AbsVal is refused, and Exp's gradient is right. The gradients of Clip, Log and Power in place are wrong as
+Caffe's are: Clip takes y for x, Log and Power multiply their slope by itself.
 """
 
 from __future__ import annotations

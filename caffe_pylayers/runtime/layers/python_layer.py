@@ -1,4 +1,4 @@
-"""The boundary to Python layers: what Caffe's PythonLayer does."""
+"""Python layers in a net: Caffe's PythonLayer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from caffe_pylayers.runtime.memory.blob_vec import BlobVec
 
 
 class TensorBlob:
-    """A blob as a layer with ``array_api = True`` sees it: tensors on the blob's device, nothing copied."""
+    """A blob whose ``data`` and ``diff`` are tensors on the current device: for layers with ``array_api = True``."""
 
     def __init__(self, blob: Blob) -> None:
         self.blob = blob
@@ -44,7 +44,7 @@ class TensorBlobVec(BlobVec):
 
 
 class PythonLayerBase:
-    """``caffe.Layer``: what a Python layer's class derives from.
+    """``caffe.Layer``: the base of Python layers' classes.
 
     The net sets ``param_str``, ``phase`` and ``blobs`` before it calls ``setup``.
     """
@@ -57,11 +57,11 @@ class PythonLayerBase:
 
 @register("Python")
 class PythonLayer(Layer):
-    """A layer whose work an instance of a Python class does, found by python_param's module and layer.
+    """A layer that an instance of a Python class computes, as Caffe's Python: python_param's module and layer name it.
 
-    setup makes the instance and sets it up; a net calls its other methods itself, in Caffe's order and number:
-    reshape after setup and before each forward. An exception reaches the caller as it is, with a note that names
-    the layer, the method and the shapes.
+    ``setup`` makes the instance and calls its setup. A net calls the instance's other methods itself, ``reshape``
+    after setup and before each forward, as Caffe does. An exception of theirs reaches the caller as it is, with a note
+    that names the layer, the method and the shapes.
     """
 
     bottoms = (0, None)
@@ -93,7 +93,11 @@ class PythonLayer(Layer):
         return self._class()(self.layer_param)
 
     def _class(self) -> Any:
-        """Import the class, or the function that makes the layer; what the module's own code raises stays as it is."""
+        """Return the class, or the function that makes the layer.
+
+        ModuleNotFoundError, AttributeError or LayerError for one that is not there; errors of the module's code as
+        they are.
+        """
         from caffe_pylayers._nets import python_param as rules  # which needs an installed engine
 
         param = self.layer_param.python_param
@@ -115,7 +119,7 @@ class PythonLayer(Layer):
         return found
 
     def explain(self, error: Exception, method: str, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
-        """As Layer.explain; to an exception of the class's own, which stays as it is, a note is added."""
+        """Raise as Layer.explain does, or add a note to an exception of the class's own, which stays as it is."""
         super().explain(error, method, bottom, top)
         if hasattr(error, "add_note") and not str(error).startswith(title(self)):  # Python 3.11
             param = self.layer_param.python_param

@@ -18,7 +18,7 @@ class RNN(RecurrentLayer):
     """h_t = tanh(W_x x_t + b + W_static static + W_h (cont_t h_{t-1})); y_t = tanh(W_o h_t + b_o).
 
     Bottom, Top: see RecurrentLayer; the state is h. Learned: W_x (D, K), b (D), W_static (D, S) if there is
-    a static bottom, W_h (D, D), W_o (D, D), b_o (D). Caffe's RNNLayer.
+    a static bottom, W_h (D, D), W_o (D, D), b_o (D). As Caffe's RNN.
     """
 
     states = 1

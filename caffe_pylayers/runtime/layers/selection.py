@@ -108,7 +108,7 @@ class BatchReindex(Layer):
 
 @register("Filter")
 class Filter(Layer):
-    """The rows of the bottoms for which the last bottom, the selector, is not 0, as Caffe's Filter.
+    """The rows of the bottoms at which the last bottom, the selector, is not 0, as Caffe's Filter.
 
     Bottom: [0], ... (N, ...); the last (N, 1, ...). Top: one for each but the last: (M, ...), M the
     rows selected; all N until the first forward.

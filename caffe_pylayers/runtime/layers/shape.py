@@ -14,9 +14,9 @@ from caffe_pylayers.runtime.memory.blob import Blob
 
 
 class _View(Layer):
-    """A top that is the bottom in another shape: it has the bottom's values and gradients.
+    """A top that is the bottom in another shape, in the same memory, gradients too.
 
-    They are shared before each forward, as the bottom may have got other memory since the last one.
+    Each forward shares the memory anew, as the bottom may have other memory since.
     """
 
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
@@ -32,7 +32,7 @@ class _View(Layer):
 
 @register("Flatten")
 class Flatten(_View):
-    """The axes from ``axis`` to ``end_axis`` made one, as Caffe's Flatten; an axis of 1 with end_axis = axis - 1.
+    """The axes from ``axis`` to ``end_axis`` made one, as Caffe's Flatten; end_axis = axis - 1 inserts one of size 1.
 
     Bottom: [0] one axis or more. Top: [0] the same values.
     """
@@ -51,8 +51,8 @@ class Flatten(_View):
 class Reshape(_View):
     """``num_axes`` axes from ``axis`` on replaced by ``shape``, as Caffe's Reshape.
 
-    In shape, 0 takes over the bottom's axis at that place, and one -1 is what makes the counts equal.
-    A negative axis counts from behind the last: -1 adds axes at the end.
+    In shape, 0 stands for the bottom's size at that place, and a single -1 for the size that makes the counts equal.
+    A negative axis counts from one past the last: -1 adds axes at the end.
 
     Bottom: [0] any shape. Top: [0] the same values.
     """

@@ -18,8 +18,8 @@ class SigmoidCrossEntropyLoss(LossLayer):
 
     Computed as x ((x >= 0) - t) + log(1 + exp(-|x|)), which neither overflows nor takes log(0).
     Bottom: [0] x (N, ...); [1] targets t of the same count, in [0, 1]; one whose integer part is
-    ``ignore_label`` does not count. Top: [0] loss, a scalar. Caffe's SigmoidCrossEntropyLossLayer;
-    the normalization is BATCH_SIZE unless the prototxt says otherwise.
+    ``ignore_label`` does not count. Top: [0] loss, a scalar. As Caffe's SigmoidCrossEntropyLoss, whose
+    normalization is BATCH_SIZE by default.
     """
 
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:

@@ -1,4 +1,4 @@
-"""Layers that copy parts of blobs: Concat, Slice, Crop and Tile."""
+"""Layers that join, cut and repeat blobs: Concat, Slice, Crop and Tile."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from caffe_pylayers.runtime.memory.blob import Blob
 
 
 def _axis(layer: Layer, bottom: Blob, param: Any, old_name: str) -> int:
-    """The axis, by the name of today or the old, which counts from the front only."""
+    """Return the axis of bottom[0] that ``axis`` or its old name gives, which counts from the front only.
+
+    LayerError for both names together, and for an axis that the blob lacks.
+    """
     layer.check(not (param.HasField("axis") and param.HasField(old_name)), f"takes axis or {old_name}, got both")
     if not param.HasField(old_name):
         return canonical_axis(layer, bottom, param.axis)
@@ -73,17 +76,17 @@ class Concat(Layer):
         if len(bottom) == 1:
             return
         layout = top[0].diff_layout
-        parts = torch.split(top[0].read_diff(layout), self._sizes, self._axis)
-        for blob, wanted, part in zip(bottom, propagate_down, parts):
+        gradients = torch.split(top[0].read_diff(layout), self._sizes, self._axis)
+        for blob, wanted, d_x in zip(bottom, propagate_down, gradients):
             if wanted:
-                blob.write_diff(layout).copy_(part)
+                blob.write_diff(layout).copy_(d_x)
 
 
 @register("Slice")
 class Slice(Layer):
     """The bottom cut along ``axis`` (or slice_dim, its old name), as Caffe's Slice.
 
-    Cut before each slice_point or, without any, into as many equal parts as there are tops.
+    Each slice_point begins a new top; without any the tops are equally long.
 
     Bottom: [0] any shape. Top: [0], [1], ... the same but for that axis.
     A single top is the bottom, in one memory.
@@ -107,6 +110,7 @@ class Slice(Layer):
             _share(top[0], bottom[0])
 
     def _cut(self, size: int, tops: int, where: str) -> list[int]:
+        """Return the tops' sizes along an axis of this size; LayerError, naming ``where``, if it can't be cut so."""
         if not self._points:
             if size % tops:
                 raise self.error(f"{where} cannot be cut into {tops} equal parts")
@@ -124,8 +128,8 @@ class Slice(Layer):
             _share(top[0], bottom[0])
             return
         layout = bottom[0].layout
-        for blob, part in zip(top, torch.split(bottom[0].read(layout), self._sizes, self._axis)):
-            blob.write(layout).copy_(part)
+        for blob, y in zip(top, torch.split(bottom[0].read(layout), self._sizes, self._axis)):
+            blob.write(layout).copy_(y)
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
         if len(top) == 1 or not propagate_down[0]:
@@ -136,13 +140,13 @@ class Slice(Layer):
 
 @register("Crop")
 class Crop(Layer):
-    """The part of bottom[0] that has the size of bottom[1], from ``axis`` on, as Caffe's Crop.
+    """bottom[0] cropped to the sizes of bottom[1] from ``axis`` on, as Caffe's Crop.
 
-    It begins at ``offset``: one for all axes, one for each of them, or none for 0.
+    ``offset`` says where the top begins in bottom[0]: one for all axes, one for each of them, or none for 0.
 
     Bottom: [0] any shape; [1] as many axes or more, no larger from ``axis`` on; only its shape counts.
     Top: [0] the sizes of bottom[0] before ``axis``, of bottom[1] from there on.
-    Backward: bottom[0] only, 0 outside the part; Caffe never writes the gradient of bottom[1].
+    Backward: bottom[0] only, 0 outside the top; bottom[1]'s gradient is never written, as in Caffe.
     """
 
     bottoms = 2
@@ -166,18 +170,18 @@ class Crop(Layer):
                     f"axis {i} of bottom[0] of shape {shape} is too small for size {size[i]} at offset {offset}"
                 )
         wanted = (*shape[:axis], *size[axis : len(shape)])
-        self._part = tuple(slice(start, start + n) for start, n in zip([0] * axis + offsets, wanted))
+        self._kept = tuple(slice(start, start + n) for start, n in zip([0] * axis + offsets, wanted))
         top[0].reshape(*wanted)
 
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         layout = bottom[0].layout
-        top[0].write(layout).copy_(bottom[0].read(layout)[self._part])
+        top[0].write(layout).copy_(bottom[0].read(layout)[self._kept])
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
         if propagate_down[0]:
             layout = top[0].diff_layout
             d_x = bottom[0].write_diff(layout).zero_()
-            d_x[self._part].copy_(top[0].read_diff(layout))
+            d_x[self._kept].copy_(top[0].read_diff(layout))
 
 
 @register("Tile")

@@ -12,17 +12,17 @@ from caffe_pylayers.runtime.memory.blob import Blob
 
 
 def softmax(x: torch.Tensor, axis: int, out: torch.Tensor) -> None:
-    """exp(x) / sum of exp(x) over an axis, into another tensor of the same layout."""
-    if not x.is_contiguous():  # channels-last: as it lies in memory, or PyTorch would convert it
+    """Write exp(x) / sum of exp(x) over an axis to ``out``, another tensor of the same layout."""
+    if not x.is_contiguous():  # channels-last: permuted, or PyTorch would make a contiguous copy
         x, out, axis = x.permute(0, 2, 3, 1), out.permute(0, 2, 3, 1), (0, 3, 1, 2)[axis]
     torch.softmax(x, axis, out=out)
 
 
 @register("Softmax")
 class Softmax(Layer):
-    """y = exp(x) / sum of exp(x) over ``axis``.
+    """y = exp(x) / sum of exp(x) over ``axis``, as Caffe's Softmax.
 
-    Bottom: [0] x, any shape. Top: [0] y of that shape; may be the bottom. Caffe's SoftmaxLayer.
+    Bottom: [0] x, any shape. Top: [0] y of that shape; may be the bottom.
     """
 
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:

@@ -18,9 +18,9 @@ class SoftmaxWithLoss(LossLayer):
     """loss = -sum of log(max(softmax(x)[label], FLT_MIN)) / normalizer.
 
     Bottom: [0] x, scores, (N, C, ...) with the classes on ``axis``; [1] labels, one for each place, in [0, C).
-    Top: [0] loss, a scalar. Caffe's SoftmaxWithLossLayer. Like Caffe's, in every version, it cannot have the
-    second top that Caffe's documentation speaks of: the inner Softmax is handed the layer's loss weights
-    and refuses any number but one, the outer one refuses any but two.
+    Top: [0] loss, a scalar. As Caffe's SoftmaxWithLoss, in every version, it refuses the second top that Caffe's
+    documentation has: the inner Softmax takes the layer's loss weights and refuses any number but one, the layer
+    itself refuses any but two.
     """
 
     tops = (1, 2)

@@ -23,9 +23,8 @@ class SPP(Layer):
 
     Bottom: [0] (N, C, H, W). Top: [0] (N, C * bins), level by level; with pyramid_height 1 (N, C, 1, 1).
 
-    Caffe's windows: ceil(H / bins), padded by half of what is missing. Where the last bin then lies
-    in the pad it is dropped; a map much smaller than the bins is refused. STOCHASTIC draws in both
-    phases, as Caffe's inner layers do.
+    As in Caffe a window is ceil(H / bins) high, and the map padded by half of what is missing; a last bin that lies
+    in the pad is dropped, and a map much smaller than the bins refused. STOCHASTIC draws in both phases.
     """
 
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
@@ -64,19 +63,19 @@ class SPP(Layer):
             return
         x = bottom[0].read(self._layout)
         memory = torch.channels_last if self._layout == CHANNELS_LAST else torch.contiguous_format
-        parts = top[0].write().view(x.shape[0], -1).split_with_sizes(self._lengths, dim=1)
-        for pool, shape, part in zip(self._pools, self._shapes, parts):
+        levels = top[0].write().view(x.shape[0], -1).split_with_sizes(self._lengths, dim=1)
+        for pool, shape, level in zip(self._pools, self._shapes, levels):
             y = torch.empty(shape, device=x.device, memory_format=memory)
             pool.forward(x, y)
-            part.view(shape).copy_(y)
+            level.view(shape).copy_(y)
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
         if not propagate_down[0] or not bottom[0].count:
             return
         x = bottom[0].read(self._layout)
-        d_parts = top[0].read_diff().view(x.shape[0], -1).split_with_sizes(self._lengths, dim=1)
+        d_levels = top[0].read_diff().view(x.shape[0], -1).split_with_sizes(self._lengths, dim=1)
         d_x = bottom[0].write_diff(self._layout).zero_()
-        d_level = torch.empty_like(x)
-        for pool, shape, d_part in zip(self._pools, self._shapes, d_parts):
-            pool.backward(d_part.view(shape), x, d_level)
-            d_x.add_(d_level)
+        d_x_of_level = torch.empty_like(x)
+        for pool, shape, d_level in zip(self._pools, self._shapes, d_levels):
+            pool.backward(d_level.view(shape), x, d_x_of_level)
+            d_x.add_(d_x_of_level)

@@ -36,14 +36,14 @@ class WindowData(PrefetchedLayer):
     """Windows drawn at random from those that ``source`` lists, warped to crop_size of transform_param.
 
     source holds for each image "# index path channels height width count" and count times
-    "label overlap x1 y1 x2 y2", numbers from 0, both corners included. A window is foreground from fg_threshold
-    on and background, with label 0, below bg_threshold. The last fg_fraction of a batch is foreground.
+    "label overlap x1 y1 x2 y2", pixels from 0, both corners included. A window is foreground from an overlap of
+    fg_threshold on, and background, with label 0, below bg_threshold. The last fg_fraction of a batch is foreground.
 
-    Around each window context_pad pixels of what surrounds it are taken, as counted after warping, and 0 where
-    the image ends; with crop_mode "square" the smallest square around it. mirror, mean_file (the middle of it)
-    and mean_value are those of transform_param, scale is window_data_param's.
+    Each crop has context_pad pixels of the window's surroundings on each side, 0 beyond the image; with crop_mode
+    "square" the smallest square around the window is taken. mirror, mean_value and mean_file, of which the middle
+    counts, are transform_param's; scale is window_data_param's.
 
-    Top: [0] data (batch_size, 3, crop_size, crop_size); [1] labels (batch_size). Caffe's WindowDataLayer.
+    Top: [0] data (batch_size, 3, crop_size, crop_size); [1] labels (batch_size). As Caffe's WindowData.
     """
 
     tops = 2
@@ -94,12 +94,12 @@ class _Windows:
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
         x1, y1, x2, y2 = found.box
-        part = planes(resize(pixels[y1 : y2 + 1, x1 : x2 + 1], found.height, found.width))
+        warped = planes(resize(pixels[y1 : y2 + 1, x1 : x2 + 1], found.height, found.width))
         rows = slice(found.top, found.top + found.height)
         columns = slice(found.left, found.left + found.width)
         out[...] = 0
         target = out[:, rows, columns]
-        target[...] = part[:, :, ::-1] if mirror else part
+        target[...] = warped[:, :, ::-1] if mirror else warped
         if self._mean is not None:
             target -= self._mean[:, rows, columns] if self._mean.shape[1] > 1 else self._mean
         target *= np.float32(self._param.scale)
@@ -140,7 +140,7 @@ class _Windows:
             self._background.append(_Window(image, 0, box))
 
     def _read_mean(self) -> Any:
-        """Return the mean to subtract, (3, crop, crop) or (3, 1, 1); None without one."""
+        """Return the mean to subtract, (3, crop_size, crop_size) or (3, 1, 1); None without one."""
         values = np.array(self._transform.mean_value, np.float32)
         if not self._transform.HasField("mean_file"):
             if values.size not in (0, 1, CHANNELS):
@@ -150,7 +150,7 @@ class _Windows:
             raise ValueError("transform_param takes mean_file or mean_value, not both")
         mean = read_array(self._transform.mean_file)
         mean = mean.reshape((1,) * (4 - mean.ndim) + mean.shape)[0]
-        off = (mean.shape[2] - self._crop) // 2  # Caffe's, for rows too
+        off = (mean.shape[2] - self._crop) // 2  # as Caffe: by the width, for rows too
         if len(mean) != CHANNELS or off < 0 or mean.shape[1] < off + self._crop:
             wanted = f"at least {(CHANNELS, self._crop, self._crop)}"
             raise ValueError(f"mean_file {self._transform.mean_file} has shape {mean.shape}, takes {wanted}")

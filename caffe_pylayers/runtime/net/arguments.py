@@ -17,7 +17,7 @@ FORMS = "Net(network_file, phase, level=0, stages=None, weights=None)"
 
 
 class Arguments(NamedTuple):
-    """What a net is made from: a NetParameter that is its own, the state, and the weights' path or None."""
+    """The parsed arguments of a net. param: a NetParameter of its own. weights: the path of a caffemodel, or None."""
 
     param: Any
     state: State
@@ -29,9 +29,9 @@ def read(
 ) -> Arguments:
     """Check the arguments of ``Net(network, phase, *rest, level=, stages=, weights=)`` and read the network's file.
 
-    Net(network, weights, phase), which pycaffe still takes, is warned of at ``stacklevel``. TypeError for arguments
-    of other kinds and for a missing phase, ValueError for a phase that is neither, RuntimeError for a file that is
-    missing.
+    Net(network, weights, phase), which pycaffe still takes, gives a DeprecationWarning at ``stacklevel``. Raises
+    TypeError for arguments of other kinds and for a missing phase, ValueError for a phase that is neither TRAIN nor
+    TEST, RuntimeError for a file that is missing.
     """
     if path_of(phase) is not None:
         weights, phase, rest = phase, rest[0] if rest else None, rest[1:]

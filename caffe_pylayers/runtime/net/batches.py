@@ -15,9 +15,9 @@ Arrays = dict[str, Any]
 
 
 def forward_all(net: Net, blobs: list[str], arrays: Arrays) -> Arrays:
-    """Run forward over input arrays of equal length; return the outputs' and the named blobs' values, as long.
+    """Run forward over input arrays of one length, by name; return the outputs and the named blobs, as long.
 
-    ValueError without any arrays.
+    Raises ValueError without any arrays.
     """
     _check_any(arrays, "the inputs", net.inputs)
     collected = _Collected([*net.outputs, *blobs])
@@ -27,10 +27,11 @@ def forward_all(net: Net, blobs: list[str], arrays: Arrays) -> Arrays:
 
 
 def forward_backward_all(net: Net, blobs: list[str], diffs: list[str], arrays: Arrays) -> tuple[Arrays, Arrays]:
-    """Run forward and backward over inputs and gradients of outputs; return values and gradients, as long as the first.
+    """Run forward and backward over arrays for the inputs, and for the gradients of the outputs, by name.
 
-    Without inputs, or where those are at their end, the blobs have what they had before; so do the outputs'
-    gradients. ValueError for arrays of neither.
+    Returns the outputs and the blobs named in ``blobs``, and the gradients of the inputs and of the blobs named in
+    ``diffs``, as long as the first array. Past the end of an array, and without one, its blob keeps its values.
+    Raises ValueError for arrays of neither kind.
     """
     inputs = {name: value for name, value in arrays.items() if name in net.inputs}
     gradients = {name: value for name, value in arrays.items() if name in net.outputs}
@@ -44,17 +45,19 @@ def forward_backward_all(net: Net, blobs: list[str], diffs: list[str], arrays: A
 
 
 class _Collected:
-    """Collects arrays by name, batch by batch."""
+    """Copies of named arrays, batch after batch."""
 
     def __init__(self, names: list[str]) -> None:
-        self._parts: dict[str, list[Any]] = {name: [] for name in names}
+        self._batches: dict[str, list[Any]] = {name: [] for name in names}
 
     def add(self, arrays: Arrays) -> None:
-        for name, parts in self._parts.items():
-            parts.append(np.atleast_1d(arrays[name]).copy())
+        """Copy the named arrays of a batch; one without axes counts as one value."""
+        for name, batches in self._batches.items():
+            batches.append(np.atleast_1d(arrays[name]).copy())
 
     def first(self, count: int) -> Arrays:
-        return {name: np.concatenate(parts)[:count] for name, parts in self._parts.items()}
+        """Return the first ``count`` items of each array."""
+        return {name: np.concatenate(batches)[:count] for name, batches in self._batches.items()}
 
 
 def _check_any(arrays: Arrays, what: str, names: list[str]) -> None:
@@ -67,7 +70,7 @@ def _length(arrays: Arrays) -> int:
 
 
 def split(net: Net, arrays: Arrays) -> Iterator[Arrays]:
-    """Give arrays in pieces of the net's batch size, which is its first blob's; the last is filled up with zeros."""
+    """Give arrays in batches of the net's size, the first size of its first blob; the last is padded with zeros."""
     if not arrays:
         return
     size = next(iter(net.blobs.values())).shape[0]

@@ -1,4 +1,4 @@
-"""What a net with ``debug_info`` logs of each layer as it runs, in Caffe's words: means of absolute values."""
+"""The log of a net with ``debug_info``, in Caffe's words: the mean absolute value of each blob as it is computed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from caffe_pylayers.runtime.memory.blob import Blob
 
 
 def forward_lines(step: Any, names: Sequence[str]) -> Iterator[str]:
-    """After a layer's forward: a line for each top and each learned blob. names: of the net's blobs."""
+    """Give a line for each top and each learned blob of a Step that has run forward. names: of the net's blobs."""
     start = f"    [Forward] Layer {step.layer.name}, "
     for blob, i in zip(step.top, step.top_ids):
         yield f"{start}top blob {names[i]} data: {_mean(blob.read()):g}"
@@ -20,7 +20,7 @@ def forward_lines(step: Any, names: Sequence[str]) -> Iterator[str]:
 
 
 def backward_lines(step: Any, names: Sequence[str]) -> Iterator[str]:
-    """After a layer's backward: a line for each gradient that it was asked for."""
+    """Give a line for each gradient that a Step was asked for, after its backward. names: of the net's blobs."""
     start = f"    [Backward] Layer {step.layer.name}, "
     for blob, i, asked in zip(step.bottom, step.bottom_ids, step.propagate_down):
         if asked:
@@ -31,7 +31,7 @@ def backward_lines(step: Any, names: Sequence[str]) -> Iterator[str]:
 
 
 def norms(blobs: Sequence[Blob]) -> str:
-    """After the backward of all layers: the L1 and L2 norms of all values and of all gradients together."""
+    """Return the line after a whole backward: L1 and L2 norms of all learned values, and of all their gradients."""
     data, diff = [blob.read() for blob in blobs], [blob.read_diff() for blob in blobs]
     (l1_data, l1_diff), (l2_data, l2_diff) = ([_norm(data, p), _norm(diff, p)] for p in (1, 2))
     return (
@@ -41,7 +41,7 @@ def norms(blobs: Sequence[Blob]) -> str:
 
 
 def _name(layer: Any, i: int) -> str:
-    """A learned blob's own name, or else its number."""
+    """Return a learned blob's ``param`` name, or else its number."""
     specs = layer.layer_param.param
     return (specs[i].name if i < len(specs) else "") or str(i)
 

@@ -1,8 +1,8 @@
 """Fusion: layers that work in place on one blob, computed together in fewer passes over memory.
 
-Fused layers leave in the blobs what they leave one by one, values and gradients; what the blob holds between them
-is overwritten in Caffe as well. A net uses its fused units when it runs as a whole, and single layers when it runs
-a part of them or somebody is called back in between.
+After a fused unit the blobs hold the same values and gradients as after its layers one by one; those in between are
+overwritten in Caffe as well. A net runs fused units when it runs as a whole, and single layers when it runs some of
+them, calls back in between, or logs each.
 """
 
 from __future__ import annotations
@@ -26,8 +26,10 @@ from caffe_pylayers.runtime.net.step import Step, Unit
 class FusedNormalization:
     """BatchNorm over the batch, with the Scale and the ReLU that follow.
 
-    Where they are computed together, the layers do not save what their own backward needs: ``unfuse`` does that
-    before one of them runs alone.
+    Computed together, the layers save no activations for their own backward: ``unfuse`` does that before one of them
+    runs alone.
+
+    normal, scale, relu: their steps, the latter two None where the layer is missing.
     """
 
     losses: Sequence[Blob] = ()
@@ -38,7 +40,7 @@ class FusedNormalization:
         self._normal, self._scale, self._relu = normal, scale, relu
         self._learned = [] if scale is None else scale.layer.blobs
         self._blob = normal.bottom[0]
-        self._x = torch.empty(0)  # the bottom's values, until backward
+        self._x = torch.empty(0)  # the values that the last forward normalized
 
     def run_forward(self) -> None:
         try:
@@ -62,7 +64,7 @@ class FusedNormalization:
         for step in self.steps:
             step.reshape()
             step.fused = self
-        self._x = self._blob.read(CHANNELS_LAST)  # the blob takes other memory below: this stays as it is
+        self._x = self._blob.read(CHANNELS_LAST)  # stays as it is: ``take`` below gives the blob other memory
         y = torch.empty_like(self._x)
         self._layer.normalize(self._x, y, *(blob.read() for blob in self._learned))
         if self._relu is not None:
@@ -98,10 +100,12 @@ class FusedNormalization:
 
 
 class FoldedNormalization:
-    """BatchNorm by learned statistics, the Scale and the ReLU that follow, where nothing is learned.
+    """BatchNorm by learned statistics, with the Scale and the ReLU that follow, where no gradient is wanted.
 
-    BatchNorm and Scale are one factor and one shift for each channel, folded into the weights of a Convolution
-    before them if there is one.
+    BatchNorm and Scale together are y = factor x + shift for each channel; with a Convolution before them its weights
+    are multiplied by the factor.
+
+    convolution, normal, scale, relu: their steps, None where the layer is missing.
     """
 
     losses: Sequence[Blob] = ()
@@ -121,7 +125,7 @@ class FoldedNormalization:
             raise
 
     def run_backward(self) -> None:
-        """Nothing: no gradient is wanted."""
+        """Do nothing: no gradient is wanted."""
 
     def _forward(self) -> None:
         for step in self.steps:
@@ -140,7 +144,7 @@ class FoldedNormalization:
             blob.update(blob.layout).clamp_(min=0)
 
     def _prepare(self) -> None:
-        """Compute the factor and the shift, and the weights with them, if anything they depend on has changed."""
+        """Compute the factor, the shift and the weights, if a learned blob, the shape or the device has changed."""
         blob = self._normal.bottom[0]
         versions = [device.current(), blob.shape, *(source.version for source in self._sources)]
         if versions == self._versions:
@@ -161,7 +165,7 @@ class FoldedNormalization:
 
 
 def fuse(steps: Sequence[Step]) -> list[Unit]:
-    """The steps in order, those that can be computed together as one unit."""
+    """Return the steps of a net in order, with those that can be computed together as one unit."""
     units: list[Unit] = []
     at = 0
     while at < len(steps):
@@ -188,17 +192,18 @@ def fuse(steps: Sequence[Step]) -> list[Unit]:
 
 
 def _in_place(step: Step, on: Step) -> bool:
+    """True if the step works in place, on the blob that ``on`` writes, and none of its tops is a loss."""
     return step.bottom_ids == step.top_ids == on.top_ids and not step.losses
 
 
 def _follows(steps: Sequence[Step], at: int, on: Step, kind: type) -> Step | None:
-    """The step at this place, if it is a layer of this kind that works in place on the same blob."""
+    """Return steps[at] if it is a layer of this kind that works in place on the blob that ``on`` writes, else None."""
     found = at < len(steps) and type(steps[at].layer) is kind and _in_place(steps[at], on)
     return steps[at] if found else None
 
 
 def _convolution(units: list[Unit], on: Step) -> Step | None:
-    """The Convolution that the blob comes from, taken from the end of the units."""
+    """Remove the last unit and return its step if it is a Convolution, without backward, of the blob of ``on``."""
     last = units[-1].steps[-1] if units else None
     if (
         last is None

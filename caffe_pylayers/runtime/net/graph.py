@@ -1,4 +1,4 @@
-"""A net from its NetParameter: layers set up in order, blobs wired by name, parameters shared by name."""
+"""The graph of a net: its layers set up in order, blobs connected by name, learned blobs shared by name."""
 
 from __future__ import annotations
 
@@ -21,22 +21,27 @@ AUTOMATIC = "(automatic)"  # the name of a top that the prototxt leaves out
 
 @dataclass
 class Parameters:
-    """The learned blobs of a net, the shared ones once, in Caffe's order."""
+    """The learned blobs of a net in Caffe's order, shared ones once, each with its lr_mult and decay_mult.
+
+    owners: for each shared blob after the first its (layer, number), and those of the first.
+    """
 
     learnable: list[Blob] = field(default_factory=list)
     lr_mults: list[float] = field(default_factory=list)
     decay_mults: list[float] = field(default_factory=list)
-    owners: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)  # of shared ones: (layer, blob)
+    owners: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
 
 
 class Graph:
     """The layers and blobs of a NetParameter in one state.
 
     steps: the layers in order. units: the same, with those fused that are computed together.
-    names, blobs: the name of each blob, and the blob. inputs, outputs: the numbers of the net's own among them.
+    names, blobs: the name of each blob, and the blob. inputs, outputs: the indices of the net's own among them.
 
-    With ``fill`` False nothing is given values, and no memory: the net has its shapes only. ``started`` is told
-    the name of each layer before it is made.
+    fill: False for a net of which only the shapes are asked: no blob gets values, or memory.
+    started: called with the name of each layer before it is made.
+
+    Raises ValueError for layers that do not connect, before any is made, and what a layer raises in its setup.
     """
 
     def __init__(
@@ -44,14 +49,14 @@ class Graph:
     ) -> None:
         _openmp.threads_start()
         self._fill = fill
-        layers = wired_layers(param, state)  # refuses what is wired wrongly before any layer is made
+        layers = wired_layers(param, state)
         self.steps: list[Step] = []
         self.names: list[str] = []
         self.blobs: list[Blob] = []
         self.inputs: list[int] = []
         self.parameters = Parameters()
         self._available: dict[str, int] = {}
-        self._rates: list[tuple[bool, bool]] = []  # of each learnable: whether lr_mult, decay_mult were given
+        self._rates: list[tuple[bool, bool]] = []  # for each learnable, True where lr_mult, decay_mult were given
         self._named: dict[str, tuple[tuple[int, int], int]] = {}  # by param name: its owner, its learnable's index
         for layer_param in layers:
             if started is not None:
@@ -73,7 +78,7 @@ class Graph:
         try:
             step.setup()
         except LayerError:
-            self._refuse_unshaped(step)  # the reason for it, if there is one
+            self._refuse_unshaped(step)  # raises the error's cause, where that is it
             raise
         given = loss_weights(layer_param)
         step.weights = given + [0.0] * (len(top) - len(given))

@@ -42,7 +42,7 @@ class ByName(OrderedDict[str, T]):
 
     @classmethod
     def of(cls, kind: str, items: Iterable[tuple[str, T]]) -> ByName[T]:
-        """Make one of (name, value) pairs; ``kind`` is what messages call a value."""
+        """Make one of (name, value) pairs; ``kind`` is the word of messages for a value, such as "blob"."""
         made = cls(items)
         made.kind = kind
         return made
@@ -52,7 +52,7 @@ class ByName(OrderedDict[str, T]):
 
 
 class Names:
-    """What pycaffe's Net shows by name; each made once, and so the same object whenever it is asked for."""
+    """The dictionaries and lists that pycaffe's Net shows, each made once: ``net.params is net.params``."""
 
     def __init__(self, graph: Graph) -> None:
         steps, names = graph.steps, graph.names

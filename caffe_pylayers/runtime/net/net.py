@@ -52,7 +52,7 @@ class Net:
         copy_weights = None if given.weights is None else _source(given.weights)
         self.name: str = self._param.name
         self.phase = given.state.phase
-        self.debug_info: bool = self._param.debug_info  # whether each layer logs what it has computed
+        self.debug_info: bool = self._param.debug_info  # True if each layer logs means of its blobs
         self._graph = Graph(self._param, given.state)
         self._names = Names(self._graph)
         self._steps: list[Step] = self._graph.steps
@@ -69,11 +69,11 @@ class Net:
         del copy_weights
         allocator.return_pages()
 
-    # --- what it is made of ----------------------------------------------------------------------
+    # --- layers and blobs ------------------------------------------------------------------------
 
     @property
     def layers(self) -> list[Any]:
-        """The layers, automatic Splits among them; a Python layer is the instance of its class."""
+        """The layers in order, automatic Splits among them; for a Python layer the instance of its class."""
         return [step.worker for step in self._steps]
 
     @property
@@ -93,7 +93,7 @@ class Net:
 
     @property
     def blob_loss_weights(self) -> OrderedDict[str, float]:
-        """The loss weight of each blob: that of the last layer which writes it."""
+        """The loss weight of each blob: the one in the last layer that writes it."""
         return ByName.of("blob", zip(self._blob_names, self._blob_loss_weights))
 
     @property
@@ -151,7 +151,7 @@ class Net:
         return self._steps[layer].bottom_ids
 
     def _param_owner(self, layer: int, number: int) -> int:
-        """The index of the layer that a shared learned blob belongs to; -1 for one of the layer's own."""
+        """Return the index of the layer that owns a learned blob; -1 if this layer does."""
         return self._graph.parameters.owners.get((layer, number), (-1, 0))[0]
 
     def __repr__(self) -> str:
@@ -162,7 +162,7 @@ class Net:
         return f"{type(self).__name__} {quoted(self.name)}"
 
     def _repr_html_(self) -> str:
-        """The table that a notebook shows."""
+        """Return the table that a notebook shows."""
         return notebook.table(repr(self), self._steps, self._blob_names)
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
@@ -209,7 +209,7 @@ class Net:
         return {name: self._array(name, "diff") for name in wanted}
 
     def _forward(self, first: int, last: int) -> float:
-        """Run layers first to last; returns the sum of their weighted losses. IndexError for those it lacks."""
+        """Run layers first to last and return the sum of their weighted losses; IndexError for layers it lacks."""
         loss = 0.0
         before, after, debug = self._callbacks["before_forward"], self._callbacks["after_forward"], self.debug_info
         with arrays_in_step([*self._blobs, *self.learnable]):
@@ -239,7 +239,10 @@ class Net:
                     callback(i)
 
     def _units(self, first: int, last: int) -> Sequence[tuple[int, Unit]]:
-        """What to compute for the layers first to last, each with the index that callbacks are told."""
+        """Return the units of layers first to last, each with the index that callbacks take.
+
+        RuntimeError for a net without layers, IndexError for layers that it lacks.
+        """
         if not self._steps:
             raise RuntimeError(
                 f"{self._title()} has no layers in phase {Phase.Name(self.phase)}: there is nothing to run"
@@ -253,32 +256,39 @@ class Net:
         return list(enumerate(self._steps))[first : last + 1]
 
     def forward_loss(self) -> float:
-        """Run all of the net forward; returns the loss."""
+        """Run the whole net forward and return the sum of its weighted losses."""
         return self._forward(0, len(self._steps) - 1)
 
     def backward_all(self) -> None:
-        """Run all of the net backward."""
+        """Run the whole net backward."""
         self._backward(len(self._steps) - 1, 0)
         if self.debug_info:
-            LOGGER.error("%s", debug_info.norms(self.learnable))  # an error, that is shown at any level, as in Caffe
+            LOGGER.error("%s", debug_info.norms(self.learnable))  # an error, as in Caffe: shown at any log level
 
     def reshape(self) -> None:
-        """Give all blobs their shapes anew, after an input's has changed."""
+        """Reshape every layer, after the shape of an input has changed."""
         for step in self._steps:
             step.reshape(always=True)
 
     def forward_all(self, blobs: Sequence[str] | None = None, **kwargs: Any) -> Arrays:
-        """Run the net forward in batches over arrays of any length; returns arrays of that length."""
+        """Run the net forward in batches over arrays of any length, by input name.
+
+        Returns arrays of that length: the outputs and the named ``blobs``. ValueError without any arrays.
+        """
         return batches.forward_all(self, list(blobs or ()), kwargs)
 
     def forward_backward_all(
         self, blobs: Sequence[str] | None = None, diffs: Sequence[str] | None = None, **kwargs: Any
     ) -> tuple[Arrays, Arrays]:
-        """Run forward and backward in batches: inputs and outputs' gradients by name; returns both kinds."""
+        """Run forward and backward in batches over arrays of any length: inputs, and gradients of outputs, by name.
+
+        Returns two dictionaries of arrays of that length: the outputs and ``blobs``; the gradients of the inputs and
+        of ``diffs``. ValueError without any arrays.
+        """
         return batches.forward_backward_all(self, list(blobs or ()), list(diffs or ()), kwargs)
 
     def _batch(self, blobs: Arrays) -> Iterator[Arrays]:
-        """Give arrays of any length in batches of the net's size, the last one filled up with zeros."""
+        """Give arrays of any length in batches of the net's size, the last one padded with zeros."""
         return batches.split(self, blobs)
 
     def _index(self, layer: str) -> int:
@@ -288,7 +298,7 @@ class Net:
             raise ValueError(unknown("layer", layer, self._layer_names)) from None
 
     def _wanted(self, names: Sequence[str], more: Sequence[str] | None) -> set[str]:
-        """The names of both, once each. KeyError for one that is no blob's, before anything is computed."""
+        """Return the union of two lists of blob names; KeyError for one that the net lacks."""
         if isinstance(more, str):
             raise TypeError(f"takes a list of blob names, as [{more!r}], got {more!r}")
         wanted = {*names, *(more or ())}
@@ -354,7 +364,10 @@ class Net:
                 blob.clear_diff()
 
     def share_with(self, other: Net) -> None:
-        """Have the other net's learned blobs, in one memory, for all layers of the same name."""
+        """Share the other net's learned blobs, in one memory, for all layers of the same name.
+
+        Raises LayerError for a layer whose learned blobs have other shapes, TypeError for anything but a net.
+        """
         if not isinstance(other, Net):
             raise TypeError(f"takes a net, got {other!r}")
         ours = {step.layer.name: step.layer for step in self._steps}
@@ -369,20 +382,23 @@ class Net:
                 mine.share_data(theirs)
 
     def copy_from(self, path: Any) -> None:
-        """Load trained weights, a binary or an HDF5 file, for the layers of the same name."""
+        """Load trained weights for the layers of the same name, from a caffemodel, binary or HDF5.
+
+        Raises ValueError, before anything is copied, for a file whose blobs do not fit.
+        """
         weights.load(self, os.fsdecode(path))
         allocator.return_pages()
 
     def save(self, path: Any, write_diff: bool = False) -> None:
-        """Save the weights as a caffemodel."""
+        """Save the weights as a binary caffemodel, with their gradients if ``write_diff``."""
         weights.save(self, os.fsdecode(path), write_diff)
 
     def save_hdf5(self, path: Any, write_diff: bool = False) -> None:
-        """Save the weights as HDF5."""
+        """Save the weights as an HDF5 caffemodel, with their gradients if ``write_diff``."""
         weights.save_hdf5(self, os.fsdecode(path), write_diff)
 
     def load_hdf5(self, path: Any) -> None:
-        """Load weights from HDF5."""
+        """Load trained weights for the layers of the same name, from an HDF5 caffemodel; ValueError as copy_from."""
         weights.load_hdf5(self, os.fsdecode(path))
 
     def set_input_arrays(self, data: Any, labels: Any) -> None:

@@ -1,4 +1,4 @@
-"""A net as a table for notebooks."""
+"""The table that notebooks show of a net."""
 
 from __future__ import annotations
 

@@ -35,16 +35,18 @@ class LayerShapes:
 
 
 def shapes_of(net_param: Any, state: State, started: Callable[[str], None] | None = None) -> list[LayerShapes]:
-    """The layers of a net in one state, automatic Splits among them, with the shapes of all blobs.
+    """Return the layers of a net in one state, automatic Splits among them, with the shapes of all blobs.
 
     net_param: a NetParameter of today's format, as ``_nets.prototxt.read_net`` gives it; left as it is.
 
-    Every layer is set up and reshaped as in a net, so that data layers open their files, and the modules of Python
-    layers are imported and their setup and reshape run. But no blob gets memory, unless a Python layer looks at it:
-    learned blobs and the constant tops of DummyData are not filled, and no random number is drawn.
+    started: called with the name of each layer before it is made.
 
-    Raises what building the net raises: ValueError for layers that do not connect, LayerError (a ValueError) for
-    what a layer refuses, and as it is what a Python layer raises.
+    Every layer is set up and reshaped as in a net: data layers open their files, Python layers are imported and run
+    their setup and reshape. But no blob gets memory unless a Python layer looks at it: learned blobs and the constant
+    tops of DummyData are not filled, and no random number is drawn.
+
+    Raises what building the net raises: ValueError for layers that do not connect, LayerError, a ValueError, for
+    what a layer refuses, and the exceptions of Python layers.
     """
     graph = Graph(net_param, state, fill=False, started=started)
     owners = graph.parameters.owners

@@ -1,4 +1,4 @@
-"""A layer in its place in a net: the blobs that it reads and writes, and what a pass asks of it."""
+"""A layer in a net: with the blobs that it reads and writes, and the gradients that a backward asks for."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from caffe_pylayers.runtime.memory.device import current
 
 
 class Unit(Protocol):
-    """What a net computes at once: a step, or several steps that are fused."""
+    """The unit in which a net computes: a step, or several steps fused."""
 
     @property
     def steps(self) -> Sequence[Step]:
-        """The steps that it computes, in order."""
+        """The steps of the unit, in order."""
 
     @property
     def losses(self) -> Sequence[Blob]:
@@ -28,24 +28,25 @@ class Unit(Protocol):
         """Reshape and compute the tops."""
 
     def run_backward(self) -> None:
-        """Compute the gradients that are wanted."""
+        """Compute the gradients that the steps are asked for."""
 
 
 class Fused(Protocol):
     """Several steps that were computed together and can be taken apart again."""
 
     def unfuse(self) -> None:
-        """Hand each layer the activations that its own backward reads."""
+        """Hand each layer its saved activations, so that it can run backward alone."""
 
 
 @dataclass
 class Step:
-    """A layer in its place.
+    """A layer of a net with its blobs.
 
-    bottom_ids, top_ids: the numbers of its blobs in the graph.
+    bottom_ids, top_ids: the indices of its blobs in the graph.
     weights: the loss weight of each top, 0 where there is none. losses: the tops that have one.
-    backward, propagate_down: what a backward pass asks of it.
-    fused: what computed the tops in the last forward together with other layers'; None where the layer did.
+    backward: True if the net's backward runs this layer's. propagate_down: for each bottom, True if its gradient is
+        wanted.
+    fused: the unit that ran the last forward of this layer with others'; None if the layer ran alone.
 
     Every method raises what the layer raises, with the layer's name: see Layer.explain.
     """
@@ -60,18 +61,18 @@ class Step:
     backward: bool = False
     propagate_down: list[bool] = field(default_factory=list)
     fused: Fused | None = None
-    # The shapes of the bottoms and tops, and the device, as the last reshape left them: a top that somebody
-    # has reshaped since gets its shape back.
+    # The shapes of the bottoms and tops, and the device, after the last reshape. A top that a caller has reshaped
+    # since gets its shape back.
     _shapes: list[tuple[int, ...]] = field(default_factory=list)
     _device: torch.device | None = None
 
     @property
     def steps(self) -> Sequence[Step]:
-        """Itself: a step is a unit of its own."""
+        """The step itself, which is a unit of its own."""
         return (self,)
 
     def setup(self) -> None:
-        """Set the layer up and give the tops their shapes."""
+        """Set the layer up and reshape the tops."""
         layer = self.layer
         try:
             layer.setup(self.bottom, self.top)
@@ -82,7 +83,7 @@ class Step:
         self.reshape()
 
     def reshape(self, always: bool = False) -> None:
-        """Reshape the tops, if that may change anything or ``always``."""
+        """Reshape the tops if a shape or the device has changed since the last time, or ``always``."""
         if always or self.layer.reshapes_always or self._shapes != self._shapes_now() or self._device is not current():
             try:
                 self.worker.reshape(self._bottom, self._top)
@@ -100,7 +101,7 @@ class Step:
             self.fused.unfuse()
         method = "reshape"
         try:
-            if self.layer.reshapes_always:  # called from here, for real Caffe calls a Python layer in a microsecond
+            if self.layer.reshapes_always:  # a call less: real Caffe calls a Python layer in a microsecond
                 self.worker.reshape(self._bottom, self._top)
             else:
                 self.reshape()
