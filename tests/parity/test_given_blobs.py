@@ -84,6 +84,13 @@ def test_taken(oracle, kind, param, bottoms):
     check(given, oracle.record(given))
 
 
+@pytest.mark.parametrize(("before", "now"), [((3,), (3, 4)), ((3, 4), (3,))])
+def test_a_scale_of_another_shape_keeps_its_bias(oracle, before, now):
+    images, param = IMAGES[:, :, 0], "scale_param { bias_term: true bias_filler { value: 2 } }"
+    given = Case("Scale", param, [images, normal(*now)], before=[images, normal(*before)])
+    check(given, oracle.record(given))
+
+
 @pytest.mark.parametrize(("kind", "param", "bottoms"), REFUSED)
 def test_refused(oracle, kind, param, bottoms):
     given = case(kind, param, bottoms)

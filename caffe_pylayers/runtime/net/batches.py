@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from caffe_pylayers._layer.quote import quoted
+
 if TYPE_CHECKING:
     from caffe_pylayers.runtime.net.net import Net
 
@@ -70,10 +72,16 @@ def _length(arrays: Arrays) -> int:
 
 
 def split(net: Net, arrays: Arrays) -> Iterator[Arrays]:
-    """Give arrays in batches of the net's size, the first size of its first blob; the last is padded with zeros."""
+    """Give arrays in batches of the net's size, the first size of its first blob; the last is padded with zeros.
+
+    Raises ValueError where that size is not positive.
+    """
     if not arrays:
         return
-    size = next(iter(net.blobs.values())).shape[0]
+    name, first = next(iter(net.blobs.items()))
+    size = first.shape[0] if first.shape else 0
+    if not size:
+        raise ValueError(f"blob {quoted(name)} of shape {first.shape} gives no size of batches: reshape it")
     for begin in range(0, _length(arrays), size):
         pieces = {name: np.asarray(values[begin : begin + size]) for name, values in arrays.items()}
         yield {

@@ -1,5 +1,7 @@
 """forward_all and forward_backward_all with a part of the arrays; tests/parity/uses.py has them with all."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -48,3 +50,11 @@ def test_names_that_are_neither(net):
         net.forward_backward_all(other=LONG)
     with pytest.raises(ValueError, match="takes arrays for the inputs of the net, x, by name"):
         net.forward_all()
+
+
+@pytest.mark.parametrize("shape", [(), (0, 1)])
+def test_a_net_without_a_batch_size(net, shape):
+    net.blobs["x"].reshape(*shape)
+    message = f'blob "x" of shape {shape} gives no size of batches: reshape it'
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        net.forward_all(x=LONG)
