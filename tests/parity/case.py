@@ -12,7 +12,7 @@ TRAIN, TEST = 0, 1
 
 @dataclass
 class Case:
-    """What both engines run.
+    """A layer, its bottoms and how it runs, for both engines.
 
     type: Caffe's name of the layer type.
     param: the rest of the layer's prototxt: 'relu_param { negative_slope: 0.1 }', 'propagate_down: true', ...

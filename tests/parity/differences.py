@@ -60,7 +60,7 @@ PLACES = [flatten_after_reshape, scale_in_place_backward_twice, forward_from_pas
 
 
 def record(path):
-    """What real Caffe makes of them."""
+    """Write the arrays of all places, computed by real Caffe, to an npz."""
     os.environ.setdefault("GLOG_minloglevel", "2")
     import caffe
 

@@ -18,7 +18,7 @@ class Oracle:
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def record(self, case):
-        """What real Caffe makes of the case."""
+        """Return real Caffe's Recording of the case."""
         facts = dict(vars(case))
         for name in ("bottoms", "before"):
             facts[name] = [(x.shape, x.tobytes()) for x in facts[name]]

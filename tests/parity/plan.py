@@ -1,4 +1,4 @@
-"""What both engines make of a Case: its prototxt, its loss weights, the gradients its tops are given."""
+"""The plan of a Case for both engines: its prototxt, its loss weights, the gradients of its tops."""
 
 import hashlib
 import re
@@ -42,7 +42,7 @@ def top_diff(index, shape):
 
 
 def digest(case):
-    """What a recording depends on."""
+    """Return a hash of all that a recording depends on."""
     facts = [layer_text(case), case.phase, sorted(down(case)), case.loss_weight, [x.shape for x in case.bottoms]]
     recipe = hashlib.sha256(repr(facts).encode())
     if case.before:

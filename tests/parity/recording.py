@@ -1,4 +1,4 @@
-"""What real Caffe made of a family of cases, in one file; written by one numpy, read by another."""
+"""Real Caffe's results for a family of cases, in one file; written by one numpy, read by another."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def test_files_are_named_as_real_caffe_names_them(snapshots, recorded):
 
 @pytest.fixture(scope="session")
 def resumed(real, snapshots):
-    """What real Caffe comes to from them."""
+    """Return the values that real Caffe comes to from them."""
     real("resume", snapshots)
     with np.load(snapshots / "resumed.npz") as file:
         return dict(file)

@@ -1,4 +1,4 @@
-"""What scripts do with nets gives what it gives on real Caffe."""
+"""The uses of nets by scripts give the arrays that they give on real Caffe."""
 
 import subprocess
 

@@ -1,4 +1,4 @@
-"""What scripts do with nets, on either engine: each function is given its ``caffe`` and gives arrays by name.
+"""Uses of nets by scripts, on either engine: each function takes its ``caffe`` and returns arrays by name.
 
 uses.py FILE: under real Caffe, writes the arrays of all of them to an npz.
 """
@@ -143,7 +143,7 @@ USES = [
 
 
 def record(path):
-    """What real Caffe makes of them."""
+    """Write the arrays of all uses, computed by real Caffe, to an npz."""
     os.environ.setdefault("GLOG_minloglevel", "2")
     import caffe
 

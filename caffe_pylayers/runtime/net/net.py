@@ -49,6 +49,7 @@ class Net:
         allocator.keep_pages()
         given = arguments.read(network_file, phase, args, level, stages, weights, stacklevel=3)
         self._param = given.param
+        # Before the net is made, so that a bad file is refused at once.
         copy_weights = None if given.weights is None else _source(given.weights)
         self.name: str = self._param.name
         self.phase = given.state.phase
@@ -66,7 +67,7 @@ class Net:
         )
         if copy_weights is not None:
             copy_weights(self)
-        del copy_weights
+        del copy_weights  # and with it the file's values: their pages go back to the system too
         allocator.return_pages()
 
     # --- layers and blobs ------------------------------------------------------------------------
@@ -433,6 +434,7 @@ _CALLBACKS = ("before_forward", "after_forward", "before_backward", "after_backw
 
 
 def _source(path: str) -> Callable[[Net], None]:
+    """Return a function that copies a file's weights to a net; RuntimeError for a file that cannot be read."""
     try:
         return weights.source(path)
     except OSError as error:

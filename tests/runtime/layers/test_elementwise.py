@@ -1,4 +1,4 @@
-"""What the elementwise layers refuse, and that they compute the same in both layouts."""
+"""Elementwise layers: their refusals, and the same numbers in both layouts."""
 
 import numpy as np
 import pytest

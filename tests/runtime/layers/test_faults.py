@@ -72,7 +72,7 @@ def test_lmdb_page_overwritten(database):
 
 
 def test_lmdb_damaged_in_the_middle(database):
-    """What comes before the damage is read, however far ahead; then each forward says so."""
+    """Records before the damage are read, however far ahead; then each forward says so."""
     file = database / "data.mdb"
     content = bytearray(file.read_bytes())
     number = content.index(b"0024") + 4  # of the page that has the value

@@ -1,4 +1,4 @@
-"""What fillers leave in a blob: ranges, moments and distributions, and what they refuse."""
+"""Fillers: ranges, moments and distributions of their values, and their refusals."""
 
 import math
 

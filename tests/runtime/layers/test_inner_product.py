@@ -1,4 +1,4 @@
-"""What InnerProduct and Embed refuse."""
+"""The refusals of InnerProduct and Embed."""
 
 import numpy as np
 import pytest

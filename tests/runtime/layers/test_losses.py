@@ -1,4 +1,4 @@
-"""What the losses and Accuracy refuse, and channels-last bottoms."""
+"""Losses and Accuracy: their refusals, and channels-last bottoms."""
 
 import numpy as np
 import pytest

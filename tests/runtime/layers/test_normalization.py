@@ -1,4 +1,4 @@
-"""What BatchNorm, MVN and LRN refuse, and BatchNorm's statistics over several batches."""
+"""BatchNorm, MVN and LRN: their refusals, and BatchNorm's statistics over several batches."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What Pooling and SPP refuse, stochastic pooling, and windows outside the map."""
+"""Pooling and SPP: their refusals, stochastic pooling, and windows outside the map."""
 
 import numpy as np
 import pytest

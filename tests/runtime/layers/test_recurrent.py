@@ -1,4 +1,4 @@
-"""What the recurrent layers refuse, and the states that they carry on."""
+"""Recurrent layers: their refusals, and the states that they carry on."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What the layers that copy, choose, reduce and reshape refuse, and what they share."""
+"""Layers that copy, choose, reduce and reshape: their refusals, and the memory that they share."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""forward_all and forward_backward_all with a part of the arrays; tests/parity/uses.py has them with all."""
+"""forward_all and forward_backward_all with some of the arrays; tests/parity/uses.py has them with all."""
 
 import re
 

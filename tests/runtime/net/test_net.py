@@ -1,4 +1,4 @@
-"""What a net is made of and asked for."""
+"""Net: its arguments, its blobs and layers, and its runs."""
 
 import os
 import re
