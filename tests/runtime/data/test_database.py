@@ -5,7 +5,6 @@ import os
 from types import SimpleNamespace
 
 import lmdb
-import plyvel
 import pytest
 
 from caffe_pylayers.runtime.data import database
@@ -23,6 +22,7 @@ def source(request, tmp_path):
             for i, value in enumerate(VALUES):
                 txn.put(b"%04d" % i, value)
     else:
+        plyvel = pytest.importorskip("plyvel")
         with plyvel.DB(str(tmp_path / "db"), create_if_missing=True) as db:
             for i, value in enumerate(VALUES):
                 db.put(b"%04d" % i, value)

@@ -9,7 +9,6 @@ import sys
 import h5py
 import lmdb
 import numpy as np
-import plyvel
 import pytest
 from PIL import Image
 
@@ -119,6 +118,7 @@ for record in records: pass
 
 
 def test_leveldb(tmp_path):
+    plyvel = pytest.importorskip("plyvel")
     with plyvel.DB(str(tmp_path / "db"), create_if_missing=True) as db:
         for i in range(5):
             db.put(b"%04d" % i, datum(i, 4))
@@ -135,6 +135,7 @@ def test_leveldb(tmp_path):
 
 
 def test_leveldb_cut_off(tmp_path):
+    plyvel = pytest.importorskip("plyvel")
     with plyvel.DB(str(tmp_path / "db"), create_if_missing=True) as db:
         for i in range(40):
             db.put(b"%04d" % i, datum(i))
