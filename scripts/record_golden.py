@@ -1,5 +1,9 @@
-"""Records what real Caffe makes of the parity cases into tests/golden/parity/: python scripts/record_golden.py"""
+"""Record what real Caffe makes of the parity cases, into tests/golden/parity/.
 
+Needs a real Caffe: `make caffe`, or its Python named in CAFFE_PYTHON.
+"""
+
+import argparse
 import sys
 from pathlib import Path
 
@@ -9,7 +13,8 @@ from tests.parity.families import FAMILIES, GOLDEN, caffe_python, cases, record
 
 
 def main() -> int:
-    """Needs a real Caffe: `make caffe`, or its Python named in CAFFE_PYTHON."""
+    """Write the files, and print what real Caffe refused; the exit code."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     python = caffe_python()
     if python is None:
         sys.stderr.write("no real Caffe: `make caffe`, or name its Python in CAFFE_PYTHON\n")

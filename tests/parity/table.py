@@ -1,5 +1,6 @@
-"""Prints the parity table, and each case that fails: python -m tests.parity.table [FAMILY...]"""
+"""Print the errors of the runtime beside real Caffe, by layer type, and each case that fails."""
 
+import argparse
 import collections
 import sys
 import tempfile
@@ -11,8 +12,13 @@ from tests.parity.recording import load
 
 
 def main():
-    """The table, with the recordings of the real Caffe that is here or else the repository's."""
-    families = sys.argv[1:] or FAMILIES
+    """The table, with the recordings of the real Caffe that is here or else the repository's; the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tests.parity.table", description=__doc__)
+    parser.add_argument("family", nargs="*", help=f"of tests/parity/cases/ (default: all): {', '.join(FAMILIES)}")
+    families = parser.parse_args().family or FAMILIES
+    unknown = set(families).difference(FAMILIES)
+    if unknown:
+        parser.error(f"no family {', '.join(sorted(unknown))}")
     with tempfile.TemporaryDirectory() as folder:
         python = caffe_python()
         if python:
