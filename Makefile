@@ -4,9 +4,10 @@
 # make caffe   only the real Caffe, in .caffe/
 # make bench   the speed of the layers, of whole nets and of reading data, beside real Caffe's
 # make lint    ruff, mypy, shellcheck
-# make clean   removes all that make made
+# make clean   removes what make installed, built and downloaded; what was trained stays in output/
 #
 # MNIST_SOURCE=DIR with the official t10k files: train on the 5,000 shipped digits, test on the official 10,000.
+# A PyTorch of constraints.txt's version that is in .venv already stays, such as one for the CPU alone.
 
 PYTHON ?= python3
 ENGINE ?= runtime
@@ -53,6 +54,7 @@ $(digits): | $(engine_$(ENGINE))
 	  $(if $(MNIST_SOURCE),--test-source "$(MNIST_SOURCE)")
 
 $(tools): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "needs Python 3.10: make PYTHON=python3.11, say")'
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
