@@ -113,8 +113,8 @@ def test_its_commands_work_in_an_empty_folder(home):
 
 def test_its_two_lines_make_import_caffe_mean_the_runtime(home):
     (lines,) = (text for language, text in BLOCKS if language == "python" and text not in FILES.values())
-    (home.folder / "script.py").write_text(lines)
-    assert "'Convolution'" in home("pip install --quiet caffe-pylayers\npython script.py")
+    (home.folder / "script.py").write_text(f"{lines}import caffe\nprint(caffe.__name__)\n")
+    assert "\ncaffe_pylayers.pycaffe\n" in home("pip install --quiet caffe-pylayers\npython script.py")
 
 
 # --- the rest -----------------------------------------------------------------------------------------
