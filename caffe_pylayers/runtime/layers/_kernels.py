@@ -33,7 +33,7 @@ def kernel(name: str) -> Any:
 
 
 def _gradient(function: Callable[..., Tensor], d_y: Tensor, *inputs: Tensor) -> Sequence[Tensor]:
-    """The gradients of the inputs, by autograd."""
+    """Return the gradients of the inputs of ``function``, by autograd."""
     with torch.enable_grad():
         leaves = [x.detach().requires_grad_() for x in inputs]
         return torch.autograd.grad(function(*leaves), leaves, d_y)
@@ -167,7 +167,7 @@ def average_pool_backward(d_y: Tensor, x: Tensor, window: Any, ceil: bool, divis
 
 
 def convolution(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Any) -> Tensor:
-    """The convolution of maps of one to three axes, or its transpose; the weight may be packed."""
+    """Return the convolution of maps of one to three axes, or its transpose; the weight may be packed."""
     stride, pad, dilation, transposed, output_pad, group = geometry
     if weight.is_mkldnn:
         packed: Tensor = kernel("mkldnn._convolution_pointwise")(
@@ -190,7 +190,7 @@ def can_pack() -> bool:
 
 
 def pack(weight: Tensor, sizes: Sequence[int], geometry: Any) -> Tensor:
-    """A weight in the order in which oneDNN reads it for bottoms of these sizes, on the CPU."""
+    """Return a weight in the order in which oneDNN reads it for bottoms of these sizes, on the CPU."""
     stride, pad, dilation, _, _, group = geometry
     packed: Tensor = kernel("mkldnn._reorder_convolution_weight")(weight, pad, stride, dilation, group, list(sizes))
     return packed
@@ -199,7 +199,7 @@ def pack(weight: Tensor, sizes: Sequence[int], geometry: Any) -> Tensor:
 def convolution_backward(
     d_y: Tensor, x: Tensor, weight: Tensor, geometry: Any, wanted: Sequence[bool]
 ) -> list[Tensor | None]:
-    """The gradients of x, weight and bias; those that are not wanted may be anything."""
+    """Return the gradients of x, weight and bias; those that are not wanted may be anything."""
     channels = d_y.shape[1]
     if found := kernel("aten.convolution_backward"):
         return list(found(d_y, x, weight, [channels], *geometry, list(wanted)))
@@ -229,7 +229,7 @@ def batch_norm(
 ) -> None:
     """Write y = (x - mean) factor, times the weight and plus the bias if there are any, for each channel of a batch.
 
-    mean, factor = 1 / sqrt(variance + eps) and the variance as of a sample, by n - 1, are written too.
+    The batch's mean, factor = 1 / sqrt(biased variance + eps) and unbiased variance, (C) each, are written too.
     """
     if found := kernel("aten.native_batch_norm.out"):
         # Running statistics with momentum 1 forget the past: they are the batch's own.
@@ -253,7 +253,7 @@ def batch_norm(
 def batch_norm_backward(
     d_y: Tensor, x: Tensor, weight: Tensor | None, mean: Tensor, factor: Tensor, eps: float, wanted: Sequence[bool]
 ) -> Sequence[Tensor]:
-    """The gradients of x, weight and bias in ``batch_norm``; those that are not wanted may be anything."""
+    """Return the gradients of x, weight and bias in ``batch_norm``; those not wanted may be anything."""
     if found := kernel("aten.native_batch_norm_backward"):
         gradients: Sequence[Tensor] = found(
             d_y, x, weight, None, None, mean, factor, True, eps, [*wanted, *[False] * (3 - len(wanted))]
@@ -268,5 +268,5 @@ def batch_norm_backward(
 
 
 def _around_channels(x: Tensor) -> tuple[list[int], tuple[int, ...]]:
-    """The axes of x but the channels', and the shape that lays a value for each channel over x."""
+    """Return the axes of x but the channels', and the shape that lays a value for each channel over x."""
     return [0, *range(2, x.dim())], (1, -1, *[1] * (x.dim() - 2))
