@@ -85,6 +85,7 @@ def available() -> int | None:
 
 
 def _of_system() -> int | None:
+    """The bytes that the system can still give, swap included."""
     try:
         lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
         return sum(int(lines[name].split()[0]) * 1024 for name in ("MemAvailable", "SwapFree"))
@@ -93,7 +94,7 @@ def _of_system() -> int | None:
 
 
 def _of_group() -> int | None:
-    """Of the control group that a container shows as the root, version 2 or 1."""
+    """The bytes that the process's control group can still get, version 2 or 1; as a container sees it, at the root."""
     group = Path("/sys/fs/cgroup")
     for limit, usage, reclaimable in (
         ("memory.max", "memory.current", "inactive_file"),
@@ -111,14 +112,14 @@ def _of_group() -> int | None:
 
 @functools.cache
 def keep_pages() -> bool:
-    """Have malloc keep freed memory, once for the process; False where the C library is not glibc."""
+    """Have malloc keep freed memory for the process's next use; return False where the C library is not glibc."""
     libc = _glibc()
     options = {M_MMAP_MAX: 0, M_TRIM_THRESHOLD: 2**31 - 1, M_TOP_PAD: TOP_PAD}
     return libc is not None and min(libc.mallopt(option, value) for option, value in options.items()) == 1
 
 
 def return_pages() -> None:
-    """Give the system all free memory now: after work that needed much once, such as loading a file."""
+    """Give the system all free memory of glibc's now, after work that needed much once, such as loading a file."""
     libc = _glibc()
     if libc is not None:
         libc.malloc_trim(0)

@@ -182,7 +182,7 @@ class Blob:
 
 @contextlib.contextmanager
 def arrays_in_step(blobs: Iterable[Blob]) -> Iterator[None]:
-    """Before and after the work within, bring the blobs and their arrays that are held outside to the same values."""
+    """While net or solver compute within, see to the arrays held outside: before, as written to; after, up to date."""
     for memory in _shown(blobs):
         memory.begin()
     try:

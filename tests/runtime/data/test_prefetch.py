@@ -149,11 +149,11 @@ def test_a_net_that_is_collected_ends_its_threads(workers):
     wait(lambda: not workers())
 
 
-def test_a_thread_is_kept_until_another_sees_that_it_has_ended():
+def test_a_thread_is_kept_until_another_sees_that_it_has_ended(workers):
     """Freed by itself at its end, while the process ends too, it makes PyTorch abort: its batches are tensors."""
     prefetch = Prefetch(counter()[0], 2)
     prefetch.give([Blob()])
-    worker = weakref.ref(prefetch._worker)
+    worker = weakref.ref(*workers())
     del prefetch
     worker().join()
     gc.collect()
