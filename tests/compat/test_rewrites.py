@@ -31,6 +31,17 @@ REWRITTEN = [
     ("top[0].reshape(np.prod(s), 2)", "top[0].reshape(int(np.prod(s)), 2)  # modernize: int(...)"),
     ("self.blobs.append( caffe.Blob((2, n)) )", "self.blobs.add_blob(*(2, n))  # modernize: add_blob for caffe.Blob"),
     ("a = int(bottom[1].data[i])  # why", "a = int(bottom[1].data[i].item())  # why  # modernize: .item()"),
+    ("a = round(bottom[1].data[i], 2)", "a = round(bottom[1].data[i].item(), 2)  # modernize: .item()"),
+    ("a = math.exp(bottom[1].data[i])", "a = math.exp(bottom[1].data[i].item())  # modernize: .item()"),
+    ("a = '%.3f' % bottom[1].data[i]", "a = '%.3f' % bottom[1].data[i].item()  # modernize: .item()"),
+    (
+        "a = '%d %s%% %f' % (i, bottom[0].data[i], bottom[1].data[i])",
+        "a = '%d %s%% %f' % (i, bottom[0].data[i], bottom[1].data[i].item())  # modernize: .item()",
+    ),
+    (
+        "top[0].reshape(*(bottom[0].data.shape[:1] + (np.prod(s),)))",
+        "top[0].reshape(*([int(n) for n in bottom[0].data.shape[:1] + (np.prod(s),)]))  # modernize: int(...)",
+    ),
     ("k = cfg[str(self.phase)]", 'k = cfg[("TRAIN", "TEST")[self.phase]]  # modernize: for str(self.phase)'),
     ("x = (a[len(b) / 2],\n     3)", "x = (a[len(b) // 2],\n     3)  # modernize: // for /"),
 ]
@@ -48,6 +59,12 @@ LEFT = [
     "a = int(bottom[1].data[i, 0, 0, 0])",
     "x = '%f' % 1.0 / 2",
     "top[0].reshape(n, 2)",
+    "top[0].reshape(*(bottom[0].data.shape[:1] + (n,)))",
+    "x = '%s' % bottom[1].data[i]",
+    "x = '%d %d' % bottom[1].data[i]",
+    "x = '%*d' % (3, bottom[1].data[i])",
+    "x = '%(a)d' % bottom[1].data[i]",
+    "x = n % bottom[1].data[i]",
 ]
 
 

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import ast
+import re
 from typing import Iterator
 
 from caffe_pylayers._compat.rewrites.edits import Edits, walk
 from caffe_pylayers._compat.rewrites.kinds import Kind, Kinds, is_blob
 
+CONVERSION = re.compile(r"%(?:\(.*?\))?[#0\- +]*(?:\*|\d+)?(?:\.(?:\*|\d+))?[hlL]?[A-Za-z%]")  # of the operator %
 AXES = 4  # that a blob has at most in old layers: so many indices leave a number
 
 
 def rewrite(tree: ast.Module, kinds: Kinds, edits: Edits) -> None:
-    """Rewrite the sizes of blobs, caffe.Blob, int() and float() of a blob's values, and what a top of one is given."""
+    """Rewrite the sizes of blobs, caffe.Blob, a blob's values as numbers, and the assignment to a top of one value."""
     for node in walk(tree):
         if isinstance(node, ast.Call):
             if not _rewrite_new_blob(node, edits):
                 _rewrite_sizes(node, kinds, edits)
                 _rewrite_conversion(node, kinds, edits)
+        elif isinstance(node, ast.BinOp):
+            _rewrite_format(node, kinds, edits)
         elif isinstance(node, ast.ClassDef):
             _rewrite_losses(node, edits)
 
@@ -49,7 +53,7 @@ def _rewrite_sizes(node: ast.Call, kinds: Kinds, edits: Edits) -> None:
         return
     for argument in node.args:
         if isinstance(argument, ast.Starred):
-            if kinds.of(argument.value) in (Kind.ARRAY, Kind.NUMBER):
+            if _holds_numbers(argument.value, kinds):
                 edits.wrap(argument.value, "[int(n) for n in ", "]")
                 edits.mark(argument, "int(...)")
                 edits.names.add("sizes")
@@ -59,15 +63,41 @@ def _rewrite_sizes(node: ast.Call, kinds: Kinds, edits: Edits) -> None:
             edits.names.add("sizes")
 
 
+def _holds_numbers(node: ast.AST, kinds: Kinds) -> bool:
+    """Return True for an array, and for a tuple or list, or a sum of such, that has one of NumPy's numbers in it."""
+    if isinstance(node, (ast.Tuple, ast.List)):
+        return any(kinds.of(element) is Kind.NUMBER for element in node.elts)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return _holds_numbers(node.left, kinds) or _holds_numbers(node.right, kinds)
+    return kinds.of(node) in (Kind.ARRAY, Kind.NUMBER)
+
+
 def _rewrite_conversion(node: ast.Call, kinds: Kinds, edits: Edits) -> None:
-    """int(bottom[1].data[i]), an array of one element where labels have four axes."""
-    if (
-        not (isinstance(node.func, ast.Name) and node.func.id in ("int", "float"))
-        or node.keywords
-        or len(node.args) != 1
-    ):
+    """int(bottom[1].data[i]), an array of one element where labels have four axes; round() and math's functions too."""
+    function = node.func
+    named = function.id if isinstance(function, ast.Name) else ""
+    of_math = (
+        isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name) and function.value.id == "math"
+    )
+    if node.args and not node.keywords and (of_math or named in ("int", "float", "round")):
+        _take_item(node.args[0], kinds, edits)
+
+
+def _rewrite_format(node: ast.BinOp, kinds: Kinds, edits: Edits) -> None:
+    """'%d %f' % (i, bottom[1].data[i]), where only a number will do."""
+    text = node.left.value if isinstance(node.left, ast.Constant) else None
+    if not (isinstance(node.op, ast.Mod) and isinstance(text, str)):
         return
-    given = node.args[0]
+    fields = [field for field in CONVERSION.findall(text) if field[-1] != "%"]
+    values = node.right.elts if isinstance(node.right, ast.Tuple) else [node.right]
+    if len(fields) == len(values) and not any("*" in field or "(" in field for field in fields):
+        for field, value in zip(fields, values):
+            if field[-1] in "diouxXeEfFgG":
+                _take_item(value, kinds, edits)
+
+
+def _take_item(given: ast.AST, kinds: Kinds, edits: Edits) -> None:
+    """Write ``.item()`` behind a part of a blob's values, where only an array of one element can stand."""
     if isinstance(given, ast.Subscript) and kinds.of(given) is Kind.BLOB and not _is_full(given):
         edits.wrap(given, "", ".item()")
         edits.mark(given, ".item()")
@@ -94,7 +124,7 @@ def _rewrite_losses(holder: ast.ClassDef, edits: Edits) -> None:
 
 
 def _single_tops(holder: ast.ClassDef) -> set[int | None]:
-    """The numbers of the tops that a class reshapes to (1) and to nothing else."""
+    """Return the numbers of the tops that a class reshapes to (1) and to nothing else."""
     single: set[int | None] = set()
     others: set[int | None] = set()
     for node in _reshapes(holder):
@@ -114,7 +144,7 @@ def _is_top(node: ast.AST) -> bool:
 
 
 def _integer(node: ast.Subscript) -> int | None:
-    """A subscript's index if it is a plain integer."""
+    """Return a subscript's index if it is a plain integer."""
     inner = getattr(node.slice, "value", node.slice) if type(node.slice).__name__ == "Index" else node.slice
     value = inner.value if isinstance(inner, ast.Constant) else None
     return value if type(value) is int else None
