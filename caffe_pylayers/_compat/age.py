@@ -44,7 +44,7 @@ VIEWS = {"keys", "values", "items"}  # these methods
 
 
 def is_python_2(text: str, name: str) -> bool:
-    """True if a file's text is Python 2; name: its path, as the files beside it may decide."""
+    """Return True if a file's text is Python 2; name: its path, as the files beside it may decide."""
     own = _age(text, name)
     if own is None and os.path.isfile(name):
         return _any_old(os.path.dirname(os.path.abspath(name)))
@@ -62,7 +62,7 @@ def _any_old(folder: str) -> bool:
 
 
 def _age(text: str, name: str) -> bool | None:
-    """True for Python 2, False for what is meant for Python 3, alone or too, None for what could be either."""
+    """Return True for Python 2, False for what is meant for Python 3, alone or too, None for what could be either."""
     try:
         tree = ast.parse(text)
     except SyntaxError:
@@ -101,7 +101,7 @@ def _is_old(node: ast.AST, bound: set[str], modules: set[str]) -> bool:
 
 
 def _is_new(node: ast.AST) -> bool:
-    """True for what Python 2 would not take, and for what is there so that Python 2 works as Python 3."""
+    """Return True for what Python 2 would not take, and for what is there so that Python 2 works as Python 3."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
         printed = node.func.id == "print" and (bool(node.keywords) or len(node.args) != 1)  # a tuple, in Python 2
         return printed or (node.func.id == "super" and not node.args)
@@ -115,7 +115,7 @@ def _is_new(node: ast.AST) -> bool:
 
 
 def _bound(nodes: list[ast.AST]) -> set[str]:
-    """The names that a file gives a meaning."""
+    """Return the names that a file gives a meaning."""
     found: set[str] = set()
     for node in nodes:
         if isinstance(node, (ast.Import, ast.ImportFrom)):
@@ -130,7 +130,7 @@ def _bound(nodes: list[ast.AST]) -> set[str]:
 
 
 def _is_list(node: ast.AST) -> bool:
-    """True for a call that gave a list, and has no indices now: zip(...)[0], d.keys()[0]."""
+    """Return True for a call that gave a list, and has no indices now: zip(...)[0], d.keys()[0]."""
     if not isinstance(node, ast.Call):
         return False
     function = node.func
@@ -140,14 +140,14 @@ def _is_list(node: ast.AST) -> bool:
 
 
 def _imported(node: ast.AST) -> list[str]:
-    """The modules that a statement imports, not relatively."""
+    """Return the modules that a statement imports, not relatively."""
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
     return [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
 
 
 def is_beside(module: str, path: str) -> bool:
-    """True if a module's first name is a file, or a package, in the folder of a file; no file means itself."""
+    """Return True if a module's first name is a file, or a package, in the folder of a file; no file means itself."""
     folder, first = os.path.dirname(os.path.abspath(path)), module.partition(".")[0]
     if os.path.basename(path) == f"{first}.py":
         return False
@@ -162,7 +162,7 @@ def futures(tree: ast.AST) -> set[str]:
 
 
 def guarded_imports(tree: ast.AST) -> set[int]:
-    """The ids of the imports that stand in for one from the package that has failed."""
+    """Return the ids of the imports that stand in for one from the package that has failed."""
     found = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Try) and any(isinstance(child, ast.ImportFrom) and child.level for child in node.body):
@@ -171,7 +171,7 @@ def guarded_imports(tree: ast.AST) -> set[int]:
 
 
 def _is_only_beside(module: str, name: str) -> bool:
-    """True if a module is found only beside a file of a package, where Python 3 does not look."""
+    """Return True if a module is found only beside a file of a package, where Python 3 does not look."""
     first = module.partition(".")[0]
     if not os.path.exists(os.path.join(os.path.dirname(name), "__init__.py")) or first in sys.modules:
         return False

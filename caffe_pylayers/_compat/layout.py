@@ -7,7 +7,7 @@ from typing import Iterator
 
 
 def without_tabs(text: str) -> str:
-    """The text with spaces for the tabs that lines begin with, but for lines that begin within a string."""
+    """Return the text with spaces for the tabs that lines begin with, but for lines that begin within a string."""
     lines = re.findall(r"[^\n]*\n|[^\n]+", text)
     inside = set(_inside_strings(lines))
     return "".join(line if number in inside else _expanded(line) for number, line in enumerate(lines, start=1))
@@ -19,7 +19,7 @@ def _expanded(line: str) -> str:
 
 
 def _inside_strings(lines: list[str]) -> Iterator[int]:
-    """The numbers of the lines that begin within a string."""
+    """Return the numbers of the lines that begin within a string."""
     from fissix.pgen2 import token, tokenize
 
     for kind, _, (first, _), (last, _), _ in tokenize.generate_tokens(iter(lines).__next__):

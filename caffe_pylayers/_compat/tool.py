@@ -27,7 +27,7 @@ LIBRARIES = [
 
 
 def fixed(text: str, name: str, old: bool) -> tuple[str, set[str]]:
-    """The text after all fixes, of the language for Python 2 only, and the names of those that changed something.
+    """Return the text after all fixes, and the names of those that changed it; old: True for those of Python 2, too.
 
     Raises what fissix's tokenizer and parser raise, which have no common base.
     """
@@ -78,9 +78,9 @@ def _tool(language: bool, print_function: bool) -> Any:
             return noting
 
         def log_message(self, message: str, *arguments: Any) -> None:
-            """Nothing: what matters is in ``bridged``."""
+            """Log nothing: ``bridged`` has all that matters."""
 
         def log_debug(self, message: str, *arguments: Any) -> None:
-            """Nothing."""
+            """Log nothing."""
 
     return Tool(names, {"print_function": True} if print_function else {})

@@ -48,7 +48,7 @@ def partial(path: Path, folder: bool = False) -> Iterator[Path]:
 
 
 def _make(path: Path, folder: bool) -> tuple[Path, int | None]:
-    """The new file or folder, and the descriptor that has it locked."""
+    """Return the new file or folder, and the descriptor that has it locked."""
     while True:
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
         if folder:

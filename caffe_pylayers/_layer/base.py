@@ -140,7 +140,7 @@ class Layer(_engine_layer()):  # type: ignore[misc]
 
     @_visible
     def reshape(self, bottom: Any, top: Any) -> None:
-        """Plan for the bottoms' shapes where they are new, and give the tops theirs."""
+        """Call plan where the bottoms' shapes are new, and reshape the tops to what it returned."""
         data = [bottom[i].data for i in range(len(bottom))]
         found = [x.shape for x in data]
         if data and not isinstance(data[0], np.ndarray):  # tensors, whose device changes with Caffe's mode

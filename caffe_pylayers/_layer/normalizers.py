@@ -1,4 +1,4 @@
-"""What a loss is divided by, as Caffe's losses choose it."""
+"""The number that a loss is divided by, as Caffe's losses choose it."""
 
 from __future__ import annotations
 

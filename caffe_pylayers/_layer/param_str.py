@@ -22,7 +22,7 @@ class ParamStrError(ValueError):
 
 
 def parse_param_str(text: str) -> dict[Any, Any]:
-    """A param_str as a dictionary: JSON, a Python literal or YAML, tried in this order.
+    """Return a param_str as a dictionary: JSON, a Python literal or YAML, tried in this order.
 
     The empty string is the empty dictionary. Raises ValueError when none of the three reads it
     as a dictionary, when a key comes twice, and beyond 65,536 characters or values or 32 levels.
@@ -82,7 +82,7 @@ def _read_yaml(text: str) -> Any:
 
 
 def _yaml_reason(error: Exception) -> str:
-    """What is wrong and where, in one line."""
+    """Return the place and the reason of an exception of yaml's, in one line."""
     mark = getattr(error, "problem_mark", None)
     where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
     reason = getattr(error, "problem", None) or getattr(error, "reason", None)

@@ -70,11 +70,11 @@ class Parameter:
         return self.default
 
     def expected(self) -> str:
-        """What the parameter accepts, in words: ``an integer >= 1``."""
+        """Return in words the values that the parameter takes: ``an integer >= 1``."""
         return self._words(self.kind, self.length)
 
     def read(self, value: Any) -> Any:
-        """The value as this parameter's kind; ValueError or TypeError when it does not fit.
+        """Return the value as this parameter's kind; ValueError or TypeError when it does not fit.
 
         A list comes back as a tuple. The message names the key with the index or key inside it,
         what is allowed there, and what came.
@@ -170,7 +170,7 @@ class Parameter:
 
 
 def declared(cls: type) -> dict[str, Parameter]:
-    """The parameters of a layer class by name, inherited ones first."""
+    """Return the parameters of a layer class by name, inherited ones first."""
     found: dict[str, Parameter] = {}
     for base in reversed(cls.__mro__):
         found.update((k, v) for k, v in vars(base).items() if isinstance(v, Parameter))
@@ -178,7 +178,7 @@ def declared(cls: type) -> dict[str, Parameter]:
 
 
 def read_parameters(parameters: dict[str, Parameter], text: str) -> dict[str, Any]:
-    """Values for all declared parameters from a param_str.
+    """Return values for all declared parameters from a param_str.
 
     Raises ValueError for text that is no dictionary, an unknown key, a missing or out-of-range
     value, and TypeError for a value of the wrong type; each message names the key, what is

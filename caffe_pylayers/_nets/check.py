@@ -101,7 +101,7 @@ def losses_without_effect(net: Any, state: State) -> list[str]:
 
 
 def _looks_like_a_loss(layer: Any) -> bool:
-    """True for a Python layer that says nothing of its loss weight; one that says 0 means it."""
+    """Return True for a Python layer that says nothing of its loss weight; one that says 0 means it."""
     return bool(layer.type == "Python" and layer.bottom and layer.top and not layer.loss_weight)
 
 

@@ -28,7 +28,7 @@ def hint(text: str, kind: str, error: str, messages: Any) -> str:
 
 
 def _kind_hint(text: str, kind: str, messages: Any) -> str:
-    """For a solver instead of a net: so, and which net it names; and the other way round."""
+    """Say that a text is a solver instead of a net, and which net it names, or the other way round; "" for neither."""
     from google.protobuf import text_format
 
     other = "SolverParameter" if kind == "NetParameter" else "NetParameter"
@@ -43,7 +43,7 @@ def _kind_hint(text: str, kind: str, messages: Any) -> str:
 
 
 def _field_hint(error: str, messages: Any) -> str:
-    """For a field that a message does not have: where it belongs, or what it may be meant for."""
+    """Say where a field belongs that the message does not have, or which one may be meant; "" for other errors."""
     found = _UNKNOWN_FIELD.search(error)
     wrong = _message_type(found["message"], messages) if found else None
     if not found or wrong is None:
@@ -63,7 +63,7 @@ def _field_hint(error: str, messages: Any) -> str:
 
 
 def _value_hint(error: str, messages: Any) -> str:
-    """For a value that an enumeration does not have: what it may be meant for, and all that there are."""
+    """Say which value of an enumeration may be meant by one that it lacks, and list all; "" for other errors."""
     found = _UNKNOWN_VALUE.search(error)
     if not found:
         return ""

@@ -30,12 +30,12 @@ _LAYER = {"shape": "box", "style": "filled,rounded", "color": _GREY, "margin": "
 
 
 def choose_color_by_layertype(layertype: str) -> str:
-    """The colour of a layer type; Python layers have their own."""
+    """Return the colour of a layer type; Python layers have their own."""
     return COLORS.get(layertype, DEFAULT_COLOR)
 
 
 def get_edge_label(layer: Any) -> str:
-    """The text at a layer's tops: its number of outputs, its batch size, or nothing."""
+    """Return the text at a layer's tops: its number of outputs, its batch size, or nothing."""
     if layer.type == "Data":
         return f"Batch {layer.data_param.batch_size}"
     if layer.type in ("Convolution", "Deconvolution"):
@@ -46,7 +46,7 @@ def get_edge_label(layer: Any) -> str:
 
 
 def get_layer_lr_mult(layer: Any) -> tuple[float, float]:
-    """The lr_mult of a layer's weights and biases. ValueError for a type without them, or for more."""
+    """Return the lr_mult of a layer's weights and biases. ValueError for a type without them, or for more."""
     if layer.type not in LEARNING:
         raise ValueError(f"{layer.type} layers do not have a learning rate multiplier")
     given = [float(spec.lr_mult) for spec in layer.param]

@@ -43,7 +43,7 @@ def python_param_problems(param: Any, path: str | os.PathLike[str], asked: str =
 
 
 def reshapes_late(param: Any) -> bool:
-    """True if the class's forward, or a method that it may call, speaks of reshape: Caffe takes a shape there too."""
+    """Return True if the class calls reshape in forward, or in a method that forward may call."""
     cls = getattr(importlib.import_module(param.module), param.layer)
     if not inspect.isclass(cls):  # a function that returns the layer: nothing more to see from here
         return True

@@ -66,7 +66,7 @@ def _image_line(text: str, where: str) -> ImageLine:
 
 
 def _leading_integer(text: str) -> int | None:
-    """The number that a text begins with, as C's atoi reads it; None for none."""
+    """Return the number that a text begins with, as C's atoi reads it; None for none."""
     found = re.match(r"[ \t\v\f\r]*([-+]?)0*([0-9]+)", text)
     return int(found.group(1) + found.group(2)[:_DIGITS]) if found else None
 
@@ -145,5 +145,5 @@ def check_database(path: str, backend: str) -> None:
 
 
 def _database(path: str) -> str:
-    """The backend of the database in a folder; "" where there is none."""
+    """Return the backend of the database in a folder; "" where there is none."""
     return next((backend for backend, file in _FILES.items() if os.path.exists(os.path.join(path, file))), "")

@@ -31,7 +31,7 @@ class BlobShape(NamedTuple):
     legacy: bool = False
 
     def fits(self, shape: Shape) -> bool:
-        """True if Caffe copies such a blob into one of this shape."""
+        """Return True if Caffe copies such a blob into one of this shape."""
         return self.dims == ((1,) * (len(_LEGACY) - len(shape)) + shape if self.legacy else shape)
 
 

@@ -99,7 +99,7 @@ def _verb_parser(verb: str, prog: str | None) -> Parser:
 
 
 def _summary(verb: str) -> str:
-    """The first line of a verb's docstring, which opens its file."""
+    """Return the first line of a verb's docstring, which opens its file."""
     with open(Path(__file__).with_name(f"{_stem(verb)}.py"), encoding="utf-8") as source:
         return source.readline().strip().strip('"')
 

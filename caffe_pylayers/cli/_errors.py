@@ -45,16 +45,16 @@ def told(error: BaseException) -> str:
 
 
 def line_of(error: BaseException) -> str:
-    """What an exception says; an OSError as ``FILE: reason``."""
+    """Return an exception's message; that of an OSError as ``FILE: reason``."""
     if isinstance(error, OSError) and error.strerror:
-        # The HDF5 library tells a story of several lines.
+        # The HDF5 library's text has several lines.
         reason = os.strerror(error.errno) if error.errno and "\n" in error.strerror else error.strerror
         return f"{error.filename}: {reason}" if error.filename else reason
     return str(error)
 
 
 def raised_here(error: BaseException) -> bool:
-    """True if this package raised an exception; what its bridges for old code raise, that code did."""
+    """Return True if this package raised an exception; what its bridges for old code raise, that code did."""
     files = [Path(frame.f_code.co_filename) for frame, _ in traceback.walk_tb(error.__traceback__)]
     raising = next((file for file in reversed(files) if _BRIDGES not in file.parents), None)
     return raising is not None and _HOME in raising.parents

@@ -1,4 +1,4 @@
-"""What to do about a caffe that cannot be imported."""
+"""Advice on a caffe that cannot be imported."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ _ADVICE = (
 
 
 def last_line(text: str) -> str:
-    """What an error says in the end; numpy's takes a page."""
+    """Return the last line of an error's text, where its reason stands: numpy's text takes a page."""
     return ([line.strip() for line in text.splitlines() if line.strip()] or ["no message"])[-1]
 
 
 def advice(text: str) -> str:
-    """What to do about a caffe whose import failed with this text."""
+    """Return what to do about a caffe whose import failed with this text."""
     for pattern, help_ in _ADVICE:
         found = re.search(pattern, text)
         if found:

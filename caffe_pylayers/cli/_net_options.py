@@ -58,7 +58,7 @@ def add_net_arguments(parser: argparse.ArgumentParser, phase: str, weights: bool
 
 
 def gpu_number(text: str) -> int:
-    """The number of a GPU, for argparse; the caffe program's "all" and "0,1" are told apart from nonsense."""
+    """Return the number of a GPU, for argparse; several, which the caffe program takes, have an error of their own."""
     if text == "all" or "," in text:
         raise argparse.ArgumentTypeError(f"one GPU, by its number; several do not work together here, got {text}")
     return int(text)

@@ -8,6 +8,6 @@ _HERE = Path(__file__).parent
 
 
 def shipped(name: str) -> Path:
-    """The folder ``name``: the wheel's copy, or in a checkout the folder itself."""
+    """Return the folder of this name: the wheel's copy, or in a checkout the folder itself."""
     carried = _HERE / "_shipped" / name
     return carried if carried.is_dir() else _HERE.parents[1] / name

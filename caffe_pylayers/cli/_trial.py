@@ -24,7 +24,7 @@ from caffe_pylayers.cli._errors import line_of, raised_here
 
 @dataclass
 class Trial:
-    """Messages on the layers that are refused, and the names of those that were not tried, as they depend on others."""
+    """Messages on the layers that are refused, and the names of the layers that were not tried, as they need those."""
 
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -33,8 +33,9 @@ class Trial:
 
 @dataclass
 class Built:
-    """How building went. refused, reason: the layer that was refused, and why; empty where all were built.
+    """The outcome of building a net.
 
+    refused, reason: the name of the layer that was refused, and why; empty where all were built.
     unshaped: the tops that were built without a shape.
     """
 

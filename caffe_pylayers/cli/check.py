@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print what was found; the exit code."""
+    """Print what was found; return the exit code."""
     report = Report()
     if args.model is None:
         from caffe_pylayers.cli._environment import check_environment

@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print what was found; the exit code."""
+    """Print what was found; return the exit code."""
     import numpy as np
 
     from caffe_pylayers._compat.advice import WHAT_HELPS, is_old

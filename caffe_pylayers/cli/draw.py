@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Draw; the exit code."""
+    """Draw; return the exit code."""
     if args.model is None:
         raise UserError(f"takes a net and a picture, got {args.picture} alone")
     with optional("drawing", "viz"):

@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the files, and print their names and what to run next; the exit code."""
+    """Write the files, and print their names and what to run next; return the exit code."""
     if args.name is None:
         width = max(map(len, EXAMPLES))
         print("\n".join(f"{name:<{width}}  {what}" for name, (what, _) in EXAMPLES.items()))

@@ -134,7 +134,7 @@ def _check_folder(path: Path) -> None:
 
 @contextlib.contextmanager
 def _folder(path: Path) -> Iterator[None]:
-    """A folder that is not left behind empty."""
+    """Make a folder for the length of the block, and remove it again if nothing was put into it."""
     path.mkdir(exist_ok=True)
     try:
         yield

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the list or the page; the exit code."""
+    """Print the list or the page; return the exit code."""
     from caffe_pylayers.cli._layer_pages import all_layers, listing, page
 
     layers = all_layers()

@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Rewrite; returns the exit code."""
+    """Rewrite; return the exit code."""
     with optional("modernize", "compat"):
         import fissix  # noqa: F401
 
@@ -57,7 +57,7 @@ def _python_files(paths: list[Path]) -> Iterator[Path]:
 
 
 def _modernize(path: Path, args: argparse.Namespace) -> bool:
-    """True if the file changes."""
+    """Return True if the file changes."""
     from caffe_pylayers._compat.translate import TranslationError, translate
 
     text, encoding = _read(path)
@@ -87,7 +87,7 @@ def _modernize(path: Path, args: argparse.Namespace) -> bool:
 
 
 def _read(path: Path) -> tuple[str, str]:
-    """A file's text, its line ends as they are, and its encoding."""
+    """Return a file's text, its line ends as they are, and its encoding."""
     try:
         with open(path, "rb") as binary:
             encoding, _ = tokenize.detect_encoding(binary.readline)

@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the files, and print their names and what to run next; the exit code."""
+    """Write the files, and print their names and what to run next; return the exit code."""
     module, cls = _names(args.name)
     texts = {}
     for source in sorted((_TEMPLATES / ("loss" if args.loss else "layer")).glob("*new_layer.*")):

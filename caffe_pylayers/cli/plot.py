@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Draw; the exit code."""
+    """Draw; return the exit code."""
     with optional("plotting", "viz"):
         from caffe_pylayers.cli._curves.compare import compare
         from caffe_pylayers.cli._curves.plot import curves_of, left_out, plot

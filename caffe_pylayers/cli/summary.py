@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the list; the exit code."""
+    """Print the list; return the exit code."""
     with one_line():
         rows = list(map(_row, _layers(args)))
     if args.json:

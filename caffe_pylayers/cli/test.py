@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Test; the exit code."""
+    """Test; return the exit code."""
     with one_line():
         net = make_net(args)
         need_data(net, args.model)
@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _means(net: Any, args: argparse.Namespace) -> dict[str, Any]:
-    """The mean values of each output, float64, in the net's order; each batch's are printed."""
+    """Return the mean values of each output, float64, in the net's order; each batch's are printed."""
     sums: dict[str, Any] = {}
     for batch in range(args.iterations):
         found = net.forward()

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Time; the exit code."""
+    """Time; return the exit code."""
     with one_line():
         _print(make_net(args), args.iterations, _gpu_ms if args.gpu is not None else _cpu_ms)
     return 0

@@ -99,7 +99,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train; returns the exit code."""
+    """Train; return the exit code."""
     quiet()
     translate_old_code(args)
     try:
@@ -189,7 +189,7 @@ def _absolute(path: str | os.PathLike[str]) -> Path:
 
 
 def _resume_command(args: argparse.Namespace, snapshot: Path) -> str:
-    """The command that goes on, in the words of the one that was given."""
+    """Return the command line that goes on from a snapshot, with the options that were given."""
     words = [*_program(), "--solver", str(args.solver), "--snapshot", str(snapshot)]
     for name, default in _RESUMED.items():
         value = getattr(args, name)

@@ -41,7 +41,7 @@ class _File(Positional):
 
 
 def run(args: argparse.Namespace) -> int:
-    """Upgrade; the exit code."""
+    """Upgrade; return the exit code."""
     need_model(args)
     if args.in_place and args.output is not None:
         raise UserError(f"--in-place writes over {args.model}; it does not go with OUTPUT, {args.output}")

@@ -1,4 +1,4 @@
-"""What a check runs: a layer class, its bottoms and how Caffe would set it up."""
+"""The subject of a check: a layer class, its bottoms, and the arguments that Caffe would set it up with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Caffe expects of every Python layer."""
+"""The contract of a Python layer: everything that Caffe expects of it, as checks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a wrong gradient or an exception in a layer most likely comes from."""
+"""The most likely causes of a wrong gradient, or of an exception, in a layer."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ class GradientError(AssertionError):
 
 @dataclass(frozen=True)
 class GradientOptions:
-    """How a gradient is checked; the fields are check_gradient's arguments."""
+    """The options of a gradient check; the fields are check_gradient's arguments."""
 
     wrt: Sequence[int] | None = None
     exhaustive: bool = False
@@ -33,7 +33,7 @@ class GradientOptions:
     seed: int = 1701
 
     def in_float32(self) -> GradientOptions:
-        """The options for a function that is known to some seven digits only."""
+        """Return the options for a function that is known to some seven digits only."""
         return replace(self, step=max(self.step, 1e-2), rtol=max(self.rtol, 1e-2), atol=max(self.atol, 1e-3))
 
 
@@ -196,7 +196,7 @@ class _Check:
         return tops
 
     def _computes_in_float32(self, blob: Blob) -> bool:
-        """True if the tops do not move with a change that float64 sees and float32 does not."""
+        """Return True if the tops do not move with a change that float64 sees and float32 does not."""
         if np.dtype(self.case.dtype) != np.float64:
             return False
         change = self._start(blob).copy()

@@ -18,7 +18,7 @@ def layer_net(
     phase: int = 0,
     loss_weight: float | None = None,
 ) -> Any:
-    """A ``caffe.Net`` of Input layers and one Python layer, every gradient asked for.
+    """Return a ``caffe.Net`` of Input layers and one Python layer, every gradient asked for.
 
     layer: the class, or "module.Class".
     bottom_shapes: one shape for each bottom; the blobs are named bottom0, bottom1, ...

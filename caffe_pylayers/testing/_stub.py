@@ -40,7 +40,7 @@ class LayerRun:
         self._call("reshape", *self._seen)
 
     def forward(self, before: float = math.nan) -> list[Any]:
-        """Reshape, then forward into tops that hold ``before``; returns the tops' data."""
+        """Call reshape, then forward with tops filled with ``before``; return the tops' data."""
         self._call("reshape", *self._seen)
         for blob in self.top:
             blob.data[...] = before
@@ -50,7 +50,7 @@ class LayerRun:
     def backward(
         self, top_diffs: Sequence[Any], propagate_down: Sequence[bool] | None = None, before: float = math.nan
     ) -> list[Any]:
-        """Backward into bottom diffs that hold ``before``; returns them. All bottoms by default.
+        """Call backward with bottom diffs filled with ``before``, by default for all bottoms; return them.
 
         The learned blobs' diffs are left as they are: a layer adds to them.
         """
@@ -81,7 +81,7 @@ class LayerRun:
 
 
 class LayerParameter:
-    """What Caffe calls a layer class with: an object whose fields Python cannot see."""
+    """The argument that Caffe calls a layer class with: an object whose fields Python cannot see."""
 
 
 def _instance(layer_class: type) -> Any:

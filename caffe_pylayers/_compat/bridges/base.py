@@ -12,13 +12,13 @@ COMPUTED = (ast.Name, ast.Attribute, ast.Subscript, ast.BinOp, ast.Call, ast.IfE
 
 
 def provided(function: Function) -> Function:
-    """Decorate a function that trees call."""
+    """Decorate a function that transformed trees call: it is given to each module that is translated."""
     FUNCTIONS[_name(function)] = function
     return function
 
 
 def call(function: Callable[..., Any], place: ast.AST, *arguments: ast.expr) -> ast.expr:
-    """The call of a provided function, at the place of a node."""
+    """Return the call of a provided function, at the place of a node."""
     return ast.copy_location(ast.Call(ast.Name(_name(function), ast.Load()), list(arguments), []), place)
 
 
@@ -36,17 +36,17 @@ class Bridge(ast.NodeTransformer):
         self.bridged: set[str] = set()
 
     def visit_arg(self, node: ast.arg) -> ast.AST:
-        """An argument's declaration."""
+        """Leave an argument's declaration, and its annotation, as it is."""
         return node
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
-        """name: annotation = value."""
+        """Visit ``name: annotation = value`` but for the annotation."""
         node.target = self.visit(node.target)
         node.value = node.value and self.visit(node.value)
         return node
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        """A function, whose returned type is an annotation too."""
+        """Visit a function but for the annotation of what it returns."""
         returns, node.returns = node.returns, None
         self.generic_visit(node)
         node.returns = returns
@@ -56,12 +56,12 @@ class Bridge(ast.NodeTransformer):
 
 
 def is_computed(node: ast.AST) -> bool:
-    """True for an expression whose value the text does not show."""
+    """Return True for an expression whose value the text does not show."""
     return isinstance(node, COMPUTED)
 
 
 def is_of_numpy(node: ast.expr) -> bool:
-    """True for a name that everybody gives to NumPy or its random module: np, numpy.random, npr."""
+    """Return True for a name that everybody gives to NumPy or its random module: np, numpy.random, npr."""
     if isinstance(node, ast.Attribute) and node.attr == "random":
         node = node.value
     return isinstance(node, ast.Name) and node.id in ("np", "numpy", "npr")

@@ -65,7 +65,7 @@ class _Phase:
 
 
 def _blobs(caffe: Any) -> Callable[[Sequence[int]], Any]:
-    """The constructor of blobs, which forks had: the runtime's, or on a real Caffe the input of a net."""
+    """Return the constructor of blobs, which forks had: the runtime's, or on a real Caffe the input of a net."""
     module: ModuleType = caffe._caffe
     try:
         module.Blob([1])
@@ -74,7 +74,7 @@ def _blobs(caffe: Any) -> Callable[[Sequence[int]], Any]:
         pass
 
     def blob(shape: Sequence[int] = ()) -> Any:
-        """A blob of this shape, zero at first."""
+        """Return a blob of this shape, zero at first."""
         dims = "".join(f" dim: {int(n)}" for n in shape)
         handle, path = tempfile.mkstemp(suffix=".prototxt")
         try:

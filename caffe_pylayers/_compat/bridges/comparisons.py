@@ -14,7 +14,7 @@ class Comparisons(Bridge):
     """a == b and a != b, but for those with a number, which are as they were."""
 
     def visit_Compare(self, node: ast.Compare) -> ast.AST:
-        """Ask for what NumPy gave."""
+        """Call ``equal`` or ``unequal`` in the place of a comparison."""
         self.generic_visit(node)
         functions = {ast.Eq: equal, ast.NotEq: unequal}
         function = functions.get(type(node.ops[0])) if len(node.ops) == 1 else None
@@ -26,7 +26,7 @@ class Comparisons(Bridge):
 
 
 def _is_plain(node: ast.expr) -> bool:
-    """True for a number, and for __name__."""
+    """Return True for a number, and for __name__."""
     if isinstance(node, ast.UnaryOp):
         node = node.operand
     if isinstance(node, ast.Constant):
@@ -61,7 +61,7 @@ def unequal(a: Any, b: Any) -> Any:
 
 
 def _is_alien(array: Any, other: Any) -> bool:
-    """True for None or a text beside an array of numbers."""
+    """Return True for None or a text beside an array of numbers."""
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "biufc":
         return False
     return other is None or isinstance(other, (str, bytes))

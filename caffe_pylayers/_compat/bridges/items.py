@@ -49,7 +49,7 @@ class Items(Bridge):
 
 
 def _may_be_old(index: ast.AST) -> bool:
-    """True for an index that is not integers and slices of integers alone."""
+    """Return True for an index that is not integers and slices of integers alone."""
     return any(
         is_computed(node)
         or isinstance(node, (ast.List, ast.Compare))
@@ -59,7 +59,7 @@ def _may_be_old(index: ast.AST) -> bool:
 
 
 def _is_key(index: ast.AST) -> bool:
-    """True for a text: a dictionary's key, or a field's name."""
+    """Return True for a text: a dictionary's key, or a field's name."""
     index = _inner(index)
     return isinstance(index, ast.Constant) and isinstance(index.value, str)
 
@@ -115,7 +115,7 @@ class Container:
 
 
 def _as_tuple(container: Any, key: Any) -> Any:
-    """A list of indices for an array, which until NumPy 1.23 was a tuple if it held slices or sequences."""
+    """Return a list of indices for an array, which until NumPy 1.23 was a tuple if it held slices or sequences."""
     parts = (list, tuple, slice, np.ndarray, type(None), type(...))
     if isinstance(container, np.ndarray) and len(key) <= 32 and any(isinstance(part, parts) for part in key):
         return tuple(key)

@@ -22,7 +22,7 @@ class Imports(Bridge):
         self._path, self._package = path, package
 
     def visit_Module(self, node: ast.Module) -> ast.AST:
-        """The whole file, which may have said that its imports are absolute."""
+        """Visit the file; one that says that its imports are absolute stays as it is."""
         if self._package and "absolute_import" not in futures(node):
             self.generic_visit(node)
         return node
@@ -66,7 +66,7 @@ class Language(Bridge):
         self._names: dict[str, Any] = {"round": round_half_away}
 
     def visit_Module(self, node: ast.Module) -> ast.AST:
-        """The whole file, whose round and floor may be another module's, and / today's."""
+        """Visit the file; its round and floor may be another module's, and its / today's."""
         self._divides = "division" not in futures(node)
         for found in ast.walk(node):
             if isinstance(found, ast.ImportFrom) and found.module != "builtins":
@@ -119,7 +119,7 @@ class Language(Bridge):
 
 
 def is_division(node: ast.AST) -> bool:
-    """True for ``a / b`` and ``a /= b``."""
+    """Return True for ``a / b`` and ``a /= b``."""
     return isinstance(node, (ast.BinOp, ast.AugAssign)) and isinstance(node.op, ast.Div)
 
 

@@ -34,5 +34,5 @@ class NamedPhase(enum.IntEnum):
 
 @provided
 def phase(value: Any) -> Any:
-    """A layer's phase, with a name."""
+    """Return a layer's phase, with a name."""
     return NamedPhase(value) if type(value) is int and value in (0, 1) else value

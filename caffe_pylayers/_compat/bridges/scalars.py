@@ -119,13 +119,13 @@ def _is_float(node: ast.expr) -> bool:
 
 
 def is_one_element(value: Any) -> bool:
-    """True for an array of one element with axes, which NumPy took for a number until 2.4."""
+    """Return True for an array of one element with axes, which NumPy took for a number until 2.4."""
     return isinstance(value, np.ndarray) and value.ndim > 0 and value.size == 1
 
 
 @provided
 def scalar(value: Any) -> Any:
-    """The element of an array of one; anything else as it is."""
+    """Return the element of an array of one; anything else as it is."""
     return value.item() if is_one_element(value) else value
 
 
@@ -142,7 +142,7 @@ def number(kind: Callable[[Any], Any], value: Any) -> Any:
 
 @provided
 def numbers_as(kind: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """The function that ``number`` is for this kind."""
+    """Return ``number`` with its kind given."""
     return functools.partial(number, kind)
 
 
@@ -200,7 +200,7 @@ def made(function: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
 
 
 def _old_array(values: Any, kind: Any) -> Any:
-    """The array that NumPy made of what it refuses now, None if it refused it then."""
+    """Return the array that NumPy once made of values that it refuses now; None for those that it always refused."""
     plain = numbers_of(values)
     if kind is None:
         objects = np.empty(len(values), object)
@@ -213,7 +213,7 @@ def _old_array(values: Any, kind: Any) -> Any:
 
 
 def numbers_of(values: Any) -> Any:
-    """A list whose arrays of one element are numbers; the list itself if they are all arrays, or none is."""
+    """Return a list whose arrays of one element are numbers; the list itself if they are all arrays, or none is."""
     arrays = [is_one_element(value) for value in values]
     if not any(arrays) or all(arrays):
         return values
@@ -235,7 +235,7 @@ def formatted(text: Any, values: Any) -> Any:
 
 
 def _old_values(text: str, values: Any) -> Any:
-    """The values with numbers for arrays of one element where the text asks for numbers."""
+    """Return the values with numbers for arrays of one element where the text asks for numbers."""
     fields = [field for field in FIELDS.finditer(text) if field["kind"] != "%"]
     if isinstance(values, dict):
         names = {field["key"] for field in fields if field["kind"] in NUMERIC}

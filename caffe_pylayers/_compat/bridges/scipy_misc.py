@@ -28,7 +28,7 @@ def provide() -> None:
 
 
 def bytescale(data: Any, cmin: float | None = None, cmax: float | None = None, high: int = 255, low: int = 0) -> Any:
-    """Values from cmin to cmax, by default the least to the greatest, as uint8 from low to high; uint8 as it is."""
+    """Return values, of which cmin to cmax become low to high, as uint8; those that are uint8 stay as they are."""
     values = np.asarray(data)
     if values.dtype == np.uint8:
         return values
@@ -38,7 +38,7 @@ def bytescale(data: Any, cmin: float | None = None, cmax: float | None = None, h
 
 
 def toimage(arr: Any, mode: str | None = None) -> Any:
-    """A Pillow image of an array (height, width), (height, width, channels) or (channels, height, width)."""
+    """Return a Pillow image of an array (height, width), (height, width, channels) or (channels, height, width)."""
     from PIL import Image
 
     values = np.squeeze(np.asarray(arr))
@@ -51,7 +51,7 @@ def toimage(arr: Any, mode: str | None = None) -> Any:
 
 
 def imread(name: Any, flatten: bool = False, mode: str | None = None) -> Any:
-    """An image file as an array; flatten gives its brightness, float32."""
+    """Return an image file as an array; flatten gives its brightness, float32."""
     from PIL import Image
 
     with Image.open(name) as image:
@@ -67,7 +67,7 @@ def imsave(name: Any, arr: Any, format: str | None = None) -> None:
 
 
 def imresize(arr: Any, size: Any, interp: str = "bilinear", mode: str | None = None) -> Any:
-    """An array's image in another size: an integer for per cent, a float for a factor, or (height, width)."""
+    """Return an array's image in another size: an integer for per cent, a float for a factor, or (height, width)."""
     image = toimage(arr, mode)
     if isinstance(size, (int, np.integer)):
         sizes = tuple(int(n * size / 100.0) for n in image.size)

@@ -9,7 +9,7 @@ CODECS = "|".join(f"'{quote}{name}{quote}'" for name in ("hex", "base64") for qu
 
 
 class FixCodecs(BaseFix):  # type: ignore[misc, unused-ignore]
-    """Where nothing follows but further calls."""
+    """Applies where nothing but further calls follows."""
 
     BM_compatible = True
     PATTERN = f"""

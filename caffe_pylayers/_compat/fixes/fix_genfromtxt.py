@@ -7,7 +7,7 @@ from fissix.fixer_util import Comma, KeywordArg, Name
 
 
 class FixGenfromtxt(BaseFix):  # type: ignore[misc, unused-ignore]
-    """Where no encoding is given. The module is taken to be called np or numpy."""
+    """Adds ``encoding=None`` where none is given, for a module that is called np or numpy."""
 
     BM_compatible = True
     PATTERN = """

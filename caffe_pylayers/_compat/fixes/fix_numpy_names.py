@@ -28,7 +28,7 @@ def _names(*names: str) -> str:
 
 
 def _has_separator(given: Any) -> bool:
-    """True if the arguments of fromstring, four at most, have a sep."""
+    """Return True if the arguments of fromstring, four at most, have a sep."""
     arguments = [child for child in given.children if child.type != token.COMMA] if given.type == ARGLIST else [given]
     return len(arguments) > 3 or any(str(argument).replace(" ", "").startswith("sep=") for argument in arguments)
 

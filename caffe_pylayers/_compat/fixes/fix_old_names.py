@@ -52,7 +52,7 @@ class FixOldNames(BaseFix):  # type: ignore[misc, unused-ignore]
 
     @staticmethod
     def _of_matplotlib(node: Any, argument: str) -> bool:
-        """True for an argument of a subplot, of axes, or of hist; np.histogram has normed, too."""
+        """Return True for an argument of a subplot, of axes, or of hist; np.histogram has normed, too."""
         call = node
         while call is not None and call.type != python_symbols.power:
             call = call.parent

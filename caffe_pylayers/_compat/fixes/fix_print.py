@@ -16,7 +16,7 @@ class FixPrint(fix_print.FixPrint):  # type: ignore[misc, unused-ignore]
         return super().transform(node, results)
 
     def _in_parentheses(self, node: Any) -> bool:
-        """True for one value in parentheses, not a tuple or a generator."""
+        """Return True for one value in parentheses, not a tuple or a generator."""
         children = node.children
         if node.type != self.syms.atom or len(children) != 3 or str(children[0]).strip() != "(":
             return False

@@ -21,7 +21,7 @@ def _names(names: Any) -> str:
 
 
 class FixString(BaseFix):  # type: ignore[misc, unused-ignore]
-    """Where a file imports the module by its name."""
+    """Applies in a file that imports the module by its name."""
 
     BM_compatible = True
     run_order = 4  # before fissix's fix of types

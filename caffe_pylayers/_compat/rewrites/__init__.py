@@ -14,7 +14,7 @@ from caffe_pylayers._compat.rewrites.kinds import Kinds
 
 
 def rewrite(text: str, path: str, old: bool, divides: bool) -> tuple[str, list[str]]:
-    """The new text of a file, which is Python 3 already, and the names of what has been rewritten.
+    """Return the new text of a file, which is Python 3 already, and the names of what has been rewritten.
 
     old: True if it was Python 2; divides: True if a ``/`` in it may round down.
     """

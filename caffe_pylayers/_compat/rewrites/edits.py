@@ -12,7 +12,7 @@ from caffe_pylayers._compat.age import MARK
 
 
 def walk(tree: ast.AST) -> Iterator[ast.AST]:
-    """All nodes but those within f-strings, of which Python does not know the places until 3.12."""
+    """Yield all nodes but those within f-strings, of which Python does not know the places until 3.12."""
     yield tree
     if not isinstance(tree, ast.JoinedStr):
         for child in ast.iter_child_nodes(tree):
@@ -41,11 +41,11 @@ class Edits:
         self._marks: dict[int, list[str]] = {}  # by the place where a logical line ends
 
     def start(self, node: ast.AST) -> int:
-        """The place of a node's first character."""
+        """Return the place of a node's first character."""
         return self._place(node.lineno, node.col_offset)  # type: ignore[attr-defined]
 
     def end(self, node: ast.AST) -> int:
-        """The place after a node's last character."""
+        """Return the place after a node's last character."""
         return self._place(node.end_lineno, node.end_col_offset)  # type: ignore[attr-defined]
 
     def replace(self, node: ast.AST, new: str) -> None:
@@ -79,7 +79,7 @@ class Edits:
             notes.append(note)
 
     def indentation(self, statement: ast.stmt) -> str | None:
-        """The blanks before a statement that has its lines for itself, None for one that shares them."""
+        """Return the blanks before a statement that has its lines for itself, None for one that shares them."""
         begin, end = self.start(statement), self.end(statement)
         first = self._starts[statement.lineno - 1]
         rest = self._text[end : self._starts[statement.end_lineno or statement.lineno]].strip()
@@ -87,7 +87,7 @@ class Edits:
         return before if not before.strip() and (not rest or rest.startswith("#")) else None
 
     def applied(self) -> str:
-        """The new text."""
+        """Return the new text."""
         changes = self._changes + [
             (at, at, 3, 0, f"{'' if at and self._text[at - 1] == ' ' else '  '}{MARK}{', '.join(notes)}")
             for at, notes in self._marks.items()

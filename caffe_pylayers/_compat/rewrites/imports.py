@@ -29,7 +29,7 @@ def rewrite(tree: ast.Module, path: str, edits: Edits) -> None:
 
 
 def _lines(node: ast.Import | ast.ImportFrom, path: str) -> list[str]:
-    """The new lines; none if nothing that is imported is beside the file."""
+    """Return the new lines; none if nothing that is imported is beside the file."""
     if isinstance(node, ast.ImportFrom):
         if node.level or not is_beside(node.module or "", path):
             return []

@@ -89,7 +89,7 @@ class Kinds:
         self._kinds = dict.fromkeys(self._kinds, Kind.UNKNOWN)
 
     def of(self, node: ast.AST) -> Kind:
-        """The kind of an expression; UNKNOWN unless the file shows it."""
+        """Return the kind of an expression; UNKNOWN unless the file shows it."""
         return self._of(node) or Kind.UNKNOWN
 
     # --- what is bound where ---------------------------------------------------------------------
@@ -178,7 +178,7 @@ class Kinds:
     # --- expressions -----------------------------------------------------------------------------
 
     def _of(self, node: ast.AST) -> Kind | None:
-        """The kind of an expression, None while that of a name in it is not known yet."""
+        """Return the kind of an expression, None while that of a name in it is not known yet."""
         function = {
             ast.Constant: self._of_constant,
             ast.BinOp: self._of_binop,
@@ -262,7 +262,7 @@ class Kinds:
 
 
 def is_blob(node: ast.AST) -> bool:
-    """True for bottom[0], top[i] and self.blobs[0]."""
+    """Return True for bottom[0], top[i] and self.blobs[0]."""
     if not isinstance(node, ast.Subscript):
         return False
     holder = node.value
@@ -272,7 +272,7 @@ def is_blob(node: ast.AST) -> bool:
 
 
 def _called(node: ast.AST) -> str:
-    """The name of the function that a node calls, "" if it calls none by a name."""
+    """Return the name of the function that a node calls, "" if it calls none by a name."""
     return node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
 
 
@@ -281,7 +281,7 @@ def _is_of_self(node: ast.AST) -> bool:
 
 
 def _named(node: ast.AST) -> Iterator[str]:
-    """The names that a node binds to what is no number."""
+    """Yield the names that a node binds to something that is no number."""
     if isinstance(node, (ast.Import, ast.ImportFrom)):
         yield from ((alias.asname or alias.name).partition(".")[0] for alias in node.names)
     elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
@@ -293,7 +293,7 @@ def _named(node: ast.AST) -> Iterator[str]:
 
 
 def _joined(a: Kind | None, b: Kind | None) -> Kind | None:
-    """The kind of what is of one kind or of the other."""
+    """Return the kind of an expression that has one kind or the other."""
     if a is b or b is None:
         return a
     if a is None:
@@ -307,7 +307,7 @@ def _joined(a: Kind | None, b: Kind | None) -> Kind | None:
 
 
 def _of_operation(left: Kind | None, operator: ast.operator, right: Kind | None) -> Kind | None:
-    """The kind of ``left operator right``."""
+    """Return the kind of ``left operator right``."""
     if left is None or right is None:
         return None
     kinds = {left, right}

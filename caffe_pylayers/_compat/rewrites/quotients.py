@@ -34,7 +34,7 @@ def rewrite(tree: ast.Module, kinds: Kinds, edits: Edits) -> None:
 
 
 def may_round(tree: ast.Module) -> list[int]:
-    """The lines with a ``/`` of which neither side is a float by construction."""
+    """Return the lines with a ``/`` of which neither side is a float by construction."""
     kinds = Kinds(tree)
     return sorted({node.lineno for node in ast.walk(tree) if is_division(node) and not _is_of_floats(node, kinds)})  # type: ignore[attr-defined]
 
@@ -61,7 +61,7 @@ def _floor(node: ast.AST, floored: set[int], edits: Edits) -> None:
 
 
 def _wanted_integers(node: ast.AST, kinds: Kinds) -> Iterator[ast.expr]:
-    """The expressions within a node that Python and NumPy take integers for: sizes, bounds, indices of arrays."""
+    """Yield the expressions within a node that must be integers: sizes, bounds, indices of arrays."""
     if isinstance(node, ast.Slice):
         yield from (bound for bound in (node.lower, node.upper, node.step) if bound is not None)
     elif isinstance(node, ast.Subscript):
@@ -92,7 +92,7 @@ def _divides(node: ast.AST) -> bool:
 
 
 def _outer_divisions(node: ast.AST, kinds: Kinds) -> Iterator[ast.AST]:
-    """The divisions that a sum is made of; none if there are others, or what they divide may be a float."""
+    """Return the divisions that a sum is made of; none if there are others, or what they divide may be a float."""
     if is_division(node):
         if not any(map(_divides, _sides(node))) and not _is_of_floats(node, kinds):
             yield node

@@ -122,7 +122,7 @@ def _value(value: Any) -> Any:
 
 
 def _trained(path: Path) -> bool:
-    """True unless a file is a log whose training did not come as far as iteration 1."""
+    """Return True unless a file is a log whose training did not come as far as iteration 1."""
     try:
         _, rows = read_log(path)
     except UserError:

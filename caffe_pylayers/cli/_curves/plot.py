@@ -127,7 +127,7 @@ def _draw_losses(axes: Any, loss: Curve, tests: list[Curve]) -> list[Any]:
 
 
 def choose_scale(axes: Any, values: Any) -> None:
-    """A logarithmic axis with plain numbers for positive values over more than a decade."""
+    """Make the scale logarithmic, with plain numbers, for positive values over more than a decade."""
     if not values.size or values.min() <= 0 or values.max() < 10 * values.min():
         return
     ratio = values.max() / values.min()

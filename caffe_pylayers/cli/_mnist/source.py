@@ -1,4 +1,4 @@
-"""Where digits come from: the sample in this package, a folder, or the mirrors of MNIST."""
+"""The sources of digits: the sample in this package, a folder, or the mirrors of MNIST."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class Objective:
             net.after_forward(self._after_layer)
 
     def __bool__(self) -> bool:
-        """True if the net has a loss."""
+        """Return True if the net has a loss."""
         return bool(self._terms)
 
     def _after_layer(self, layer: int) -> None:
@@ -58,7 +58,7 @@ class Evaluation:
         self.columns = [column for net in self._nets for column in net.columns]
 
     def due(self, iteration: int) -> bool:
-        """True if there is a test at this iteration: every test_interval, and at the last."""
+        """Return True if there is a test at this iteration: every test_interval, and at the last."""
         if iteration == 0:
             return bool(self._nets) and self._param.test_initialization
         return bool(self._nets) and (iteration % self._param.test_interval == 0 or iteration == self._param.max_iter)

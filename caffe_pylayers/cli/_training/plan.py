@@ -1,4 +1,4 @@
-"""A training as it is asked for, checked before anything starts."""
+"""The plan of a training, made from its options and checked before anything starts."""
 
 from __future__ import annotations
 
@@ -24,14 +24,15 @@ RECORD_TITLE = "Written by caffe-pylayers train"
 
 @dataclass(frozen=True)
 class Plan:
-    """What a training is to do.
+    """The options of one training, resolved.
 
-    param: the SolverParameter with the options in it.
-    weights: what to start from, by file.
-    snapshot: what to go on from.
-    overwrite: remove the training that the output folder holds.
+    param: the SolverParameter, with the options written into it.
+    weights: the models to start from, by their files.
+    snapshot: the snapshot to go on from; None to start anew.
+    overwrite: True to remove the training that the output folder holds.
+    output, log: the folder for all that is written, and the file of the log.
     force_backward: the train net's field; with it a net without a loss learns, too.
-    sigint_effect, sighup_effect: stop, snapshot or none.
+    sigint_effect, sighup_effect: "stop", "snapshot" or "none".
     """
 
     solver: Path

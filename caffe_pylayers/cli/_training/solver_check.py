@@ -1,4 +1,4 @@
-"""Checks of a solver file before training: for values that Caffe refuses, and for values that cannot be meant."""
+"""Checks of a solver file before training: values that Caffe refuses, and values that nobody can have meant."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from caffe_pylayers._nets import solver_rules
 
 
 def solver_problems(param: Any) -> list[str]:
-    """List what is wrong with a SolverParameter, a line for each."""
+    """Return a message for each value of a SolverParameter that is wrong."""
     return [*solver_rules.problems(param), *_not_meant(param)]
 
 
 def _not_meant(param: Any) -> Iterator[str]:
-    """List what Caffe accepts and then does something else with than the file seems to ask for."""
+    """Yield a message for each value that Caffe accepts but does not treat as the file seems to ask."""
     if any(count < 0 for count in param.test_iter):
         yield "test_iter must be at least 0"
     if param.lr_policy == "multistep" and any(map(ge, param.stepvalue, param.stepvalue[1:])):

@@ -28,15 +28,15 @@ class SolverNet:
 
 
 def read(path: Path) -> Any:
-    """The SolverParameter in a file."""
+    """Return the SolverParameter in a file, in the current format; UserError for a file that is none."""
     return _read(prototxt.read_solver, path, "solver")
 
 
 def base_folder(param: Any, path: Path, cwd: Path) -> Path:
-    """The folder that a solver's relative paths start from.
+    """Return the folder that a solver's relative paths start from.
 
-    Caffe takes the working directory. That, or else the nearest folder above the solver file,
-    is it when the solver's nets are there.
+    It is the working directory, as in Caffe, if the solver's nets are found from there; else the nearest folder above
+    the solver file from which they are. UserError where there is none.
     """
     names = _net_files(param)
     folders = [cwd, *path.parents]
@@ -53,8 +53,8 @@ def _net_files(param: Any) -> list[str]:
 
 
 def nets(param: Any, path: Path) -> list[SolverNet]:
-    """The train net and the test nets, in Caffe's order; relative paths from the working directory."""
-    read: dict[str, Any] = {}  # a file once, for all nets that are in it
+    """Return the train net and the test nets, in Caffe's order; relative paths start from the working directory."""
+    read: dict[str, Any] = {}  # each file is read once, as several nets may stand in it
     found = []
     for net in (solver_rules.train_net(param), *solver_rules.test_nets(param)):
         named = isinstance(net.source, str)
@@ -75,7 +75,7 @@ def _read(reader: Callable[[Path], Any], path: Path, what: str) -> Any:
 
 
 def net_problems(solver_nets: list[SolverNet]) -> list[str]:
-    """What makes one of the nets fail, found without building it."""
+    """Return the reasons why the nets cannot be built that can be found without building them."""
     found: dict[str, None] = {}  # in order, and once for nets that share a file
     for net in solver_nets:
         state = net.state
@@ -95,20 +95,21 @@ def _state(net: SolverNet) -> State:
 
 
 def snapshot_prefix(param: Any, path: Path) -> Path:
-    """The absolute path that the names of snapshots start with."""
+    """Return the absolute path that the names of snapshots start with: by default, the solver file without suffix."""
     return Path(os.path.abspath(solver_rules.snapshot_prefix(param, path) or path.with_suffix("")))
 
 
 def for_engine(param: Any, prefix: Path) -> Any:
-    """The SolverParameter that the engine gets: tests, snapshots and weights are the driver's own.
+    """Return a copy of a SolverParameter for the engine, without what the driver does itself.
 
-    prefix: where the engine writes the snapshots it is told to.
+    That is to test, to decide when to take a snapshot, and to load weights.
+    prefix: the start of the paths of the snapshots that the engine writes when the driver asks for one.
     """
     engine = type(param)()
     engine.CopyFrom(param)
     engine.snapshot = 0
     engine.snapshot_prefix = str(prefix)
-    # Caffe insists on an interval where there are test nets.
+    # Caffe wants an interval where there are test nets.
     engine.test_interval = NEVER if param.test_iter else 0
     engine.test_initialization = False
     if has_field(param, "weights"):
@@ -117,7 +118,7 @@ def for_engine(param: Any, prefix: Path) -> Any:
 
 
 def has_field(param: Any, name: str) -> bool:
-    """Whether this caffe's messages know a field."""
+    """Return True if the messages of this caffe have a field of this name."""
     return name in param.DESCRIPTOR.fields_by_name
 
 
