@@ -1,28 +1,30 @@
-"""Train a net.
+"""Train a net as a solver file says.
 
-Runs a solver file, any solver type, on the engine that Python finds: tests, snapshots, a CSV log
-and a plot go into the output folder. Works from any folder: paths in the solver and its nets start
-from the working directory, as in the caffe program, or else from the nearest folder above the
-solver file where its net is found.
+    caffe-pylayers train --solver prototxt/lenet/solver.prototxt
+    caffe-pylayers train --solver prototxt/lenet/solver.prototxt --resume
 
-Without --gpu and --cpu the solver's solver_mode says where to train; a file without one is trained
-on the CPU, as in the caffe program, though its documentation gives GPU as the default.
+The solver may be of any of Caffe's types. Paths in its file and in its nets start from the working
+directory, as in the caffe program; where its net is not found from there, from the nearest folder
+above the solver file from which it is.
 
-In the output folder (by default that of snapshot_prefix):
-  PREFIX_iter_N.caffemodel, .solverstate   snapshots, with .h5 behind for snapshot_format: HDF5
+It is trained where --cpu or --gpu says, else where the file's solver_mode says, else on the CPU, as
+the caffe program does (though its documentation gives GPU as the default).
+
+Everything is written into one folder, --output-dir or that of the file's snapshot_prefix:
+  PREFIX_iter_N.caffemodel, .solverstate   snapshots; snapshot_format: HDF5 appends .h5
   final.caffemodel                         the weights, once max_iter is reached
-  solver.prototxt                          the solver as it ran
+  solver.prototxt                          the solver file as it ran
   log.csv, train.png                       loss, learning rate and test outputs
 
-A folder takes one training at a time, and is one training's: in one that holds snapshots, --resume
-goes on from the newest, and --overwrite removes them and starts anew. --snapshot goes on from any;
-later ones are moved to DIR/earlier.1. No row of a log is lost: what is not gone on from is moved to
-log.1.csv.
+A folder is for one training. Where it holds snapshots, give one of these:
+  --resume         go on from the newest
+  --snapshot FILE  go on from this one; later ones are moved to DIR/earlier.1
+  --overwrite      remove them and start anew
+The rows of a log that are not gone on from are moved to log.1.csv.
 
-Ctrl-C finishes the iteration, takes a snapshot and ends with code 0, as the caffe program does;
-SIGTERM the same with code 143. A second Ctrl-C, or SIGTERM, ends at once. SIGHUP takes a snapshot
-and goes on.
-Any failure ends with code 1. Set GLOG_minloglevel=0 to see Caffe's own log.
+Ctrl-C and SIGTERM end the training after the iteration that runs, with a snapshot; a second one
+ends it at once. SIGHUP takes a snapshot and goes on. The exit code is 0 at max_iter and after
+Ctrl-C, 143 after SIGTERM, and 1 after any failure. GLOG_minloglevel=0 shows Caffe's own log.
 """
 
 from __future__ import annotations
