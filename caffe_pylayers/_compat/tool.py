@@ -33,10 +33,25 @@ def fixed(text: str, name: str, old: bool) -> tuple[str, set[str]]:
     """
     try:
         return _tool(old, not old).fixed(text, name)  # type: ignore[no-any-return]
-    except Exception:
+    except Exception as error:
         if not old:
             raise
-    return _tool(old, True).fixed(text, name)  # type: ignore[no-any-return] # where print is a function already
+        statement = error
+    try:
+        return _tool(old, True).fixed(text, name)  # type: ignore[no-any-return] # where print is a function already
+    except Exception as error:  # whichever of the two parsers came further knows the mistake
+        raise max(statement, error, key=lambda found: mistake(found)[0]) from None
+
+
+def mistake(error: Exception) -> tuple[int, str]:
+    """Return the line, 0 if it is unknown, and the reason of an exception of fissix's tokenizer or parser."""
+    if hasattr(error, "context"):  # a ParseError: the blanks before a token, and its line and column
+        _, (line, _) = error.context
+        return line, f"unexpected {error.value!r}"  # type: ignore[attr-defined]
+    if len(error.args) > 1:  # a TokenError
+        reason, (line, _) = error.args
+        return line, reason
+    return 0, " ".join(str(error).split())
 
 
 @functools.lru_cache(maxsize=None)

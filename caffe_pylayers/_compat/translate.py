@@ -62,12 +62,20 @@ def translate(text: str, name: str, for_good: bool = False) -> Translation:
     except Exception as error:  # of fissix's tokenizer and parser, which have no common base, or a SyntaxError
         if not old:  # syntax younger than fissix: nothing there is old
             return Translation(text, [], [], False)
-        reason = " ".join(str(error).split())
-        raise TranslationError(f"{name}: neither Python 2 nor Python 3: {reason}") from error
+        line, reason = _mistake(error)
+        raise TranslationError(f"{name}{line}: neither Python 2 nor Python 3: {reason}") from error
     divisions = _divisions(parsed, for_good) if divides else []
     if not text.endswith("\n"):
         new = new[:-1]
     return Translation(new, sorted(bridged), divisions, old)
+
+
+def _mistake(error: Exception) -> tuple[str, str]:
+    """Return ``:LINE``, or "" where it is unknown, and the reason of an exception of fissix's or Python's parser."""
+    if isinstance(error, SyntaxError):
+        return f":{error.lineno}", error.msg
+    line, reason = tool.mistake(error)
+    return f":{line}" if line else "", reason
 
 
 def _one_indentation(text: str, bridged: set[str]) -> str:

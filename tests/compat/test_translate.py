@@ -187,9 +187,20 @@ def test_numpys_star_leaves_what_is_built_in():
     assert namespace["sum"] is not sum
 
 
-def test_what_is_no_python():
-    with pytest.raises(TranslationError, match=r"^x\.py: neither Python 2 nor Python 3: "):
-        translate("if (", "x.py")
+@pytest.mark.parametrize(
+    ("text", "line", "reason"),
+    [
+        ("if (", 2, "EOF in multi-line statement"),
+        ("print 'a'\nx = = 3\n", 2, "unexpected '='"),
+        ("print('a', end='')\nx = = 3\n", 2, "unexpected '='"),
+        ("exec 'x'\n\nreturn = 3\n", 3, "unexpected '='"),
+        ("def f(:\n    pass\n", 1, "unexpected ':'"),
+    ],
+)
+def test_what_is_no_python(text, line, reason):
+    with pytest.raises(TranslationError) as error:
+        translate(text, "x.py")
+    assert str(error.value) == f"x.py:{line}: neither Python 2 nor Python 3: {reason}"
 
 
 @pytest.mark.parametrize(
