@@ -371,7 +371,7 @@ def test_a_script_and_its_layers_as_they_are(tmp_path, root, run_program):
     plain = run_program(sys.executable, "-m", "caffe_pylayers", "run", "go.py", cwd=tmp_path, pythonpath=(root,))
     assert "SyntaxError" in plain.stdout
     assert plain.stdout.splitlines()[-1] == (
-        "caffe-pylayers run: go.py:3: this is Python 2; `run --compat` translates it, `modernize` rewrites it"
+        "caffe-pylayers run: go.py:3: this is Python 2; --compat translates it, `caffe-pylayers modernize` rewrites it"
     )
     assert plain.returncode == 1
 
