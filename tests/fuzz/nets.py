@@ -12,7 +12,7 @@ INTEGERS = (0, 1, 2, 3, 7, 255, -1, -2, 1 << 15, 1 << 16, 2**31 - 1, -(2**31))
 LARGE = (2**32 - 1, 2**63 - 1, -(2**63))
 FLOATS = ("0", "1", "-1", "0.5", "1e-30", "1e30", "nan", "inf", "-inf")
 INSERTED = ('"', "{", "}", ":", "#", "\0", "\x1b", "é", "\ufeff", "-", "9" * 30)
-STRINGS = ("", "x", "data", "a/b", "\\000", "\\377", "%s{}", "no_such_file", ".")
+STRINGS = ("", "x", "data", "a/b", "\\000", "\\377", "%s{}", "no_such_file", ".", "caffe_pylayers.one_hot")
 SIZES = (1, 2, 3, 5, 8)
 EXTREME_SIZES = (0, -1, 70_000, 1 << 16, 2**31 - 1, 2**40)
 SHAPES = ((2, 3, 5, 5), (2, 3), (4,), (), (1, 1, 1, 1), (3, 2, 4), (2, 3, 4, 5, 6), (0, 3, 4, 4))
@@ -87,7 +87,7 @@ def text_net(draw: random.Random) -> str:
     for number in range(draw.randint(1, 4)):
         lines.append(_layer(draw, number, blobs, hostility))
     text = "\n".join(lines) + "\n"
-    return _damaged(draw, text) if kind == 2 else text
+    return damaged(draw, text) if kind == 2 else text
 
 
 def _shape(draw: random.Random, hostility: float) -> list[int]:
@@ -134,11 +134,12 @@ def _message(draw: random.Random, message, hostility: float, depth: int = 0) -> 
             continue
         repeats = draw.choice((1, 1, 2, 3)) if _repeated(field) else 1
         for _ in range(repeats):
-            words.append(_field(draw, field, hostility, depth))
+            words.append(field_text(draw, field, hostility, depth))
     return " ".join(words)
 
 
-def _field(draw: random.Random, field, hostility: float, depth: int) -> str:
+def field_text(draw: random.Random, field, hostility: float, depth: int = 0) -> str:
+    """A field of a message with a value, or a message of values, that may be hostile."""
     if field.message_type is not None:
         inner = _message(draw, field.message_type, hostility, depth + 1) if depth < 3 else ""
         return f"{field.name} {{ {inner} }}"
@@ -165,7 +166,8 @@ def _repeated(field) -> bool:
     return getattr(field, "is_repeated", None) or getattr(field, "label", None) == getattr(field, "LABEL_REPEATED", 3)
 
 
-def _damaged(draw: random.Random, text: str) -> str:
+def damaged(draw: random.Random, text: str) -> str:
+    """The text with one to three pieces left out, repeated, put in, exchanged or replaced."""
     for _ in range(draw.randint(1, 3)):
         at, length = draw.randrange(len(text)), draw.choice((1, 1, 2, 5, 20))
         change = draw.randrange(5)
@@ -174,11 +176,7 @@ def _damaged(draw: random.Random, text: str) -> str:
         elif change == 1:
             text = text[:at] + text[at : at + length] * 2 + text[at + length :]
         elif change == 2:
-            text = (
-                text[:at]
-                + draw.choice(('"', "{", "}", ":", "#", "\0", "\x1b", "é", "\ufeff", "-", "9" * 30))
-                + text[at:]
-            )
+            text = text[:at] + draw.choice(INSERTED) + text[at:]
         elif change == 3:
             words = text.split(" ")
             first, second = draw.randrange(len(words)), draw.randrange(len(words))

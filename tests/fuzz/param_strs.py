@@ -2,7 +2,39 @@
 
 import random
 
-KEYS = ("num_classes", "axis", "on_value", "off_value", "ignore_label", "normalization", "nom_classes", "x", "", "a b")
+from caffe_pylayers._layer.parameter import Parameter
+
+
+class EveryKind:
+    """Parameters of all kinds, all optional so that each is read."""
+
+    size = Parameter((int, int), (1, 1), low=1)
+    ratios = Parameter([float], (1,), above=0, length=(1, 3))
+    boxes = Parameter([(float,) * 4], ())
+    weights = Parameter({int: float}, {}, low=0, high=1)
+    names = Parameter({str: [str]}, {})
+    mode = Parameter(str, "sum", choices=("sum", "mean"))
+    steps = Parameter([int], (), choices=(1, 2, 4))
+    flag = Parameter(bool, False)
+    axis = Parameter(int, None)
+
+
+OF_LAYERS = ("num_classes", "axis", "on_value", "off_value", "ignore_label", "normalization")
+KEYS = (
+    *OF_LAYERS,
+    "nom_classes",
+    "x",
+    "",
+    "a b",
+    "size",
+    "ratios",
+    "boxes",
+    "weights",
+    "names",
+    "mode",
+    "steps",
+    "flag",
+)
 ATOMS = (
     *("0", "1", "-1", "3.5", "1e400", "nan", ".nan", ".inf", "true", "False", "null", "None", "~", "''", '"x"'),
     *("'full'", "9" * 5000, "0x10", "0o17", "1_000", "1:30", "2001-01-01", "2001-13-45", "!!timestamp x"),
@@ -18,8 +50,15 @@ def param_str(draw: random.Random) -> str:
     return draw.choice((_json, _python, _yaml, _deep, _laughs, _soup))(draw)
 
 
-def _atom(draw: random.Random) -> str:
-    return draw.choice(ATOMS)
+def _atom(draw: random.Random, depth: int = 0) -> str:
+    """A value: a list or a dictionary of values now and then, written so that all three notations may read it."""
+    if depth > 2 or draw.random() < 0.6:
+        return draw.choice(ATOMS)
+    values = [_atom(draw, depth + 1) for _ in range(draw.choice((0, 1, 2, 4)))]
+    if draw.random() < 0.6:
+        return f"[{', '.join(values)}]"
+    keys = ('"a"', '"b"', "1", '"1"', "2", '""', "-1", "1.5", "null", draw.choice(ATOMS))
+    return f"{{{', '.join(f'{draw.choice(keys)}: {value}' for value in values)}}}"
 
 
 def _json(draw: random.Random) -> str:

@@ -5,17 +5,21 @@ A process of its own, so that a crash, a hang or a full memory is one case's and
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
 import random
 import resource
+import shutil
 import sys
 import tempfile
 import warnings
 from pathlib import Path
 
 import torch
+
+from tests.fuzz.run import ROOT
 
 MEMORY = 4 << 30  # bytes of addresses
 
@@ -34,6 +38,7 @@ def main() -> None:
     whole = Path(sys.argv[1])
     with tempfile.TemporaryDirectory() as scratch:
         os.chdir(scratch)
+        shutil.copytree(ROOT / "tests" / "parity" / "files", "tests/parity/files")  # that data layers of nets read
         cases = _cases(whole)
         answers.write("ready\n")
         answers.flush()
@@ -43,17 +48,29 @@ def main() -> None:
             answers.flush()
 
 
+@contextlib.contextmanager
+def working_in(folder: str):
+    """Have the block work in a folder."""
+    before = os.getcwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
 def _cases(whole: Path):
     from caffe_pylayers import pycaffe
     from caffe_pylayers._layer.parameter import declared, read_parameters
     from caffe_pylayers.one_hot import label2one_hot
     from caffe_pylayers.pyloss import EuclideanLossLayer
-    from tests.fuzz.files import Damage, use
+    from tests.fuzz import files, layers
     from tests.fuzz.nets import hostile_net
     from tests.fuzz.outcome import outcome
-    from tests.fuzz.param_strs import param_str
+    from tests.fuzz.param_strs import EveryKind, param_str
+    from tests.fuzz.solvers import hostile_solver
 
-    damage = Damage(whole)
+    damage = files.Damage(whole)
 
     def net(draw):
         text = hostile_net(draw)
@@ -62,23 +79,32 @@ def _cases(whole: Path):
         def run():
             made = pycaffe.Net("fuzz.prototxt", draw.choice((pycaffe.TRAIN, pycaffe.TEST)))
             for blob in made.blobs.values():
-                if blob.count < 1 << 20:
+                if 0 < blob.count < 1 << 20:
                     blob.data[...] = 0.5
             made.forward()
             if "force_backward: true" in text:
                 made.backward()
 
-        return outcome(run, ('layer "', "fuzz.prototxt"))
+        return outcome(run, ('layer "', 'blob "', "fuzz.prototxt"))
 
     def text(draw):
-        given, cls = param_str(draw), draw.choice((label2one_hot, EuclideanLossLayer))
-        return outcome(lambda: read_parameters(declared(cls), given), ("param",))
+        given, cls = param_str(draw), draw.choice((label2one_hot, EuclideanLossLayer, EveryKind, EveryKind))
+        return outcome(lambda: read_parameters(declared(cls), given), ("param_str", "parameter "))
 
     def file(draw):
-        name = damage.place(draw)
-        return outcome(lambda: use(name), (name, Path(name).parent.name or name, "data.h5"))
+        with tempfile.TemporaryDirectory(dir=os.getcwd()) as folder, working_in(folder):
+            kind = damage.place(draw)
+            return outcome(lambda: files.use(kind), files.KINDS[kind])
 
-    return {"net": net, "param_str": text, "file": file}
+    def layer(draw):
+        case = layers.hostile_layer(draw)
+        return outcome(lambda: layers.use(*case), ('layer "l" (',))
+
+    def solver(draw):
+        Path("fuzz_solver.prototxt").write_text(hostile_solver(draw), encoding="utf-8")
+        return outcome(lambda: pycaffe.get_solver("fuzz_solver.prototxt").step(2), ('layer "', "fuzz_solver.prototxt"))
+
+    return {"net": net, "param_str": text, "file": file, "layer": layer, "solver": solver}
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -38,7 +40,7 @@ class _Rows:
         param = layer_param.hdf5_data_param
         check_batch_size("hdf5_data_param", param.batch_size)
         self._size, self._names = param.batch_size, list(layer_param.top)
-        self._files = hdf5_files(param.source)
+        self._source, self._files = param.source, hdf5_files(param.source)
         self._shard, self._shuffle = Shard(phase), param.shuffle
         if self._shuffle:
             seed = torch.randint(2**31, (), generator=rng.generator(device.HOST))
@@ -80,7 +82,7 @@ class _Rows:
 
     def _load(self) -> None:
         path = self._files[self._file_order[self._file]]
-        with hdf5.reading(path) as file:
+        with self._listed(path), hdf5.reading(path) as file:
             shapes = [_shape(file, name, path) for name in self._names]
             for name, shape in zip(self._names, shapes):
                 if shape[0] != shapes[0][0] or not shape[0]:
@@ -90,6 +92,14 @@ class _Rows:
                     )
             self._values = [hdf5.values(file[name], f"{path}: {name}") for name in self._names]
         self._row, self._rows = 0, self._order(len(self._values[0]))
+
+    @contextlib.contextmanager
+    def _listed(self, path: str) -> Iterator[None]:
+        """Have an OSError in the block name the list too; what is wrong in the file itself names the file."""
+        try:
+            yield
+        except OSError as error:
+            raise ValueError(f"{self._source} lists {path}: {error.strerror}") from error
 
     def _order(self, count: int) -> list[int]:
         order: list[int] = (self._random.permutation(count) if self._shuffle else np.arange(count)).tolist()

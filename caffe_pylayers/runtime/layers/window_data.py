@@ -13,10 +13,10 @@ import torch
 from caffe_pylayers._layer.quote import quoted
 from caffe_pylayers._nets.sources import integer, window_words
 from caffe_pylayers.runtime import rng
-from caffe_pylayers.runtime.data.image import decode_pixels, planes, read_pixels, resize
+from caffe_pylayers.runtime.data.image import decode_pixels, planes, resize
 from caffe_pylayers.runtime.data.prefetch import Batch
 from caffe_pylayers.runtime.files.binaryproto import read_array
-from caffe_pylayers.runtime.layers._prefetched import PrefetchedLayer, Workers, check_batch_size
+from caffe_pylayers.runtime.layers._prefetched import PrefetchedLayer, Workers, check_batch_size, naming
 from caffe_pylayers.runtime.layers._window_crop import Box, crop
 from caffe_pylayers.runtime.layers.layer import register
 from caffe_pylayers.runtime.memory import device
@@ -64,7 +64,8 @@ class _Windows:
         self._foreground: list[_Window] = []
         self._background: list[_Window] = []
         self._read_source()
-        self._cache = [_content(path) for path in self._images] if self._param.cache_images else []
+        with naming(self._param.source):
+            self._cache = [_content(path) for path in self._images] if self._param.cache_images else []
         self._mean = self._read_mean()
         self._workers = Workers()
         self._random = np.random.default_rng(int(torch.randint(2**31, (), generator=rng.generator(device.HOST))))
@@ -88,11 +89,11 @@ class _Windows:
 
     def _fill_one(self, window: _Window, mirror: bool, out: Any) -> None:
         path = self._images[window.image]
-        pixels = decode_pixels(self._cache[window.image], color=True) if self._cache else read_pixels(path)
-        try:
-            found = crop(pixels.shape[:2], window.box, self._crop, self._param.context_pad, self._square(), mirror)
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
+        with naming(self._param.source):
+            content = self._cache[window.image] if self._cache else _content(path)
+            with naming(path):
+                pixels = decode_pixels(content, color=True)
+                found = crop(pixels.shape[:2], window.box, self._crop, self._param.context_pad, self._square(), mirror)
         x1, y1, x2, y2 = found.box
         warped = planes(resize(pixels[y1 : y2 + 1, x1 : x2 + 1], found.height, found.width))
         rows = slice(found.top, found.top + found.height)

@@ -13,38 +13,48 @@ from caffe_pylayers.runtime.process import LOGGER
 from caffe_pylayers.runtime.proto import caffe_pb2
 
 
-def train_net(param: Any) -> Net:
-    """Build the train net of a SolverParameter. RuntimeError for a file that is missing."""
+def train_net(param: Any, name: str) -> Net:
+    """Build the train net of a SolverParameter that messages call ``name``. RuntimeError for a file that is missing."""
     wanted = solver_rules.train_net(param)
     LOGGER.info("Creating training net from %s", _title(wanted))
-    return _make(wanted, param)
+    return _make(wanted, param, name)
 
 
-def test_nets(param: Any) -> list[Net]:
-    """Build the test nets of a SolverParameter. RuntimeError for a file that is missing."""
+def test_nets(param: Any, name: str) -> list[Net]:
+    """Build the test nets of a SolverParameter, as train_net does."""
     nets = []
     for i, wanted in enumerate(solver_rules.test_nets(param)):
         LOGGER.info("Creating test net (#%d) specified by %s", i, _title(wanted))
-        nets.append(_make(wanted, param))
+        nets.append(_make(wanted, param, name))
     return nets
 
 
-def _make(wanted: SolverNet, param: Any) -> Net:
+def _make(wanted: SolverNet, param: Any, name: str) -> Net:
     """Build a net in its state, with the weights that the solver starts from."""
-    net_param = _read(wanted.source) if isinstance(wanted.source, str) else _copy(wanted.source)
+    net_param = _read(wanted.source, name) if isinstance(wanted.source, str) else _copy(wanted.source)
     state = wanted.state(net_param)
     net_param.state.CopyFrom(state)
     net = Net(net_param, state.phase, level=state.level, stages=list(state.stage))
     for names in param.weights:
-        for name in names.split(","):
-            LOGGER.info("Finetuning from %s", name.strip())
-            net.copy_from(name.strip())
+        for path in map(str.strip, names.split(",")):
+            LOGGER.info("Finetuning from %s", path)
+            _copy_weights(net, path, name)
     return net
 
 
-def _read(path: str) -> Any:
+def _copy_weights(net: Net, path: str, name: str) -> None:
+    refused = f"Could not open file {plain(path)}, weights of {name}"
     if not os.path.exists(path):
-        raise RuntimeError(f"Could not open file {plain(path)}, the net of a solver")
+        raise RuntimeError(refused)
+    try:
+        net.copy_from(path)
+    except OSError as error:
+        raise RuntimeError(f"{refused}: {error.strerror}") from error
+
+
+def _read(path: str, name: str) -> Any:
+    if not os.path.exists(path):
+        raise RuntimeError(f"Could not open file {plain(path)}, the net of {name}")
     return prototxt.read_net(path, caffe_pb2)
 
 

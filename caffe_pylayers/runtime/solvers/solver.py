@@ -86,8 +86,8 @@ class Solver:
             snapshot.check_writable(self.param, self.error)
         if self.param.random_seed >= 0:
             rng.seed((self.param.random_seed + process.solver_rank()) % 2**32)
-        self._net: Net = nets.train_net(self.param)
-        self._test_nets: list[Net] = nets.test_nets(self.param)
+        self._net: Net = nets.train_net(self.param, self._name)
+        self._test_nets: list[Net] = nets.test_nets(self.param, self._name)
         learnable = self.net.learnable
         for net in self.test_nets:
             net.debug_info = self.param.debug_info
