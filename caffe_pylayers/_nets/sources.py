@@ -113,6 +113,8 @@ def _text(path: str, wanted: str) -> bytes:
         raise ValueError(f"{path} is a folder; {wanted}") from None
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from None
+    except ValueError:  # of Python, for a null character
+        raise ValueError(f"{quoted(path)} is no name of a file") from None
     if content.startswith(HDF5_SIGNATURE):
         raise ValueError(f"{path} is an HDF5 file; {wanted}")
     if content.startswith(_BYTE_ORDER_MARKS):

@@ -6,6 +6,7 @@ A process of its own, so that a crash, a hang or a full memory is one case's and
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import logging
 import os
@@ -19,6 +20,7 @@ from pathlib import Path
 
 import torch
 
+from caffe_pylayers.runtime.memory.allocator import return_pages
 from tests.fuzz.run import ROOT
 
 MEMORY = 4 << 30  # bytes of addresses
@@ -40,12 +42,16 @@ def main() -> None:
         os.chdir(scratch)
         shutil.copytree(ROOT / "tests" / "parity" / "files", "tests/parity/files")  # that data layers of nets read
         cases = _cases(whole)
+        gc.collect()
+        gc.freeze()
         answers.write("ready\n")
         answers.flush()
         for line in sys.stdin:
             kind, seed = line.split()
             answers.write(json.dumps(cases[kind](random.Random(f"{kind} {seed}"))) + "\n")
             answers.flush()
+            gc.collect()  # the case's blobs: the next one has the memory that it would have alone
+            return_pages()
 
 
 @contextlib.contextmanager

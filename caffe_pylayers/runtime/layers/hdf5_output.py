@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from caffe_pylayers._disk import hdf5
+from caffe_pylayers._layer.quote import quoted
 from caffe_pylayers.runtime.layers.layer import Layer, register
 from caffe_pylayers.runtime.memory.blob import Blob
 
@@ -28,6 +29,7 @@ class HDF5Output(Layer):
         self._path = self.layer_param.hdf5_output_param.file_name
         folder = os.path.dirname(self._path) or "."
         self.check(bool(self._path), "hdf5_output_param needs a file_name")
+        self.check("\0" not in self._path, f"hdf5_output_param.file_name {quoted(self._path)} is no name of a file")
         self.check(os.access(folder, os.W_OK), f"{self._path}: cannot write to the folder {folder}")
         self._written = False
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar, NoReturn
 
-from caffe_pylayers._layer.quote import plain, quoted
+from caffe_pylayers._layer.quote import one_line, plain, quoted
 from caffe_pylayers._nets.include_rules import title
 from caffe_pylayers.runtime.files import blob_proto
 from caffe_pylayers.runtime.memory import allocator
@@ -26,6 +26,10 @@ class LayerError(ValueError):
 
 class LayerMemoryError(MemoryError):
     """A layer needs memory that cannot be had; the message names the layer, its type, the method and the bytes."""
+
+
+class LayerRuntimeError(RuntimeError):
+    """A library beneath a native layer fails; the message names the layer, its type, the method and the reason."""
 
 
 class Layer:
@@ -100,13 +104,16 @@ class Layer:
         """Raise an exception that names this layer for an ``error`` of the blobs or of memory; return for any other.
 
         method: the one of the four that raised it.
-        Raises LayerError for a shape that no blob can have, LayerMemoryError for memory that cannot be had.
+        Raises LayerError for a shape that no blob can have, LayerMemoryError for memory that cannot be had,
+        LayerRuntimeError for a RuntimeError of PyTorch's in a native layer.
         """
         if isinstance(error, ShapeError):
             raise self.error(f"{method}: {error}") from error
         shortage = allocator.shortage(error)
         if shortage and not isinstance(error, LayerMemoryError):
             raise LayerMemoryError(f"{title(self)}: {method}: {shortage}") from error
+        if isinstance(error, RuntimeError) and self.worker is self:
+            raise LayerRuntimeError(f"{title(self)}: {method}: {one_line(str(error), 300)}") from error
 
     def __repr__(self) -> str:
         return f"<{self.type} {quoted(self.name)}: {sum(blob.count for blob in self.blobs)} parameters>"

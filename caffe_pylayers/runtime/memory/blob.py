@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from caffe_pylayers.runtime.memory.limits import Shape, check_shape
+from caffe_pylayers.runtime.memory.limits import Shape, ShapeError, check_shape
 from caffe_pylayers.runtime.memory.memory import CONTIGUOUS, Memory
 
 
@@ -161,7 +161,7 @@ class Blob:
 
     def _check_count(self, other: Blob) -> None:
         if self.count != other.count:
-            raise ValueError(f"blobs of shapes {self._shape} and {other._shape} cannot share values")
+            raise ShapeError(f"blobs of shapes {self._shape} and {other._shape} cannot share values")
 
     num = property(lambda self: self._legacy_shape(0), doc="The first size, 1 where there is none.")
     channels = property(lambda self: self._legacy_shape(1), doc="The second size, 1 where there is none.")

@@ -86,7 +86,11 @@ class Graph:
             if weight:
                 step.losses.append(blob)
                 if self._fill:
-                    blob.write_diff().fill_(weight)
+                    try:
+                        blob.write_diff().fill_(weight)
+                    except MemoryError as error:
+                        step.explain(error, "loss_weight")
+                        raise
         self.steps.append(step)
         for i, blob in enumerate(layer.blobs):
             self._add_parameter(len(self.steps) - 1, i, blob)

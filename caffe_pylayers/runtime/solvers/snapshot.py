@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from caffe_pylayers._layer.quote import plain
+from caffe_pylayers._layer.quote import plain, quoted
 from caffe_pylayers.runtime.files import solver_state
 from caffe_pylayers.runtime.memory import device
 from caffe_pylayers.runtime.process import LOGGER
@@ -24,6 +24,8 @@ def check_writable(param: Any, error: Callable[[str], ValueError]) -> None:
         return
     if not param.HasField("snapshot_prefix"):
         raise error(f"snapshot: {param.snapshot} needs a snapshot_prefix")
+    if "\0" in param.snapshot_prefix:
+        raise error(f"snapshot_prefix {quoted(param.snapshot_prefix)} is no start of a file's name")
     try:
         tempfile.TemporaryFile(dir=os.path.dirname(param.snapshot_prefix) or os.curdir).close()
     except OSError as reason:
