@@ -127,10 +127,9 @@ class _Worker(threading.Thread):
             raise RuntimeError("a net that has read data cannot go on in a forked process: make it anew there")
 
     def take(self) -> Batch:
-        """Return the next batch; raises what fill raised."""
+        """Return the next batch; raises, once, what fill raised: kept here, its traceback would keep the Prefetch."""
         made = self._full.get()
         if isinstance(made, BaseException):
-            self._full.put(made)
             raise made
         return made
 

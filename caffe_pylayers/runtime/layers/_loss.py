@@ -46,7 +46,7 @@ class LossLayer(Layer):
         """Return the first size of bottom[index]; LayerError for more than 4 axes, as Caffe's num() refuses them."""
         if len(blob.shape) > 4:
             raise self.error(f"bottom[{index}] must have at most 4 axes, got shape {blob.shape}")
-        return blob.shape[0]
+        return blob.shape[0] if blob.shape else 1
 
 
 class Labels:

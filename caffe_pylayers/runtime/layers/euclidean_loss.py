@@ -70,10 +70,11 @@ class ContrastiveLoss(LossLayer):
             wanted = bottom[0].channels if i < 2 else 1
             if (blob.channels, blob.height, blob.width) != (wanted, 1, 1):
                 raise self.error(f"bottom[{i}] must have shape (N, {wanted}), got {blob.shape}")
-        if bottom[2].count < bottom[0].shape[0]:
-            raise self.error(f"bottom[2] must have {bottom[0].shape[0]} values, got shape {bottom[2].shape}")
-        self._diff.reshape(bottom[0].shape[0], bottom[0].channels)
-        self._square.reshape(bottom[0].shape[0], bottom[0].channels)
+        num = self.num(bottom[0], 0)
+        if bottom[2].count < num:
+            raise self.error(f"bottom[2] must have {num} values, got shape {bottom[2].shape}")
+        self._diff.reshape(num, bottom[0].channels)
+        self._square.reshape(num, bottom[0].channels)
 
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         param = self.layer_param.contrastive_loss_param

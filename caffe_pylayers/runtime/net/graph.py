@@ -13,6 +13,7 @@ from caffe_pylayers._nets.include_rules import State, title
 from caffe_pylayers.runtime import _openmp
 from caffe_pylayers.runtime.layers.layer import LAYERS, Count, Layer, LayerError
 from caffe_pylayers.runtime.memory.blob import Blob
+from caffe_pylayers.runtime.memory.limits import ShapeError
 from caffe_pylayers.runtime.net.fusion import fuse
 from caffe_pylayers.runtime.net.step import Step
 
@@ -88,7 +89,7 @@ class Graph:
                 if self._fill:
                     try:
                         blob.write_diff().fill_(weight)
-                    except MemoryError as error:
+                    except (MemoryError, ShapeError) as error:
                         step.explain(error, "loss_weight")
                         raise
         self.steps.append(step)

@@ -149,6 +149,18 @@ def test_a_net_that_is_collected_ends_its_threads(workers):
     wait(lambda: not workers())
 
 
+def test_a_prefetch_that_has_failed_is_collected():
+    fill, _ = counter(fail_at=0)
+    prefetch = Prefetch(fill, 1)
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="batch 0"):
+            take(prefetch)
+    held = weakref.ref(prefetch)
+    del prefetch
+    gc.collect()
+    assert held() is None
+
+
 def test_a_thread_is_kept_until_another_sees_that_it_has_ended(workers):
     """Freed by itself at its end, while the process ends too, it makes PyTorch abort: its batches are tensors."""
     prefetch = Prefetch(counter()[0], 2)

@@ -177,6 +177,47 @@ def test_images_missing_or_cut_off(tmp_path, monkeypatch):
         layer.forward(bottom, top)
 
 
+def test_an_item_that_does_not_fit_is_named(tmp_path):
+    for name, size in (("a.png", 5), ("b.png", 4)):
+        Image.new("RGB", (size, size)).save(tmp_path / name)
+    (tmp_path / "list.txt").write_text("a.png 0\nb.png 1\n")
+    source = f'source: "{tmp_path}/list.txt" root_folder: "{tmp_path}/" batch_size'
+    cropped = "transform_param { crop_size: 5 }"
+    for size, transform, message in (
+        (1, cropped, r"an item of shape \(3, 4, 4\) cannot be cropped to 5 x 5"),
+        (2, "", r"an item becomes of shape \(3, 4, 4\), its batch has \(3, 5, 5\)"),
+    ):
+        layer, bottom, top = one_layer("ImageData", f"image_data_param {{ {source}: {size} }} {transform}", tops=2)
+        with pytest.raises(LayerError, match=rf'^layer "l" \(ImageData\): {tmp_path}/list.txt:2: {message}$'):  # noqa: PT012
+            for _ in range(2):
+                layer.forward(bottom, top)
+
+
+def test_lists_are_named_where_what_they_list_is_not_there(tmp_path):
+    (tmp_path / "h5.txt").write_text(f"{tmp_path}/none.h5")
+    with pytest.raises(LayerError, match=rf"{tmp_path}/h5.txt lists {tmp_path}/none.h5: No such file or directory$"):
+        one_layer("HDF5Data", f'hdf5_data_param {{ source: "{tmp_path}/h5.txt" batch_size: 1 }}')
+    (tmp_path / "w.txt").write_text("# 0 none.jpg 3 5 5 2 1 0.9 0 0 1 1 0 0 0 0 1 1")
+    for cached in ("false", "true"):
+        param = f'source: "{tmp_path}/w.txt" batch_size: 2 fg_fraction: 0.5 cache_images: {cached}'
+        with pytest.raises(LayerError, match=rf"{tmp_path}/w.txt: none.jpg: No such file or directory$"):  # noqa: PT012
+            layer, bottom, top = one_layer(
+                "WindowData", f"window_data_param {{ {param} }} transform_param {{ crop_size: 4 }}", tops=2
+            )
+            layer.forward(bottom, top)
+
+
+def test_null_characters_in_paths():
+    for kind, param, message in (
+        ("HDF5Output", "hdf5_output_param { file_name: 'a\\000/b' }", r'file_name "a\\x00/b" is no name of a file$'),
+        ("ImageData", "image_data_param { source: '\\000' }", r'"\\x00" is no name of a file$'),
+        ("Data", "data_param { source: '\\000' batch_size: 1 }", r"\\x00 cannot be opened as LevelDB: No such file"),
+    ):
+        shapes = [(1,), (1,)] if kind == "HDF5Output" else []
+        with pytest.raises(LayerError, match=message):
+            one_layer(kind, param, *shapes, tops=0 if shapes else 2)
+
+
 def test_image_lists_refused(tmp_path):
     for names, param, message in (
         ([], "", "list.txt lists no images"),

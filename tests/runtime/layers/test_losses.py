@@ -143,3 +143,11 @@ def test_channels_last(case):
         found.append([np.array(blob.data) for blob in top] + [np.array(bottom[0].diff)])
     for contiguous, channels_last in zip(*found):
         np.testing.assert_allclose(channels_last, contiguous, 1e-5, 1e-6)
+
+
+def test_a_scalar_has_one_of_everything():
+    """As Caffe's num() says; found by chance as the third bottom."""
+    layer, bottom, top = one_layer("ContrastiveLoss", "", (1, 1), (1, 1), ())
+    bottom[0].data[...], bottom[2].data[...] = 2, 1
+    layer.forward(bottom, top)
+    assert top[0].data == 2  # similar: the squared distance, halved

@@ -280,6 +280,43 @@ def test_messages_quote_any_name_on_one_line(tmp_path, written, shown):
     assert str(caught.value).isprintable()
 
 
+def test_what_a_library_raises_in_a_native_layer_names_it(tmp_path, monkeypatch):
+    def fails(*args):
+        raise RuntimeError("could not create\na primitive")
+
+    layers = (
+        'layer { name: "b" type: "BatchNorm" bottom: "x" top: "y" } layer { name: "q" type: "Exp" bottom: "y" top: "z" '
+    )
+    net = make(tmp_path, f"force_backward: true {ROW} {layers} loss_weight: 1 }}")
+    for method in ("forward", "backward"):
+        monkeypatch.setattr(net.layers[2], method, fails)
+        with pytest.raises(RuntimeError, match=rf'^layer "q" \(Exp\): {method}: could not create a primitive$'):
+            getattr(net, method)()
+        monkeypatch.undo()
+
+
+def test_a_loss_that_has_no_memory_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("caffe_pylayers.runtime.memory.allocator.available", lambda: 10**9)
+    row = ROW.replace("dim: 2 dim: 3", "dim: 2147483647")
+    with pytest.raises(MemoryError, match=r'^layer "p" \(Exp\): loss_weight: not enough memory: 8,589,934,588 bytes'):
+        make(tmp_path, row + 'layer { name: "p" type: "Exp" bottom: "x" top: "y" loss_weight: 1 }')
+
+
+def test_a_loss_without_a_shape_is_named(tmp_path):
+    with pytest.raises(LayerError, match=r'^layer "in" \(Input\): loss_weight: a blob that was never reshaped'):
+        make(tmp_path, 'layer { name: "in" type: "Input" top: "x" loss_weight: 1 }')
+
+
+@pytest.mark.parametrize("kind", ["Filter", "Split"])
+def test_tops_without_a_shape_that_share_memory_are_named(tmp_path, kind):
+    shapes = 'layer { name: "in" type: "Input" top: "x" top: "k" }'
+    bottom = 'bottom: "x"' + ' bottom: "k"' * (kind == "Filter")
+    with pytest.raises(
+        LayerError, match=rf'^layer "in" \(Input\): top.* which layer "f" \({kind}\) reads, has no shape'
+    ):
+        make(tmp_path, shapes + f'layer {{ name: "f" type: "{kind}" {bottom} top: "y" }}')
+
+
 def test_an_output_that_has_no_memory_is_named(tmp_path, monkeypatch):
     net = make(tmp_path, 'layer { name: "in" type: "Input" top: "x" input_param { shape { dim: 2147483647 } } }')
     monkeypatch.setattr("caffe_pylayers.runtime.memory.allocator.available", lambda: 10**9)

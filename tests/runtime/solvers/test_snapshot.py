@@ -145,5 +145,7 @@ def test_prefix_that_cannot_be_written_to(tmp_path):
 
 
 def test_snapshot_without_prefix():
+    with pytest.raises(ValueError, match=r'SolverParameter: snapshot_prefix "\\x00" is no start of a file\'s name'):
+        get_solver(NET.solver('base_lr: 1 lr_policy: "fixed" snapshot: 1 snapshot_prefix: "\\000"'))
     with pytest.raises(ValueError, match=r"SolverParameter: snapshot: 1 needs a snapshot_prefix"):
         get_solver(NET.solver("snapshot: 1"))

@@ -94,6 +94,15 @@ def test_unknown_type(tmp_path):
         get_solver(path)
 
 
+@pytest.mark.parametrize(("weights", "reason"), [("none", ""), ("/", ": Is a directory"), ("\\000", "")])
+def test_weights_that_cannot_be_read(tmp_path, weights, reason):
+    path = tmp_path / "solver.prototxt"
+    path.write_text(f'net_param {{ {NET.text()} }} {RATES} weights: "{weights}"')
+    shown = weights.replace("\\000", r"\\x00")
+    with pytest.raises(RuntimeError, match=rf"^Could not open file {shown}, weights of {path}{reason}$"):
+        get_solver(path)
+
+
 def test_missing_files(tmp_path):
     with pytest.raises(RuntimeError, match=r"Could not open file nowhere.prototxt"):
         get_solver("nowhere.prototxt")
