@@ -25,7 +25,7 @@ BASE = {
 }
 TYPES = ("SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam")
 POLICIES = ("fixed", "step", "exp", "inv", "multistep", "poly", "sigmoid")
-# How much work there is, which may be any; and messages, nets and states of their own.
+# They say how much work there is: any amount is right, and much of it takes long.
 LEFT_ALONE = ("iter_size", "test_iter", "average_loss")
 
 
