@@ -25,6 +25,7 @@ _COUNTS: dict[str, Callable[[Any], int]] = {
     "RNN": _recurrent(5, states=1),
     "Scale": lambda layer: (len(layer.bottom) == 1) + layer.scale_param.bias_term,
 }
+_DROP_STORED = ("LSTM", "RNN")  # Caffe makes these anew, whatever `blobs` says
 
 
 def lr_mults(layer: Any, learned: int | None = None) -> list[float]:
@@ -36,7 +37,8 @@ def lr_mults(layer: Any, learned: int | None = None) -> list[float]:
     """
     given = [float(spec.lr_mult) for spec in layer.param]
     if learned is None:
-        learned = len(layer.blobs) or _COUNTS.get(layer.type, lambda layer: len(given))(layer)
+        stored = 0 if layer.type in _DROP_STORED else len(layer.blobs)
+        learned = stored or _COUNTS.get(layer.type, lambda layer: len(given))(layer)
     if len(given) > learned:
         raise ValueError(f"{title(layer)}: {len(given)} param blocks for {learned} learned blobs")
     return given + [1.0] * (learned - len(given))

@@ -42,6 +42,7 @@ MAP = inputs(x="2 3 4 4")
 SUM = layer("Reduction", "loss", "y", "loss", "loss_weight: 1")
 SEQUENCE = inputs(x="4 2 3", cont="4 2", fixed="2 3", h="1 2 3", c="1 2 3")
 CONV = "convolution_param { num_output: 2 kernel_size: 3 }"
+STORED = "blobs { shape { dim: 2 } data: 1 data: 1 }"  # which these types drop
 RECURRENT = 'recurrent_param { num_output: 3 weight_filler { type: "constant" value: 0.5 } }'
 EXPOSED = RECURRENT.replace("num_output", "expose_hidden: true num_output")
 
@@ -165,6 +166,8 @@ def learned_nets():
         ("RNN", 5, "x cont", RECURRENT),
         ("RNN", 6, "x cont fixed", RECURRENT),
         ("RNN", 5, "x cont h", EXPOSED),
+        ("LSTM", 3, "x cont", f"{RECURRENT} {STORED}"),
+        ("RNN", 5, "x cont", f"{RECURRENT} {STORED}"),
     ]
     for i, (kind, blobs, bottom, more) in enumerate(types):
         data = SEQUENCE + sequence if "cont" in bottom else MAP
