@@ -18,7 +18,7 @@ caffe_python := .caffe/bin/python
 runtime_python := .venv/bin/python
 digits := data/mnist/test_lmdb/data.mdb
 tools := .venv/installed
-in_parallel := --numprocesses auto --dist worksteal
+in_parallel := --numprocesses auto --maxprocesses 8 --dist worksteal
 engine_runtime := $(tools)
 engine_caffe := caffe
 
