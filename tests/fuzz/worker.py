@@ -5,7 +5,6 @@ A process of its own, so that a crash, a hang or a full memory is one case's and
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import json
 import logging
@@ -20,6 +19,7 @@ from pathlib import Path
 
 import torch
 
+from caffe_pylayers._disk.files import working_directory
 from caffe_pylayers.runtime.memory.allocator import return_pages
 from tests.fuzz.run import ROOT
 
@@ -52,17 +52,6 @@ def main() -> None:
             answers.flush()
             gc.collect()  # the case's blobs: the next one has the memory that it would have alone
             return_pages()
-
-
-@contextlib.contextmanager
-def working_in(folder: str):
-    """Have the block work in a folder."""
-    before = os.getcwd()
-    os.chdir(folder)
-    try:
-        yield
-    finally:
-        os.chdir(before)
 
 
 def _cases(whole: Path):
@@ -98,7 +87,7 @@ def _cases(whole: Path):
         return outcome(lambda: read_parameters(declared(cls), given), ("param_str", "parameter "))
 
     def file(draw):
-        with tempfile.TemporaryDirectory(dir=os.getcwd()) as folder, working_in(folder):
+        with tempfile.TemporaryDirectory(dir=os.getcwd()) as folder, working_directory(Path(folder)):
             kind = damage.place(draw)
             return outcome(lambda: files.use(kind), files.KINDS[kind])
 

@@ -1,12 +1,9 @@
 """Where Caffe computes wrong values, as docs/differences.md says: its values, and the runtime's."""
 
-import subprocess
-
 import numpy as np
 import pytest
 
 from tests.parity import differences
-from tests.parity.families import ROOT
 
 runtime = pytest.importorskip("caffe_pylayers.runtime")
 
@@ -27,11 +24,8 @@ WANTED = {
 
 
 @pytest.fixture(scope="module")
-def recorded(real_python, tmp_path_factory):
-    path = tmp_path_factory.mktemp("differences") / "differences.npz"
-    subprocess.run([str(real_python), str(ROOT / "tests" / "parity" / "differences.py"), str(path)], check=True)
-    with np.load(path) as file:
-        return dict(file)
+def recorded(record):
+    return record(differences)
 
 
 @pytest.mark.parametrize("place", differences.PLACES, ids=lambda place: place.__name__)

@@ -1,22 +1,16 @@
 """The uses of nets by scripts give the arrays that they give on real Caffe."""
 
-import subprocess
-
 import numpy as np
 import pytest
 
 from tests.parity import uses
-from tests.parity.families import ROOT
 
 runtime = pytest.importorskip("caffe_pylayers.runtime")
 
 
 @pytest.fixture(scope="module")
-def recorded(real_python, tmp_path_factory):
-    path = tmp_path_factory.mktemp("uses") / "uses.npz"
-    subprocess.run([str(real_python), str(ROOT / "tests" / "parity" / "uses.py"), str(path)], check=True)
-    with np.load(path) as file:
-        return dict(file)
+def recorded(record):
+    return record(uses)
 
 
 @pytest.mark.parametrize("use", uses.USES, ids=lambda use: use.__name__)

@@ -78,8 +78,8 @@ def net_problems(solver_nets: list[SolverNet]) -> list[str]:
     """Return the reasons why the nets cannot be built that can be found without building them."""
     found: dict[str, None] = {}  # in order, and once for nets that share a file
     for net in solver_nets:
-        state = net.state
-        messages = check.problems(net.message, net.path, (state.phase,), state.level, list(state.stage))
+        state = _state(net)
+        messages = check.problems(net.message, net.path, (state.phase,), state.level, state.stages)
         found.update(dict.fromkeys(messages))
     return list(found)
 
