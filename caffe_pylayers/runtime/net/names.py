@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from caffe_pylayers._layer.quote import plain, quoted
@@ -56,7 +56,7 @@ class Names:
 
     def __init__(self, graph: Graph) -> None:
         steps, names = graph.steps, graph.names
-        layers = [step.layer.name for step in steps]
+        layers = self._layer_names = [step.layer.name for step in steps]
         self.blobs: ByName[Blob] = ByName.of("blob", zip(names, graph.blobs))
         self.layers: ByName[Any] = ByName.of("layer", zip(layers, (step.worker for step in steps)))
         learned = [(step.layer.name, step.layer.blobs) for step in steps if step.layer.blobs]
@@ -67,3 +67,19 @@ class Names:
         self.bottoms: ByName[list[str]] = ByName.of("layer", zip(layers, bottoms))
         self.inputs = [names[i] for i in graph.inputs]
         self.outputs = [names[i] for i in graph.outputs]
+
+    def index(self, layer: str) -> int:
+        """Return the index of a layer; ValueError for one that the net lacks."""
+        try:
+            return self._layer_names.index(layer)
+        except ValueError:
+            raise ValueError(unknown("layer", layer, self._layer_names)) from None
+
+    def union(self, names: Sequence[str], more: Sequence[str] | None) -> set[str]:
+        """Return the union of two lists of blob names; KeyError for one that the net lacks, TypeError for a str."""
+        if isinstance(more, str):
+            raise TypeError(f"takes a list of blob names, as [{more!r}], got {more!r}")
+        wanted = {*names, *(more or ())}
+        for name in wanted:
+            self.blobs[name]
+        return wanted

@@ -16,10 +16,9 @@ from caffe_pylayers.runtime.layers.layer import LayerError
 from caffe_pylayers.runtime.memory import allocator
 from caffe_pylayers.runtime.memory.blob import Blob, arrays_in_step
 from caffe_pylayers.runtime.memory.blob_vec import BlobVec
-from caffe_pylayers.runtime.memory.limits import ShapeError
-from caffe_pylayers.runtime.net import arguments, batches, debug_info, notebook
+from caffe_pylayers.runtime.net import arguments, arrays, batches, debug_info, notebook
 from caffe_pylayers.runtime.net.graph import Graph
-from caffe_pylayers.runtime.net.names import ByName, Names, unknown
+from caffe_pylayers.runtime.net.names import ByName, Names
 from caffe_pylayers.runtime.net.step import Step, Unit
 from caffe_pylayers.runtime.process import LOGGER, solver_rank
 from caffe_pylayers.runtime.proto.caffe_pb2 import Phase
@@ -185,13 +184,13 @@ class Net:
         Raises ValueError for a layer that the net lacks, KeyError for a blob, and Exception, which is pycaffe's own
         here, for arrays that are not the inputs' or not of their batch size.
         """
-        first = 0 if start is None else self._index(start)
-        last = len(self._steps) - 1 if end is None else self._index(end)
-        wanted = self._wanted(self.outputs if end is None else self.top_names[end], blobs)
+        first = 0 if start is None else self._names.index(start)
+        last = len(self._steps) - 1 if end is None else self._names.index(end)
+        wanted = self._names.union(self.outputs if end is None else self.top_names[end], blobs)
         if kwargs:
-            self._set(kwargs, self.inputs, "data")
+            arrays.set_data(self.blobs, self.inputs, kwargs)
         self._forward(first, last)
-        return {name: self._array(name, "data") for name in wanted}
+        return {name: arrays.read(self.blobs, name, "data") for name in wanted}
 
     def backward(
         self, diffs: Sequence[str] | None = None, start: str | None = None, end: str | None = None, **kwargs: Any
@@ -201,13 +200,13 @@ class Net:
         kwargs: gradients for the outputs, by name. Returns the inputs' gradients by name (with
         ``end``, those of that layer's bottoms), and those of the blobs named in ``diffs``. Raises as forward does.
         """
-        first = len(self._steps) - 1 if start is None else self._index(start)
-        last = 0 if end is None else self._index(end)
-        wanted = self._wanted(self.inputs if end is None else self.bottom_names[end], diffs)
+        first = len(self._steps) - 1 if start is None else self._names.index(start)
+        last = 0 if end is None else self._names.index(end)
+        wanted = self._names.union(self.inputs if end is None else self.bottom_names[end], diffs)
         if kwargs:
-            self._set(kwargs, self.outputs, "diff")
+            arrays.set_diffs(self.blobs, self.outputs, kwargs)
         self._backward(first, last)
-        return {name: self._array(name, "diff") for name in wanted}
+        return {name: arrays.read(self.blobs, name, "diff") for name in wanted}
 
     def _forward(self, first: int, last: int) -> float:
         """Run layers first to last and return the sum of their weighted losses; IndexError for layers it lacks."""
@@ -292,46 +291,6 @@ class Net:
         """Give arrays of any length in batches of the net's size, the last one padded with zeros."""
         return batches.split(self, blobs)
 
-    def _index(self, layer: str) -> int:
-        try:
-            return self._layer_names.index(layer)
-        except ValueError:
-            raise ValueError(unknown("layer", layer, self._layer_names)) from None
-
-    def _wanted(self, names: Sequence[str], more: Sequence[str] | None) -> set[str]:
-        """Return the union of two lists of blob names; KeyError for one that the net lacks."""
-        if isinstance(more, str):
-            raise TypeError(f"takes a list of blob names, as [{more!r}], got {more!r}")
-        wanted = {*names, *(more or ())}
-        for name in wanted:
-            self.blobs[name]
-        return wanted
-
-    def _array(self, name: str, kind: str) -> Any:
-        try:
-            return getattr(self.blobs[name], kind)
-        except ShapeError as error:
-            raise RuntimeError(f"blob {quoted(name)}: {error}") from error
-        except allocator.OutOfMemoryError as error:
-            raise MemoryError(f"blob {quoted(name)}: {error}") from error
-
-    def _set(self, arrays: Arrays, names: list[str], kind: str) -> None:
-        if set(arrays) != set(names):
-            raise Exception(  # pycaffe's own kind, as below
-                f"{'input' if kind == 'data' else 'top diff'} arrays {sorted(arrays)} do not match the net's "
-                f"{'inputs' if kind == 'data' else 'outputs'} {sorted(names)}"
-            )
-        for name, value in arrays.items():
-            target = getattr(self.blobs[name], kind)
-            array = np.asarray(value)
-            if target.ndim and array.shape[:1] != target.shape[:1]:
-                size = f"of {len(array)}" if array.ndim else "without axes"
-                raise Exception(f"{name} has batch size {target.shape[0]}, got an array {size}")
-            try:
-                target[...] = array
-            except ValueError:
-                raise ValueError(f"{name} has shape {target.shape}, got an array of {array.shape}") from None
-
     @staticmethod
     def _log(lines: Iterator[str]) -> None:
         if solver_rank() == 0:
@@ -415,14 +374,7 @@ class Net:
         layer = self._steps[0].layer if self._steps else None
         if layer is None or layer.type != "MemoryData":
             raise RuntimeError("set_input_arrays may only be called if the first layer is a MemoryData layer")
-        for array, name in ((data, "data"), (labels, "labels")):
-            if not isinstance(array, np.ndarray):
-                raise RuntimeError(f"{name} must be a C-contiguous float32 array of 4 axes, got {type(array).__name__}")
-            if array.dtype != np.float32 or not array.flags.c_contiguous or array.ndim != 4:
-                shape = f"{array.dtype} of shape {array.shape}"
-                raise RuntimeError(f"{name} must be a C-contiguous float32 array of 4 axes, got {shape}")
-        if len(data) != len(labels):
-            raise RuntimeError(f"takes as many labels as data, got {len(labels)} and {len(data)}")
+        arrays.check_memory_data(data, labels)
         try:
             layer.reset(data, labels, len(data))  # type: ignore[attr-defined]
         except LayerError as error:
