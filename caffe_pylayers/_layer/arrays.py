@@ -49,6 +49,71 @@ def to_int64(array: Any) -> Any:
         return array.astype(np.int64)
 
 
+def to_numpy(array: Any) -> Any:
+    """Return the values as a numpy array on the host: a tensor's own memory where it is there, numpy's as it is."""
+    return array if isinstance(array, np.ndarray) else np.asarray(array.detach().cpu() if is_tensor(array) else array)
+
+
+def is_tensor(value: Any) -> bool:
+    """Return True for a torch tensor."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.Tensor)
+
+
+def astype(array: Any, like: Any) -> Any:
+    """Return the array with the dtype of another one, in new memory."""
+    return array.astype(like.dtype) if isinstance(array, np.ndarray) else array.to(like.dtype, copy=True)
+
+
+def new(like: Any, shape: Any, dtype: Any = None) -> Any:
+    """Return an array of this shape whose values are anything, with the dtype and on the device of another one.
+
+    dtype: instead of the other's: float, int or bool, the 64-bit ones.
+    """
+    if isinstance(like, np.ndarray):
+        return np.empty(tuple(shape), like.dtype if dtype is None else dtype)
+    xp = namespace(like)
+    kinds = {float: xp.float64, int: xp.int64, bool: xp.bool}
+    return xp.empty(tuple(shape), dtype=like.dtype if dtype is None else kinds[dtype], device=like.device)
+
+
+def from_numpy(values: Any, like: Any) -> Any:
+    """Return numbers, a list or a numpy array, with the dtype and on the device of another array."""
+    if isinstance(like, np.ndarray):
+        return np.array(values, like.dtype)
+    return namespace(like).tensor(np.asarray(values), dtype=like.dtype, device=like.device)
+
+
+def take_along(array: Any, index: Any, axis: int) -> Any:
+    """Return the values at an int64 index along the axis, numpy's take_along_axis."""
+    if isinstance(array, np.ndarray):
+        return np.take_along_axis(array, index, axis)
+    return namespace(array).take_along_dim(array, index, axis)
+
+
+def put_along(array: Any, index: Any, values: Any, axis: int) -> None:
+    """Write values, an array or a number, at an int64 index along the axis, numpy's put_along_axis."""
+    if isinstance(array, np.ndarray):
+        np.put_along_axis(array, index, values, axis)
+    else:
+        array.scatter_(axis, index, values)
+
+
+def add_rows(array: Any, index: Any, rows: Any) -> None:
+    """Add rows to array[index], each of equal ones too."""
+    if isinstance(array, np.ndarray):
+        np.add.at(array, index, rows)
+    else:
+        array.index_add_(0, index, rows)
+
+
+def argsort(array: Any, axis: int = -1) -> Any:
+    """Return the int64 index that sorts, equal values in their order, NaN last."""
+    if isinstance(array, np.ndarray):
+        return np.argsort(array, axis, "stable")
+    return namespace(array).argsort(array, dim=axis, stable=True)
+
+
 def take_clipped(table: Any, index: Any) -> Any:
     """Return table[index] for a table of one axis; an index outside it is moved to the nearest end."""
     if isinstance(table, np.ndarray):

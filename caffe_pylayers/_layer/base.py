@@ -10,7 +10,7 @@ from typing import Any, Callable
 
 import numpy as np
 
-from caffe_pylayers._layer import arrays, checks
+from caffe_pylayers._layer import arrays, checks, passes
 from caffe_pylayers._layer.parameter import Parameter, declared, read_parameters
 from caffe_pylayers._layer.phases import TRAIN
 from caffe_pylayers._layer.quote import short
@@ -141,6 +141,8 @@ class Layer(_engine_layer()):  # type: ignore[misc]
     @_visible
     def reshape(self, bottom: Any, top: Any) -> None:
         """Call plan where the bottoms' shapes are new, and reshape the tops to what it returned."""
+        if self.phase == TRAIN:
+            passes.begin()
         data = [bottom[i].data for i in range(len(bottom))]
         found = [x.shape for x in data]
         if data and not isinstance(data[0], np.ndarray):  # tensors, whose device changes with Caffe's mode

@@ -50,3 +50,54 @@ def test_namespaces():
     assert arrays.namespace(torch.zeros(1)) is torch
     with pytest.raises(TypeError, match="arrays of different libraries: Tensor, ndarray"):
         arrays.namespace(torch.zeros(1), np.zeros(1))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_new_and_from_numpy_follow_the_other_array(kind):
+    like = array(kind, LABELS, "float32")
+    made = arrays.new(like, (2, 3))
+    assert (made.shape, made.dtype, type(made)) == ((2, 3), like.dtype, type(like))
+    assert [str(arrays.new(like, [1], dtype).dtype).split(".")[-1] for dtype in (float, int, bool)] == [
+        "float64",
+        "int64",
+        "bool",
+    ]
+    given = np.array([[1, 2]], np.float64)
+    copy = arrays.from_numpy(given, like)
+    copy += 1
+    assert (copy.tolist(), copy.dtype, given.tolist()) == ([[2, 3]], like.dtype, [[1, 2]])
+    assert arrays.from_numpy([1, 2.5], like).tolist() == [1, 2.5]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_to_numpy_and_astype(kind):
+    given = array(kind, LABELS, "float32")
+    assert arrays.to_numpy(given).tolist() == LABELS
+    assert isinstance(arrays.to_numpy(given), np.ndarray)
+    assert arrays.to_numpy([1, 2]).tolist() == [1, 2]
+    as_integers = arrays.astype(given, array(kind, [1]))
+    as_integers += 5
+    assert (as_integers.tolist(), given.tolist()) == ([5, 7, 6], LABELS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_along_an_axis(kind):
+    given, index = array(kind, [[3, 1, 2], [4, 6, 5]], "float32"), array(kind, [[2], [0]])
+    assert arrays.take_along(given, index, 1).tolist() == [[2], [4]]
+    arrays.put_along(given, index, 9, 1)
+    arrays.put_along(given, array(kind, [[0], [1]]), array(kind, [[7], [8]], "float32"), 1)
+    assert given.tolist() == [[7, 1, 9], [9, 8, 5]]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_add_rows_adds_each_of_equal_ones(kind):
+    given = array(kind, [[0, 0], [10, 10]], "float32")
+    arrays.add_rows(given, array(kind, [0, 0, 1]), array(kind, [[1, 2], [3, 4], [5, 6]], "float32"))
+    assert given.tolist() == [[4, 6], [15, 16]]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_argsort_keeps_the_order_of_equal_values(kind):
+    given = array(kind, [[2, 1, 2, 1, np.nan, 0]] * 2, "float32")
+    assert arrays.argsort(given).tolist() == [[5, 1, 3, 0, 2, 4]] * 2
+    assert arrays.argsort(given, 0).tolist() == [[0] * 6, [1] * 6]

@@ -6,6 +6,8 @@ from typing import Any, Callable, Dict
 
 import numpy as np
 
+from caffe_pylayers._layer import passes
+
 Results = Dict[str, float]  # by column, "test/accuracy"
 
 MAX_VALUES = 100  # an output of more is one column, its mean
@@ -65,6 +67,7 @@ class Evaluation:
 
     def run(self, stop: Callable[[], bool]) -> Results | None:
         """Return the outputs' means with the solver's present weights; None if ``stop`` returned True meanwhile."""
+        passes.begin()
         results: Results = {}
         for net in self._nets:
             means = net.run(self._solver.net, stop)

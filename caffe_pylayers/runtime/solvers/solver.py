@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, NoReturn
 
+from caffe_pylayers._layer import passes
 from caffe_pylayers._nets import lr_policy, prototxt, solver_rules, upgrade
 from caffe_pylayers.runtime import process, rng
 from caffe_pylayers.runtime.files.paths import path_of
@@ -287,6 +288,7 @@ class Solver:
         return bool(interval and self._iter % interval == 0 and (self._iter > 0 or self.param.test_initialization))
 
     def _test_all(self) -> None:
+        passes.begin()
         for i, net in enumerate(self.test_nets):
             if not self._stopped:
                 self._test(i, net)
