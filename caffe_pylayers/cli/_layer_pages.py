@@ -13,6 +13,7 @@ from typing import Sequence
 import caffe_pylayers
 from caffe_pylayers._layer.base import Layer
 from caffe_pylayers._layer.parameter import REQUIRED, Parameter, declared
+from caffe_pylayers.cli._layer_groups import grouped
 
 
 def all_layers() -> dict[str, type[Layer]]:
@@ -56,9 +57,24 @@ def layer_class(module: str, name: str) -> type:
     return cls
 
 
+def contents(layers: dict[str, type[Layer]]) -> str:
+    """Return the table of contents: by group a line for each layer, its module and name, and what it does."""
+    lines = []
+    for title, classes in grouped(layers).items():
+        names = [f"{cls.__module__.rpartition('.')[2]}.{cls.__name__}" for cls in classes]
+        width = max(map(len, names))
+        lines.append(f"{title}\n" + "\n".join(f"  {n:<{width}}  {summary(cls)}" for n, cls in zip(names, classes)))
+    return "\n\n".join(lines)
+
+
+def summary(cls: type) -> str:
+    """Return the first sentence of a class's docstring, on one line."""
+    return " ".join(_doc(cls).split("\n\n")[0].split())
+
+
 def listing(cls: type) -> str:
     """Return a layer's entry in the list: its name, the first line of its docstring, its parameters and defaults."""
-    lines = [f"{cls.__module__}.{cls.__name__}", f"  {_doc(cls).splitlines()[0]}"]
+    lines = [f"{cls.__module__}.{cls.__name__}", f"  {summary(cls)}"]
     parameters = declared(cls).values()
     if parameters:
         lines.append(f"  param_str: {', '.join(f'{p.name}={_default(p)}' for p in parameters)}")

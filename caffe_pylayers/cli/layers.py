@@ -1,9 +1,12 @@
-"""List this package's layers, or describe one: its blobs, its parameters, the prototxt to paste.
+"""List this package's layers, search them, or describe one: its blobs, its parameters, the prototxt to paste.
 
+    caffe-pylayers layers
+    caffe-pylayers layers dice
     caffe-pylayers layers my_layers.ScaledTanh
 
 NAME is a class of the package (EuclideanLossLayer, or pyloss.EuclideanLossLayer), or the module and class of a layer of
-yours, in this folder or on PYTHONPATH. Needs no caffe, unless the module imports it.
+yours, in this folder or on PYTHONPATH; other words are searched for in the pages of the package's. Needs no caffe,
+unless the module imports it.
 """
 
 from __future__ import annotations
@@ -19,29 +22,40 @@ from caffe_pylayers.cli._parser import meant
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``layers``."""
-    parser.add_argument("name", nargs="?", metavar="NAME", help="the layer to describe; without it, all are listed")
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="the layer to describe, or words to search for; without, all are listed",
+    )
     add_engine_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the list or the page; return the exit code."""
-    from caffe_pylayers.cli._layer_pages import all_layers, listing, page
+    from caffe_pylayers.cli._layer_groups import matching
+    from caffe_pylayers.cli._layer_pages import all_layers, contents, listing, page
 
     layers = all_layers()
-    if args.name is None:
-        print("\n\n".join(listing(cls) for cls in layers.values()))
+    if not args.names:
+        print(contents(layers))
         return 0
-    named = [cls for name, cls in layers.items() if args.name in (name, cls.__name__, f"caffe_pylayers.{name}")]
-    print("\n\n".join(page(cls) for cls in named or [_own(args, [cls.__name__ for cls in layers.values()])]))
+    named = [cls for name, cls in layers.items() if args.names in ([name], [cls.__name__], [f"caffe_pylayers.{name}"])]
+    found = [] if named or _is_own(args.names) else [listing(cls) for cls in matching(layers, args.names).values()]
+    print("\n\n".join(found or map(page, named or [_own(args, [cls.__name__ for cls in layers.values()])])))
     return 0
 
 
+def _is_own(names: list[str]) -> bool:
+    return len(names) == 1 and "." in names[0] and not names[0].startswith("caffe_pylayers.")
+
+
 def _own(args: argparse.Namespace, known: list[str]) -> type:
-    """Import the ``module.Class`` that is asked for; UserError where there is none, with the names that are known."""
-    name = args.name
+    """Import the ``module.Class`` that is asked for; UserError where there is none, with a name that is like it."""
+    name = " ".join(args.names)
     module, _, layer = name.rpartition(".")
-    if not module or module.partition(".")[0] == "caffe_pylayers":
-        raise UserError(f"no layer {name!r}{meant(layer, known)}; layers: {', '.join(known)}")
+    if not _is_own(args.names):
+        raise UserError(f"no layer {name!r}{meant(layer, known)}; caffe-pylayers layers lists all")
     from caffe_pylayers.cli._layer_pages import layer_class
 
     sys.path.append(os.getcwd())

@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from caffe_pylayers.cli import main
+from caffe_pylayers.cli._layer_pages import all_layers
 
 
 def layers(capsys, *args):
@@ -12,15 +13,23 @@ def layers(capsys, *args):
     return capsys.readouterr().out
 
 
-def test_the_list(capsys):
+def test_the_list_has_every_layer_once_in_its_group(capsys):
     out = layers(capsys)
-    assert (
+    assert "\n\nRegression losses\n" in out
+    assert "  pyloss.EuclideanLossLayer" in out
+    assert out.count("label2one_hot  Labels to one-hot codes, shaped like the features they belong to.") == 1
+    listed = [line.split()[0] for line in out.splitlines() if line.startswith("  ")]
+    assert sorted(listed) == sorted(all_layers())
+
+
+def test_a_search(capsys):
+    out = layers(capsys, "one-hot", "Labels")
+    assert out.startswith(
         "caffe_pylayers.one_hot.label2one_hot\n"
         "  Labels to one-hot codes, shaped like the features they belong to.\n"
         "  param_str: num_classes=not given, axis=1, ignore_label=not given, on_value=1.0, off_value=0.0\n"
-    ) in out
-    assert "caffe_pylayers.pyloss.EuclideanLossLayer\n" in out
-    assert "_forward" not in out
+    )
+    assert "caffe_pylayers.pyloss.EuclideanLossLayer\n" in layers(capsys, "euclidean")
 
 
 @pytest.mark.parametrize("name", ["label2one_hot", "one_hot.label2one_hot", "caffe_pylayers.one_hot.label2one_hot"])
@@ -72,10 +81,9 @@ def test_a_required_parameter():
 
 
 def test_an_unknown_name(capsys):
-    assert main(["EuclideanLoss"], verb="layers") == 1
+    assert main(["EucildeanLossLayer"], verb="layers") == 1
     err = capsys.readouterr().err
-    assert "no layer 'EuclideanLoss'; did you mean EuclideanLossLayer?; layers: " in err
-    assert "label2one_hot" in err
+    assert "no layer 'EucildeanLossLayer'; did you mean EuclideanLossLayer?; caffe-pylayers layers lists all" in err
 
 
 OWN = """

@@ -1,0 +1,35 @@
+"""The layer families by what they are for: the groups of ``layers`` and the pages of docs/layers/."""
+
+from __future__ import annotations
+
+from typing import Iterable
+
+from caffe_pylayers._layer.base import Layer
+from caffe_pylayers._layer.parameter import declared
+
+GROUPS = {
+    "Labels": ("one_hot",),
+    "Regression losses": ("pyloss",),
+}
+
+
+def grouped(layers: dict[str, type[Layer]]) -> dict[str, list[type[Layer]]]:
+    """Return layer classes, given by ``module.Class``, by the title of their group, in the groups' order."""
+    groups = {title: list(_of(modules, layers)) for title, modules in GROUPS.items()}
+    return {title: found for title, found in groups.items() if found}
+
+
+def _of(modules: Iterable[str], layers: dict[str, type[Layer]]) -> Iterable[type[Layer]]:
+    for module in modules:
+        yield from (cls for name, cls in layers.items() if name.rpartition(".")[0] == module)
+
+
+def matching(layers: dict[str, type[Layer]], words: Iterable[str]) -> dict[str, type[Layer]]:
+    """Return the layers whose name, docstring or parameters have all the words, those with them in the name first."""
+    wanted = [word.casefold() for word in words]
+    found = {
+        name: cls
+        for name, cls in layers.items()
+        if all(word in f"{name} {cls.__doc__} {' '.join(declared(cls))}".casefold() for word in wanted)
+    }
+    return dict(sorted(found.items(), key=lambda item: not any(word in item[0].casefold() for word in wanted)))
