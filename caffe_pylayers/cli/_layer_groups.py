@@ -10,6 +10,7 @@ from caffe_pylayers._layer.parameter import declared
 GROUPS = {
     "Labels": ("one_hot",),
     "Regression losses": ("pyloss",),
+    "Data": ("collage",),
 }
 
 
