@@ -60,6 +60,11 @@ def is_tensor(value: Any) -> bool:
     return torch is not None and isinstance(value, torch.Tensor)
 
 
+def address(array: Any) -> int:
+    """Return where the first value is in memory."""
+    return int(array.__array_interface__["data"][0] if isinstance(array, np.ndarray) else array.data_ptr())
+
+
 def astype(array: Any, like: Any) -> Any:
     """Return the array with the dtype of another one, in new memory."""
     return array.astype(like.dtype) if isinstance(array, np.ndarray) else array.to(like.dtype, copy=True)
@@ -97,6 +102,14 @@ def put_along(array: Any, index: Any, values: Any, axis: int) -> None:
         np.put_along_axis(array, index, values, axis)
     else:
         array.scatter_(axis, index, values)
+
+
+def take_rows_into(array: Any, index: Any, rows: Any) -> None:
+    """Write array[index] into rows, for an int64 index of values in [0, len(array))."""
+    if isinstance(array, np.ndarray):
+        np.take(array, index, 0, rows, "clip")  # "raise", the default, goes through a buffer
+    else:
+        namespace(array).index_select(array, 0, index, out=rows)
 
 
 def add_rows(array: Any, index: Any, rows: Any) -> None:

@@ -118,9 +118,11 @@ class Layer(_engine_layer()):  # type: ignore[misc]
     phase: caffe.TRAIN or caffe.TEST; TRAIN on engines that never set it.
     array_api: True on a class whose methods use only what numpy and torch share. The runtime
         then hands it tensors; ``self.xp`` is numpy or torch, whichever the bottoms belong to.
+    in_place: False on a class that cannot work with a top that is its bottom: it is refused.
     """
 
     array_api = False
+    in_place = True
     phase = TRAIN
     xp: Any
     _planned_for: Any = None
@@ -147,12 +149,15 @@ class Layer(_engine_layer()):  # type: ignore[misc]
         found = [x.shape for x in data]
         if data and not isinstance(data[0], np.ndarray):  # tensors, whose device changes with Caffe's mode
             found.append(data[0].device)
-        if found != self._planned_for:
+        changed = found != self._planned_for
+        if changed:
             self.xp = arrays.namespace(*data)
             self._top_shapes = list(enumerate(self._plan(data, len(top))))
             self._planned_for = found
         for i, shape in self._top_shapes:
             top[i].reshape(*shape)
+        if changed and not self.in_place:
+            checks.apart(self, bottom, top)
 
     @_visible
     def forward(self, bottom: Any, top: Any) -> None:

@@ -27,6 +27,15 @@ def tops(layer: Any, top: Any, *names: str, optional: int = 0) -> None:
     _count(layer, top, "top", names, optional)
 
 
+def apart(layer: Any, bottom: Any, top: Any) -> None:
+    """Raise where a top is a bottom: blobs that have been shaped."""
+    places = {arrays.address(bottom[i].data): i for i in range(len(bottom)) if bottom[i].count}
+    for i in range(len(top)):
+        if top[i].count and arrays.address(top[i].data) in places:
+            which = places[arrays.address(top[i].data)]
+            raise error(layer, f"cannot work in place: top[{i}] is bottom[{which}], give it a name of its own")
+
+
 def _count(layer: Any, blobs: Any, side: str, names: tuple[str, ...], optional: int) -> None:
     high, got = len(names), len(blobs)
     low = high - optional
@@ -34,7 +43,7 @@ def _count(layer: Any, blobs: Any, side: str, names: tuple[str, ...], optional: 
         return
     listed = ", ".join(names[:low] + tuple(f"[{name}]" for name in names[low:]))
     number = f"{low}" if low == high else f"{low} to {high}"
-    raise error(layer, f"needs {number} {side}{'s' if high > 1 else ''} ({listed}), got {got}")
+    raise error(layer, f"needs {number} {side}{'' if high == 1 else 's'} ({listed}), got {got}")
 
 
 def axis(layer: Any, value: int, axes: int, what: str) -> int:
@@ -83,11 +92,14 @@ def broadcasts(layer: Any, what: str, shape: Any, of: str, to: Any) -> tuple[int
     return whole
 
 
-def class_labels(layer: Any, labels: Any, classes: Any, ignore_label: int | None = None) -> tuple[Any, Any]:
+def class_labels(
+    layer: Any, labels: Any, classes: Any, ignore_label: int | None = None, noun: str = "label"
+) -> tuple[Any, Any]:
     """Return (index, valid): the labels as new int64 indices in [0, C), and where they count.
 
     labels: of any shape and real dtype (Caffe's labels are float32).
     classes: C; or the numbers 0 .. C-1 like labels, from a caller that keeps them.
+    noun: what a message calls one of the labels.
     index: flat; 0 where a label is ignore_label.
     valid: flat booleans, False where a label is ignore_label; None without ignore_label.
     Raises ValueError naming the first value that is neither an integer in [0, C) nor
@@ -105,15 +117,15 @@ def class_labels(layer: Any, labels: Any, classes: Any, ignore_label: int | None
         index *= valid
         good |= ~valid
     if arrays.namespace(good).count_nonzero(good) != len(flat):
-        raise _bad_label(layer, labels, good.tolist().index(False), len(classes))
+        raise _bad_label(layer, labels, good.tolist().index(False), len(classes), noun)
     return index, valid
 
 
-def _bad_label(layer: Any, labels: Any, first: int, classes: int) -> ValueError:
+def _bad_label(layer: Any, labels: Any, first: int, classes: int, noun: str) -> ValueError:
     value = float(labels.reshape(-1)[first])
     where: Any = tuple(int(i) for i in np.unravel_index(first, tuple(labels.shape)))
     if len(where) == 1:
         where = where[0]
     if value.is_integer():
-        return error(layer, f"label {int(value)} at index {where} is outside [0, {classes})")
-    return error(layer, f"label {value} at index {where} is no integer; labels lie in [0, {classes})")
+        return error(layer, f"{noun} {int(value)} at index {where} is outside [0, {classes})")
+    return error(layer, f"{noun} {value} at index {where} is no integer; {noun}s lie in [0, {classes})")

@@ -101,3 +101,16 @@ def test_argsort_keeps_the_order_of_equal_values(kind):
     given = array(kind, [[2, 1, 2, 1, np.nan, 0]] * 2, "float32")
     assert arrays.argsort(given).tolist() == [[5, 1, 3, 0, 2, 4]] * 2
     assert arrays.argsort(given, 0).tolist() == [[0] * 6, [1] * 6]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_take_rows_into(kind):
+    given, rows = array(kind, [[1, 2], [3, 4]], "float32"), array(kind, [[0, 0]] * 3, "float32")
+    arrays.take_rows_into(given, array(kind, [1, 1, 0]), rows)
+    assert rows.tolist() == [[3, 4], [3, 4], [1, 2]]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_address(kind):
+    given = array(kind, LABELS)
+    assert arrays.address(given) == arrays.address(given.reshape(3, 1)) != arrays.address(given[1:])

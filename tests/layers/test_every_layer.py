@@ -64,10 +64,15 @@ def test_tensors_give_the_numbers_of_arrays(name, row):
     tensors = LayerRun(LAYERS[name], [torch.from_numpy(x) for x in bottoms], **options)
     for ours, theirs in zip(arrays.forward(), tensors.forward()):
         assert isinstance(theirs, torch.Tensor)
-        np.testing.assert_allclose(theirs.numpy(), ours, rtol=1e-6)
+        assert_near(theirs.numpy(), ours)
     diffs = [np.full(top.shape, 3.7, np.float32) for top in arrays.top]
     for ours, theirs in zip(arrays.backward(diffs), tensors.backward([torch.from_numpy(d) for d in diffs])):
-        np.testing.assert_allclose(theirs.numpy(), ours, rtol=1e-6)
+        assert_near(theirs.numpy(), ours)
+
+
+def assert_near(theirs, ours):
+    """To the largest value's digits: small ones are differences of large ones, and libraries sum in other orders."""
+    np.testing.assert_allclose(theirs, ours, rtol=1e-6, atol=1e-5 * np.abs(ours).max(initial=0))
 
 
 @pytest.mark.parametrize("name", LAYERS)
