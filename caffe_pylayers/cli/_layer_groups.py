@@ -11,6 +11,7 @@ GROUPS = {
     "Labels": ("one_hot",),
     "Regression losses": ("pyloss",),
     "Data": ("collage",),
+    "Segmentation": ("overlap",),
 }
 
 
