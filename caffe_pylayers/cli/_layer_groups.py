@@ -12,6 +12,7 @@ GROUPS = {
     "Regression losses": ("pyloss",),
     "Data": ("collage",),
     "Segmentation": ("overlap",),
+    "Embeddings": ("embeddings", "triplet", "contrastive"),
 }
 
 

@@ -1,0 +1,50 @@
+"""Euclidean distances between the rows of arrays, and their gradients.
+
+All pairs are computed by one matrix product, |a|**2 + |b|**2 - 2 a b, of rows from which their mean was taken:
+what all rows have in common costs no digits then. A square below the product's rounding error counts as 0.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["pairwise_backward", "pairwise_squares", "root_backward", "squares_between"]
+
+_ROUNDING = 8  # times the dtype's epsilon, relative to |a|**2 + |b|**2
+
+
+def pairwise_squares(xp: Any, x: Any) -> Any:
+    """Return the squared distances (N, N) of the rows of x (N, D), never negative, 0 on the diagonal."""
+    squares = squares_between(xp, x, x)
+    squares.reshape(-1)[:: len(x) + 1] = 0
+    return squares
+
+
+def squares_between(xp: Any, a: Any, b: Any) -> Any:
+    """Return the squared distances (N, M) of the rows of a (N, D) from those of b (M, D), never negative."""
+    middle = _mean(a)
+    same = a is b
+    a = a - middle
+    b = a if same else b - middle
+    sizes = (a * a).sum(1)[:, None] + (b * b).sum(1)[None, :]
+    squares = a @ b.T
+    squares *= -2
+    squares += sizes
+    squares *= squares > sizes * (_ROUNDING * xp.finfo(squares.dtype).eps)
+    return squares
+
+
+def pairwise_backward(xp: Any, x: Any, d_squares: Any) -> Any:
+    """Return d_x of sum(d_squares * pairwise_squares(x)); d_squares need not be symmetric."""
+    both = d_squares + d_squares.T
+    x = x - _mean(x)
+    return 2 * (both.sum(1)[:, None] * x - both @ x)
+
+
+def root_backward(roots: Any, d_roots: Any) -> Any:
+    """Return d_squares of sum(d_roots * sqrt(squares)), 0 where the distance is 0; roots: sqrt(squares)."""
+    return d_roots * (roots > 0) / (2 * roots + (roots == 0))
+
+
+def _mean(x: Any) -> Any:
+    return x.sum(0) / max(len(x), 1)

@@ -1,0 +1,93 @@
+"""Embeddings, before a loss or a search compares them.
+
+layer {
+  name: "norm"  type: "Python"  bottom: "ip2"  top: "embedding"
+  python_param { module: "caffe_pylayers.embeddings"  layer: "L2Normalize" }
+}
+"""
+
+from __future__ import annotations
+
+import math
+
+from caffe_pylayers._layer import checks
+from caffe_pylayers._layer.base import Layer, Parameter
+
+__all__ = ["L2Normalize", "l2_normalize_backward", "l2_normalize_forward"]
+
+
+def l2_normalize_forward(xp, x, y, work, eps=1e-12):
+    """Write y = x / max(|x|, eps) and return max(|x|, eps), with 1 on axis 1, along which the vectors lie.
+
+    y: may be x.
+    work: an array like x, whose values are overwritten.
+    """
+    xp.multiply(x, x, out=work)
+    norms = xp.sqrt(work.sum(1))[:, None].clip(eps, None)
+    xp.divide(x, norms, out=y)
+    return norms
+
+
+def l2_normalize_backward(xp, y, norms, d_y, d_x, work, eps=1e-12):
+    """Write d_x = (d_y - y (y d_y)) / |x|; d_y / eps where |x| is not above eps.
+
+    d_x: may be d_y.
+    """
+    xp.multiply(y, d_y, out=work)
+    along = work.sum(1)[:, None] * (norms > eps)
+    xp.multiply(y, along, out=work)
+    xp.subtract(d_y, work, out=d_x)
+    d_x /= norms
+
+
+class L2Normalize(Layer):
+    """Vectors scaled to the length 1.
+
+    y = x / max(|x|, eps), with |x| = sqrt(sum(x**2)) over the axis.
+
+    Bottom:
+        [0] x, any shape of two axes or more
+    Top:
+        [0] y, the shape of x; may be the bottom itself (in place)
+    Backward:
+        d_x = (d_y - y sum(y d_y)) / |x|; where |x| <= eps, d_y / eps: a vector of zeros stays one, and its gradient
+        is finite.
+    Raises:
+        ValueError for an axis that x does not have.
+    References:
+        torch.nn.functional.normalize. Published as L2Norm, L2NormLayer, NormLayer, Normalize: x / |x|, without the
+        eps. The Normalize layer of SSD is this, with a Scale layer above, whose scale_param { axis: 1 } has as filler
+        the scale; that of NormFace this alone. Their eps is in the root.
+    Example:
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> run = LayerRun(L2Normalize, [[[3, 4], [0, 0]]])
+        >>> run.forward()[0]
+        array([[0.6, 0.8],
+               [0. , 0. ]])
+    """
+
+    array_api = True
+
+    axis = Parameter(int, 1, doc="the axis along which the vectors lie; negative counts from the end")
+    across_spatial = Parameter(bool, False, doc="all axes from `axis` on make one vector, as in SSD's Normalize")
+    eps = Parameter(float, 1e-12, above=0, doc="least length that is divided by")
+
+    def setup(self, bottom, top):
+        checks.tops(self, top, "y")
+
+    def plan(self, x):
+        axis = checks.axis(self, self.axis, len(x.shape), f"bottom[0] (x) of shape {tuple(x.shape)}")
+        end = len(x.shape) if self.across_spatial else axis + 1
+        self._shape = math.prod(x.shape[:axis]), math.prod(x.shape[axis:end]), math.prod(x.shape[end:])
+        self._work = self.xp.empty_like(x.reshape(self._shape))
+        return [x.shape]
+
+    def forward(self, bottom, top):
+        x, y = bottom[0].data.reshape(self._shape), top[0].data.reshape(self._shape)
+        self._norms = l2_normalize_forward(self.xp, x, y, self._work, self.eps)
+
+    def backward(self, top, propagate_down, bottom):
+        if propagate_down[0]:
+            blobs = top[0].data, top[0].diff, bottom[0].diff
+            y, d_y, d_x = (array.reshape(self._shape) for array in blobs)
+            l2_normalize_backward(self.xp, y, self._norms, d_y, d_x, self._work, self.eps)

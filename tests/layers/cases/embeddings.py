@@ -1,0 +1,25 @@
+import numpy as np
+
+from tests.layers.case import case
+
+rng = np.random.RandomState(3)
+rows = rng.standard_normal((5, 4))
+maps = rng.standard_normal((3, 4, 2, 5))
+with_zeros = rows.copy()
+with_zeros[2] = 0
+
+CASES = {
+    "L2Normalize": [
+        case([rows], exhaustive=True),
+        case([maps]),
+        case([maps], '{"axis": -1}'),
+        case([maps], '{"across_spatial": true}'),
+        case([maps], '{"axis": 2, "across_spatial": true}'),
+        case([rows[:1]]),
+        case([rows[:, :1]]),
+        case([with_zeros], wrt=[]),
+        case([with_zeros], '{"eps": 10.0}', exhaustive=True),
+        case([1e4 * rows]),
+        case([np.zeros((0, 4))], wrt=[]),
+    ],
+}
