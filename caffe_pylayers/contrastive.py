@@ -37,11 +37,8 @@ def contrastive_forward(xp, squares, similar, different, margin=1.0, legacy=Fals
     squares: d**2, the squared distances of the pairs.
     similar, different: booleans shaped like squares; a pair that is neither has the term 0.
     """
-    if legacy:
-        apart = (margin - squares).clip(0, None)
-    else:
-        apart = (margin - xp.sqrt(squares)).clip(0, None) ** 2
-    return (squares * similar + apart * different) / 2
+    apart = (margin - (squares if legacy else xp.sqrt(squares))).clip(0, None)
+    return (squares * similar + (apart if legacy else apart * apart) * different) / 2
 
 
 def contrastive_backward(xp, squares, similar, different, margin=1.0, legacy=False):

@@ -139,8 +139,10 @@ class TripletLoss(Layer):
 
     def forward(self, bottom, top):
         margin = None if self.soft_margin else self.margin
-        triplets = [bottom[i].data.reshape(self._shape) for i in range(3)]
-        self._terms, self._slopes = triplet_loss_forward(self.xp, *triplets, margin, self.distance == "squared")
+        anchors, positives, negatives = (bottom[i].data.reshape(self._shape) for i in range(3))
+        self._terms, self._slopes = triplet_loss_forward(
+            self.xp, anchors, positives, negatives, margin, self.distance == "squared"
+        )
         weighted = self._terms * bottom[3].data.reshape(-1) if len(bottom) > 3 else self._terms
         valid = int((weighted != 0).sum()) if self.normalization == "valid" else 0
         self._normalizer = normalizer(self.normalization, len(weighted), len(weighted), valid)
@@ -153,8 +155,9 @@ class TripletLoss(Layer):
         if any(propagate_down[i] for i in range(3)):
             if len(bottom) > 3:
                 scale = scale * bottom[3].data.reshape(-1, 1)
-            triplets = [bottom[i].data.reshape(self._shape) for i in range(3)]
-            for i, d_triplet in enumerate(triplet_loss_backward(*triplets, self._slopes, scale)):
+            anchors, positives, negatives = (bottom[i].data.reshape(self._shape) for i in range(3))
+            gradients = triplet_loss_backward(anchors, positives, negatives, self._slopes, scale)
+            for i, d_triplet in enumerate(gradients):
                 if propagate_down[i]:
                     bottom[i].diff[...] = d_triplet.reshape(tuple(bottom[i].diff.shape))
 
@@ -196,7 +199,8 @@ class TripletSelection(Layer):
         "semi_hard",
         choices=STRATEGIES,
         doc="all: each positive pair with each negative; hard: with the nearest one; semi_hard: with the nearest one "
-        "farther than the positive, or else the farthest; batch_hard: each anchor's farthest positive, nearest negative",
+        "farther than the positive, or else the farthest; batch_hard: each anchor's farthest positive and nearest "
+        "negative",
     )
     margin = Parameter(
         float, None, low=0, doc="keeps only triplets with d(a, n) < d(a, p) + margin, d as distance says; default: all"
@@ -279,7 +283,7 @@ class BatchTripletLoss(EmbeddingLoss):
         str,
         "full",
         choices=NORMALIZATIONS,
-        doc="Z: N (batch), the number of triplets (full), that of those whose term is not 0 (valid), or 1; never below 1",
+        doc="Z: N (batch), the number of triplets (full), of those whose term is not 0 (valid), or 1; never below 1",
     )
 
     def setup(self, bottom, top):

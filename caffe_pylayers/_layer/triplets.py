@@ -23,7 +23,7 @@ def select_triplets(xp: Any, strategy: str, distances: Any, same: Any, different
         none, with the farthest.
     batch_hard: each anchor with its farthest positive and nearest negative.
 
-    Of equal distances the first counts. An anchor without a positive or without a negative has no triplet.
+    Of distances that come out equal the first counts. An anchor without a positive or a negative has no triplet.
     """
     if len(same) == 0:
         none = arrays.new(distances, (0,), int)

@@ -1,0 +1,69 @@
+"""L2Normalize: against PyTorch's normalize, in place in a net, and what is refused."""
+
+import numpy as np
+import pytest
+
+from caffe_pylayers import _engine
+from caffe_pylayers.embeddings import L2Normalize
+from caffe_pylayers.testing import LayerRun
+
+rng = np.random.RandomState(2)
+MAPS = rng.standard_normal((3, 4, 2, 5))
+
+
+@pytest.mark.parametrize(
+    ("options", "dims"),
+    [
+        ({}, 1),
+        ({"axis": -1}, -1),
+        ({"axis": 0}, 0),
+        ({"across_spatial": True}, (1, 2, 3)),
+        ({"axis": 2, "across_spatial": True}, (2, 3)),
+        ({"eps": 2.0}, 1),
+    ],
+)
+def test_is_pytorchs(options, dims):
+    torch = pytest.importorskip("torch")
+    x, d_y = torch.tensor(MAPS, requires_grad=True), rng.standard_normal(MAPS.shape)
+    eps = options.get("eps", 1e-12)
+    y = x / torch.linalg.vector_norm(x, dim=dims, keepdim=True).clamp_min(eps)
+    if isinstance(dims, int):
+        np.testing.assert_array_equal(y.detach(), torch.nn.functional.normalize(x, dim=dims, eps=eps).detach())
+    y.backward(torch.tensor(d_y))
+    run = LayerRun(L2Normalize, [MAPS], param_str=repr(options))
+    np.testing.assert_allclose(run.forward()[0], y.detach().numpy(), rtol=1e-13)
+    np.testing.assert_allclose(run.backward([d_y])[0], x.grad.numpy(), rtol=1e-11, atol=1e-14)
+
+
+NET = """
+force_backward: true
+input: "x" input_shape {{ dim: 3 dim: 4 dim: 2 dim: 5 }}
+layer {{ name: "copy" type: "Power" bottom: "x" top: "p" }}
+layer {{
+  name: "norm" type: "Python" bottom: "p" top: "{top}"
+  python_param {{ module: "caffe_pylayers.embeddings" layer: "L2Normalize" }}
+}}
+"""
+
+
+@pytest.mark.skipif(not _engine.available(), reason="no caffe here")
+def test_in_place(tmp_path):
+    caffe = _engine.caffe()
+    found, d_y = [], rng.standard_normal(MAPS.shape)
+    for top in ("p", "y"):
+        path = tmp_path / f"{top}.prototxt"
+        path.write_text(NET.format(top=top))
+        net = caffe.Net(str(path), caffe.TRAIN)
+        net.blobs["x"].data[...] = MAPS
+        net.forward()
+        net.blobs[top].diff[...] = d_y
+        net.backward()
+        found.append([net.blobs[top].data.copy(), net.blobs["x"].diff.copy()])
+    for inside, apart in zip(*found):
+        np.testing.assert_allclose(inside, apart, rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(np.linalg.norm(found[0][0], axis=1), 1, rtol=1e-6)
+
+
+def test_refused_axis():
+    with pytest.raises(ValueError, match=r"^L2Normalize: axis 4 is outside bottom\[0\] \(x\) of shape \(3, 4, 2, 5\)"):
+        LayerRun(L2Normalize, [MAPS], param_str="axis: 4")
