@@ -115,5 +115,7 @@ def test_unknown_parameter_is_refused(name):
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_bottoms_are_counted(name):
+    row = CASES[name][0]
+    options = {"param_str": row["param_str"], "tops": row.get("tops", 1)}
     with pytest.raises(ValueError, match=rf"{name.split('.')[1]}: needs \d( to \d)? bottoms? \(.*\), got 9"):
-        LayerRun(LAYERS[name], [np.zeros((2, 2))] * 9, param_str=CASES[name][0]["param_str"])
+        LayerRun(LAYERS[name], [np.zeros((2, 2))] * 9, **options)
