@@ -141,16 +141,18 @@ class ShownBlobs:
 
 
 class LearnedBlobs(list):  # type: ignore[type-arg]
-    """``self.blobs`` of a layer."""
+    """``self.blobs`` of a layer: arrays or tensors like another one."""
 
-    def __init__(self, dtype: Any) -> None:
+    def __init__(self, like: Any) -> None:
         super().__init__()
-        self._dtype = dtype
+        self._like = like
 
     def add_blob(self, *dims: int) -> None:
         """Add a learned blob of this shape, zero at first."""
         _check_sizes("self.blobs.add_blob", dims)
-        self.append(ShownBlob(Blob(np.zeros(dims, self._dtype)), f"self.blobs[{len(self)}]"))
+        values = arrays.new(self._like, dims)
+        arrays.fill(values, 0)
+        self.append(ShownBlob(Blob(values), f"self.blobs[{len(self)}]"))
 
 
 def _check_sizes(what: str, dims: Sequence[Any]) -> None:

@@ -35,7 +35,7 @@ class LayerRun:
         self._call("__init__")
         self.layer.param_str = self.case.param_str
         self.layer.phase = self.case.phase
-        self.layer.blobs = LearnedBlobs(self.case.dtype)
+        self.layer.blobs = LearnedBlobs(self._empty())
         self._call("setup", *self._seen)
         self._call("reshape", *self._seen)
 

@@ -1,0 +1,182 @@
+"""Products of two blobs: of matrices, and of all values of two vectors.
+
+layer {
+  name: "matmul"  type: "Python"  bottom: "a"  bottom: "b"  top: "product"
+  python_param { module: "caffe_pylayers.products"  layer: "MatMul"  param_str: "{transpose_b: true}" }
+}
+layer {
+  name: "outer"  type: "Python"  bottom: "a"  bottom: "b"  top: "outer"
+  python_param { module: "caffe_pylayers.products"  layer: "OuterProduct" }
+}
+"""
+
+from __future__ import annotations
+
+from caffe_pylayers._layer import checks
+from caffe_pylayers._layer.base import Layer, Parameter
+
+__all__ = ["MatMul", "OuterProduct", "matmul_backward", "matmul_forward", "outer_backward", "outer_forward"]
+
+
+def matmul_forward(xp, a, b, product):
+    """Write the product of the last two axes: (..., M, K) and (..., K, N) give (..., M, N)."""
+    xp.matmul(a, b, out=product)
+
+
+def matmul_backward(xp, a, b, d_product, d_a=None, d_b=None):
+    """Write the gradients asked for: d_a = d_product bᵀ, d_b = aᵀ d_product, summed over axes that were repeated."""
+    if d_a is not None:
+        _matmul_summed(xp, d_product, b.swapaxes(-1, -2), d_a)
+    if d_b is not None:
+        _matmul_summed(xp, a.swapaxes(-1, -2), d_product, d_b)
+
+
+def _matmul_summed(xp, a, b, product):
+    """Write the matrix product, summed over the batch axes on which it has more than the array that receives it."""
+    if _batch(a, b) == tuple(product.shape[:-2]):
+        xp.matmul(a, b, out=product)
+        return
+    whole = xp.matmul(a, b)
+    added = whole.ndim - product.ndim
+    repeated = [added + i for i, size in enumerate(product.shape[:-2]) if size == 1]
+    product[...] = whole.sum((*range(added), *repeated)).reshape(product.shape)
+
+
+def _batch(a, b):
+    """Return the sizes of the product's axes before the last two; None where they do not fit."""
+    axes = max(a.ndim, b.ndim)
+    pairs = list(zip(*((*(1,) * (axes - x.ndim), *x.shape[:-2]) for x in (a, b))))
+    if any(n != m and 1 not in (n, m) for n, m in pairs):
+        return None
+    return tuple(m if n == 1 else n for n, m in pairs)
+
+
+class MatMul(Layer):
+    """The matrix product of two blobs.
+
+    top = A B over the last two axes, for each index of those before.
+
+    Bottom:
+        [0] A (..., M, K), or (..., K, M) with transpose_a
+        [1] B (..., K, N), or (..., N, K) with transpose_b; batch axes as A's, or 1 or missing in front, which repeats
+    Top:
+        [0] (..., M, N)
+    Backward:
+        d_A = d Bᵀ, d_B = Aᵀ d, transposed where the bottom is, and summed over batch axes that were repeated.
+    Raises:
+        ValueError for shapes that do not fit, and in place.
+    References:
+        numpy's matmul, ONNX's MatMul. Caffe's InnerProduct multiplies by a learned matrix, this by a blob; MatMul of
+        sophgo/caffe is it, too.
+    Example:
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> run = LayerRun(MatMul, [[[1, 2]], [[3, 4], [5, 6]]], param_str='{"transpose_b": true}')
+        >>> run.forward()[0]
+        array([[11., 17.]])
+        >>> run.backward([[[1, 0]]])
+        [array([[3., 4.]]), array([[1., 2.],
+               [0., 0.]])]
+    """
+
+    array_api = True
+    in_place = False
+
+    transpose_a = Parameter(bool, False, doc="bottom[0] holds A with its last two axes swapped")
+    transpose_b = Parameter(bool, False, doc="bottom[1] holds B with its last two axes swapped")
+
+    def setup(self, bottom, top):
+        checks.tops(self, top, "product")
+
+    def plan(self, a, b):
+        shapes = f"bottom[0] of shape {tuple(a.shape)} and bottom[1] of shape {tuple(b.shape)}"
+        if min(a.ndim, b.ndim) < 2:
+            raise checks.error(self, f"needs two axes or more of each bottom, got {shapes}")
+        a, b = self._sides(a, b)
+        (rows, inner), (inner_b, columns) = a.shape[-2:], b.shape[-2:]
+        if inner != inner_b:
+            raise checks.error(self, f"A has {inner} columns and B {inner_b} rows, got {shapes}")
+        batch = _batch(a, b)
+        if batch is None:
+            raise checks.error(self, f"batch axes must be equal, or 1, got {shapes}")
+        return [(*batch, rows, columns)]
+
+    def forward(self, bottom, top):
+        a, b = self._sides(bottom[0].data, bottom[1].data)
+        matmul_forward(self.xp, a, b, top[0].data)
+
+    def backward(self, top, propagate_down, bottom):
+        a, b = self._sides(bottom[0].data, bottom[1].data)
+        d_a, d_b = self._sides(*(bottom[i].diff if propagate_down[i] else None for i in range(2)))
+        matmul_backward(self.xp, a, b, top[0].diff, d_a, d_b)
+
+    def _sides(self, a, b):
+        """Return A and B of what the bottoms have."""
+        if self.transpose_a and a is not None:
+            a = a.swapaxes(-1, -2)
+        if self.transpose_b and b is not None:
+            b = b.swapaxes(-1, -2)
+        return a, b
+
+
+def outer_forward(xp, a, b, outer):
+    """Write outer[n, i, j, p] = a[n, i, p] b[n, j, p]."""
+    xp.multiply(a[:, :, None], b[:, None], out=outer)
+
+
+def outer_backward(xp, a, b, d_outer, d_a=None, d_b=None):
+    """Write the gradients asked for."""
+    if d_a is not None:
+        d_a[...] = (d_outer * b[:, None]).sum(2)
+    if d_b is not None:
+        d_b[...] = (d_outer * a[:, :, None]).sum(1)
+
+
+class OuterProduct(Layer):
+    """All products of a value of one vector with a value of another, at every position.
+
+    top[n, i, j, ...] = a[n, i, ...] b[n, j, ...]
+
+    Bottom:
+        [0] a (N, I, ...)
+        [1] b (N, J, ...), the axes after the second as a's
+    Top:
+        [0] (N, I, J, ...); with flatten (N, I J, ...)
+    Backward:
+        d_a[n, i] = sum over j of d[n, i, j] b[n, j], and so for b.
+    Raises:
+        ValueError for shapes that do not fit, and in place.
+    References:
+        numpy's outer, for a batch: of einsum, "ni...,nj...->nij...". The fusion of Lin et al., "Bilinear CNN Models for
+        Fine-grained Visual Recognition", 2015, arXiv:1504.07889, without its sum: see BilinearPooling.
+    Example:
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> LayerRun(OuterProduct, [[[1, 2]], [[3, 4, 5]]]).forward()[0]
+        array([[[ 3.,  4.,  5.],
+                [ 6.,  8., 10.]]])
+    """
+
+    array_api = True
+    in_place = False
+
+    flatten = Parameter(bool, False, doc="true: the pairs on one axis, i J + j")
+
+    def setup(self, bottom, top):
+        checks.tops(self, top, "outer")
+
+    def plan(self, a, b):
+        if a.ndim < 2 or b.ndim < 2 or a.shape[:1] != b.shape[:1] or a.shape[2:] != b.shape[2:]:
+            raise checks.error(
+                self,
+                f"needs shapes (N, I, ...) and (N, J, ...), equal after the second axis, got bottom[0] of shape "
+                f"{tuple(a.shape)} and bottom[1] of shape {tuple(b.shape)}",
+            )
+        self._shape = a.shape[0], a.shape[1], b.shape[1], *a.shape[2:]
+        pairs = (a.shape[1] * b.shape[1],) if self.flatten else self._shape[1:3]
+        return [(a.shape[0], *pairs, *a.shape[2:])]
+
+    def forward(self, bottom, top):
+        outer_forward(self.xp, bottom[0].data, bottom[1].data, top[0].data.reshape(self._shape))
+
+    def backward(self, top, propagate_down, bottom):
+        d_a, d_b = (bottom[i].diff if propagate_down[i] else None for i in range(2))
+        outer_backward(self.xp, bottom[0].data, bottom[1].data, top[0].diff.reshape(self._shape), d_a, d_b)
