@@ -7,7 +7,7 @@ resolve on first use.
 from __future__ import annotations
 
 __version__ = "0.1.0"
-__all__ = ["Layer", "Parameter", "__version__"]
+__all__ = ["Layer", "Parameter", "PrefetchedData", "__version__"]
 
 
 def __getattr__(name: str) -> object:
@@ -15,4 +15,8 @@ def __getattr__(name: str) -> object:
         from caffe_pylayers._layer import base
 
         return getattr(base, name)
+    if name == "PrefetchedData":
+        from caffe_pylayers._layer.prefetched_data import PrefetchedData
+
+        return PrefetchedData
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

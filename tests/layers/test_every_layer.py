@@ -12,7 +12,7 @@ import caffe_pylayers
 from caffe_pylayers import Layer
 from caffe_pylayers._layer.parameter import declared
 from caffe_pylayers.testing import LayerRun, check_layer
-from tests.layers.cases import CASES
+from tests.layers.cases import CASES, NEEDS
 
 ROOT = Path(caffe_pylayers.__file__).parent
 MODULES = sorted(path.stem for path in ROOT.glob("[!_]*.py"))
@@ -33,6 +33,14 @@ TENSOR_ROWS = [
     for row in ROWS
     if LAYERS[row.values[0]].array_api and row.values[1]["bottoms"] and row.values[1].get("repeatable", True)
 ]
+
+
+@pytest.fixture(autouse=True)
+def libraries(request):
+    """Leave out what cannot run here: layers of libraries that are not installed."""
+    parameters = request.node.callspec.params if hasattr(request.node, "callspec") else {}
+    for library in NEEDS.get(parameters.get("name"), ()):
+        pytest.importorskip(library)
 
 
 def test_every_layer_has_cases_and_every_case_a_layer():

@@ -12,6 +12,7 @@ import numpy as np
 
 from caffe_pylayers import _engine
 from caffe_pylayers._disk import files
+from caffe_pylayers._layer.resuming import resume
 from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._curves.log import Log, Row, read_log
 from caffe_pylayers.cli._errors import line_of
@@ -154,6 +155,7 @@ def _load(plan: Plan, solver: Any, snapshots: SnapshotWriter) -> None:
     if plan.snapshot is not None:
         plan.snapshot.check(solver.net, plan.param)
         solver.restore(str(plan.snapshot.path))
+        resume(solver.net, solver.iter * plan.param.iter_size)  # which the runtime's restore has done, and Caffe's not
         snapshots.resumed(plan.snapshot.path, solver.iter)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from caffe_pylayers._layer.quote import plain, quoted
+from caffe_pylayers._layer.resuming import resume
 from caffe_pylayers.runtime.files import solver_state
 from caffe_pylayers.runtime.memory import device
 from caffe_pylayers.runtime.process import LOGGER
@@ -67,3 +68,4 @@ def restore(solver: Solver, path: str) -> None:
     for values, blob in zip(history, solver.history):
         blob.write().copy_(values.view(blob.shape))
     solver.resume(state.iteration, state.current_step)
+    resume(solver.net, state.iteration * int(solver.param.iter_size))

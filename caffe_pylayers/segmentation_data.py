@@ -1,0 +1,193 @@
+"""Images with label maps, from a list of pairs or from a folder in the form of PASCAL VOC.
+
+    layer {
+      name: "data"  type: "Python"  top: "data"  top: "label"
+      include { phase: TRAIN }
+      python_param {
+        module: "caffe_pylayers.segmentation_data"  layer: "SegmentationPairs"
+        param_str: '{"source": "train.txt", "root": "cityscapes", "batch_size": 4, "random_scale": [0.5, 2],
+                     "crop": [512, 512], "mirror": true, "mean": [104, 117, 123], "workers": 4}'
+      }
+    }
+    layer {
+      name: "data"  type: "Python"  top: "data"  top: "label"
+      include { phase: TRAIN }
+      python_param {
+        module: "caffe_pylayers.segmentation_data"  layer: "SegmentationVOC"
+        param_str: '{"root": "VOCdevkit/VOC2012", "split": "train", "batch_size": 4, "crop": [321, 321],
+                     "mirror": true, "mean": [104, 117, 123], "classes": 21, "workers": 4}'
+      }
+    }
+
+They need OpenCV, and Pillow for maps with a palette: pip install 'caffe-pylayers[images]'.
+"""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+
+from caffe_pylayers._layer import checks
+from caffe_pylayers._layer.base import Parameter
+from caffe_pylayers._layer.image_data import ImageData
+from caffe_pylayers._layer.image_files import read_image, read_label_map
+from caffe_pylayers._layer.list_files import check_files, lines
+from caffe_pylayers._layer.quote import short
+
+__all__ = ["SegmentationPairs", "SegmentationVOC"]
+
+
+class _Pairs(ImageData):
+    """Images with label maps: ``pairs()`` returns what messages call each, and the paths of its two files."""
+
+    tops = ("data", "label")
+
+    ignore_label = Parameter(int, 255, low=0, high=255, doc="the label where there is no image, as around a crop")
+    classes = Parameter(int, None, low=1, doc="C: other labels than 0 .. C-1 and ignore_label are refused")
+    label_values = Parameter({int: int}, {}, low=0, high=255, doc="labels in the net by those in the files")
+
+    def prepare(self):
+        self.prepare_images()
+        self.pad_values = {"label": self.ignore_label}
+        self._values = np.arange(256, dtype=np.uint8)
+        for value, label in self.label_values.items():
+            if not 0 <= value < 256:
+                raise checks.error(self, f"a key of parameter label_values must be in [0, 255], got {value}")
+            self._values[value] = label
+        try:
+            self._wheres, self._images, self._maps = self.pairs()
+            for paths in (self._images, self._maps):
+                check_files(self._wheres, paths)
+        except ValueError as error:
+            raise checks.error(self, str(error)) from error.__cause__
+
+    def item_count(self):
+        return len(self._images)
+
+    def name_of(self, index):
+        return self._wheres[index]
+
+    def item(self, index, rng):
+        image, labels = read_image(self._images[index], self.channels), self._labels(self._maps[index])
+        if labels.shape != image.shape[:2]:
+            paths = self._images[index], self._maps[index]
+            raise ValueError(f"{paths[0]} is of {image.shape[:2]} pixels, its label map {paths[1]} of {labels.shape}")
+        views = self.changed(rng, [image], labels)
+        return views.images[0], views.label_map
+
+    def _labels(self, path):
+        labels = read_label_map(path)
+        if labels.dtype != np.uint8:
+            raise ValueError(f"{path}: a label map has 8 bits, got {labels.dtype}")
+        if self.label_values:
+            labels = self._values[labels]
+        if self.classes is not None:
+            wrong = labels[(labels >= self.classes) & (labels != self.ignore_label)]
+            if wrong.size:
+                raise ValueError(
+                    f"{path}: label {wrong[0]} is outside [0, {self.classes}) and not ignore_label {self.ignore_label}"
+                )
+        return labels
+
+
+class SegmentationPairs(_Pairs):
+    """Images and label maps of a list.
+
+    data[n] and label[n] = the image and the label map on line i_n, changed together as the parameters say: the map
+    by its nearest pixels, and ignore_label where there is no image.
+
+    Top:
+        [0] data (N, C, H, W): BGR by default
+        [1] label (N, 1, H, W): a map's palette indices where it has a palette, else its gray values
+    Bottom:
+        none
+    Backward:
+        none
+    Raises:
+        ValueError for a list that cannot be read and for files that are not there, before the net is built; for what
+        is no image or map, a map of another size than its image, and other labels than the classes by the forward
+        that was to use it. Each message names the list and the line.
+    References:
+        DenseImageData of SegNet's Caffe and ImageSegData of DeepLab's, which take the same list; published layers:
+        SegDataLayer, ImageLabelmapDataLayer, and those of FCN with the folders of NYUDv2, SIFT Flow and Cityscapes.
+    Example:
+        >>> import os, tempfile
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for name, values in (("image.pgm", [10, 20]), ("map.pgm", [1, 255])):
+        ...         with open(os.path.join(folder, name), "wb") as image:
+        ...             _ = image.write(b"P5 2 1 255 " + bytes(values))
+        ...     with open(os.path.join(folder, "list.txt"), "w") as source:
+        ...         _ = source.write("image.pgm map.pgm")
+        ...     param_str = str({"source": source.name, "root": folder, "channels": "gray", "crop": [1, 4]})
+        ...     run = LayerRun(SegmentationPairs, param_str=param_str, tops=2, phase=1)
+        ...     data, label = run.forward()
+        >>> data.ravel()
+        array([ 0., 10., 20.,  0.])
+        >>> label.ravel()
+        array([255.,   1., 255., 255.])
+    """
+
+    source = Parameter(
+        str, doc="the list: `image label_map` on each line, with a tab between them where names hold blanks"
+    )
+    root = Parameter(str, "", doc="the folder that the paths start from; default: the working directory")
+
+    def pairs(self):
+        """Return the lines' places, images and label maps."""
+        found = lines(self.source)
+        parts = [line.text.split("\t" if "\t" in line.text else None) for line in found]
+        for line, paths in zip(found, parts):
+            if len(paths) != 2:
+                raise ValueError(f"{line.where}: needs an image and a label map, got {short(line.text)}")
+        images, maps = ([os.path.join(self.root, paths[i].lstrip("/")) for paths in parts] for i in range(2))
+        return [line.where for line in found], images, maps
+
+
+class SegmentationVOC(_Pairs):
+    """Images and label maps of PASCAL VOC's folders.
+
+    data[n] and label[n] = the image and the label map of name i_n in the split's list, changed together.
+
+    Top:
+        [0] data (N, C, H, W)
+        [1] label (N, 1, H, W): the palette's indices, 255 on the objects' borders
+    Bottom:
+        none
+    Backward:
+        none
+    Raises:
+        As SegmentationPairs.
+    References:
+        Everingham et al., "The PASCAL Visual Object Classes Challenge", 2010, doi:10.1007/s11263-009-0275-4; the
+        VOCSegDataLayer of FCN (Shelhamer et al.), which takes one image at a time: here batch_size and crop, or
+        varied: pad. SBD's maps, saved as images: maps: SegmentationClassAug.
+    Example:
+        >>> import os, tempfile
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     files = {"JPEGImages/a.pgm": b"P5 1 1 255 *", "SegmentationClass/a.pgm": b"P5 1 1 255 " + bytes([15]),
+        ...              "ImageSets/Segmentation/val.txt": b"a"}
+        ...     for name, content in files.items():
+        ...         os.makedirs(os.path.join(folder, os.path.dirname(name)))
+        ...         with open(os.path.join(folder, name), "wb") as file:
+        ...             _ = file.write(content)
+        ...     param_str = str({"root": folder, "split": "val", "image_extension": ".pgm", "map_extension": ".pgm"})
+        ...     data, label = LayerRun(SegmentationVOC, param_str=param_str, tops=2).forward()
+        >>> data.ravel(), label.ravel()
+        (array([42., 42., 42.]), array([15.]))
+    """
+
+    root = Parameter(str, doc="the folder with JPEGImages, SegmentationClass and ImageSets, such as VOCdevkit/VOC2012")
+    split = Parameter(str, doc="the list of names: ImageSets/Segmentation/SPLIT.txt")
+    maps = Parameter(str, "SegmentationClass", doc="the folder of the label maps")
+    image_extension = Parameter(str, ".jpg", doc="of the images' files")
+    map_extension = Parameter(str, ".png", doc="of the label maps' files")
+
+    def pairs(self):
+        """Return the lines' places, images and label maps."""
+        found = lines(os.path.join(self.root, "ImageSets", "Segmentation", f"{self.split}.txt"))
+        images = [os.path.join(self.root, "JPEGImages", line.text + self.image_extension) for line in found]
+        maps = [os.path.join(self.root, self.maps, line.text + self.map_extension) for line in found]
+        return [line.where for line in found], images, maps

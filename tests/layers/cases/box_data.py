@@ -1,0 +1,35 @@
+from tests.layers.case import case
+from tests.layers.files import coco, folder, text, voc
+
+NEEDS = ["cv2"]
+
+FOLDER = folder()
+voc(FOLDER, {"a": [("cat", 1, 1, 4, 3), ("dog", 2, 2, 8, 6, 1)], "b": [("dog", 3, 3, 3, 3)], "c": []})
+IMAGES = [(7, "a.ppm"), (3, "b.ppm"), (5, "c.ppm")]
+BOXES = [(7, 44, 0, 0, 4, 3), (7, 20, 1.5, 2, 3, 3), (3, 20, 0, 0, 8, 6, 1), (3, 44, 1, 1, 0, 4)]
+coco(FOLDER / "coco.json", IMAGES, BOXES, [(44, "dog"), (20, "cat")])
+text(FOLDER / "ImageSets" / "Main" / "cat_train.txt", "a  1", "b -1")
+
+
+def from_voc(tops=3, phase=0, **options):
+    source = {"root": str(FOLDER), "split": "train", "extension": ".ppm", "classes": ["cat", "dog"]}
+    return case([], str(dict(source, **options)), tops=tops, phase=phase, repeatable=False)
+
+
+def from_coco(tops=3, phase=0, **options):
+    source = {"source": str(FOLDER / "coco.json"), "root": str(FOLDER / "JPEGImages")}
+    return case([], str(dict(source, **options)), tops=tops, phase=phase, repeatable=False)
+
+
+CHANGES = [
+    {"batch_size": 2, "mirror": True, "mean": [102, 115, 122]},
+    {"batch_size": 4, "shorter": 12, "longer": 14, "varied": "pad", "random_scale": [0.5, 1.5], "workers": 2},
+    {"batch_size": 3, "crop": [3, 3], "least_visible": 0.5, "without_boxes": True, "rotation": 45},
+    {"batch_size": 3, "phase": 1, "inclusive": False, "tops": 2},
+    {"batch_size": 1, "phase": 1, "workers": 0},
+]
+
+CASES = {
+    "BoxesVOC": [from_voc(**change) for change in [*CHANGES, {"difficult": True}, {"split": "cat_train"}]],
+    "BoxesCOCO": [from_coco(**change) for change in [*CHANGES, {"crowd": True}]],
+}

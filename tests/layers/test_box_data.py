@@ -1,0 +1,132 @@
+"""BoxesVOC and BoxesCOCO: boxes by hand and by pycocotools, and what they refuse."""
+
+import json
+
+import numpy as np
+import pytest
+
+pytest.importorskip("cv2")
+
+from caffe_pylayers.box_data import BoxesCOCO, BoxesVOC
+from caffe_pylayers.testing import LayerRun
+from tests.layers.files import coco, image, text, voc
+
+OBJECTS = {"a": [("cat", 1, 1, 4, 3), ("dog", 2, 2, 8, 6, 1)], "b": [("dog", 3, 3, 3, 3)], "c": []}
+
+
+def run(layer=BoxesVOC, phase=1, tops=3, **options):
+    return LayerRun(layer, param_str=str(options), tops=tops, phase=phase)
+
+
+def in_voc(root, objects=OBJECTS, **options):
+    voc(root, objects)
+    return dict({"root": str(root), "split": "train", "extension": ".ppm", "classes": ["cat", "dog"]}, **options)
+
+
+def test_boxes_by_hand(tmp_path):
+    data, boxes, info = run(**in_voc(tmp_path, batch_size=3)).forward()
+    assert data.shape == (3, 3, 6, 8)
+    assert boxes.tolist() == [[0, 0, 0, 3, 2, 1], [1, 2, 2, 2, 2, 2]]
+    assert info.tolist() == [[6, 8, 1]] * 3
+
+
+def test_difficult_objects_and_edges(tmp_path):
+    options = in_voc(tmp_path, batch_size=2, difficult=True, inclusive=False, resize=[12, 8])
+    _, boxes, info = run(**options).forward()
+    assert boxes.tolist() == [[0, 0, 0, 4, 6, 1], [0, 1, 2, 8, 12, 2], [1, 2, 4, 3, 6, 2]]
+    assert info.tolist() == [[12, 8, 2]] * 2
+
+
+def test_mirrored_boxes_are_r_cnns(tmp_path):
+    _, boxes = run(
+        phase=0, tops=2, **in_voc(tmp_path, {"a": [("cat", 1, 1, 4, 3)]}, batch_size=40, mirror=True)
+    ).forward()
+    assert {tuple(row) for row in boxes[:, 1:].tolist()} == {(0, 0, 3, 2, 1), (8 - 1 - 3, 0, 8 - 1 - 0, 2, 1)}
+
+
+def test_training_leaves_out_images_without_boxes(tmp_path):
+    options = in_voc(tmp_path, batch_size=6, seed=0)
+    assert set(run(phase=0, **options).forward()[1][:, 0]) == set(range(6))
+    assert len(set(run(phase=0, without_boxes=True, **options).forward()[1][:, 0])) == 4
+
+
+def test_sides_are_r_cnns(tmp_path):
+    """The shorter side becomes 9, or as much as leaves the longer one at 10; padding stands behind."""
+    data, _, info = run(**in_voc(tmp_path, batch_size=2, shorter=9, longer=10, varied="pad", mean=[5])).forward()
+    assert data.shape == (2, 3, 8, 10)
+    np.testing.assert_allclose(info, [[8, 10, 8 / 6]] * 2, rtol=1e-6)
+
+
+def test_boxes_are_pycocotools(tmp_path):
+    rng = np.random.RandomState(0)
+    images = [(int(i), f"{i}.ppm") for i in rng.permutation(9)]
+    for _, name in images:
+        image(tmp_path / name, np.zeros((20, 20, 3)))
+    given = [(int(rng.randint(9)), int(rng.choice([1, 3, 90])), *rng.uniform(1, 9, 4).tolist()) for _ in range(30)]
+    path = coco(tmp_path / "boxes.json", images, given, [(90, "z"), (1, "x"), (3, "y")])
+    content = json.loads(path.read_text())
+    for i, each in enumerate(content["annotations"]):
+        each.update(id=i + 1, area=each["bbox"][2] * each["bbox"][3])
+    path.write_text(json.dumps(content))
+    theirs = pytest.importorskip("pycocotools.coco").COCO(str(path))
+    classes = {category: number for number, category in enumerate(sorted(theirs.getCatIds()), 1)}
+    expected = []
+    for place, (number, _) in enumerate(images):
+        for each in theirs.loadAnns(theirs.getAnnIds(imgIds=number, iscrowd=False)):
+            x, y, width, height = each["bbox"]
+            expected.append([place, x, y, x + width - 1, y + height - 1, classes[each["category_id"]]])
+    made = run(BoxesCOCO, source=str(path), root=str(tmp_path), batch_size=9)
+    np.testing.assert_allclose(made.forward()[1], expected)
+    assert made.layer.class_names == ["background", "x", "y", "z"]
+
+
+@pytest.mark.parametrize(
+    ("objects", "message"),
+    [
+        ([("cow", 1, 1, 2, 2)], "a.xml: object 1: class 'cow' is none of cat, dog$"),
+        (
+            [("cat", 1, 1, 2, 2), ("dog", 3, 1, 2, 2)],
+            r"a.xml: object 2: the box \[3.0, 1.0, 2.0, 2.0\] ends before it begins$",
+        ),
+        ([("cat", 1, 1, 2, "")], "a.xml: object 1 has no bndbox of four numbers$"),
+    ],
+)
+def test_refused_annotations(tmp_path, objects, message):
+    with pytest.raises(ValueError, match=rf"^BoxesVOC: .*{message}"):
+        run(**in_voc(tmp_path, {"a": objects}))
+
+
+def test_refused_folders(tmp_path):
+    options = in_voc(tmp_path)
+    text(tmp_path / "ImageSets" / "Main" / "train.txt", "a", "d")
+    with pytest.raises(ValueError, match=r"^BoxesVOC: .*train.txt:2: .*d.xml: No such file or directory$"):
+        run(**options)
+    text(tmp_path / "Annotations" / "d.xml", "<annotation>")
+    with pytest.raises(ValueError, match=r"^BoxesVOC: .*d.xml: no element found: line 2, column 0$"):
+        run(**options)
+    text(tmp_path / "Annotations" / "d.xml", "<annotation/>")
+    with pytest.raises(ValueError, match=r"^BoxesVOC: .*train.txt:2: .*d.ppm is not there$"):
+        run(**options)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda x: x.pop("images"), r"boxes.json: is no COCO file of instances \(KeyError: 'images'\)$"),
+        (lambda x: x["annotations"][0].pop("bbox"), r"boxes.json: annotations\[0\] has no bbox$"),
+        (lambda x: x["annotations"][0].update(bbox=[1, 2, 3]), "bbox must be x, y, width and height, got"),
+        (
+            lambda x: x["annotations"][0].update(image_id=5),
+            r"annotations\[0\]: image 5 or category 1 is not in the file$",
+        ),
+        (lambda x: x["images"][0].update(file_name="no.ppm"), r"boxes.json: images\[0\]: .*no.ppm is not there$"),
+    ],
+)
+def test_refused_coco_files(tmp_path, change, message):
+    image(tmp_path / "a.ppm", np.zeros((2, 2, 3)))
+    path = coco(tmp_path / "boxes.json", [(0, "a.ppm")], [(0, 1, 0, 0, 1, 1)], [(1, "x")])
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=rf"^BoxesCOCO: .*{message}"):
+        run(BoxesCOCO, source=str(path), root=str(tmp_path))
