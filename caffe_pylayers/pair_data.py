@@ -190,7 +190,7 @@ class PKBatches(ListedImages):
         ...             _ = source.write(f"{number}.pgm {label}" + chr(10))
         ...     param_str = str({"source": source.name, "root": folder, "batch_size": 6, "samples_per_class": 2})
         ...     data, label = LayerRun(PKBatches, param_str=param_str, tops=2).forward()
-        >>> sorted(label)
+        >>> sorted(label.tolist())
         [5.0, 5.0, 7.0, 7.0, 9.0, 9.0]
     """
 

@@ -299,9 +299,10 @@ def test_the_layer_goes_on_in_a_forked_process():
 
 
 PROGRAM = """
-import json, os, sys, time
+import json, sys, warnings
 from tests.layer.data_layers import Numbers
 from caffe_pylayers.testing import LayerRun
+warnings.simplefilter("error")
 made = LayerRun(Numbers, param_str=json.dumps(dict(batch_size=4, workers=2, **json.loads(sys.argv[1]))), tops=2)
 made.forward()
 print("ready", flush=True)
@@ -310,7 +311,7 @@ LOOP = PROGRAM + "while True:\n    made.forward()\n"
 
 
 def start(program, root, **options):
-    command = [sys.executable, "-W", "error", "-c", program, json.dumps(options)]
+    command = [sys.executable, "-c", program, json.dumps(options)]
     return subprocess.Popen(
         command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
