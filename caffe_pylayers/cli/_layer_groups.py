@@ -10,7 +10,7 @@ from caffe_pylayers._layer.parameter import declared
 GROUPS = {
     "Labels": ("one_hot",),
     "Regression losses": ("pyloss",),
-    "Data": ("collage",),
+    "Data": ("image_lists", "segmentation_data", "box_data", "pair_data", "table_data", "video_data", "collage"),
     "Segmentation": ("overlap",),
     "Embeddings": ("embeddings", "triplet", "contrastive"),
 }
