@@ -9,6 +9,7 @@ import numpy as np
 from caffe_pylayers._layer import arrays, passes
 from caffe_pylayers._layer.base import Layer, Parameter
 from caffe_pylayers._layer.phases import TRAIN
+from caffe_pylayers._layer.pictures import Picture
 
 __all__ = ["Metric"]
 
@@ -22,14 +23,15 @@ class Metric(Layer):
 
         top_k = k V_k - (top_1 + ... + top_(k-1)),   V_k the value of batches 1 .. k
 
-    A value that is not defined yet, such as the recall of a class without samples, counts as 0.
-    In the TRAIN phase every batch has its own value.
+    A value that is not defined, such as the recall of a class without samples, is 0, as in Caffe's
+    Accuracy. In the TRAIN phase every batch has its own value.
 
     A subclass has setup and plan, as every layer, and in place of forward:
 
         def start(self):             # forget all batches
         def update(self, bottom):    # take a batch
         def values(self):            # return a value for each top, NaN where it is not defined
+        def picture(self):           # optional: what the training driver draws after each test
 
     A pass begins after training, and after ``start_pass()``; see passes.py. With real Caffe's own
     solver and no layer of this package in the training net, test_iter has to tell.
@@ -61,6 +63,10 @@ class Metric(Layer):
         """Return a value for each top, NaN where it is not defined."""
         raise NotImplementedError(f"{type(self).__name__}: values is not defined")
 
+    def picture(self) -> Picture | None:
+        """Return what shows the batches so far at a glance, None where nothing does."""
+        return None
+
     def start_pass(self) -> None:
         """Begin a pass with the next batch."""
         self._pass = None
@@ -75,6 +81,7 @@ class Metric(Layer):
         self.update(bottom)
         for i, value in zip(range(len(top)), self.values()):
             found = arrays.to_numpy(value).astype(np.float64).reshape(top[i].data.shape)
+            found = np.where(np.isnan(found), 0, found)
             if self.report == "pass" and not alone:
                 found = self._share_of_pass(found, self._reported[i])
             top[i].data[...] = arrays.from_numpy(found, top[i].data)
@@ -88,5 +95,4 @@ class Metric(Layer):
 
     def _share_of_pass(self, value: Any, reported: Any) -> Any:
         """Return what makes the mean of a top over the batches so far the value; reported: the sum of those before."""
-        known = np.where(np.isnan(value), 0, value)
-        return np.where(np.isinf(known), known, self._batches * known - reported)
+        return np.where(np.isinf(value), value, self._batches * value - reported)

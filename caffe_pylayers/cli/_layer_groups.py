@@ -13,6 +13,15 @@ GROUPS = {
     "Data": ("image_lists", "segmentation_data", "box_data", "pair_data", "table_data", "video_data", "collage"),
     "Segmentation": ("overlap",),
     "Embeddings": ("embeddings", "triplet", "contrastive"),
+    "Metrics": (
+        "accuracy",
+        "precision_recall",
+        "confusion",
+        "segmentation_metrics",
+        "curves",
+        "correlation",
+        "calibration",
+    ),
 }
 
 

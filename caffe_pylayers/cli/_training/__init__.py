@@ -5,5 +5,5 @@ options → plan → driver → loop → result
 options          what the user asked for, and what a training gives back
 plan             all that can be checked before anything starts: solver_file, snapshot_file, weights, mode
 driver           builds the engine's solver, restores it, and runs the loop in a folder of its own (lock, earlier)
-loop             the iterations, with evaluation, snapshot_writer, progress, signals and the log of cli/_curves
+loop             the iterations: evaluation, pictures, snapshot_writer, progress, signals and the log of cli/_curves
 """

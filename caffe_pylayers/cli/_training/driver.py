@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import sys
 import traceback
@@ -23,6 +24,7 @@ from caffe_pylayers.cli._training.lock import locked
 from caffe_pylayers.cli._training.loop import TrainingLoop, blame
 from caffe_pylayers.cli._training.mode import enter_mode
 from caffe_pylayers.cli._training.options import Options, Result
+from caffe_pylayers.cli._training.pictures import draw_nothing, draw_pictures
 from caffe_pylayers.cli._training.plan import SEEDS, Plan, make_plan, solver_param, write_record
 from caffe_pylayers.cli._training.progress import make_progress
 from caffe_pylayers.cli._training.signals import Signals
@@ -82,7 +84,8 @@ def _run(plan: Plan, signals: Signals, plot: Plot | None) -> Result:
     record = write_record(plan)
     _clear_folder(plan, solver.iter)
     progress = make_progress(solver.iter, param.max_iter, param.display, param.average_loss)
-    loop = TrainingLoop(solver, param, objective, evaluation, snapshots, log, progress, plan.model)
+    draw = functools.partial(draw_pictures, output) if plot is not None else draw_nothing
+    loop = TrainingLoop(solver, param, objective, evaluation, snapshots, log, progress, plan.model, draw)
     picture = output / "train.png"
     try:
         progress.say(f"training {plan.solver} from iteration {solver.iter} on {_device(param)}, into {output}")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, Iterator
 
 import numpy as np
 
 from caffe_pylayers._layer import passes
+from caffe_pylayers._layer.metric import Metric
+from caffe_pylayers._layer.pictures import Picture
 
 Results = Dict[str, float]  # by column, "test/accuracy"
 
@@ -76,9 +78,15 @@ class Evaluation:
             results.update(zip(net.columns, means))
         return results
 
+    def pictures(self) -> Iterator[tuple[str, Picture]]:
+        """Yield the pictures that metrics offer of the last test, each with its name, ``test/confusion``."""
+        for net in self._nets:
+            yield from net.pictures()
+
 
 class _TestNet:
     def __init__(self, name: str, net: Any, passes: int, with_loss: bool) -> None:
+        self._name = name
         self._net = net
         self._passes = passes
         self._loss = Objective(net) if with_loss else None
@@ -99,6 +107,12 @@ class _TestNet:
                 return None
             sums += self._forward()
         return [float(value) for value in sums / self._passes]
+
+    def pictures(self) -> Iterator[tuple[str, Picture]]:
+        for layer_name, layer in zip(self._net._layer_names, self._net.layers):
+            picture = layer.picture() if isinstance(layer, Metric) else None
+            if picture is not None:
+                yield f"{self._name}/{layer_name}", picture
 
     def _forward(self) -> list[float]:
         outputs = self._net.forward()

@@ -19,12 +19,13 @@ import time
 import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Callable, Iterator
 
 from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._curves.log import Log, Row
 from caffe_pylayers.cli._errors import raised_here, told
 from caffe_pylayers.cli._training.evaluation import Evaluation, Objective, Results
+from caffe_pylayers.cli._training.pictures import Pictures
 from caffe_pylayers.cli._training.progress import Progress
 from caffe_pylayers.cli._training.signals import Signals
 from caffe_pylayers.cli._training.snapshot_writer import DivergedError, SnapshotError, SnapshotWriter
@@ -45,6 +46,7 @@ class TrainingLoop:
 
     param: its SolverParameter, tests and snapshots included.
     model: the file of the weights once max_iter is reached.
+    draw: called with the pictures of a test and its iteration.
     tests: the last test's results.
     """
 
@@ -56,6 +58,7 @@ class TrainingLoop:
     log: Log
     progress: Progress
     model: Path
+    draw: Callable[[Pictures, int], None]
     tests: Results = field(default_factory=dict)
 
     def run(self, signals: Signals) -> None:
@@ -116,6 +119,8 @@ class TrainingLoop:
             if self.evaluation.due(iteration) and not row.keys() & set(self.evaluation.columns):
                 with blame(f"iteration {iteration}, testing"):
                     self.tests = self.evaluation.run(lambda: signals.stop is not None) or {}
+                    if self.tests:
+                        self.draw(self.evaluation.pictures(), iteration)
                 row.update(self.tests)
                 self.progress.tested(iteration, self.tests)
         finally:

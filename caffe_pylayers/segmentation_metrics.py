@@ -1,0 +1,130 @@
+"""How well a label map is met, over a whole test pass.
+
+layer {
+  name: "iou"  type: "Python"  include { phase: TEST }
+  bottom: "score"  bottom: "label"  top: "mean_iou"  top: "iou"
+  python_param { module: "caffe_pylayers.segmentation_metrics"  layer: "MeanIoU"  param_str: '{"ignore_label": 255}' }
+}
+layer {
+  name: "pixels"  type: "Python"  include { phase: TEST }
+  bottom: "score"  bottom: "label"  top: "pixel_accuracy"  top: "mean_accuracy"
+  python_param {
+    module: "caffe_pylayers.segmentation_metrics"  layer: "PixelAccuracy"  param_str: '{"ignore_label": 255}'
+  }
+}
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from caffe_pylayers._layer import checks
+from caffe_pylayers._layer.base import Parameter
+from caffe_pylayers._layer.class_metric import mean, ratio
+from caffe_pylayers._layer.confusion import ConfusionMetric
+
+__all__ = ["MeanIoU", "PixelAccuracy", "intersection_over_union"]
+
+
+def intersection_over_union(confusion):
+    """Return each class's intersection over union, NaN for one that is neither a label nor predicted.
+
+        iou_c = m_cc / (sum_j m_cj + sum_i m_ic - m_cc)
+
+    confusion: m (C, C), labels by row and predictions by column.
+    """
+    hits = np.diagonal(confusion)
+    return ratio(hits, confusion.sum(0) + confusion.sum(1) - hits)
+
+
+class MeanIoU(ConfusionMetric):
+    """Intersection over union of predicted and true regions, by class and in the mean.
+
+    iou_c = #(P_c and L_c) / #(P_c or L_c) over all positions of the pass, P_c where c is predicted
+    and L_c where c is the label; mean = mean(iou_c, classes that occur), in the labels or predicted.
+
+    Bottom:
+        [0] scores (N, C, H, W), with the classes on the axis; or, with num_classes given, predicted
+            classes, shaped like the labels
+        [1] labels (N, H, W) or (N, 1, H, W), integers in [0, C); any other shape with one label for
+            each position
+        [2] weights, optional: shaped like the labels, or (N,). Default: 1
+    Top:
+        [0] mean (1,)
+        [1] iou by class, optional, (C,): 0 for a class that does not occur
+        [2] frequency weighted mean, optional, (1,): sum(f_c iou_c), f_c the share of labels c
+    Backward:
+        Zeros: a count has no gradient.
+    Raises:
+        ValueError for a label that is no integer in [0, C), and for shapes that do not fit.
+    References:
+        Everingham et al., "The Pascal Visual Object Classes Challenge: A Retrospective", 2015,
+        https://doi.org/10.1007/s11263-014-0733-5; Long, Shelhamer and Darrell, "Fully Convolutional
+        Networks for Semantic Segmentation", 2015, arXiv:1411.4038, with score.py's four numbers. The
+        mean_iou of SegNet's and PSPNet's SegAccuracy. Published layers give the mean of images or of
+        batches, in which a class that is absent counts as 0, 1 or NaN.
+    Example:
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> predicted, labels = [[0, 0, 1, 1]], [[0, 1, 1, 1]]
+        >>> LayerRun(MeanIoU, [predicted, labels], param_str="num_classes: 2", tops=2).forward()[1].round(3)
+        array([0.5  , 0.667])
+    """
+
+    exclude = Parameter([int], (), low=0, doc="classes left out of both means, such as the background")
+
+    def setup(self, bottom, top):
+        checks.tops(self, top, "mean", "iou by class", "frequency weighted mean", optional=2)
+
+    def plan(self, scores, labels, weights=None):
+        classes = self._plan_confusion(scores, labels, weights)
+        if max(self.exclude, default=0) >= classes:
+            raise checks.error(self, f"parameter exclude must hold classes in [0, {classes}), got {list(self.exclude)}")
+        return [(1,), (classes,), (1,)]
+
+    def values(self):
+        iou = intersection_over_union(self._matrix)
+        counted = iou.copy()
+        counted[list(self.exclude)] = np.nan
+        return mean(counted), iou, mean(counted, self._matrix.sum(1))
+
+
+class PixelAccuracy(ConfusionMetric):
+    """The share of positions whose class is predicted: of all, and in the mean of the classes.
+
+    overall = sum_c m_cc / sum_ij m_ij; mean = mean(m_cc / sum_j m_cj, classes with labels), with
+    m_ij the count of label i and prediction j.
+
+    Bottom:
+        [0] scores (N, C, H, W), with the classes on the axis; or, with num_classes given, predicted
+            classes, shaped like the labels
+        [1] labels (N, H, W) or (N, 1, H, W), integers in [0, C); any other shape with one label for
+            each position
+        [2] weights, optional: shaped like the labels, or (N,). Default: 1
+    Top:
+        [0] overall (1,)
+        [1] mean, optional, (1,)
+    Backward:
+        Zeros: a count has no gradient.
+    Raises:
+        ValueError for a label that is no integer in [0, C), and for shapes that do not fit.
+    References:
+        Long, Shelhamer and Darrell, "Fully Convolutional Networks for Semantic Segmentation", 2015,
+        arXiv:1411.4038: its pixel and mean accuracy. SegNet's SegAccuracy. The overall accuracy of a
+        pass is Caffe's Accuracy, where no position is ignored and no scores are equal.
+    Example:
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> predicted, labels = [[0, 0, 1, 1]], [[0, 1, 1, 1]]
+        >>> LayerRun(PixelAccuracy, [predicted, labels], param_str="num_classes: 2", tops=2).forward()[1].round(3)
+        array([0.833])
+    """
+
+    def setup(self, bottom, top):
+        checks.tops(self, top, "overall", "mean", optional=1)
+
+    def plan(self, scores, labels, weights=None):
+        self._plan_confusion(scores, labels, weights)
+        return [(1,), (1,)]
+
+    def values(self):
+        hits, labels = np.diagonal(self._matrix), self._matrix.sum(1)
+        return ratio(hits.sum(), labels.sum()), mean(ratio(hits, labels))

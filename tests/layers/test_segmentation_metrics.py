@@ -1,0 +1,63 @@
+"""The metrics of label maps against scikit-learn, over passes of batches of different size."""
+
+import numpy as np
+import pytest
+
+from caffe_pylayers.segmentation_metrics import MeanIoU, PixelAccuracy
+from caffe_pylayers.testing import LayerRun
+from tests.layers.passes import class_batches, run_pass
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("ignore", [None, 2])
+def test_label_maps(weighted, ignore):
+    metrics = pytest.importorskip("sklearn.metrics")
+    batches = class_batches(places=(3, 4), weighted=weighted)
+    scores, labels, weights = (np.concatenate(x) for x in zip(*batches))
+    counted = np.ones(labels.shape, bool) if ignore is None else labels != ignore
+    truth, guess = labels[counted], scores.argmax(1)[counted]
+    weights = weights[counted] if weighted else None
+    given = batches if weighted else [batch[:2] for batch in batches]
+    param_str = "" if ignore is None else f"ignore_label: {ignore}"
+
+    options = {"average": None, "labels": range(5), "sample_weight": weights}
+    expected = metrics.jaccard_score(truth, guess, **options)
+    mean, by_class, frequency = run_pass(MeanIoU, given, param_str, tops=3)
+    np.testing.assert_allclose(by_class, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(mean, [expected.mean()], rtol=1e-5)
+    np.testing.assert_allclose(
+        frequency, [metrics.jaccard_score(truth, guess, **{**options, "average": "weighted"})], rtol=1e-5
+    )
+
+    overall, mean = run_pass(PixelAccuracy, given, param_str, tops=2)
+    np.testing.assert_allclose(overall, [metrics.accuracy_score(truth, guess, sample_weight=weights)], rtol=1e-5)
+    recalls = metrics.recall_score(truth, guess, average=None, sample_weight=weights, labels=np.unique(truth))
+    np.testing.assert_allclose(mean, [recalls.mean()], rtol=1e-5)
+
+
+def by_hand(predicted, labels, param_str):
+    run = LayerRun(MeanIoU, [predicted, labels], param_str=param_str, tops=3)
+    return [np.ravel(top).tolist() for top in run.forward()]
+
+
+def test_classes_that_do_not_occur_count_in_no_mean():
+    # class 0: 1 of 2 positions, class 1: 1 of 2; class 2 nowhere
+    found = by_hand([0, 0, 1], [0, 1, 1], "num_classes: 3")
+    assert found == [[0.5], [0.5, 0.5, 0], [0.5]]
+
+
+def test_a_class_that_is_only_predicted_counts_as_a_miss():
+    found = by_hand([0, 2, 1], [0, 1, 1], "num_classes: 3")
+    np.testing.assert_allclose(found[0], [0.5])  # 1, 1/2, 0
+    np.testing.assert_allclose(found[1], [1, 0.5, 0])
+    np.testing.assert_allclose(found[2], [1 / 3 + 1 / 3])
+
+
+def test_excluded_classes():
+    mean, by_class, frequency = by_hand([0, 2, 1], [0, 1, 1], "{num_classes: 3, exclude: [0]}")
+    assert (mean, by_class, frequency) == ([0.25], [1, 0.5, 0], [0.5])
+
+
+def test_refused():
+    with pytest.raises(ValueError, match=r"^MeanIoU: parameter exclude must hold classes in \[0, 2\), got \[0, 2\]"):
+        LayerRun(MeanIoU, [np.zeros((4, 2)), np.zeros(4)], param_str="exclude: [0, 2]")
