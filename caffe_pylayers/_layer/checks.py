@@ -5,6 +5,7 @@ Counts are checked in ``setup``, shapes in ``plan``, values in ``forward``.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -71,6 +72,20 @@ def one_label_each(layer: Any, what: str, labels: Any, of: str, scores: Any, axi
             layer,
             f"{what} must have shape {wanted}, one label for each position of {of} of shape {tuple(scores)} "
             f"with classes on axis {axis}, got {tuple(labels)}",
+        )
+
+
+def one_target_each(layer: Any, what: str, targets: Any, of: str, predictions: Any) -> None:
+    """Raise unless there are as many targets as predictions, of the same first size and one axis at least.
+
+    what, of: how to name the two: "bottom[1] (targets)".
+    targets, predictions: their shapes.
+    """
+    targets, predictions = tuple(targets), tuple(predictions)
+    if not predictions or predictions[:1] != targets[:1] or math.prod(predictions) != math.prod(targets):
+        raise error(
+            layer,
+            f"{what} must have the first size and as many values as {of} of shape {predictions}, got {targets}",
         )
 
 

@@ -9,7 +9,7 @@ from caffe_pylayers._layer.parameter import declared
 
 GROUPS = {
     "Labels": ("one_hot",),
-    "Regression losses": ("pyloss",),
+    "Regression losses": ("pyloss", "regression", "robust", "depth", "directions", "image_quality"),
     "Data": ("image_lists", "segmentation_data", "box_data", "pair_data", "table_data", "video_data", "collage"),
     "Segmentation": ("overlap",),
     "Embeddings": ("embeddings", "triplet", "contrastive"),

@@ -140,7 +140,7 @@ def _modified(run: LayerRun, given: Sequence[Any], method: str) -> list[str]:
     """Return a message for each bottom that the method changed, and give it back what was given."""
     found = []
     for i, (blob, data) in enumerate(zip(run.bottom, given)):
-        if blob.data.shape != data.shape or not np.array_equal(blob.data, data):
+        if blob.data.shape != data.shape or not np.array_equal(blob.data, data, equal_nan=True):
             found.append(f"{method} changes bottom[{i}].data, which other layers read")
             blob.reshape(*data.shape)
             blob.data[...] = data

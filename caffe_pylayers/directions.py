@@ -1,0 +1,233 @@
+"""Losses of directions: vectors whose length does not matter, such as surface normals and embeddings.
+
+    layer {
+      name: "loss"  type: "Python"
+      bottom: "normals"  bottom: "true_normals"  bottom: "mask"  top: "loss"
+      python_param { module: "caffe_pylayers.directions"  layer: "CosineLoss"  param_str: "{'axis': 1}" }
+      loss_weight: 1
+    }
+
+Caffe gives a Python layer no default loss weight: without ``loss_weight`` it trains nothing.
+"""
+
+from __future__ import annotations
+
+import math
+
+from caffe_pylayers._layer import arrays, checks
+from caffe_pylayers._layer.base import Layer, Parameter
+from caffe_pylayers._layer.blocks import blocks, part, sum_to
+from caffe_pylayers._layer.normalizers import NORMALIZATIONS, normalizer
+
+__all__ = [
+    "AngularLoss",
+    "CosineLoss",
+    "angular_backward",
+    "angular_forward",
+    "cosine_backward",
+    "cosine_forward",
+    "directions_backward",
+    "directions_forward",
+]
+
+
+def directions_forward(xp, vectors, axis, eps=1e-8):
+    """Return (units, lengths): vectors of length 1, of length 0 where they are shorter than eps; and their lengths."""
+    lengths = xp.sqrt((vectors * vectors).sum(axis, keepdims=True))
+    return vectors / lengths.clip(eps, None) * (lengths >= eps), lengths
+
+
+def directions_backward(xp, d_units, lengths, eps=1e-8):
+    """Return d_vectors of directions_forward for d_units at right angles to the units."""
+    return d_units / lengths.clip(eps, None) * (lengths >= eps)
+
+
+def cosine_forward(xp, units, others, axis):
+    """Return 1 - cos of two unit vectors: half the square of their distance, exact for nearly equal ones."""
+    gaps = units - others
+    return (gaps * gaps).sum(axis, keepdims=True) / 2
+
+
+def cosine_backward(xp, units, others, axis):
+    """Return d_units of cosine_forward, at right angles to the units: cos units - others."""
+    return (units * others).sum(axis, keepdims=True) * units - others
+
+
+def angular_forward(xp, units, others, axis):
+    """Return the angle of two unit vectors, in radians: 2 atan2(|u - v|, |u + v|).
+
+    arccos(u v) would lose half of its digits near 0 and pi.
+    """
+    gaps, sums = units - others, units + others
+    gap = xp.sqrt((gaps * gaps).sum(axis, keepdims=True))
+    return xp.arctan2(gap, xp.sqrt((sums * sums).sum(axis, keepdims=True))) * 2
+
+
+def angular_backward(xp, units, others, axis, eps=1e-6):
+    """Return d_units of angular_forward: of length 1, at right angles to the units, away from the others.
+
+    Where they are parallel or opposite, which the sine of their angle below eps tells, it is 0.
+    """
+    away = cosine_backward(xp, units, others, axis)
+    return directions_forward(xp, away, axis, eps)[0]
+
+
+class _DirectionLoss(Layer):
+    """loss = sum(w f(a, b)) / Z over the positions of two blobs of vectors; term and d_unit are f and its gradient."""
+
+    array_api = True
+    without_direction = 0.0  # f where a vector is too short to have a direction
+
+    axis = Parameter(int, 1, doc="the axis of the vectors; negative counts from the end")
+    eps = Parameter(float, 1e-8, above=0, doc="vectors shorter than this have no direction, and no gradient")
+    ignore_zeros = Parameter(bool, False, doc="positions whose target is shorter than eps count nothing")
+    normalization = Parameter(
+        str,
+        "batch",
+        choices=NORMALIZATIONS,
+        doc="Z: N, the number of positions, that of positions that count with a weight other than 0, or 1; "
+        "never below 1",
+    )
+
+    def setup(self, bottom, top):
+        checks.tops(self, top, "loss")
+
+    def plan(self, predictions, targets, weights=None):
+        shape = tuple(predictions.shape)
+        if tuple(targets.shape) != shape:
+            raise checks.error(
+                self,
+                f"bottom[1] (targets) must have the shape of bottom[0] (predictions) {shape}, "
+                f"got {tuple(targets.shape)}",
+            )
+        self._axis = checks.axis(self, self.axis, len(shape), f"bottom[0] (predictions) of shape {shape}")
+        self._positions = (*shape[: self._axis], 1, *shape[self._axis + 1 :])
+        if weights is not None:
+            of = "bottom[0] (predictions), 1 on its axis,"
+            self._weights_view = checks.broadcasts(self, "bottom[2] (weights)", weights.shape, of, self._positions)
+        self._blocks = blocks(predictions, [self._axis])
+        return [(1,)]
+
+    def forward(self, bottom, top):
+        sums, valid = [], 0
+        for _, a, b, weights, known, counts in self._parts(bottom):
+            terms = self._terms(a, b, known) * counts
+            sums.append((terms if weights is None else terms * weights).sum())
+            if self.normalization == "valid":
+                valid += int(self.xp.count_nonzero(counts if weights is None else counts & (weights != 0)))
+        self._normalizer = normalizer(self.normalization, self._positions[0], math.prod(self._positions), valid)
+        top[0].data[...] = self.xp.stack(sums).sum() / self._normalizer
+
+    def backward(self, top, propagate_down, bottom):
+        scale = top[0].diff[0] / self._normalizer
+        d_weights = None
+        if len(bottom) == 3 and propagate_down[2]:
+            d_weights = bottom[2].diff.reshape(self._weights_view)
+            arrays.fill(d_weights, 0)
+        for block, a, b, weights, known, counts in self._parts(bottom):
+            factor = known * counts * scale
+            if weights is not None:
+                factor = factor * weights
+            for i, (x, y) in enumerate(((a, b), (b, a))):
+                if propagate_down[i]:
+                    d_units = self.d_unit(x[0], y[0]) * factor
+                    bottom[i].diff[block] = directions_backward(self.xp, d_units, x[1], self.eps)
+            if d_weights is not None:
+                place = part(d_weights, block)
+                place += sum_to(self._terms(a, b, known) * counts * scale, place.shape)
+
+    def _parts(self, bottom):
+        """Yield block by block: it, units and lengths of either bottom, weights, what has directions, and counts."""
+        for block in self._blocks:
+            a, b = (directions_forward(self.xp, bottom[i].data[block], self._axis, self.eps) for i in (0, 1))
+            weights = part(bottom[2].data.reshape(self._weights_view), block) if len(bottom) == 3 else None
+            counts = b[1] >= (self.eps if self.ignore_zeros else 0)
+            yield block, a, b, weights, (a[1] >= self.eps) & (b[1] >= self.eps), counts
+
+    def _terms(self, a, b, known):
+        terms = self.term(a[0], b[0])
+        terms[~known] = self.without_direction
+        return terms
+
+
+class CosineLoss(_DirectionLoss):
+    """One minus the cosine of the angle between predicted and target vectors.
+
+    loss = sum(w (1 - a b / (|a| |b|))) / Z over the positions.
+
+    Bottom:
+        [0] predictions a, vectors along the axis: (N, C), (N, C, H, W)
+        [1] targets b, the shape of a; they need not have length 1
+        [2] weights w of the positions, optional, or a mask of 0 and 1: the shape of a with 1 on the
+            axis, or 1 on any axis; missing trailing axes count as 1, so (N,) weights samples
+    Top:
+        [0] loss (1,)
+    Backward:
+        d_a = g w (cos a / |a| - b / |b|) / (Z |a|), d_b alike; d_w = g (1 - cos) / Z; with the loss
+        weight in g = top[0].diff[0]. A vector shorter than eps has no direction: there cos counts as
+        0, without gradient.
+    Raises:
+        ValueError for shapes that do not fit.
+    References:
+        torch.nn.functional.cosine_similarity; cosine_embedding_loss for pairs of the same kind, and
+        TensorFlow's cosine_distance. The field's "normals" and feature-matching losses.
+    Example:
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> run = LayerRun(CosineLoss, [[[3.0, 4.0], [2, 0]], [[1.0, 0.0], [0, 5]]])
+        >>> run.forward()[0]  # ((1 - 0.6) + (1 - 0)) / 2
+        array([0.7])
+        >>> run.backward([1])[0]
+        array([[-0.064,  0.048],
+               [ 0.   , -0.25 ]])
+    """
+
+    without_direction = 1.0
+
+    def term(self, units, others):
+        return cosine_forward(self.xp, units, others, self._axis)
+
+    def d_unit(self, units, others):
+        return cosine_backward(self.xp, units, others, self._axis)
+
+
+class AngularLoss(_DirectionLoss):
+    """The angle between predicted and target vectors, as surface normals are measured by.
+
+    loss = sum(w angle(a, b)) / Z over the positions, in radians: a loss weight of 57.29578 makes it
+    degrees.
+
+    Bottom:
+        [0] predictions a, vectors along the axis: (N, C), (N, C, H, W)
+        [1] targets b, the shape of a; they need not have length 1
+        [2] weights w of the positions, optional, or a mask of 0 and 1: the shape of a with 1 on the
+            axis, or 1 on any axis; missing trailing axes count as 1, so (N,) weights samples
+    Top:
+        [0] loss (1,)
+    Backward:
+        d_a = g w u / (Z |a|), u the unit vector at right angles to a in the plane of both, away from
+        b; d_b alike; d_w = g angle / Z; with the loss weight in g = top[0].diff[0]. It does not blow up
+        near 0 and pi, as that of arccos does; within 1e-6 of them, where u is lost, it is 0. A vector
+        shorter than eps has no direction: there the angle counts as pi / 2, without gradient.
+    Raises:
+        ValueError for shapes that do not fit.
+    References:
+        Kahan, "How Futile are Mindless Assessments of Roundoff in Floating-Point Computation?", 2006,
+        for the angle; Eigen and Fergus, "Predicting Depth, Surface Normals and Semantic Labels", 2015,
+        arXiv:1411.4734, for mean angles of normals. The cosine's loss is flat near 0; this is not.
+    Example:
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> run = LayerRun(AngularLoss, [[[1.0, 1.0], [2, 0]], [[1.0, 0.0], [0, 5]]])
+        >>> run.forward()[0]  # (pi / 4 + pi / 2) / 2
+        array([1.17809725])
+        >>> run.backward([1])[0]
+        array([[-0.25,  0.25],
+               [ 0.  , -0.25]])
+    """
+
+    without_direction = math.pi / 2
+
+    def term(self, units, others):
+        return angular_forward(self.xp, units, others, self._axis)
+
+    def d_unit(self, units, others):
+        return angular_backward(self.xp, units, others, self._axis)

@@ -1,0 +1,195 @@
+"""Robust losses of predicted numbers, with a root or a logarithm: Charbonnier's, log-cosh, wing.
+
+    layer {
+      name: "loss"  type: "Python"
+      bottom: "super_resolved"  bottom: "image"  top: "loss"
+      python_param { module: "caffe_pylayers.robust"  layer: "CharbonnierLoss"  param_str: "{'epsilon': 0.001}" }
+      loss_weight: 1
+    }
+    layer {
+      name: "loss"  type: "Python"
+      bottom: "landmarks"  bottom: "true_landmarks"  bottom: "visible"  top: "loss"
+      python_param { module: "caffe_pylayers.robust"  layer: "WingLoss"  param_str: "{'w': 10, 'epsilon': 2}" }
+      loss_weight: 1
+    }
+
+Caffe gives a Python layer no default loss weight: without ``loss_weight`` it trains nothing.
+"""
+
+from __future__ import annotations
+
+import math
+
+from caffe_pylayers._layer.base import Parameter
+from caffe_pylayers._layer.pair_loss import PairLoss
+
+__all__ = [
+    "CharbonnierLoss",
+    "LogCoshLoss",
+    "WingLoss",
+    "charbonnier_backward",
+    "charbonnier_forward",
+    "log_cosh_backward",
+    "log_cosh_forward",
+    "wing_backward",
+    "wing_forward",
+]
+
+
+def charbonnier_forward(xp, differences, epsilon=1e-3, alpha=0.5):
+    """Return (d**2 + epsilon**2)**alpha."""
+    squares = differences * differences + epsilon**2
+    return xp.sqrt(squares) if alpha == 0.5 else squares**alpha
+
+
+def charbonnier_backward(xp, differences, epsilon=1e-3, alpha=0.5):
+    """Return d_predictions of charbonnier_forward: 2 alpha d (d**2 + epsilon**2)**(alpha - 1)."""
+    if alpha == 0.5:
+        return differences / charbonnier_forward(xp, differences, epsilon)
+    return differences * (differences * differences + epsilon**2) ** (alpha - 1) * (2 * alpha)
+
+
+def log_cosh_forward(xp, differences):
+    """Return log(cosh(d)).
+
+    Written as |d| + log((1 + exp(-2 |d|)) / 2), which does not overflow; and by the tangent below
+    where that would lose its digits, as log(cosh(d)) = -log(1 - tanh(d)**2) / 2.
+    """
+    sizes = abs(differences)
+    tangents = xp.tanh(differences.clip(-1, 1))
+    far = sizes + xp.log1p(xp.exp(sizes * -2)) - math.log(2)
+    return xp.where(sizes < 1, xp.log1p(-tangents * tangents) * -0.5, far)
+
+
+def log_cosh_backward(xp, differences):
+    """Return d_predictions of log_cosh_forward: tanh(d)."""
+    return xp.tanh(differences)
+
+
+def wing_forward(xp, differences, w=10.0, epsilon=2.0):
+    """Return w log(1 + |d| / epsilon) where |d| < w, and |d| - C elsewhere, C such that the two meet."""
+    sizes = abs(differences)
+    near = xp.log1p(sizes.clip(0, w) / epsilon) * w
+    return near + (sizes - w).clip(0, None)
+
+
+def wing_backward(xp, differences, w=10.0, epsilon=2.0):
+    """Return d_predictions of wing_forward: w / (epsilon + |d|) where |d| < w, else 1, with d's sign; 0 at 0."""
+    sizes = abs(differences)
+    return xp.where(sizes < w, w / (sizes + epsilon), xp.ones_like(sizes)) * xp.sign(differences)
+
+
+class CharbonnierLoss(PairLoss):
+    """A smooth absolute difference, as super-resolution and optical flow use it.
+
+    loss = sum(w ((p - t)**2 + epsilon**2)**alpha) / Z.
+
+    Bottom:
+        [0] predictions p, any shape of one axis or more, N its first size
+        [1] targets t, as many values as p and the same N
+        [2] weights w, optional, or a mask of 0 and 1: the shape of p, or 1 on any axis; missing
+            trailing axes count as 1
+    Top:
+        [0] loss (1,)
+    Backward:
+        d_p = 2 alpha g w (p - t) ((p - t)**2 + epsilon**2)**(alpha - 1) / Z, d_t = -d_p, d_w = g
+        times the term over Z, with the loss weight in g = top[0].diff[0].
+    Raises:
+        ValueError for shapes that do not fit.
+    References:
+        Charbonnier et al., "Two Deterministic Half-Quadratic Regularization Algorithms for Computed
+        Imaging", 1994, doi:10.1109/ICIP.1994.413553; Lai et al., "Deep Laplacian Pyramid Networks",
+        2017, arXiv:1704.03915, where epsilon is 1e-3; Sun et al., "A Quantitative Analysis of
+        Current Practices in Optical Flow Estimation", 2014, where alpha is 0.45.
+    Example:
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> run = LayerRun(CharbonnierLoss, [[4.0], [0]], param_str='{"epsilon": 3}')
+        >>> run.forward()[0]  # sqrt(4**2 + 3**2)
+        array([5.])
+        >>> run.backward([1])[0]
+        array([0.8])
+    """
+
+    epsilon = Parameter(float, 1e-3, above=0, doc="differences below it count as squares, in the predictions' unit")
+    alpha = Parameter(float, 0.5, above=0, doc="the exponent: 0.5 is linear far from 0; less forgives outliers")
+
+    def penalty(self, differences):
+        return charbonnier_forward(self.xp, differences, self.epsilon, self.alpha)
+
+    def slope(self, differences):
+        return charbonnier_backward(self.xp, differences, self.epsilon, self.alpha)
+
+
+class LogCoshLoss(PairLoss):
+    """Log of the hyperbolic cosine: as Huber's with delta 1, but smooth everywhere.
+
+    loss = sum(w log(cosh(p - t))) / Z, which is about d**2 / 2 near 0 and |d| - log(2) far from it.
+
+    Bottom:
+        [0] predictions p, any shape of one axis or more, N its first size
+        [1] targets t, as many values as p and the same N
+        [2] weights w, optional: as CharbonnierLoss has them
+    Top:
+        [0] loss (1,)
+    Backward:
+        d_p = g w tanh(p - t) / Z, d_t = -d_p, d_w = g log(cosh(p - t)) / Z, with the loss weight in
+        g = top[0].diff[0].
+    Raises:
+        ValueError for shapes that do not fit.
+    References:
+        Green, "Iteratively Reweighted Least Squares for Maximum Likelihood Estimation", 1984,
+        doi:10.1111/j.2517-6161.1984.tb01288.x; Keras's LogCosh.
+    Example:
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> run = LayerRun(LogCoshLoss, [[0.0, 1e4], [0, 0]])
+        >>> run.forward()[0]  # (0 + 1e4 - log(2)) / 2
+        array([4999.65342641])
+        >>> run.backward([1])[0]
+        array([0. , 0.5])
+    """
+
+    def penalty(self, differences):
+        return log_cosh_forward(self.xp, differences)
+
+    def slope(self, differences):
+        return log_cosh_backward(self.xp, differences)
+
+
+class WingLoss(PairLoss):
+    """Wing loss of landmarks: it draws hard at small errors, through a logarithm.
+
+    loss = sum(v rho(p - t)) / Z with v the weights,
+    rho(d) = w log(1 + |d| / epsilon) where |d| < w, else |d| - C, C = w - w log(1 + w / epsilon).
+
+    Bottom:
+        [0] predictions p, any shape of one axis or more, N its first size
+        [1] targets t, as many values as p and the same N, in pixels
+        [2] weights v, optional, such as 1 for visible landmarks: as CharbonnierLoss has them
+    Top:
+        [0] loss (1,)
+    Backward:
+        d_p = g v sign(p - t) w / (epsilon + |p - t|) / Z where |p - t| < w, g v sign(p - t) / Z
+        elsewhere, 0 where p = t; d_t = -d_p, d_v = g rho(p - t) / Z, with the loss weight in
+        g = top[0].diff[0].
+    Raises:
+        ValueError for shapes that do not fit.
+    References:
+        Feng et al., "Wing Loss for Robust Facial Landmark Localisation with Convolutional Neural
+        Networks", 2018, arXiv:1711.06753. The paper sums over a face: normalization batch.
+    Example:
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> run = LayerRun(WingLoss, [[[2.0, 0, 30]], [[0, 0, 0]]])
+        >>> run.forward()[0]  # 10 log(2) + 0 + 30 - 10 + 10 log(6)
+        array([44.8490665])
+        >>> run.backward([1])[0]
+        array([[2.5, 0. , 1. ]])
+    """
+
+    w = Parameter(float, 10.0, above=0, doc="the error from which on it is linear, in the predictions' unit")
+    epsilon = Parameter(float, 2.0, above=0, doc="how flat the logarithm is: its slope at 0 is w / epsilon")
+
+    def penalty(self, differences):
+        return wing_forward(self.xp, differences, self.w, self.epsilon)
+
+    def slope(self, differences):
+        return wing_backward(self.xp, differences, self.w, self.epsilon)
