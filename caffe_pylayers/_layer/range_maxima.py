@@ -1,0 +1,65 @@
+"""Maxima of many rectangles of a map at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from caffe_pylayers._layer import arrays
+
+_BLOCK = 1 << 18  # values gathered at a time
+
+
+def range_maxima(xp: Any, maps: Any, image: Any, rows: Any, columns: Any) -> Any:
+    """Return the maximum of each of B rectangles, (B, C); 0 for an empty one.
+
+    A rectangle is the union of four of powers of two, which overlap. The maxima of such rectangles at
+    every place follow from those half as large, so that its own size does not matter.
+
+    maps: (N, H, W, C).
+    image: the map of each rectangle, numpy int64 (B,).
+    rows, columns: pairs (start, end) of numpy int64 (B,): it has start .. end - 1.
+    """
+    (top, bottom), (left, right) = rows, columns
+    high, wide = _logs(bottom - top), _logs(right - left)
+    high[wide < 0] = -1
+    result = arrays.new(maps, (len(image), maps.shape[-1]))
+    arrays.fill(result, 0)
+    of_rows = maps
+    for i in range(int(high.max(initial=-1)) + 1):
+        if i:
+            of_rows = xp.maximum(of_rows[:, : -(1 << i - 1)], of_rows[:, 1 << i - 1 :])
+        table = of_rows
+        for j in range(int(wide[high == i].max(initial=-1)) + 1):
+            if j:
+                table = xp.maximum(table[:, :, : -(1 << j - 1)], table[:, :, 1 << j - 1 :])
+            mine = np.flatnonzero((high == i) & (wide == j))
+            starts = _starts(top[mine], bottom[mine], i), _starts(left[mine], right[mine], j)
+            _gather(xp, table, image[mine], *starts, mine, result)
+    return result
+
+
+def _logs(lengths: Any) -> Any:
+    """Return floor(log2(length)) of each, -1 where it is 0 or less."""
+    return np.frexp(lengths.clip(0, None))[1] - 1
+
+
+def _starts(start: Any, end: Any, log: int) -> Any:
+    """Return where the one or two ranges of length 2**log start that cover start .. end - 1."""
+    return [start] if log == 0 else [start, end - (1 << log)]
+
+
+def _gather(xp: Any, table: Any, image: Any, tops: Any, lefts: Any, where: Any, result: Any) -> None:
+    """Write the maxima of the table's values at every top and left to result[where]."""
+    _, height, width, channels = table.shape
+    flat = table.reshape(-1, channels)
+    places = [(image * height + y) * width + x for y in tops for x in lefts]
+    step = max(_BLOCK // channels, 1) if isinstance(table, np.ndarray) else max(len(where), 1)
+    for start in range(0, len(where), step):
+        part = slice(start, start + step)
+        found = None
+        for place in places:
+            values = arrays.take_rows(flat, place[part])
+            found = values if found is None else xp.maximum(found, values, out=found)
+        result[arrays.index_like(where[part], result)] = found

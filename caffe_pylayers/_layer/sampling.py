@@ -1,0 +1,26 @@
+"""Choices at random, from numpy's global state: numpy.random.seed makes them again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def at_most(index: Any, most: int) -> Any:
+    """Return the index, or as many of it as most, each equally likely, in their order.
+
+    Nothing is drawn where all stay.
+    """
+    if len(index) <= most:
+        return index
+    return np.sort(np.random.choice(index, max(most, 0), replace=False))  # noqa: NPY002
+
+
+def balanced(positive: Any, negative: Any, size: int, most_positive: int) -> Any:
+    """Return (positives, negatives), ``size`` of them together, and no more than so many positive.
+
+    Where there are fewer positives, negatives take their places, not the other way round.
+    """
+    positive = at_most(positive, most_positive)
+    return positive, at_most(negative, size - len(positive))
