@@ -1,16 +1,16 @@
 """Anchors, the reference boxes of a region proposal network, and what it is to say of each.
 
-    layer {
-      name: "anchors"  type: "Python"
-      bottom: "rpn_conv/3x3"  top: "anchors"
-      python_param { module: "caffe_pylayers.anchors"  layer: "Anchors"  param_str: "feat_stride: 16" }
-    }
-    layer {
-      name: "rpn_data"  type: "Python"
-      bottom: "rpn_cls_score"  bottom: "gt_boxes"  bottom: "im_info"
-      top: "rpn_labels"  top: "rpn_bbox_targets"  top: "rpn_bbox_inside_weights"  top: "rpn_bbox_outside_weights"
-      python_param { module: "caffe_pylayers.anchors"  layer: "AnchorTarget"  param_str: "feat_stride: 16" }
-    }
+layer {
+  name: "anchors"  type: "Python"
+  bottom: "rpn_conv/3x3"  top: "anchors"
+  python_param { module: "caffe_pylayers.anchors"  layer: "Anchors"  param_str: "feat_stride: 16" }
+}
+layer {
+  name: "rpn_data"  type: "Python"
+  bottom: "rpn_cls_score"  bottom: "gt_boxes"  bottom: "im_info"
+  top: "rpn_labels"  top: "rpn_bbox_targets"  top: "rpn_bbox_inside_weights"  top: "rpn_bbox_outside_weights"
+  python_param { module: "caffe_pylayers.anchors"  layer: "AnchorTarget"  param_str: "feat_stride: 16" }
+}
 """
 
 from __future__ import annotations
@@ -67,12 +67,12 @@ class Anchors(AnchorParameters):
         >>> import numpy as np
         >>> from caffe_pylayers.testing import LayerRun
         >>> LayerRun(Anchors, [np.zeros((1, 8, 1, 2))], param_str="scales: [8]").forward()[0]
-        array([[ -84.,  -40.,   99.,   55.],
-               [ -56.,  -56.,   71.,   71.],
-               [ -36.,  -80.,   51.,   95.],
-               [ -68.,  -40.,  115.,   55.],
-               [ -40.,  -56.,   87.,   71.],
-               [ -20.,  -80.,   67.,   95.]])
+        array([[-84., -40.,  99.,  55.],
+               [-56., -56.,  71.,  71.],
+               [-36., -80.,  51.,  95.],
+               [-68., -40., 115.,  55.],
+               [-40., -56.,  87.,  71.],
+               [-20., -80.,  67.,  95.]])
     """
 
     allowed_border = Parameter(float, 0.0, doc="how far an anchor may reach beyond the image, in pixels, for top[1]")
@@ -182,13 +182,9 @@ class AnchorTarget(AnchorParameters):
         """Return labels, targets, inside and outside weights of the anchors of an image with these objects."""
         within = np.flatnonzero(inside(self._anchors, height, width, self.allowed_border))
         iou = overlaps(self._anchors[within], boxes, self.legacy_plus_one)
-        found = anchor_labels(
-            iou, self.RPN_POSITIVE_OVERLAP, self.RPN_NEGATIVE_OVERLAP, self.RPN_CLOBBER_POSITIVES
-        )
+        found = anchor_labels(iou, self.RPN_POSITIVE_OVERLAP, self.RPN_NEGATIVE_OVERLAP, self.RPN_CLOBBER_POSITIVES)
         most_positive = int(self.RPN_FG_FRACTION * self.RPN_BATCHSIZE)
-        positive, negative = balanced(
-            within[found == 1], within[found == 0], self.RPN_BATCHSIZE, most_positive
-        )
+        positive, negative = balanced(within[found == 1], within[found == 0], self.RPN_BATCHSIZE, most_positive)
         labels = np.full(len(self._anchors), -1)
         labels[positive], labels[negative] = 1, 0
         targets, inside_weights, outside_weights = np.zeros((3, len(self._anchors), 4))

@@ -220,21 +220,19 @@ class BoxDecode(Layer):
         return [(len(rows), codes)]
 
     def forward(self, bottom, top):
-        boxes, deltas, sizes_of_images = self._read(bottom)
+        boxes, deltas, ends = self._read(bottom)
         found = self._decode(boxes, deltas)
-        if sizes_of_images is not None:
-            found = clip(found, *sizes_of_images, self.legacy_plus_one)
+        if ends is not None:
+            found = clip(found, ends[0], ends[1], self.legacy_plus_one)
         top[0].data[...] = found.reshape(top[0].data.shape)
 
     def backward(self, top, propagate_down, bottom):
-        boxes, deltas, sizes_of_images = self._read(bottom)
+        boxes, deltas, ends = self._read(bottom)
         d_decoded = top[0].diff.reshape(deltas.shape)
-        if sizes_of_images is not None:
+        if ends is not None:
             found = self._decode(boxes, deltas)
-            d_decoded = np.where(found == clip(found, *sizes_of_images, self.legacy_plus_one), d_decoded, 0)
-        d_boxes, d_deltas = box_decode_backward(
-            boxes, deltas, d_decoded, self.legacy_plus_one, self.means, self.stds
-        )
+            d_decoded = np.where(found == clip(found, ends[0], ends[1], self.legacy_plus_one), d_decoded, 0)
+        d_boxes, d_deltas = box_decode_backward(boxes, deltas, d_decoded, self.legacy_plus_one, self.means, self.stds)
         if propagate_down[0]:
             _write_boxes(bottom[0].diff, d_boxes.sum(1))
         if propagate_down[1]:
@@ -294,11 +292,12 @@ class BoxIoU(Layer):
         return [tuple(map(len, self._rows(boxes, others)))]
 
     def forward(self, bottom, top):
-        top[0].data[...] = overlaps(*self._rows(bottom[0].data, bottom[1].data), self.legacy_plus_one)
+        boxes, others = self._rows(bottom[0].data, bottom[1].data)
+        top[0].data[...] = overlaps(boxes, others, self.legacy_plus_one)
 
     def backward(self, top, propagate_down, bottom):
-        rows = self._rows(bottom[0].data, bottom[1].data)
-        found = box_iou_backward(*rows, top[0].diff, self.legacy_plus_one)
+        boxes, others = self._rows(bottom[0].data, bottom[1].data)
+        found = box_iou_backward(boxes, others, top[0].diff, self.legacy_plus_one)
         for i in range(2):
             if propagate_down[i]:
                 _write_boxes(bottom[i].diff, found[i])

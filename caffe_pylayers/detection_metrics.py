@@ -1,14 +1,14 @@
 """Metrics of detections.
 
-    layer {
-      name: "mAP"  type: "Python"
-      bottom: "detections"  bottom: "gt_boxes"  top: "mAP"
-      python_param {
-        module: "caffe_pylayers.detection_metrics"  layer: "MeanAveragePrecision"
-        param_str: "{num_classes: 21, protocol: voc07}"
-      }
-      include { phase: TEST }
-    }
+layer {
+  name: "mAP"  type: "Python"
+  bottom: "detections"  bottom: "gt_boxes"  top: "mAP"
+  python_param {
+    module: "caffe_pylayers.detection_metrics"  layer: "MeanAveragePrecision"
+    param_str: "{num_classes: 21, protocol: voc07}"
+  }
+  include { phase: TEST }
+}
 """
 
 from __future__ import annotations
@@ -60,7 +60,9 @@ class MeanAveragePrecision(Metric):
     """
 
     num_classes = Parameter(int, low=2, doc="classes, the background, 0, among them")
-    protocol = Parameter(str, "voc07", choices=PROTOCOLS, doc="how detections are matched, and their precision averaged")
+    protocol = Parameter(
+        str, "voc07", choices=PROTOCOLS, doc="how detections are matched, and their precision averaged"
+    )
     iou_thresholds = Parameter(
         [float], None, low=0, high=1, length=(1, None), doc="default: 0.5, with coco 0.50, 0.55 .. 0.95"
     )

@@ -1,13 +1,13 @@
 """Non-maximum suppression: detections from RoIs and their scores.
 
-    layer {
-      name: "detections"  type: "Python"
-      bottom: "rois"  bottom: "cls_prob"  bottom: "boxes"  top: "detections"
-      python_param {
-        module: "caffe_pylayers.nms"  layer: "NMS"
-        param_str: "{nms_threshold: 0.3, score_threshold: 0.05, keep_top_k: 100}"
-      }
-    }
+layer {
+  name: "detections"  type: "Python"
+  bottom: "rois"  bottom: "cls_prob"  bottom: "boxes"  top: "detections"
+  python_param {
+    module: "caffe_pylayers.nms"  layer: "NMS"
+    param_str: "{nms_threshold: 0.3, score_threshold: 0.05, keep_top_k: 100}"
+  }
+}
 """
 
 from __future__ import annotations

@@ -1,16 +1,16 @@
 """Region proposals: from an RPN's maps to RoIs, and what the second stage is to say of each.
 
-    layer {
-      name: "proposal"  type: "Python"
-      bottom: "rpn_cls_prob_reshape"  bottom: "rpn_bbox_pred"  bottom: "im_info"  top: "rpn_rois"
-      python_param { module: "caffe_pylayers.proposals"  layer: "Proposal"  param_str: "feat_stride: 16" }
-    }
-    layer {
-      name: "roi_data"  type: "Python"
-      bottom: "rpn_rois"  bottom: "gt_boxes"
-      top: "rois"  top: "labels"  top: "bbox_targets"  top: "bbox_inside_weights"  top: "bbox_outside_weights"
-      python_param { module: "caffe_pylayers.proposals"  layer: "ProposalTarget"  param_str: "num_classes: 21" }
-    }
+layer {
+  name: "proposal"  type: "Python"
+  bottom: "rpn_cls_prob_reshape"  bottom: "rpn_bbox_pred"  bottom: "im_info"  top: "rpn_rois"
+  python_param { module: "caffe_pylayers.proposals"  layer: "Proposal"  param_str: "feat_stride: 16" }
+}
+layer {
+  name: "roi_data"  type: "Python"
+  bottom: "rpn_rois"  bottom: "gt_boxes"
+  top: "rois"  top: "labels"  top: "bbox_targets"  top: "bbox_inside_weights"  top: "bbox_outside_weights"
+  python_param { module: "caffe_pylayers.proposals"  layer: "ProposalTarget"  param_str: "num_classes: 21" }
+}
 """
 
 from __future__ import annotations
@@ -97,7 +97,10 @@ class Proposal(AnchorParameters):
         "one pixel further, as in py-faster-rcnn and the models trained with it",
     )
     RPN_PRE_NMS_TOP_N = Parameter(
-        int, None, low=0, doc="boxes of an image that go into suppression, 0: all; default: 12000 in TRAIN, 6000 in TEST"
+        int,
+        None,
+        low=0,
+        doc="boxes of an image that go into suppression, 0: all; default: 12000 in TRAIN, 6000 in TEST",
     )
     RPN_POST_NMS_TOP_N = Parameter(
         int, None, low=0, doc="boxes of an image that come out, 0: all; default: 2000 in TRAIN, 300 in TEST"
@@ -132,17 +135,17 @@ class Proposal(AnchorParameters):
         # rows, columns and anchors in the anchors' order
         scores = bottom[0].data[:, -a:].transpose(0, 2, 3, 1).reshape(images, -1)
         deltas = bottom[1].data.transpose(0, 2, 3, 1).reshape(images, -1, 4)
-        rois, best = [], []
+        rois, best = [np.zeros((0, 5))], [np.zeros(0)]
         for i in range(images):
             boxes, kept = self._of_image(scores[i], deltas[i], *info[i])
             rois.append(np.column_stack([np.full(len(kept), i), boxes[kept]]))
             best.append(scores[i, kept])
-        rois = np.concatenate(rois) if rois else np.zeros((0, 5))
-        top[0].reshape(*rois.shape)
-        top[0].data[...] = rois
+        found = np.concatenate(rois)
+        top[0].reshape(*found.shape)
+        top[0].data[...] = found
         if len(top) == 2:
-            top[1].reshape(len(rois), 1)
-            top[1].data[:, 0] = np.concatenate(best) if best else 0
+            top[1].reshape(len(found), 1)
+            top[1].data[:, 0] = np.concatenate(best)
 
     def backward(self, top, propagate_down, bottom):
         for i in range(len(bottom)):
@@ -214,9 +217,7 @@ class ProposalTarget(Layer):
     legacy_plus_one = plus_one_parameter()
 
     def setup(self, bottom, top):
-        checks.tops(
-            self, top, "rois", "labels", "bbox_targets", "bbox_inside_weights", "bbox_outside_weights"
-        )
+        checks.tops(self, top, "rois", "labels", "bbox_targets", "bbox_inside_weights", "bbox_outside_weights")
 
     def plan(self, rois, gt_boxes):
         box_blobs.rows(self, "bottom[0] (rois)", rois, 5)
@@ -248,9 +249,7 @@ class ProposalTarget(Layer):
             images = 1 + int(max(truth.image.max(initial=0), np.nan_to_num(rois[:, 0]).max(initial=0)))
         check_sizes(self, what, truth.boxes, self.legacy_plus_one)
         if truth.classes.max(initial=0) >= self.num_classes:
-            raise checks.error(
-                self, f"{what} has the class {truth.classes.max()}, outside [0, {self.num_classes})"
-            )
+            raise checks.error(self, f"{what} has the class {truth.classes.max()}, outside [0, {self.num_classes})")
         return truth, images
 
     def _of_image(self, image, boxes, truth):

@@ -1,21 +1,21 @@
 """Features of regions of interest: a map of one size for each, whatever the region's.
 
-    layer {
-      name: "roi_pool5"  type: "Python"
-      bottom: "conv5_3"  bottom: "rois"  top: "pool5"
-      python_param {
-        module: "caffe_pylayers.roi_pooling"  layer: "ROIPooling"
-        param_str: "{pooled_h: 7, pooled_w: 7, spatial_scale: 0.0625}"
-      }
-    }
-    layer {
-      name: "roi_align"  type: "Python"
-      bottom: "conv5_3"  bottom: "rois"  top: "pool5"
-      python_param {
-        module: "caffe_pylayers.roi_pooling"  layer: "ROIAlign"
-        param_str: "{pooled_h: 7, pooled_w: 7, spatial_scale: 0.0625, sampling_ratio: 2}"
-      }
-    }
+layer {
+  name: "roi_pool5"  type: "Python"
+  bottom: "conv5_3"  bottom: "rois"  top: "pool5"
+  python_param {
+    module: "caffe_pylayers.roi_pooling"  layer: "ROIPooling"
+    param_str: "{pooled_h: 7, pooled_w: 7, spatial_scale: 0.0625}"
+  }
+}
+layer {
+  name: "roi_align"  type: "Python"
+  bottom: "conv5_3"  bottom: "rois"  top: "pool5"
+  python_param {
+    module: "caffe_pylayers.roi_pooling"  layer: "ROIAlign"
+    param_str: "{pooled_h: 7, pooled_w: 7, spatial_scale: 0.0625, sampling_ratio: 2}"
+  }
+}
 """
 
 from __future__ import annotations
@@ -105,3 +105,203 @@ def _channels_last(xp, data):
     copy = arrays.new(data, last.shape)
     copy[...] = last
     return copy
+
+
+def roi_align_weights(rois, pooled, spatial_scale, size, sampling_ratio=0, aligned=False):
+    """Return (first, count, weights) of the rows and of the columns that RoIs are averages of.
+
+    A bin's value is that of sampling_ratio x sampling_ratio points, evenly spread, on average; of 0,
+    of one for each cell that the bin is long, rounded up. At a point it is bilinear between cells;
+    0 beyond one cell from the map. As rows and columns enter one by one, weights of each suffice:
+
+        value[i, j] = sum(weights_y[i, y] weights_x[j, x] data[first_y + y, first_x + x])
+
+    pooled, size: (height, width), of the top and of the map.
+    first, count: int64 (R,); weights: (R, p, the largest count), 0 from its RoI's own count on.
+    """
+    scaled = rois[:, 1:5] * np.asarray(spatial_scale, rois.dtype) - (0.5 if aligned else 0)
+    found = []
+    for axis in range(2):
+        start, length = scaled[:, 1 - axis], scaled[:, 3 - axis] - scaled[:, 1 - axis]
+        if not aligned:
+            length = np.maximum(length, 1)
+        bins = length / pooled[axis]
+        points = np.full(len(rois), sampling_ratio) if sampling_ratio else np.ceil(bins).clip(0, None).astype(np.int64)
+        found.append(_axis_weights(start, bins, points, pooled[axis], size[axis]))
+    return found
+
+
+def _axis_weights(start, bins, points, pooled, size):
+    """Return (first, count, weights) for bins of these lengths from start, each with so many points, (R,) all."""
+    shape = len(start), pooled, max(int(points.max(initial=1)), 1)
+    start, bins, points = (x[:, None, None] for x in (start, bins, points))
+    step = bins / np.maximum(points, 1)
+    at = start + bins * np.arange(pooled)[:, None] + (np.arange(shape[2]) + 0.5) * step
+    counts = (np.arange(shape[2]) < points) & (at >= -1) & (at <= size)
+    at = at.clip(0, size - 1)
+    low = np.where(counts, np.floor(at), size).astype(np.int64)
+    high = np.minimum(low + 1, size - 1)
+    first = low.min((1, 2), initial=size) % max(size, 1)  # 0 where no point counts
+    count = np.where(counts, high + 1, 0).max((1, 2), initial=0) - first
+    longest = int(count.max(initial=1))
+    row = np.arange(len(start) * pooled).reshape(len(start), pooled, 1) * longest - first[:, None, None]
+    weights = np.zeros(len(start) * pooled * longest)
+    share = 1 / np.maximum(points, 1)
+    for cell, weight in ((low, 1 - (at - low)), (high, at - low)):
+        weights += np.bincount((row + cell)[counts], (share * weight)[counts], len(weights))
+    return first, count.clip(0, None), weights.reshape(len(start), pooled, longest)
+
+
+def roi_align_forward(xp, data, rois, weights):
+    """Return the average of each bin's points, (R, C, ph, pw).
+
+    Each RoI is two matrix products on its own part of the map, where it lies: to gather the parts for
+    one product of all takes as long again.
+
+    data: maps (N, C, H, W).
+    rois: numpy (R, 5).
+    weights: of roi_align_weights.
+    """
+    maps = _channels_last(xp, data)
+    (tops, heights, down), (lefts, widths, along) = weights
+    down, along = arrays.from_numpy(down, data), arrays.from_numpy(along, data)
+    shape = down.shape[1], along.shape[1], data.shape[1]
+    found = arrays.new(data, (len(rois), *shape))
+    for r, (image, y, x, h, w) in enumerate(_windows(rois, tops, lefts, heights, widths)):
+        narrow = xp.matmul(along[r, :, :w], maps[image, y : y + h, x : x + w])
+        found[r] = xp.matmul(down[r, :, :h], narrow.reshape(h, shape[1] * shape[2])).reshape(shape)
+    return xp.moveaxis(found, -1, 1)
+
+
+def roi_align_backward(xp, rois, weights, d_pooled, d_data):
+    """Write to d_data the gradient: each bin's, times the weights of its cells, summed over RoIs and bins."""
+    (tops, heights, down), (lefts, widths, along) = weights
+    down, along = arrays.from_numpy(down, d_data), arrays.from_numpy(along, d_data)
+    channels, pooled_w = d_data.shape[1], along.shape[1]
+    d_maps = arrays.new(d_data, xp.moveaxis(d_data, 1, -1).shape)
+    arrays.fill(d_maps, 0)
+    d_pooled = _channels_last(xp, d_pooled)
+    for r, (image, y, x, h, w) in enumerate(_windows(rois, tops, lefts, heights, widths)):
+        d_narrow = xp.matmul(down[r, :, :h].T, d_pooled[r].reshape(-1, pooled_w * channels))
+        d_maps[image, y : y + h, x : x + w] += xp.matmul(along[r, :, :w].T, d_narrow.reshape(h, pooled_w, channels))
+    d_data[...] = xp.moveaxis(d_maps, -1, 1)
+
+
+def _windows(rois, *columns):
+    return zip(rois[:, 0].astype(np.int64).tolist(), *(column.tolist() for column in columns))
+
+
+class _ROILayer(Layer):
+    """A layer that gives each RoI of a map features of one size."""
+
+    array_api = True
+
+    pooled_h = Parameter(int, low=1, doc="bins from top to bottom of a RoI, the top's height")
+    pooled_w = Parameter(int, low=1, doc="bins from left to right, the top's width")
+    spatial_scale = Parameter(float, 1.0, above=0, doc="cells of the map for a pixel of the RoIs: 1 / stride")
+
+    def setup(self, bottom, top):
+        checks.tops(self, top, "features")
+
+    def plan(self, data, rois):
+        shape = tuple(data.shape)
+        if len(shape) != 4:
+            raise checks.error(self, f"bottom[0] (data) must be maps (N, C, H, W), got {shape}")
+        self._pooled = self.pooled_h, self.pooled_w
+        rows = box_blobs.rows(self, "bottom[1] (rois)", rois, 5)
+        return [(len(rows), shape[1], *self._pooled)]
+
+    def _read(self, bottom):
+        """Return data, as it is, and the RoIs as numpy (R, 5)."""
+        data = bottom[0].data
+        rois = box_blobs.rows(self, "bottom[1] (rois)", bottom[1].data, 5)
+        box_blobs.image_index(self, "bottom[1] (rois)", rois[:, 0], data.shape[0])
+        return data, rois
+
+
+class ROIPooling(_ROILayer):
+    """The maximum in each bin of a RoI, Fast R-CNN's RoI pooling.
+
+    top[r, c, i, j] = max of data[n, c] over the cells of bin (i, j), 0 for an empty one; a RoI's
+    corners are rounded to cells, and bins to whole cells, which overlap (see roi_pooling_bins).
+
+    Bottom:
+        [0] data (N, C, H, W)
+        [1] RoIs (R, 5): the map's index, x1, y1, x2, y2 in pixels
+    Top:
+        [0] features (R, C, pooled_h, pooled_w)
+    Backward:
+        Each bin's gradient goes to its maximum, the first in row-major order of equal ones; RoIs get
+        zeros.
+    Raises:
+        ValueError for shapes that do not fit, and for an index outside [0, N).
+    References:
+        Girshick, "Fast R-CNN", 2015, arXiv:1504.08083. ROIPooling of caffe-fast-rcnn, whose parameters
+        have these names in roi_pooling_param.
+    Example:
+        >>> import numpy as np
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> data = np.arange(36.0).reshape(1, 1, 6, 6)
+        >>> text = "{pooled_h: 2, pooled_w: 2, spatial_scale: 0.5}"
+        >>> LayerRun(ROIPooling, [data, [[0, 0, 0, 6, 6]]], param_str=text).forward()[0][0, 0]
+        array([[ 7.,  9.],
+               [19., 21.]])
+    """
+
+    def forward(self, bottom, top):
+        data, rois = self._read(bottom)
+        top[0].data[...] = roi_pooling_forward(self.xp, data, rois, self._pooled, self.spatial_scale)
+
+    def backward(self, top, propagate_down, bottom):
+        data, rois = self._read(bottom)
+        if propagate_down[0]:
+            roi_pooling_backward(self.xp, data, rois, top[0].diff, self.spatial_scale, bottom[0].diff)
+        if propagate_down[1]:
+            arrays.fill(bottom[1].diff, 0)
+
+
+class ROIAlign(_ROILayer):
+    """The average of a map, bilinear between cells, at points spread over each bin of a RoI: nothing is rounded.
+
+    top[r, c, i, j] = mean over the points (y, x) of bin (i, j) of data[n, c, y, x], see roi_align_weights
+
+    Bottom:
+        [0] data (N, C, H, W)
+        [1] RoIs (R, 5): the map's index, x1, y1, x2, y2 in pixels
+    Top:
+        [0] features (R, C, pooled_h, pooled_w)
+    Backward:
+        The gradient of the data; RoIs get zeros, as everywhere in R-CNN.
+    Raises:
+        ValueError for shapes that do not fit, and for an index outside [0, N).
+    References:
+        He et al., "Mask R-CNN", 2017, arXiv:1703.06870. Caffe2's RoIAlign, and torchvision's
+        roi_align, to which sampling_ratio -1 is what 0 is here.
+    Example:
+        >>> import numpy as np
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> data = np.arange(16.0).reshape(1, 1, 4, 4)
+        >>> text = "{pooled_h: 2, pooled_w: 2, sampling_ratio: 2}"
+        >>> LayerRun(ROIAlign, [data, [[0, 0, 0, 3, 3]]], param_str=text).forward()[0][0, 0]
+        array([[ 3.75,  5.25],
+               [ 9.75, 11.25]])
+    """
+
+    sampling_ratio = Parameter(int, 0, low=0, doc="points of a bin on each axis; 0: its length in cells, rounded up")
+    aligned = Parameter(
+        bool, False, doc="a cell's centre is at half a pixel: RoIs move by half a cell, and may be shorter than one"
+    )
+
+    def forward(self, bottom, top):
+        data, rois = self._read(bottom)
+        self._weights = roi_align_weights(
+            rois, self._pooled, self.spatial_scale, data.shape[2:], self.sampling_ratio, self.aligned
+        )
+        top[0].data[...] = roi_align_forward(self.xp, data, rois, self._weights)
+
+    def backward(self, top, propagate_down, bottom):
+        if propagate_down[0]:
+            _, rois = self._read(bottom)
+            roi_align_backward(self.xp, rois, self._weights, top[0].diff, bottom[0].diff)
+        if propagate_down[1]:
+            arrays.fill(bottom[1].diff, 0)

@@ -43,9 +43,7 @@ def shifted(anchors: Any, height: int, width: int, stride: Any, offset: float = 
 
 def inside(anchors: Any, height: float, width: float, border: float = 0.0) -> Any:
     """Return where an anchor reaches no more than the border, in pixels, beyond an image, (R,)."""
-    return (
-        (anchors[:, :2] >= -border).all(1) & (anchors[:, 2] < width + border) & (anchors[:, 3] < height + border)
-    )
+    return (anchors[:, :2] >= -border).all(1) & (anchors[:, 2] < width + border) & (anchors[:, 3] < height + border)
 
 
 def _centred(centre: float, widths: Any, heights: Any, scales: Any, last: int) -> Any:

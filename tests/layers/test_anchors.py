@@ -35,7 +35,7 @@ def test_exact_anchors():
     text = "{legacy_plus_one: false, scales: [2], ratios: [0.25, 4], base_size: 8, offset: 0.5, feat_stride: 10}"
     (top,) = LayerRun(Anchors, [np.zeros((1, 1, 1, 2))], param_str=text).forward()
     cell = np.array([[-12, 0, 20, 8], [0, -12, 8, 20]]) + 5.0
-    np.testing.assert_allclose(top, np.concatenate([cell, cell + [10, 0, 10, 0]]))
+    np.testing.assert_allclose(top, np.concatenate([cell, np.add(cell, [10, 0, 10, 0])]))
 
 
 def test_inside():
@@ -99,12 +99,12 @@ def test_targets_of_two_images():
 @pytest.mark.parametrize(("fraction", "positives"), [(0.5, 4), (0.25, 2), (1.0, 6)])
 def test_a_sample(fraction, positives):
     gt = [[16 * i, 0, 16 * i + 15, 15, 1] for i in range(6)]
-    text = "{scales: [1], ratios: [1], RPN_BATCHSIZE: 8, RPN_FG_FRACTION: %s, RPN_POSITIVE_WEIGHT: 0.75}" % fraction
+    text = f"{{scales: [1], ratios: [1], RPN_BATCHSIZE: 8, RPN_FG_FRACTION: {fraction}, RPN_POSITIVE_WEIGHT: 0.75}}"
     run = LayerRun(AnchorTarget, [np.zeros((1, 2, 4, 10)), gt, [[64, 160, 1]]], tops=4, param_str=text)
     drawn = []
     for seed in (0, 1, 0):
         np.random.seed(seed)
-        labels, _, inside, outside = (top.copy() for top in run.forward())
+        labels, _, _inside, outside = (top.copy() for top in run.forward())
         assert ((labels == 1).sum(), (labels == 0).sum()) == (positives, 8 - positives)
         np.testing.assert_allclose(outside[:, 0].ravel()[labels.ravel() == 1], 0.75 / positives)
         np.testing.assert_allclose(outside[:, 0].ravel()[labels.ravel() == 0], 0.25 / (8 - positives))
@@ -123,7 +123,11 @@ def test_labels_by_hand():
 @pytest.mark.parametrize(
     ("gt", "info", "message"),
     [
-        (np.ones((2, 5)), np.ones((2, 3)), r"bottom\[1\] \(gt_boxes\) of shape \(2, 5\) are of 1 image\(s\), got a batch of 2"),
+        (
+            np.ones((2, 5)),
+            np.ones((2, 3)),
+            r"bottom\[1\] \(gt_boxes\) of shape \(2, 5\) are of 1 image\(s\), got a batch of 2",
+        ),
         (np.ones((1, 2, 5)), np.ones((2, 3)), "got a batch of 2"),
         ([[2, 0, 0, 9, 9, 1]], np.ones((2, 3)), "has the batch index 2 in row 0; it must be one of the 2 images"),
         ([[1, 0, 0, 9, -9, 1]], np.ones((2, 3)), r"a width and a height above 0, got \(0, 0, 9, -9\)"),
@@ -137,7 +141,9 @@ def test_refused(gt, info, message):
 
 
 def test_refused_maps():
-    with pytest.raises(ValueError, match=r"^Anchors: bottom\[0\] \(features\) must be a map \(N, C, H, W\), got \(2, 3\)"):
+    with pytest.raises(
+        ValueError, match=r"^Anchors: bottom\[0\] \(features\) must be a map \(N, C, H, W\), got \(2, 3\)"
+    ):
         LayerRun(Anchors, [np.zeros((2, 3))])
     with pytest.raises(ValueError, match=r"^Anchors: top\[1\] \(inside\) needs bottom\[1\] \(im_info\)"):
         LayerRun(Anchors, [np.zeros((1, 1, 2, 2))], tops=2)

@@ -14,8 +14,9 @@ rng = np.random.RandomState(3)
 
 def crowded(count):
     """Boxes around fewer places, and scores."""
-    places = np.tile(boxes(max(count // 8, 1), 300.0), (8, 1))[:count]
-    return (places + rng.uniform(-8, 8, places.shape)).astype(np.float32), rng.rand(count).astype(np.float32)
+    places = np.tile(boxes(count // 8 + 1, 300.0), (8, 1))[:count]
+    moves = np.tile(rng.uniform(-8, 8, (count, 2)), 2)
+    return (places + moves).astype(np.float32), rng.rand(count).astype(np.float32)
 
 
 def one_by_one(boxes, scores, threshold, plus_one, eta=1.0):
@@ -63,11 +64,17 @@ def test_greedy_is_opencvs(threshold):
 def test_soft_is_opencvs(method):
     cv2 = pytest.importorskip("cv2")
     some, scores = crowded(100)
+    some = some.round()  # it takes whole pixels
     text = f"{{method: {method}, nms_threshold: 0.3, sigma: 0.4, legacy_plus_one: false, score_threshold: 0.05}}"
     found, index = LayerRun(NMS, [some, scores], tops=2, param_str=text).forward()
     # Its linear method has a name that differs from version to version; the numbers do not.
     weights, expected = cv2.dnn.softNMSBoxes(
-        as_opencv(some), scores.tolist(), 0.05, 0.3, sigma=0.4, method={"linear": 1, "gaussian": 2}[method]
+        [tuple(map(int, box)) for box in as_opencv(some)],
+        scores.tolist(),
+        0.05,
+        0.3,
+        sigma=0.4,
+        method={"linear": 1, "gaussian": 2}[method],
     )
     order = np.argsort(-np.ravel(weights), kind="stable")
     assert index.tolist() == np.ravel(expected)[order].tolist()

@@ -10,7 +10,7 @@ image, label = rng.randint(0, 2, 8), rng.randint(1, 4, 8)
 gt = np.column_stack([image, objects, label, rng.rand(8) < 0.3])
 detections = np.column_stack([np.tile(image, 3), np.tile(label, 3), rng.permutation(24) / 24.0, near])
 ssd = np.column_stack([image, label, np.zeros(8), objects / 40, gt[:, 6]]).reshape(1, 1, 8, 8)
-padded = np.zeros((2, 5, 5))
+padded = np.zeros((2, 8, 5))
 for i in range(2):
     padded[i, : (image == i).sum()] = gt[image == i, 1:6]
 none = [[0, -1, -1, -1, -1, -1, -1], [1, -1, -1, -1, -1, -1, -1]]
@@ -30,8 +30,9 @@ CASES = {
         apart([detections.reshape(1, 1, 24, 7), gt[:, :6]], ", iou_thresholds: [0.3, 0.6]", tops=3, phase=1),
         apart([detections[detections[:, 0] == 0], gt[image == 0, 1:6]], ", report: running", phase=1),
         apart([none, gt], tops=3),
-        apart([detections, gt * [1, 1, 1, 1, 1, 0, 1]], tops=3),  # no objects
+        apart([detections, gt], ", report: batch, test_iter: 2", phase=1),
+        apart([detections, gt * [1, 1, 1, 1, 1, 0, 1]], tops=3, phase=1),  # no objects
         apart([detections[:0], gt], ", protocol: coco", tops=3),
-        apart([detections, gt[:0]], ", report: batch, test_iter: 2", phase=1),
+        apart([detections, gt[:0]], ", test_iter: 2", phase=1),
     ],
 }
