@@ -131,13 +131,6 @@ def add_at(array: Any, index: Any, values: Any) -> None:
         array.index_add_(0, index, values)
 
 
-def take_rows(array: Any, index: Any) -> Any:
-    """Return array[index] for an index of numpy, whichever the array is of."""
-    if isinstance(array, np.ndarray):
-        return array.take(index, 0)
-    return array[index_like(index, array)]
-
-
 def index_like(index: Any, array: Any) -> Any:
     """Return an int64 index of numpy as one for the array: on its device, where it is a tensor."""
     return index if isinstance(array, np.ndarray) else namespace(array).tensor(np.array(index), device=array.device)

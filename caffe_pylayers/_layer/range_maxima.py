@@ -57,9 +57,10 @@ def _gather(xp: Any, table: Any, image: Any, tops: Any, lefts: Any, where: Any, 
     places = [(image * height + y) * width + x for y in tops for x in lefts]
     step = max(_BLOCK // channels, 1) if isinstance(table, np.ndarray) else max(len(where), 1)
     for start in range(0, len(where), step):
-        part = slice(start, start + step)
-        found = None
-        for place in places:
-            values = arrays.take_rows(flat, place[part])
-            found = values if found is None else xp.maximum(found, values, out=found)
-        result[arrays.index_like(where[part], result)] = found
+        part = where[start : start + step]
+        found, values = (arrays.new(table, (len(part), channels)) for _ in range(2))
+        for i, place in enumerate(places):
+            arrays.take_rows_into(flat, arrays.index_like(place[start : start + step], table), values if i else found)
+            if i:
+                xp.maximum(found, values, out=found)
+        result[arrays.index_like(part, result)] = found

@@ -97,6 +97,19 @@ def test_add_rows_adds_each_of_equal_ones(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_add_at_adds_each_of_equal_ones(kind):
+    given = array(kind, [1, 2, 3], "float32")
+    arrays.add_at(given, array(kind, [2, 0, 2]), array(kind, [10, 20, 30], "float32"))
+    assert given.tolist() == [21, 2, 43]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_index_of_numpy_serves_both(kind):
+    index = np.broadcast_to(np.array([1]), 3)
+    assert array(kind, [4, 5])[arrays.index_like(index, array(kind, [0]))].tolist() == [5] * 3
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_argsort_keeps_the_order_of_equal_values(kind):
     given = array(kind, [[2, 1, 2, 1, np.nan, 0]] * 2, "float32")
     assert arrays.argsort(given).tolist() == [[5, 1, 3, 0, 2, 4]] * 2
