@@ -12,7 +12,6 @@ GROUPS = {
     "Regression losses": ("pyloss", "regression", "robust", "depth", "directions", "image_quality"),
     "Data": ("image_lists", "segmentation_data", "box_data", "pair_data", "table_data", "video_data", "collage"),
     "Detection": ("anchors", "proposals", "roi_pooling", "roi_levels", "boxes", "nms", "detection_metrics"),
-    "Data": ("collage",),
     "Segmentation": ("overlap",),
     "Embeddings": ("embeddings", "triplet", "contrastive"),
     "Metrics": (
