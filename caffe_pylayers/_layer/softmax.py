@@ -1,0 +1,70 @@
+"""The softmax over a class axis, for any scores: log-softmax, and what backward makes of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from caffe_pylayers._layer import arrays
+
+__all__ = [
+    "label_backward",
+    "log_cumulative_sum_exp",
+    "log_softmax",
+    "scratch_of",
+    "softmax_backward",
+    "targets_backward",
+]
+
+
+def scratch_of(scores: Any) -> Any:
+    """Return the buffer that log_softmax needs for these scores; None for tensors, whose library needs none."""
+    return None if arrays.is_tensor(scores) else np.empty_like(scores)
+
+
+def log_softmax(xp: Any, scores: Any, axis: int, out: Any, scratch: Any = None) -> None:
+    """Write log p, with p = exp(scores) / sum(exp(scores)) over the axis; finite for all finite scores.
+
+    scratch: of scratch_of; what it holds afterwards is of no use.
+    """
+    if xp is not np:
+        xp.log_softmax(scores, axis, out=out)
+        return
+    np.subtract(scores, np.amax(scores, axis=axis, keepdims=True), out=out)
+    np.exp(out, out=scratch)
+    out -= np.log(scratch.sum(axis=axis, keepdims=True))
+
+
+def softmax_backward(xp: Any, p: Any, d_p: Any, axis: int) -> Any:
+    """Return the gradient of the scores from that of their softmax p: p (d_p - sum(p d_p))."""
+    change = p * d_p
+    return change - p * change.sum(axis=axis, keepdims=True)
+
+
+def label_backward(xp: Any, log_p: Any, labels: Any, d_log_p: Any, axis: int, d_scores: Any) -> None:
+    """Write d_scores = d_log_p (1[label] - p), for a loss of the label's log-probability alone.
+
+    labels: int64 indices with 1 on the axis.
+    d_log_p: the loss's gradient with respect to that log-probability, shaped like labels, or one for all.
+    """
+    xp.exp(log_p, out=d_scores)
+    d_labels = (1 - arrays.take_along(d_scores, labels, axis)) * d_log_p
+    d_scores *= -d_log_p
+    arrays.put_along(d_scores, labels, d_labels, axis)
+
+
+def targets_backward(xp: Any, log_p: Any, targets: Any, scale: Any, axis: int, d_scores: Any) -> None:
+    """Write d_scores = scale (p sum(targets) - targets), the gradient of -sum(targets log p).
+
+    scale: with 1 on the axis, or one for all.
+    """
+    xp.exp(log_p, out=d_scores)
+    d_scores *= targets.sum(axis=axis, keepdims=True)
+    d_scores -= targets
+    d_scores *= scale
+
+
+def log_cumulative_sum_exp(xp: Any, values: Any, axis: int) -> Any:
+    """Return log(exp(v_0) + ... + exp(v_i)) at each i along the axis."""
+    return np.logaddexp.accumulate(values, axis) if xp is np else xp.logcumsumexp(values, axis)

@@ -1,0 +1,201 @@
+"""Focal losses: cross entropies that turn from the many easy positions to the few hard ones.
+
+layer {
+  name: "loss"  type: "Python"
+  bottom: "score"  bottom: "label"  top: "loss"
+  python_param {
+    module: "caffe_pylayers.focal"  layer: "SoftmaxFocalLoss"
+    param_str: '{"gamma": 2.0, "class_weights": [0.25, 0.75]}'
+  }
+  loss_weight: 1
+}
+layer {
+  name: "anchors_loss"  type: "Python"
+  bottom: "class_score"  bottom: "class_target"  top: "anchors_loss"
+  python_param {
+    module: "caffe_pylayers.focal"  layer: "SigmoidFocalLoss"
+    param_str: '{"alpha": 0.25, "gamma": 2.0, "normalization": "positives", "ignore_label": -1}'
+  }
+  loss_weight: 1
+}
+"""
+
+from __future__ import annotations
+
+from caffe_pylayers._layer import arrays
+from caffe_pylayers._layer.base import Parameter
+from caffe_pylayers._layer.class_loss import LabelProbabilityLoss, ScoreLoss
+from caffe_pylayers._layer.sigmoid import sigmoid, softplus_of_minus_abs
+from caffe_pylayers._layer.weighted_loss import normalization
+
+__all__ = [
+    "SigmoidFocalLoss",
+    "SoftmaxFocalLoss",
+    "sigmoid_focal_backward",
+    "sigmoid_focal_forward",
+    "softmax_focal_backward",
+    "softmax_focal_forward",
+]
+
+
+def softmax_focal_forward(xp, log_p, gamma):
+    """Return -(1 - p)**gamma log p, for the log-probabilities of labels."""
+    return (-xp.expm1(log_p)) ** gamma * -log_p
+
+
+def softmax_focal_backward(xp, log_p, gamma):
+    """Return d_log_p = (1 - p)**gamma (gamma p log(p) / (1 - p) - 1).
+
+    The quotient goes to -1 where p goes to 1.
+    """
+    rest = -xp.expm1(log_p)
+    sure = rest <= 0
+    quotient = xp.where(sure, xp.full_like(rest, -1), log_p / xp.where(sure, xp.ones_like(rest), rest))
+    return rest**gamma * (gamma * xp.exp(log_p) * quotient - 1)
+
+
+def sigmoid_focal_forward(xp, scores, targets, alpha, gamma):
+    """Return a (1 - p_t)**gamma ce for each score, with p = sigmoid(scores) and p_t = p t + (1 - p) (1 - t).
+
+    ce = -t log p - (1 - t) log(1 - p); a = alpha t + (1 - alpha) (1 - t), or 1 where alpha is below 0.
+    """
+    _, _, wrong, ce = _parts(xp, scores, targets)
+    return _balance(targets, alpha) * wrong**gamma * ce
+
+
+def sigmoid_focal_backward(xp, scores, targets, alpha, gamma, scale, d_scores):
+    """Write the scores' gradient, times scale.
+
+    d_scores = a (1 - p_t)**gamma (p - t - gamma (2 t - 1) ce p (1 - p) / (1 - p_t))
+
+    For t in {0, 1} the last quotient is p_t, also where 1 - p_t is 0.
+    """
+    p, rest, wrong, ce = _parts(xp, scores, targets)
+    none = wrong <= 0
+    quotient = xp.where(none, xp.ones_like(p), p * rest / xp.where(none, xp.ones_like(p), wrong))
+    d_scores[...] = _balance(targets, alpha) * wrong**gamma * (p - targets - gamma * (2 * targets - 1) * ce * quotient)
+    d_scores *= scale
+
+
+def _parts(xp, scores, targets):
+    """Return p, 1 - p, 1 - p_t and the cross entropy, small ones with all their digits."""
+    p, rest, ce = (xp.empty_like(scores) for _ in range(3))
+    sigmoid(xp, scores, p)
+    sigmoid(xp, -scores, rest)
+    softplus_of_minus_abs(xp, scores, ce)
+    ce += scores.clip(0, None)
+    ce -= scores * targets
+    return p, rest, p * (1 - targets) + rest * targets, ce
+
+
+def _balance(targets, alpha):
+    return 1 if alpha < 0 else (2 * alpha - 1) * targets + (1 - alpha)
+
+
+class SoftmaxFocalLoss(LabelProbabilityLoss):
+    """Focal loss of class labels under a softmax.
+
+    loss = sum_i(w_i a_i l_i) / Z over the positions i that are not ignored, with
+    l = -alpha (1 - p)**gamma log p, p the label's probability
+
+    w: weights, a: the label's class_weights, Z by the normalization. gamma = 0 is cross entropy.
+
+    Bottom:
+        [0] scores (N, C, ...), before any softmax
+        [1] labels (N,), (N, 1, 1, 1), (N, 1, H, W) or (N, H, W): integers in [0, C), any dtype
+        [2] weights w, optional: one for each label, or 1 on any axis, (N,) for samples. Default: 1
+    Top:
+        [0] loss (1,)
+    Backward:
+        d_scores_c = g w a alpha (1 - p)**gamma (gamma p log(p) / (1 - p) - 1) ([c is the label] - p_c) / Z,
+        with the loss weight in g = top[0].diff[0]; d_w = g a l / Z; with normalization "weights" Z
+        depends on w too. d_labels = 0.
+    Raises:
+        ValueError for a label that is neither an integer in [0, C) nor ignore_label, for shapes
+        that do not fit, and for class_weights that are not C.
+    References:
+        Lin et al., "Focal Loss for Dense Object Detection", 2017, arXiv:1708.02002, for a softmax
+        as the FocalLoss layers of Caffe's forks have it. Their gradients often lack alpha or the
+        power's own part, so that they train another loss than they show; this one is forward's.
+        The paper's alpha by class is class_weights: [0.75, 0.25] for alpha = 0.25 of class 1.
+    Example:
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> run = LayerRun(SoftmaxFocalLoss, [[[0, 0]], [1]])
+        >>> run.forward()[0].round(4)  # (1 - 1/2)**2 log(2)
+        array([0.1733])
+    """
+
+    alpha = Parameter(float, 1.0, above=0, doc="a factor for all classes; for each its own: class_weights")
+    gamma = Parameter(float, 2.0, low=0, doc="how little a position counts whose label is probable; 0: cross entropy")
+    normalization = normalization("valid", ("positives",), "; positives: labels other than background_label")
+    background_label = Parameter(int, 0, doc="the label that normalization positives does not count")
+
+    def of_log_p(self, log_p):
+        return self.alpha * softmax_focal_forward(self.xp, log_p, self.gamma)
+
+    def of_log_p_backward(self, log_p):
+        return self.alpha * softmax_focal_backward(self.xp, log_p, self.gamma)
+
+    def normalizer(self, target, valid, weights):
+        if self.normalization != "positives":
+            return super().normalizer(target, valid, weights)
+        positive = arrays.astype(target != self.background_label, self._losses)
+        return max(int((positive if valid is None else positive * valid).sum()), 1)
+
+
+class SigmoidFocalLoss(ScoreLoss):
+    """Focal loss of a target for each score, under a sigmoid: one-stage detection, rare attributes.
+
+    loss = sum_i(w_i a_i l_i) / Z over the scores s_i that are not ignored, with
+    l = (alpha t + (1 - alpha) (1 - t)) (1 - p_t)**gamma (-t log p - (1 - t) log(1 - p)),
+    p = 1 / (1 + exp(-s)), p_t = p t + (1 - p) (1 - t)
+
+    w: weights, a: class_weights, Z by the normalization; a position is a score.
+
+    Bottom:
+        [0] scores s (N, C, ...), before any sigmoid
+        [1] targets t in [0, 1], most often 0 or 1, as many as scores and the same N; label2one_hot
+            makes them of class labels, and from its second top comes a weight of 0 where the label
+            is ignored
+        [2] weights w, optional: the shape of the scores, or 1 on any axis, trailing ones left out
+            at will. Default: 1
+    Top:
+        [0] loss (1,)
+    Backward:
+        d_s = g w a (alpha t + (1 - alpha) (1 - t)) (1 - p_t)**gamma
+              (p - t - gamma (2 t - 1) p (1 - p) / (1 - p_t) (-t log p - (1 - t) log(1 - p))) / Z,
+        with the loss weight in g = top[0].diff[0]; d_w = g a l / Z; with normalization "weights" Z
+        depends on w too. d_t = 0.
+    Raises:
+        ValueError for a target that is neither in [0, 1] nor ignore_label, for shapes that do not
+        fit, and for class_weights that are not C.
+    References:
+        Lin et al., "Focal Loss for Dense Object Detection", 2017, arXiv:1708.02002. With
+        normalization "positives" Z is the number of targets above 0.5, as RetinaNet has it. It is
+        torchvision's sigmoid_focal_loss, and Detectron's SigmoidFocalLoss with one-hot targets.
+    Example:
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> run = LayerRun(SigmoidFocalLoss, [[[0, 0]], [[1, 0]]])
+        >>> run.forward()[0].round(4)  # (0.25 + 0.75) (1/2)**2 log(2)
+        array([0.1733])
+    """
+
+    alpha = Parameter(
+        float, 0.25, low=-1, high=1, doc="the weight of targets 1, 1 - alpha that of 0; below 0: 1 for both"
+    )
+    gamma = Parameter(float, 2.0, low=0, doc="how little a score counts that is near its target; 0: cross entropy")
+    normalization = normalization("batch", ("positives",), "; positives: targets above 0.5")
+
+    def losses(self, bottom, target):
+        return sigmoid_focal_forward(self.xp, bottom[0].data, target, self.alpha, self.gamma)
+
+    def gradient(self, bottom, target, scale, propagate_down):
+        if propagate_down[0]:
+            sigmoid_focal_backward(self.xp, bottom[0].data, target, self.alpha, self.gamma, scale, bottom[0].diff)
+        if propagate_down[1]:
+            arrays.fill(bottom[1].diff, 0)
+
+    def normalizer(self, target, valid, weights):
+        if self.normalization != "positives":
+            return super().normalizer(target, valid, weights)
+        return max(int(self.xp.count_nonzero(target > 0.5)), 1)

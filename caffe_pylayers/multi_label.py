@@ -1,0 +1,175 @@
+"""Losses of several labels for a sample, by their order among the classes.
+
+layer {
+  name: "loss"  type: "Python"
+  bottom: "score"  bottom: "tags"  top: "loss"
+  python_param {
+    module: "caffe_pylayers.multi_label"  layer: "MultiLabelRankingLoss"
+    param_str: '{"method": "warp", "margin": 1.0}'
+  }
+  loss_weight: 1
+}
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from caffe_pylayers._layer import arrays, checks
+from caffe_pylayers._layer.base import Parameter
+from caffe_pylayers._layer.sigmoid import sigmoid, softplus_of_minus_abs
+from caffe_pylayers._layer.weighted_loss import WeightedLoss, counting
+
+__all__ = ["MultiLabelRankingLoss", "lsep", "ranked_hinge"]
+
+FAR = -1e30  # in place of a score that takes no part
+
+
+def ranked_hinge(xp, scores, relevant, irrelevant, margin, method):
+    """Return (loss, d_scores), of hinges max(0, margin - s_p + s_n) of each relevant p and irrelevant n.
+
+    hinge: sum_pn hinge / C. pairs: their mean. warp: sum_p L(r_p) (sum_n hinge) / r_p with r_p the
+    number of n whose hinge is above 0, and L(r) = 1 + 1/2 + ... + 1/r.
+
+    What is ahead of each p in the order of s_n and s_p - margin tells its hinges: C log C, not C C.
+
+    scores: (N, C). relevant, irrelevant: booleans (N, C). loss: (N,). d_scores: for loss.
+    """
+    ahead = arrays.new(scores, scores.shape, float)
+    ahead[...] = scores
+    ahead -= counting(relevant, ahead) * margin
+    order = arrays.argsort(-ahead, 1)
+    ahead = arrays.take_along(ahead, order, 1)
+    negative = counting(arrays.take_along(irrelevant, order, 1), ahead)
+    positive = counting(arrays.take_along(relevant, order, 1), ahead)
+    rank = xp.cumsum(negative, 1) * positive
+    factor = positive
+    if method == "warp":
+        harmonic = arrays.from_numpy(np.concatenate([[1.0], np.cumsum(1 / np.arange(1, scores.shape[1] + 1))]), ahead)
+        factor = positive * harmonic[arrays.to_int64(rank)] / rank.clip(1, None)
+    elif method == "pairs":
+        factor = positive / (positive.sum(1, keepdims=True) * negative.sum(1, keepdims=True)).clip(1, None)
+    else:
+        factor = positive / scores.shape[1]
+    hinges = xp.cumsum(negative * ahead, 1) - rank * ahead
+    loss = (factor * hinges).sum(1)
+    behind = factor.sum(1, keepdims=True) - xp.cumsum(factor, 1)
+    d_scores = xp.empty_like(scores)
+    arrays.put_along(d_scores, order, arrays.astype(negative * behind - factor * rank, scores), 1)
+    return arrays.astype(loss, scores), d_scores
+
+
+def lsep(xp, scores, relevant, irrelevant):
+    """Return (loss, d_scores): log(1 + sum_pn exp(s_n - s_p)) of each relevant p and irrelevant n; see ranked_hinge."""
+    far = xp.full_like(scores, FAR)
+    negative, positive = xp.empty_like(scores), xp.empty_like(scores)
+    total = _log_sum_exp(xp, xp.where(irrelevant, scores, far), negative)
+    total += _log_sum_exp(xp, xp.where(relevant, -scores, far), positive)
+    loss, d_total = xp.empty_like(total), xp.empty_like(total)
+    softplus_of_minus_abs(xp, total, loss)
+    loss += total.clip(0, None)
+    sigmoid(xp, total, d_total)
+    d_scores = counting(irrelevant, scores) * negative - counting(relevant, scores) * positive
+    return loss[:, 0], d_scores * d_total
+
+
+def _log_sum_exp(xp, values, softmax):
+    """Return log(sum(exp(values))) of each row, and write the softmax."""
+    most = xp.amax(values, axis=1, keepdims=True)
+    xp.exp(values - most, out=softmax)
+    total = softmax.sum(1, keepdims=True)
+    softmax /= total
+    return most + xp.log(total)
+
+
+class MultiLabelRankingLoss(WeightedLoss):
+    """Every label of a sample is to score higher than every class that is none, by a margin.
+
+    loss = sum_i(w_i l_i) / Z over samples i; with p over its labels, n over the other classes,
+    h_pn = max(0, margin - s_p + s_n),
+    hinge: l = sum_pn(h_pn) / C
+    pairs: l = mean_pn(h_pn)
+    warp: l = sum_p(L(r_p) / r_p sum_n(h_pn)), r_p the number of n with h_pn > 0, L(r) = 1 + 1/2 + ... + 1/r
+    lsep: l = log(1 + sum_pn(exp(s_n - s_p)))
+
+    w: weights, Z by the normalization. A sample without labels, or with every class, has l = 0.
+
+    Bottom:
+        [0] scores s (N, C) or (N, C, 1, 1)
+        [1] targets, the shape of the scores: 1 for the sample's labels, 0 for other classes, or
+            ignore_label
+        [2] weights w, optional: (N,). Default: 1
+    Top:
+        [0] loss (1,)
+    Backward:
+        d_s, the gradient of the sum above, 0 for a hinge at 0, with the loss weight in
+        top[0].diff[0]; warp's L(r_p) / r_p is taken as constant, which it is but for jumps.
+        d_w = g l / Z; with normalization "weights" Z depends on w too. d_targets = 0.
+    Raises:
+        ValueError for a target that is neither 0, 1 nor ignore_label, and for shapes that do not
+        fit.
+    References:
+        hinge is PyTorch's multilabel_margin_loss, for targets in place of lists. warp: Weston et
+        al., "WSABIE: Scaling Up to Large Vocabulary Image Annotation", 2011, and Gong et al.,
+        "Deep Convolutional Ranking for Multilabel Image Annotation", 2014, arXiv:1312.4894, with
+        the rank counted where they estimate it by sampling, and the mean over all violators where
+        they take one. lsep: Li et al., "Improving Pairwise Ranking for Multi-label Image
+        Classification", 2017, arXiv:1704.03135. It stands for the published WARP and multi-label
+        hinge layers, which loop over samples and pairs.
+    Example:
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> run = LayerRun(MultiLabelRankingLoss, [[[2, 1.5, 0, -1]], [[1, 0, 0, 0]]])
+        >>> run.forward()[0]  # max(0, 1 - 2 + 1.5) / 4
+        array([0.125])
+        >>> run.backward([4])[0]
+        array([[-1.,  1.,  0.,  0.]])
+    """
+
+    method = Parameter(str, "hinge", choices=("hinge", "pairs", "warp", "lsep"), doc="the loss of a sample, see above")
+    margin = Parameter(float, 1.0, low=0, doc="by which labels are to score higher; lsep has none")
+    ignore_label = Parameter(int, None, doc="a class with this target is neither a label nor none")
+
+    def plan(self, scores, targets, weights=None):
+        shape, name = tuple(scores.shape), "bottom[0] (scores)"
+        if len(shape) < 2 or math.prod(shape[1:]) != max(shape[1:]):
+            raise checks.error(self, f"{name} must have shape (N, C) or (N, C, 1, 1), got {shape}")
+        if not math.prod(shape[1:]):
+            raise checks.error(self, f"{name} must have a class or more, got shape {shape}")
+        if shape[:1] != targets.shape[:1] or math.prod(shape) != math.prod(targets.shape):
+            raise checks.error(
+                self, f"bottom[1] (targets) must have the shape of {name} {shape}, got {tuple(targets.shape)}"
+            )
+        self.plan_positions(shape[0], shape[:1], weights, f"the samples of {name}")
+        self._rows = shape[0], math.prod(shape[1:])
+        return [(1,)]
+
+    def read(self, bottom):
+        targets = bottom[1].data.reshape(self._rows)
+        relevant, irrelevant = targets == 1, targets == 0
+        known = relevant | irrelevant
+        if self.ignore_label is not None:
+            counts = targets != self.ignore_label
+            known, relevant, irrelevant = known | ~counts, relevant & counts, irrelevant & counts
+        if self.xp.count_nonzero(known) != math.prod(self._rows):
+            first = known.ravel().tolist().index(False)
+            value = float(targets.ravel()[first])
+            raise checks.error(self, f"target {value:g} at flat index {first} is neither 0 nor 1, nor ignore_label")
+        return (relevant, irrelevant), None
+
+    def losses(self, bottom, target):
+        scores, (relevant, irrelevant) = bottom[0].data.reshape(self._rows), target
+        if self.method == "lsep":
+            losses, self._d_scores = lsep(self.xp, scores, relevant, irrelevant)
+        else:
+            arguments = scores, relevant, irrelevant, self.margin, self.method
+            losses, self._d_scores = ranked_hinge(self.xp, *arguments)
+        return losses
+
+    def gradient(self, bottom, target, scale, propagate_down):
+        if propagate_down[0]:
+            by_row = scale[:, None] if self._factors is not None else scale
+            bottom[0].diff[...] = (self._d_scores * by_row).reshape(bottom[0].diff.shape)
+        if propagate_down[1]:
+            arrays.fill(bottom[1].diff, 0)

@@ -1,0 +1,86 @@
+"""The focal losses beside their formulas under PyTorch's autograd; values by hand."""
+
+import numpy as np
+import pytest
+
+from caffe_pylayers.cross_entropy import SigmoidCrossEntropyLoss, SoftmaxCrossEntropyLoss
+from caffe_pylayers.focal import SigmoidFocalLoss, SoftmaxFocalLoss
+from caffe_pylayers.testing import LayerRun
+from tests.layers.references import against_torch
+
+rng = np.random.RandomState(0)
+MAPS, LABELS = 3 * rng.standard_normal((5, 6, 3, 4)), rng.randint(0, 6, (5, 3, 4))
+SCORES, TARGETS = 3 * rng.standard_normal((7, 4)), rng.randint(0, 2, (7, 4)).astype(float)
+CLASS_WEIGHTS = [0.2, 1.5, 0.7, 3.0, 0.0, 1.1]
+
+
+@pytest.mark.parametrize("gamma", [0.5, 1.0, 2.0, 3.3])
+@pytest.mark.parametrize("normalization", ["valid", "positives", "weights"])
+def test_softmax_with_autograd(gamma, normalization):
+    weights = rng.rand(5, 1, 3, 4)
+
+    def loss(functional, scores, labels, w):
+        log_p = functional.log_softmax(scores, 1).gather(1, labels[:, None])
+        a = scores.new_tensor(CLASS_WEIGHTS)[labels[:, None]]
+        total = (-0.25 * w * a * (1 - log_p.exp()) ** gamma * log_p).sum()
+        return total / {"valid": 60, "positives": (labels != 0).sum(), "weights": (w * a).sum()}[normalization]
+
+    param_str = (
+        f'{{"gamma": {gamma}, "alpha": 0.25, "class_weights": {CLASS_WEIGHTS}, "normalization": "{normalization}"}}'
+    )
+    against_torch(SoftmaxFocalLoss, [MAPS, LABELS, weights], param_str, loss, wrt=(0, 2))
+
+
+@pytest.mark.parametrize("gamma", [0.5, 1.0, 2.0, 3.3])
+@pytest.mark.parametrize("alpha", [-1, 0.25])
+@pytest.mark.parametrize("soft", [False, True])
+def test_sigmoid_with_autograd(gamma, alpha, soft):
+    """The formula is torchvision's sigmoid_focal_loss."""
+    weights = rng.rand(7, 4)
+
+    def loss(functional, scores, targets, w):
+        p = scores.sigmoid()
+        ce = functional.binary_cross_entropy_with_logits(scores, targets, reduction="none")
+        total = ce * (1 - (p * targets + (1 - p) * (1 - targets))) ** gamma
+        if alpha >= 0:
+            total = (alpha * targets + (1 - alpha) * (1 - targets)) * total
+        return (w * total).sum() / (targets > 0.5).sum()
+
+    targets = rng.rand(7, 4) if soft else TARGETS
+    param_str = f'{{"gamma": {gamma}, "alpha": {alpha}, "normalization": "positives"}}'
+    against_torch(SigmoidFocalLoss, [SCORES, targets, weights], param_str, loss, wrt=(0, 2))
+
+
+@pytest.mark.parametrize(
+    ("layer", "plain", "bottoms", "param_str"),
+    [
+        (SoftmaxFocalLoss, SoftmaxCrossEntropyLoss, [MAPS, LABELS], "gamma: 0"),
+        (SigmoidFocalLoss, SigmoidCrossEntropyLoss, [SCORES, TARGETS], "{gamma: 0, alpha: -1}"),
+    ],
+)
+def test_without_gamma_it_is_cross_entropy(layer, plain, bottoms, param_str):
+    focal, entropy = LayerRun(layer, bottoms, param_str=param_str), LayerRun(plain, bottoms)
+    np.testing.assert_allclose(focal.forward()[0], entropy.forward()[0], rtol=1e-13)
+    np.testing.assert_allclose(focal.backward([3.7])[0], entropy.backward([3.7])[0], rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("gamma", [0, 0.5, 2])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_far_scores(gamma, dtype):
+    """A label that is certain has no loss, one that is certainly wrong that of cross entropy."""
+    softmax = LayerRun(SoftmaxFocalLoss, [[[1e4, -1e4], [1e4, -1e4]], [0, 1]], param_str=f"gamma: {gamma}", dtype=dtype)
+    assert softmax.forward()[0] == [1e4]
+    np.testing.assert_array_equal(softmax.backward([2])[0], [[0, 0], [1, -1]])
+    sigmoid = LayerRun(
+        SigmoidFocalLoss, [[[1e4, 1e4]], [[1, 0]]], param_str=f"{{gamma: {gamma}, alpha: -1}}", dtype=dtype
+    )
+    assert sigmoid.forward()[0] == [1e4]
+    np.testing.assert_array_equal(sigmoid.backward([1])[0], [[0, 1]])
+
+
+@pytest.mark.parametrize(("ignore", "positives"), [("null", 4), ("3", 3), ("1", 2)])
+def test_positives_are_those_that_count(ignore, positives):
+    param_str = f'{{"gamma": 0, "normalization": "positives", "ignore_label": {ignore}}}'
+    run = LayerRun(SoftmaxFocalLoss, [np.zeros((5, 4)), [0, 1, 2, 1, 3]], param_str=param_str)
+    counted = 5 - [0, 1, 2, 1, 3].count({"null": None, "3": 3, "1": 1}[ignore])
+    np.testing.assert_allclose(run.forward()[0], [counted * np.log(4) / positives])

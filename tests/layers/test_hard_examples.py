@@ -1,0 +1,121 @@
+"""Which examples are hard, beside a plain search for them; losses beside PyTorch's of those kept."""
+
+import math
+
+import numpy as np
+import pytest
+
+from caffe_pylayers.hard_examples import SigmoidOHEMLoss, SoftmaxOHEMLoss
+from caffe_pylayers.testing import LayerRun
+from tests.layers.references import against_torch
+
+rng = np.random.RandomState(0)
+MAPS, LABELS = 2 * rng.standard_normal((5, 6, 3, 4)), rng.randint(0, 6, (5, 3, 4))
+TARGETS = (rng.rand(*MAPS.shape) < 0.2).astype(float)
+CLASS_WEIGHTS = [0.2, 1.5, 0.7, 3.0, 0.4, 1.1]
+SOFTMAX = np.log(np.exp(MAPS).sum(1)) - np.take_along_axis(MAPS, LABELS[:, None], 1)[:, 0]
+SIGMOID = np.log(1 + np.exp(MAPS)) - MAPS * TARGETS
+
+
+def search(losses, valid, negative, parameters):
+    """Return what is to be kept, image by image and loss by loss."""
+    images = list(zip(losses, valid, negative)) if parameters.get("per_image") else [(losses, valid, negative)]
+    kept = []
+    for image in images:
+        loss, counts, no = (x.ravel() for x in image)
+        keep = np.zeros(loss.shape)
+        hardest = [i for i in sorted(range(len(loss)), key=lambda i: -loss[i]) if counts[i]]
+        if "negative_ratio" in parameters:
+            positives = [i for i in hardest if not no[i]]
+            keep[positives] = 1
+            hardest = [i for i in hardest if no[i]]
+            number = int(parameters["negative_ratio"] * len(positives))
+        elif "ratio" in parameters:
+            number = max(int(parameters["ratio"] * len(hardest)), 1)
+        elif "top_k" in parameters:
+            number = parameters["top_k"]
+        else:
+            number = sum(loss[i] > -math.log(parameters["threshold"]) for i in hardest)
+        keep[hardest[: max(number, parameters.get("min_kept", 0))]] = 1
+        kept.append(keep)
+    return np.reshape(kept, losses.shape)
+
+
+RULES = [
+    {"ratio": 0.3},
+    {"ratio": 1},
+    {"ratio": 0.001, "per_image": True},
+    {"top_k": 7},
+    {"top_k": 1000},
+    {"top_k": 3, "per_image": True},
+    {"threshold": 0.1},
+    {"threshold": 0.001, "min_kept": 9},
+    {"threshold": 0.05, "min_kept": 4, "per_image": True},
+    {"negative_ratio": 0.3},
+    {"negative_ratio": 3, "per_image": True},
+    {"negative_ratio": 0.5, "min_kept": 2, "per_image": True},
+]
+
+
+def text(**parameters):
+    return str(parameters)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=str)
+@pytest.mark.parametrize("ignore", [-1, 2])
+def test_softmax_keeps_what_a_search_finds(rule, ignore):
+    weights = rng.rand(5, 1, 3, 4)
+    weights[0, 0, 0] = 0
+    kept = search(SOFTMAX, (ignore != LABELS) & (weights[:, 0] > 0), LABELS == 0, rule)
+    parameters = text(**rule, ignore_label=ignore, class_weights=CLASS_WEIGHTS)
+    run = LayerRun(SoftmaxOHEMLoss, [MAPS, LABELS, weights], param_str=parameters, tops=2)
+    np.testing.assert_array_equal(run.forward()[1], kept)
+
+    def loss(functional, scores, labels, w):
+        terms = functional.cross_entropy(scores, labels, scores.new_tensor(CLASS_WEIGHTS), reduction="none")
+        return (terms * w[:, 0] * scores.new_tensor(kept)).sum() / kept.sum()
+
+    against_torch(SoftmaxOHEMLoss, [MAPS, LABELS, weights], parameters, loss, wrt=(0, 2), tops=2)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=str)
+def test_sigmoid_keeps_what_a_search_finds(rule):
+    kept = search(SIGMOID, np.ones(MAPS.shape, bool), TARGETS == 0, rule)
+    run = LayerRun(SigmoidOHEMLoss, [MAPS, TARGETS], param_str=text(**rule), tops=2)
+    np.testing.assert_array_equal(run.forward()[1], kept)
+
+    def loss(functional, scores, targets):
+        terms = functional.binary_cross_entropy_with_logits(scores, targets, reduction="none")
+        return (terms * scores.new_tensor(kept)).sum() / kept.sum()
+
+    against_torch(SigmoidOHEMLoss, [MAPS, TARGETS], text(**rule), loss, tops=2)
+
+
+def test_of_equal_losses_the_first_are_kept():
+    run = LayerRun(
+        SoftmaxOHEMLoss, [np.zeros((6, 2)), [9, 0, 1, 0, 1, 0]], param_str="{top_k: 3, ignore_label: 9}", tops=2
+    )
+    np.testing.assert_array_equal(run.forward()[1], [0, 1, 1, 1, 0, 0])
+
+
+def test_rois_as_r_fcn_annotates_them():
+    """BoxAnnotatorOHEM's example: the hardest RoI of each image."""
+    scores = np.stack([np.zeros(4), np.log(np.expm1([0.1, 0.9, 0.5, 0.7]))], 1)
+    images = scores.T.reshape(1, 2, 2, 2).transpose(2, 1, 0, 3)  # (2 images, C, 1, 2 RoIs)
+    run = LayerRun(SoftmaxOHEMLoss, [images, np.zeros((2, 1, 1, 2))], param_str="{top_k: 1, per_image: true}", tops=2)
+    loss, kept = run.forward()
+    np.testing.assert_array_equal(kept.ravel(), [0, 1, 0, 1])
+    np.testing.assert_allclose(loss, [(0.9 + 0.7) / 2])
+
+
+@pytest.mark.parametrize(
+    ("param_str", "message"),
+    [
+        ("", "needs one of the parameters ratio, top_k, threshold, negative_ratio, got none of them"),
+        ("{top_k: 1, ratio: 0.5}", "got ratio and top_k"),
+        ("{ratio: 0}", "parameter ratio must be a number <= 1 and > 0|parameter ratio must be a number > 0 and <= 1"),
+    ],
+)
+def test_refused(param_str, message):
+    with pytest.raises(ValueError, match=rf"^SoftmaxOHEMLoss: .*({message})"):
+        LayerRun(SoftmaxOHEMLoss, [MAPS, LABELS], param_str=param_str)
