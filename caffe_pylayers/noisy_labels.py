@@ -214,6 +214,8 @@ class BootstrappingLoss(LabelLoss):
     Example:
         >>> from caffe_pylayers.testing import LayerRun
         >>> run = LayerRun(BootstrappingLoss, [[[0, 0]], [1]], param_str='{"beta": 0.75}')
+        >>> run.forward()[0].round(4)  # log(2)
+        array([0.6931])
         >>> run.backward([1])[0]  # p - 3/4 [0 1] - 1/4 [1 0]
         array([[ 0.25, -0.25]])
     """

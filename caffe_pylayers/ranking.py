@@ -101,14 +101,16 @@ def listmle(xp, scores, relevance, valid):
     """
     far = xp.full_like(scores, FAR)
     order = arrays.argsort(xp.where(valid, -relevance, -far), 1)
-    ordered = arrays.take_along(xp.where(valid, scores, far), order, 1)
-    counts = arrays.take_along(counting(valid, scores), order, 1)
+    ordered = arrays.new(scores, scores.shape, float)  # far scores leave float32 no digits for their differences
+    ordered[...] = arrays.take_along(xp.where(valid, scores, far), order, 1)
+    counts = arrays.take_along(counting(valid, ordered), order, 1)
     rest = xp.flip(log_cumulative_sum_exp(xp, xp.flip(ordered, (1,)), 1), (1,))
     loss = (counts * (rest - ordered)).sum(1)
     chances = log_cumulative_sum_exp(xp, -rest, 1) + ordered
     d_scores = xp.empty_like(scores)
-    arrays.put_along(d_scores, order, counts * (xp.exp(xp.where(counts > 0, chances, far)) - 1), 1)
-    return loss, d_scores
+    d_ordered = counts * (xp.exp(xp.where(counts > 0, chances, xp.full_like(chances, FAR))) - 1)
+    arrays.put_along(d_scores, order, arrays.astype(d_ordered, scores), 1)
+    return arrays.astype(loss, scores), d_scores
 
 
 class PairwiseRankingLoss(WeightedLoss):
@@ -141,11 +143,11 @@ class PairwiseRankingLoss(WeightedLoss):
         stands for the published pairwise hinge layers, of which many have no weight of the loss.
     Example:
         >>> from caffe_pylayers.testing import LayerRun
-        >>> run = LayerRun(PairwiseRankingLoss, [[2, 1], [1, 2], [1, 1]], param_str='{"margin": 0.5}')
-        >>> run.forward()[0]  # (0 + 0.5 + 1) / 2
-        array([0.75])
+        >>> run = LayerRun(PairwiseRankingLoss, [[1, 1], [1, 2], [-1, 1]], param_str='{"margin": 0.5}')
+        >>> run.forward()[0]  # (0.5 + 1.5) / 2
+        array([1.])
         >>> run.backward([1])[0]
-        array([ 0. , -0.5])
+        array([ 0.5, -0.5])
     """
 
     method = Parameter(str, "hinge", choices=("hinge", "logistic"), doc="the loss of a pair, see above")

@@ -9,7 +9,7 @@ scores = 2 * rng.standard_normal((6, 4))
 maps = 2 * rng.standard_normal((3, 4, 2, 5))
 targets = rng.randint(0, 2, (6, 4))
 target_maps = rng.randint(0, 2, (3, 4, 2, 5))
-far = np.array([[1e4, -1e4, 0], [-1e4, 1e4, 1e4]])
+far = np.array([[1e4, -1e4, 0], [-1e4, 9e3, 1e4]])
 weights = '"class_weights": [0.5, 2, 0, 1]'
 
 CASES = {

@@ -7,7 +7,7 @@ labels = rng.randint(0, 4, 6)
 label_maps = rng.randint(0, 4, (3, 1, 2, 5))
 scores = 2 * rng.standard_normal((6, 4))
 maps = 2 * rng.standard_normal((3, 4, 2, 5))
-far = np.array([[1e4, -1e4, 0], [-1e4, 1e4, 1e4]])
+far = np.array([[1e4, -1e4, 0], [-1e4, 9e3, 1e4]])
 
 
 def cases(*own):
@@ -23,8 +23,7 @@ def cases(*own):
         [scores[:1, :1], [0]],
     ]
     return [case(*row, exhaustive=i < 2) for i, row in enumerate(zip(bottoms, with_own))] + [
-        case([far, [0, 0]], with_own[0], wrt=[0]),
-        case([far, [0, 0]], with_own[1], wrt=[0]),
+        *(case([far, [0, 0]], f"{{{text}}}", wrt=[0]) for text in own[:2]),
         case([scores[:0], labels[:0]], with_own[0], wrt=[]),
     ]
 
