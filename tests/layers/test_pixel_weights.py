@@ -9,6 +9,7 @@ from caffe_pylayers.pixel_weights import BoundaryWeights, ClassBalancedWeights
 from caffe_pylayers.testing import LayerRun
 
 rng = np.random.RandomState(3)
+EFFECTIVE = 1 / np.array([1, 1.5, 1.75])  # 1 + 1/2 + 1/4 ..., as many terms as labels
 LABELS = rng.choice(4, (3, 1, 6, 7), p=[0.6, 0.25, 0.1, 0.05])
 
 
@@ -58,15 +59,12 @@ def test_median_counts_the_images_that_have_a_class():
         ({"scheme": "median", "counts": [0.6, 0.3, 0.1]}, [0.5, 1, 3]),
         ({"scheme": "log", "counts": [6, 3, 1]}, [1 / np.log(1.62), 1 / np.log(1.32), 1 / np.log(1.12)]),
         ({"scheme": "effective", "beta": 0, "counts": [6, 3, 1]}, [1, 1, 1]),
-        (
-            {"scheme": "effective", "beta": 0.5, "counts": [1, 2, 3]},
-            np.array([2, 4 / 3, 8 / 7]) / (2 + 4 / 3 + 8 / 7) * 3,
-        ),
+        ({"scheme": "effective", "beta": 0.5, "counts": [1, 2, 3]}, 3 * EFFECTIVE / EFFECTIVE.sum()),
     ],
 )
 def test_schemes_by_hand(parameters, wanted):
-    weights = run(ClassBalancedWeights, [[0, 1, 2]], num_classes=3, **parameters).forward()[0]
-    np.testing.assert_allclose(weights[0] if weights.ndim > 1 else weights, wanted)
+    weights = run(ClassBalancedWeights, [0, 1, 2], num_classes=3, **parameters).forward()[0]
+    np.testing.assert_allclose(weights, wanted)
 
 
 def test_tops_fit_as_weights_of_a_loss():
@@ -142,14 +140,14 @@ def test_class_weights_are_added_and_the_ignored_is_zero():
             BoundaryWeights,
             [(1, 1, 4, 4), (1, 4)],
             {},
-            r"\(class_weights\) must have shape \(1, 1, 4, 4\), got \(1, 4\)",
+            r"\(class_weights\) must have shape .*, got \(1, 4\)",
         ),
         (ClassBalancedWeights, [(4,)], {}, "parameter num_classes is required"),
         (
             ClassBalancedWeights,
             [(4,)],
             {"num_classes": 2, "counts": [1]},
-            "counts must have num_classes numbers, 2, got 1",
+            "must have num_classes numbers, 2, got 1",
         ),
         (ClassBalancedWeights, [(4,)], {"num_classes": 2, "beta": 1}, "beta must be below 1"),
     ],
