@@ -12,7 +12,7 @@ GROUPS = {
     "Regression losses": ("pyloss", "regression", "robust", "depth", "directions", "image_quality"),
     "Data": ("image_lists", "segmentation_data", "box_data", "pair_data", "table_data", "video_data", "collage"),
     "Detection": ("anchors", "proposals", "roi_pooling", "roi_levels", "boxes", "nms", "detection_metrics"),
-    "Segmentation": ("overlap", "lovasz", "pixel_weights", "resizing"),
+    "Segmentation": ("overlap", "lovasz", "weak_supervision", "pixel_weights", "resizing"),
     "Embeddings": ("embeddings", "triplet", "contrastive"),
     "Metrics": (
         "accuracy",
