@@ -55,7 +55,10 @@ def l1_backward(xp, differences):
 def huber_forward(xp, differences, delta=1.0):
     """Return d**2 / 2 where |d| <= delta, and delta (|d| - delta / 2) elsewhere."""
     near = differences.clip(-delta, delta)
-    return near * (differences - near / 2)
+    terms = near * -0.5
+    terms += differences
+    terms *= near
+    return terms
 
 
 def huber_backward(xp, differences, delta=1.0):
@@ -66,12 +69,15 @@ def huber_backward(xp, differences, delta=1.0):
 def smooth_l1_forward(xp, differences, sigma=1.0):
     """Return sigma**2 d**2 / 2 where |d| < 1 / sigma**2, and |d| - 1 / (2 sigma**2) elsewhere."""
     slopes = smooth_l1_backward(xp, differences, sigma)
-    return slopes * (differences - slopes / (2 * sigma**2))
+    terms = slopes * (-0.5 / sigma**2)
+    terms += differences
+    terms *= slopes
+    return terms
 
 
 def smooth_l1_backward(xp, differences, sigma=1.0):
     """Return d_predictions of smooth_l1_forward: sigma**2 d, cut at 1 on either side."""
-    return (differences * sigma**2).clip(-1, 1)
+    return differences.clip(-1 / sigma**2, 1 / sigma**2) * sigma**2
 
 
 def quantile_forward(xp, differences, quantiles):
@@ -180,8 +186,8 @@ class SmoothL1Loss(PairLoss):
         d_inside = self.diffs([i == 2 for i in range(len(bottom))], bottom)[2]
         for each in self.parts(bottom):
             slopes = smooth_l1_backward(self.xp, each.differences * each.more[0], self.sigma)
-            values = slopes * each.differences * scale
-            self.write(d_inside, each.block, values if each.weights is None else values * each.weights)
+            values = slopes * each.differences
+            self.write(d_inside, each.block, values if each.weights is None else values * each.weights, scale)
 
 
 class HuberLoss(PairLoss):

@@ -18,8 +18,6 @@ Caffe gives a Python layer no default loss weight: without ``loss_weight`` it tr
 
 from __future__ import annotations
 
-import math
-
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.pair_loss import PairLoss
 
@@ -50,15 +48,10 @@ def charbonnier_backward(xp, differences, epsilon=1e-3, alpha=0.5):
 
 
 def log_cosh_forward(xp, differences):
-    """Return log(cosh(d)).
-
-    Written as |d| + log((1 + exp(-2 |d|)) / 2), which does not overflow; and by the tangent below
-    where that would lose its digits, as log(cosh(d)) = -log(1 - tanh(d)**2) / 2.
-    """
-    sizes = abs(differences)
-    tangents = xp.tanh(differences.clip(-1, 1))
-    far = sizes + xp.log1p(xp.exp(sizes * -2)) - math.log(2)
-    return xp.where(sizes < 1, xp.log1p(-tangents * tangents) * -0.5, far)
+    """Return log(cosh(d)) as log(1 + 2 sinh(d / 2)**2), which is exact near 0; from 20 on it is linear."""
+    near = differences.clip(-20, 20)
+    halves = xp.sinh(near / 2)
+    return xp.log1p(halves * halves * 2) + abs(differences - near)
 
 
 def log_cosh_backward(xp, differences):

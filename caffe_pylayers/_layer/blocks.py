@@ -11,8 +11,11 @@ from typing import Any, Iterator, Sequence
 
 import numpy as np
 
-# Values in a part: of numpy a few of them fill the cache of one core; torch shares each among several.
-_NUMPY, _TORCH = 1 << 14, 1 << 18
+from caffe_pylayers._layer.arrays import namespace
+
+# Values in a part: a few arrays of so many fit a core's cache, and larger temporaries take twice as long or more.
+_MOST = 1 << 16
+_EACH_THREAD = 1 << 15  # torch gives a thread no less
 
 
 def blocks(like: Any, whole: Sequence[int] = ()) -> list[tuple[slice, ...]]:
@@ -20,10 +23,11 @@ def blocks(like: Any, whole: Sequence[int] = ()) -> list[tuple[slice, ...]]:
 
     whole: the axes, counted from the front, that are not cut: those along which is summed.
     """
-    shape = tuple(like.shape)
-    if not isinstance(like, np.ndarray) and like.device.type != "cpu":
-        return [(slice(None),) * len(shape)]
-    most = _NUMPY if isinstance(like, np.ndarray) else _TORCH
+    shape, most = tuple(like.shape), _MOST
+    if not isinstance(like, np.ndarray):
+        if like.device.type != "cpu":
+            return [(slice(None),) * len(shape)]
+        most = max(most, namespace(like).get_num_threads() * _EACH_THREAD)
     most //= max(math.prod(shape[i] for i in whole), 1)
     found = []
     for cuts in _cut([n for i, n in enumerate(shape) if i not in whole], max(most, 1)):

@@ -74,15 +74,15 @@ class PairLoss(Layer):
         d_weights = dict(enumerate(others, 2)).get(self.weights_bottom)
         for each in self.parts(bottom):
             if d_predictions is not None or d_targets is not None:
-                slopes = self.slope(each.differences, *each.more) * scale
+                slopes = self.slope(each.differences, *each.more)
                 for factor in (each.valid, each.weights):
                     if factor is not None:
-                        slopes *= factor
-                self.write(d_predictions, each.block, slopes)
-                self.write(d_targets, each.block, slopes, -1)
+                        slopes = slopes * factor
+                self.write(d_predictions, each.block, slopes, scale)
+                self.write(d_targets, each.block, slopes, -scale)
             if d_weights is not None:
-                terms = self.penalty(each.differences, *each.more) * scale
-                self.write(d_weights, each.block, terms if each.valid is None else terms * each.valid)
+                terms = self.penalty(each.differences, *each.more)
+                self.write(d_weights, each.block, terms if each.valid is None else terms * each.valid, scale)
 
     def penalty(self, differences: Any) -> Any:
         """Return rho of each difference, in new memory."""
@@ -131,17 +131,15 @@ class PairLoss(Layer):
                 arrays.fill(diff, 0)
         return asked
 
-    def write(self, diff: Any, block: Any, values: Any, sign: int = 1) -> None:
-        """Write a block of a diff, the sum of the values where it is repeated; None is passed over."""
+    def write(self, diff: Any, block: Any, values: Any, scale: Any) -> None:
+        """Write scale * values into a block of a diff, their sum where it is repeated; None is passed over."""
         if diff is None:
             return
         place = part(diff, block)
         if self._is_shared(diff):
-            place += sum_to(values, place.shape) * sign
-        elif sign < 0:
-            self.xp.negative(values, out=place)
+            place += sum_to(values, place.shape) * scale
         else:
-            place[...] = values
+            self.xp.multiply(values, scale, out=place)
 
     def _is_shared(self, diff: Any) -> bool:
         return tuple(diff.shape) != self._shape

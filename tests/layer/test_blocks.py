@@ -12,7 +12,7 @@ from caffe_pylayers._layer.blocks import part, sum_to
     ("shape", "whole"), [((24,), ()), ((2, 3, 4), ()), ((2, 3, 4), (1,)), ((2, 3, 4), (1, 2)), ((4, 6), (0,)), ((), ())]
 )
 def test_blocks_cover_an_array_once(shape, whole, most, monkeypatch):
-    monkeypatch.setattr(blocks, "_NUMPY", most)
+    monkeypatch.setattr(blocks, "_MOST", most)
     times = np.zeros(shape)
     for block in blocks.blocks(times, whole):
         times[block] += 1
@@ -30,7 +30,7 @@ def test_an_empty_array_has_one_empty_block(shape):
 
 @pytest.mark.parametrize("small", [(2, 3, 4), (2, 1, 4), (1, 3, 1), (1, 1, 1)])
 def test_sums_over_what_is_repeated(small, monkeypatch):
-    monkeypatch.setattr(blocks, "_NUMPY", 5)
+    monkeypatch.setattr(blocks, "_MOST", 5)
     rng = np.random.RandomState(0)
     large, factor, found = rng.rand(2, 3, 4), rng.rand(*small), np.zeros(small)
     for block in blocks.blocks(large):

@@ -20,7 +20,7 @@ def run(layer, *bottoms, param_str="", dtype=np.float64):
 @pytest.mark.parametrize("layer", [CosineLoss, AngularLoss])
 def test_as_pytorch(layer, most, monkeypatch):
     torch = pytest.importorskip("torch")
-    monkeypatch.setattr(blocks, "_NUMPY", most)
+    monkeypatch.setattr(blocks, "_MOST", most)
     a, b, w = (torch.tensor(x, requires_grad=True) for x in (A, B, W))
     cosine = torch.nn.functional.cosine_similarity(a, b, dim=1)
     terms = 1 - cosine if layer is CosineLoss else torch.acos(cosine)

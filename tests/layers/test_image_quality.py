@@ -42,7 +42,7 @@ def test_ssim_as_scikit_image(data_range):
 @pytest.mark.parametrize("most", [1 << 14, 1])
 def test_the_gradient_as_pytorch(most, monkeypatch):
     torch = pytest.importorskip("torch")
-    monkeypatch.setattr(blocks, "_NUMPY", most)
+    monkeypatch.setattr(blocks, "_MOST", most)
     x, y = (torch.tensor(a, requires_grad=True) for a in (X, Y))
     line = torch.exp(-((torch.arange(11.0, dtype=torch.float64) - 5) ** 2) / (2 * 1.5**2))
     window = torch.outer(line, line)[None, None] / line.sum() ** 2
