@@ -81,7 +81,7 @@ def test_large_blobs_are_as_small_ones(name, monkeypatch):
 
 @pytest.mark.parametrize("name", ["L1Loss", "HuberLoss"])
 def test_no_buffer_of_the_blobs_size(name):
-    layer = run(name, [*np.ones((2, 512, 1000)), np.ones(512)], dtype=np.float32)
+    layer = run(name, [*np.ones((2, 512, 4000)), np.ones(512)], dtype=np.float32)
     layer.forward(), layer.backward([1])
     bottom, top = layer.bottom, layer.top
     tracemalloc.start()
