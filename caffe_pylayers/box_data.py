@@ -45,6 +45,12 @@ class _Boxes(ImageData):
         float, 0.0, low=0, high=1, doc="boxes of which a crop has less than this part of the area are left out"
     )
     without_boxes = Parameter(bool, False, doc="TRAIN: images without boxes too")
+    flagged = Parameter(
+        str,
+        "omit",
+        choices=("omit", "take", "mark"),
+        doc="objects marked as difficult, and crowds; mark: take them, in a column more that is 1 for them",
+    )
 
     tops = ("data", "gt_boxes", "im_info")
     optional_tops = 1
@@ -56,6 +62,8 @@ class _Boxes(ImageData):
             listed = self.boxes()
         except ValueError as error:
             raise checks.error(self, str(error)) from error.__cause__
+        if self.flagged == "omit":
+            listed = [each._replace(rows=each.rows[each.rows[:, 5] == 0]) for each in listed]
         everything = self.phase != TRAIN or self.without_boxes
         self._listed = [each for each in listed if everything or len(each.rows)]
 
@@ -70,7 +78,9 @@ class _Boxes(ImageData):
         views = self.changed(rng, [read_image(each.path, self.channels)], boxes=each.rows)
         (data,), boxes = views.images, views.boxes
         if self.inclusive:
-            boxes = boxes - [0, 0, 1, 1, 0]
+            boxes = boxes - [0, 0, 1, 1, 0, 0]
+        if self.flagged != "mark":
+            boxes = boxes[:, :5]
         return data, boxes, np.array([*data.shape[1:], views.scale[0]])
 
 
@@ -80,7 +90,7 @@ class BoxesVOC(_Boxes):
     Top:
         [0] data (N, C, H, W): BGR by default
         [1] gt_boxes (R, 6): n, x1, y1, x2, y2, class, of all images of the batch, n the image's place in it, in
-            pixels of data; classes count from 1
+            pixels of data; classes count from 1. With flagged: mark (R, 7), 1 for a difficult object in the end
         [2] im_info (N, 3), optional: height and width of the image, without padding, and the scale it was resized by
     Bottom:
         none
@@ -116,12 +126,11 @@ class BoxesVOC(_Boxes):
     root = Parameter(str, doc="the folder with JPEGImages, Annotations and ImageSets, such as VOCdevkit/VOC2007")
     split = Parameter(str, doc="the list of names: ImageSets/Main/SPLIT.txt")
     classes = Parameter([str], VOC_CLASSES, length=(1, None), doc="the classes' names, from class 1 on")
-    difficult = Parameter(bool, False, doc="objects that are marked as difficult, too")
     extension = Parameter(str, ".jpg", doc="of the images' files")
 
     def boxes(self):
         """Return the images with their boxes."""
-        return voc_boxes(self.root, self.split, self.classes, self.difficult, self.extension)
+        return voc_boxes(self.root, self.split, self.classes, self.extension)
 
 
 class BoxesCOCO(_Boxes):
@@ -130,7 +139,7 @@ class BoxesCOCO(_Boxes):
     Top:
         [0] data (N, C, H, W): BGR by default
         [1] gt_boxes (R, 6): n, x1, y1, x2, y2, class, as BoxesVOC; classes are the categories in the order of their
-            ids, from 1
+            ids, from 1. With flagged: mark (R, 7), 1 for a crowd in the end
         [2] im_info (N, 3), optional: height, width and scale, as BoxesVOC
     Bottom:
         none
@@ -160,9 +169,8 @@ class BoxesCOCO(_Boxes):
 
     source = Parameter(str, doc="the file of instances, JSON")
     root = Parameter(str, "", doc="the images' folder; default: the working directory")
-    crowd = Parameter(bool, False, doc="boxes around crowds, too")
 
     def boxes(self):
         """Return the images with their boxes."""
-        listed, self.class_names = coco_boxes(self.source, self.root, self.crowd)
+        listed, self.class_names = coco_boxes(self.source, self.root)
         return listed

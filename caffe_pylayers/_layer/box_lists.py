@@ -19,7 +19,8 @@ VOC_CLASSES = tuple(f"{_VOC} sheep sofa train tvmonitor".split())
 class Boxes(NamedTuple):
     """An image with its boxes.
 
-    where: what messages call it. path: of the image. rows: x1, y1, x2, y2 in edges from 0, and the class, float64.
+    where: what messages call it. path: of the image. rows: x1, y1, x2, y2 in edges from 0, the class, and 1 for an
+    object that is marked as difficult or as a crowd, float64.
     """
 
     where: str
@@ -27,22 +28,22 @@ class Boxes(NamedTuple):
     rows: Any
 
 
-def voc_boxes(root: str, split: str, classes: tuple[str, ...], difficult: bool, extension: str) -> list[Boxes]:
+def voc_boxes(root: str, split: str, classes: tuple[str, ...], extension: str) -> list[Boxes]:
     """Read the annotations of a split, ImageSets/Main/SPLIT.txt; classes count from 1, 0 is the background.
 
-    difficult: take objects that are marked so. ValueError names the first file that is wrong.
+    ValueError names the first file that is wrong.
     """
     numbers = {name: number for number, name in enumerate(classes, 1)}
     found = []
     for where, text in lines(os.path.join(root, "ImageSets", "Main", f"{split}.txt")):
         name = text.split()[0]  # a list of one class has 1, 0 or -1 behind it
-        rows = _voc_rows(os.path.join(root, "Annotations", f"{name}.xml"), where, numbers, difficult)
+        rows = _voc_rows(os.path.join(root, "Annotations", f"{name}.xml"), where, numbers)
         found.append(Boxes(where, os.path.join(root, "JPEGImages", name + extension), rows))
     check_files([each.where for each in found], [each.path for each in found])
     return found
 
 
-def _voc_rows(path: str, where: str, numbers: dict[str, int], difficult: bool) -> Any:
+def _voc_rows(path: str, where: str, numbers: dict[str, int]) -> Any:
     try:
         objects = ElementTree.parse(path).getroot().findall("object")  # noqa: S314 - expat bounds entities
     except OSError as error:
@@ -54,24 +55,23 @@ def _voc_rows(path: str, where: str, numbers: dict[str, int], difficult: bool) -
         name = (each.findtext("name") or "").strip()
         if name not in numbers:
             raise ValueError(f"{path}: object {i}: class {short(name)} is none of {', '.join(numbers)}")
-        if not difficult and (each.findtext("difficult") or "0").strip() == "1":
-            continue
         try:
             x1, y1, x2, y2 = (float(each.findtext(f"bndbox/{side}") or "") for side in ("xmin", "ymin", "xmax", "ymax"))
         except ValueError:
             raise ValueError(f"{path}: object {i} has no bndbox of four numbers") from None
         if x2 < x1 or y2 < y1:
             raise ValueError(f"{path}: object {i}: the box {[x1, y1, x2, y2]} ends before it begins")
-        rows.append((x1 - 1, y1 - 1, x2, y2, numbers[name]))  # from the first pixel, 1, to the last in it
-    return np.array(rows, np.float64).reshape(-1, 5)
+        difficult = (each.findtext("difficult") or "0").strip() == "1"
+        rows.append((x1 - 1, y1 - 1, x2, y2, numbers[name], difficult))  # from the first pixel, 1, to the last in it
+    return np.array(rows, np.float64).reshape(-1, 6)
 
 
-def coco_boxes(source: str, root: str, crowd: bool) -> tuple[list[Boxes], list[str]]:
+def coco_boxes(source: str, root: str) -> tuple[list[Boxes], list[str]]:
     """Read a COCO file of instances; return the images with their boxes, and the classes' names, the background first.
 
     Classes are the categories in the order of their ids, from 1. Boxes without area are left out, as COCO has some.
 
-    crowd: take boxes around crowds. ValueError names the entry that is wrong.
+    ValueError names the entry that is wrong.
     """
     try:
         with open(source, encoding="utf-8") as file:
@@ -89,12 +89,12 @@ def coco_boxes(source: str, root: str, crowd: bool) -> tuple[list[Boxes], list[s
         if image not in rows or category not in numbers:
             raise ValueError(f"{source}: annotations[{i}]: image {image} or category {category} is not in the file")
         x, y, width, height = _numbers(source, i, each)
-        if width > 0 and height > 0 and (crowd or not each.get("iscrowd", 0)):
-            rows[image].append((x, y, x + width, y + height, numbers[category]))
+        if width > 0 and height > 0:
+            rows[image].append((x, y, x + width, y + height, numbers[category], bool(each.get("iscrowd", 0))))
     found = []
     for i, each in enumerate(images):
         where, path = f"{source}: images[{i}]", os.path.join(root, _field(source, "images", i, each, "file_name"))
-        found.append(Boxes(where, path, np.array(rows[each["id"]], np.float64).reshape(-1, 5)))
+        found.append(Boxes(where, path, np.array(rows[each["id"]], np.float64).reshape(-1, 6)))
     check_files([each.where for each in found], [each.path for each in found])
     names = {each["id"]: str(each.get("name", each["id"])) for each in categories}
     return found, ["background", *(names[each] for each in by_id)]

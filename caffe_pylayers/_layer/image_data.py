@@ -12,6 +12,7 @@ from caffe_pylayers._layer.augment import INTERPOLATIONS
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.image_files import CHANNELS, opencv
 from caffe_pylayers._layer.phases import TRAIN
+from caffe_pylayers._layer.pipelines import Pipeline
 from caffe_pylayers._layer.prefetched_data import PrefetchedData
 from caffe_pylayers._layer.views import Views, planes
 
@@ -48,6 +49,9 @@ class ImageData(PrefetchedData):
     mean = Parameter([float], (), doc="subtracted from values in 0 .. 255: one, or one for each channel")
     mean_file = Parameter(str, None, doc="in place of mean: .npy or .binaryproto (channels, ...), of which its mean")
     std = Parameter([float], (), above=0, doc="divides what is left: one, or one for each channel")
+    albumentations = Parameter(
+        str, None, doc="TRAIN: a pipeline of that library, JSON or YAML as its save() writes it, before all else"
+    )
     scale = Parameter(float, 1.0, doc="multiplies in the end; 0.00390625 brings values to [0, 1)")
 
     ignore_label = 255  # of label maps, where an image was padded
@@ -73,6 +77,7 @@ class ImageData(PrefetchedData):
         self._offset = None if mean is None else self._column(mean)
         factor = self.scale / (1.0 if std is None else std)
         self._factor = None if np.all(factor == 1) else self._column(np.atleast_1d(factor))
+        self._pipeline = self._read_pipeline()
         self._jitters = any((self.brightness, self.contrast, self.saturation, self.hue))
 
     def changed(self, rng: Any, images: Sequence[Any], label_map: Any = None, boxes: Any = None) -> Views:
@@ -81,8 +86,10 @@ class ImageData(PrefetchedData):
         images: (height, width, channels) of 8 bits. label_map: (height, width), it becomes (1, height, width).
         boxes: see augment.py.
         """
-        views = Views(images, label_map, boxes, self._fill, self.ignore_label)
         train = self.phase == TRAIN
+        if train and self._pipeline is not None:
+            images, label_map, boxes = self._pipeline(rng, images, label_map, boxes, self.channels == "BGR")
+        views = Views(images, label_map, boxes, self._fill, self.ignore_label)
         self._resize(views, rng if train else None)
         if train and self.rotation:
             views.rotate(rng.uniform(-self.rotation, self.rotation))
@@ -123,6 +130,16 @@ class ImageData(PrefetchedData):
             views.resize(self.crop, self.interpolation)
         else:
             views.crop(_start(rng, height - rows), _start(rng, width - columns), self.crop, self.least_visible)
+
+    def _read_pipeline(self) -> Any:
+        if self.albumentations is None:
+            return None
+        try:
+            return Pipeline(self.albumentations)
+        except OSError as error:
+            raise checks.error(self, f"parameter albumentations: {self.albumentations}: {error.strerror}") from error
+        except ValueError as error:
+            raise checks.error(self, f"parameter albumentations: {error}") from error.__cause__
 
     def _mean(self) -> Any:
         if self.mean_file is None:

@@ -31,9 +31,9 @@ def test_boxes_by_hand(tmp_path):
 
 
 def test_difficult_objects_and_edges(tmp_path):
-    options = in_voc(tmp_path, batch_size=2, difficult=True, inclusive=False, resize=[12, 8])
+    options = in_voc(tmp_path, batch_size=2, flagged="mark", inclusive=False, resize=[12, 8])
     _, boxes, info = run(**options).forward()
-    assert boxes.tolist() == [[0, 0, 0, 4, 6, 1], [0, 1, 2, 8, 12, 2], [1, 2, 4, 3, 6, 2]]
+    assert boxes.tolist() == [[0, 0, 0, 4, 6, 1, 0], [0, 1, 2, 8, 12, 2, 1], [1, 2, 4, 3, 6, 2, 0]]
     assert info.tolist() == [[12, 8, 2]] * 2
 
 

@@ -5,6 +5,7 @@ import pytest
 
 pytest.importorskip("cv2")
 
+from caffe_pylayers import _engine
 from caffe_pylayers.image_lists import ImageFolder, ImageList
 from caffe_pylayers.testing import LayerRun
 from tests.layers.files import image, text
@@ -38,7 +39,7 @@ CAFFE = """layer { name: "data" type: "ImageData" top: "data" top: "label"
     ],
 )
 def test_the_values_are_those_of_imagedata(listed, make_net, size, gray, transform, options):
-    pytest.importorskip("caffe_pylayers.runtime").install()
+    _engine.caffe()
     text = CAFFE % (listed, listed.parent, *size, "false" if gray else "true", transform)
     net = make_net(text, phase=1)
     ours = run(source=str(listed), root=str(listed.parent), batch_size=3, resize=list(size), **options)

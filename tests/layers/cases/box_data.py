@@ -30,6 +30,6 @@ CHANGES = [
 ]
 
 CASES = {
-    "BoxesVOC": [from_voc(**change) for change in [*CHANGES, {"difficult": True}, {"split": "cat_train"}]],
-    "BoxesCOCO": [from_coco(**change) for change in [*CHANGES, {"crowd": True}]],
+    "BoxesVOC": [from_voc(**change) for change in [*CHANGES, {"flagged": "take"}, {"split": "cat_train"}]],
+    "BoxesCOCO": [from_coco(**change) for change in [*CHANGES, {"flagged": "mark", "phase": 1}]],
 }
