@@ -346,3 +346,27 @@ def test_workers_of_a_killed_program_end(root):
     process.kill()
     process.communicate(timeout=60)
     assert until(lambda: not any(map(alive, workers)))
+
+
+# --- in nets -----------------------------------------------------------------------------------------
+
+NET = """
+layer { name: "data" type: "Python" top: "index" top: "random"
+        python_param { module: "tests.layer.data_layers" layer: "Numbers" param_str: '%s' } }
+layer { name: "one" type: "Reshape" bottom: "random" top: "one"
+        reshape_param { shape { dim: 16 dim: 1 dim: 8 dim: 8 } } }
+layer { name: "conv" type: "Convolution" bottom: "one" top: "conv"
+        convolution_param { num_output: 16 kernel_size: 3 weight_filler { type: "constant" value: 0.1 } } }
+"""
+
+
+def test_workers_start_beside_the_threads_of_a_net(make_net):
+    from caffe_pylayers import _engine
+
+    _engine.caffe()
+    options = {"batch_size": 1024, "seed": 1, "workers": 2}
+    nets = [make_net(NET % json.dumps(dict(options, worker_type=kind))) for kind in ("thread", "process")]
+    for _ in range(5):  # the first has computed, so that there are threads, when the second starts its processes
+        found = [net.forward()["conv"].copy() for net in nets]
+        np.testing.assert_array_equal(*found)
+    assert found[0].std() > 0.01
