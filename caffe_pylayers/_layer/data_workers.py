@@ -230,7 +230,7 @@ class Ahead:
         try:
             for _ in range(layer.workers):
                 self._workers.append(kind(layer, layer.prefetch))
-        except OSError:
+        except BaseException:
             self.stop()
             raise
         self._depth = layer.prefetch
