@@ -25,7 +25,7 @@ from __future__ import annotations
 from caffe_pylayers._layer import arrays
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.class_loss import LabelProbabilityLoss, ScoreLoss
-from caffe_pylayers._layer.sigmoid import sigmoid, softplus_of_minus_abs
+from caffe_pylayers._layer.sigmoid import sigmoid, sigmoid_cross_entropy_forward
 from caffe_pylayers._layer.weighted_loss import normalization
 
 __all__ = [
@@ -55,41 +55,41 @@ def softmax_focal_backward(xp, log_p, gamma):
 
 
 def sigmoid_focal_forward(xp, scores, targets, alpha, gamma):
-    """Return a (1 - p_t)**gamma ce for each score, with p = sigmoid(scores) and p_t = p t + (1 - p) (1 - t).
+    """Return (loss, parts): a (1 - p_t)**gamma ce for each score, and what backward takes up.
 
-    ce = -t log p - (1 - t) log(1 - p); a = alpha t + (1 - alpha) (1 - t), or 1 where alpha is below 0.
+    p = sigmoid(scores), p_t = p t + (1 - p) (1 - t), ce = -t log p - (1 - t) log(1 - p),
+    a = alpha t + (1 - alpha) (1 - t), or 1 where alpha is below 0.
     """
-    _, _, wrong, ce = _parts(xp, scores, targets)
-    return _balance(targets, alpha) * wrong**gamma * ce
+    p, ce = xp.empty_like(scores), sigmoid_cross_entropy_forward(xp, scores, targets)
+    sigmoid(xp, scores, p)
+    wrong = 1 - 2 * p
+    wrong *= targets
+    wrong += p  # 1 - p_t
+    factor = wrong**gamma
+    if alpha >= 0:
+        factor *= (2 * alpha - 1) * targets + (1 - alpha)
+    return factor * ce, (p, ce, wrong, factor)
 
 
-def sigmoid_focal_backward(xp, scores, targets, alpha, gamma, scale, d_scores):
+def sigmoid_focal_backward(xp, targets, parts, gamma, scale, d_scores):
     """Write the scores' gradient, times scale.
 
     d_scores = a (1 - p_t)**gamma (p - t - gamma (2 t - 1) ce p (1 - p) / (1 - p_t))
 
     For t in {0, 1} the last quotient is p_t, also where 1 - p_t is 0.
     """
-    p, rest, wrong, ce = _parts(xp, scores, targets)
+    p, ce, wrong, factor = parts
+    quotient = 1 - p
+    quotient *= p
     none = wrong <= 0
-    quotient = xp.where(none, xp.ones_like(p), p * rest / xp.where(none, xp.ones_like(p), wrong))
-    d_scores[...] = _balance(targets, alpha) * wrong**gamma * (p - targets - gamma * (2 * targets - 1) * ce * quotient)
+    quotient += none
+    quotient /= wrong + none
+    quotient *= ce
+    quotient *= (2 * gamma) * targets - gamma
+    xp.subtract(p, targets, out=d_scores)
+    d_scores -= quotient
+    d_scores *= factor
     d_scores *= scale
-
-
-def _parts(xp, scores, targets):
-    """Return p, 1 - p, 1 - p_t and the cross entropy, small ones with all their digits."""
-    p, rest, ce = (xp.empty_like(scores) for _ in range(3))
-    sigmoid(xp, scores, p)
-    sigmoid(xp, -scores, rest)
-    softplus_of_minus_abs(xp, scores, ce)
-    ce += scores.clip(0, None)
-    ce -= scores * targets
-    return p, rest, p * (1 - targets) + rest * targets, ce
-
-
-def _balance(targets, alpha):
-    return 1 if alpha < 0 else (2 * alpha - 1) * targets + (1 - alpha)
 
 
 class SoftmaxFocalLoss(LabelProbabilityLoss):
@@ -187,11 +187,12 @@ class SigmoidFocalLoss(ScoreLoss):
     normalization = normalization("batch", ("positives",), "; positives: targets above 0.5")
 
     def losses(self, bottom, target):
-        return sigmoid_focal_forward(self.xp, bottom[0].data, target, self.alpha, self.gamma)
+        losses, self._parts = sigmoid_focal_forward(self.xp, bottom[0].data, target, self.alpha, self.gamma)
+        return losses
 
     def gradient(self, bottom, target, scale, propagate_down):
         if propagate_down[0]:
-            sigmoid_focal_backward(self.xp, bottom[0].data, target, self.alpha, self.gamma, scale, bottom[0].diff)
+            sigmoid_focal_backward(self.xp, target, self._parts, self.gamma, scale, bottom[0].diff)
         if propagate_down[1]:
             arrays.fill(bottom[1].diff, 0)
 

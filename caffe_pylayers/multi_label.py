@@ -19,7 +19,7 @@ import numpy as np
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.sigmoid import sigmoid, softplus_of_minus_abs
+from caffe_pylayers._layer.sigmoid import sigmoid, softplus
 from caffe_pylayers._layer.weighted_loss import WeightedLoss, counting
 
 __all__ = ["MultiLabelRankingLoss", "lsep", "ranked_hinge"]
@@ -67,9 +67,7 @@ def lsep(xp, scores, relevant, irrelevant):
     negative, positive = xp.empty_like(scores), xp.empty_like(scores)
     total = _log_sum_exp(xp, xp.where(irrelevant, scores, far), negative)
     total += _log_sum_exp(xp, xp.where(relevant, -scores, far), positive)
-    loss, d_total = xp.empty_like(total), xp.empty_like(total)
-    softplus_of_minus_abs(xp, total, loss)
-    loss += total.clip(0, None)
+    loss, d_total = softplus(xp, total), xp.empty_like(total)
     sigmoid(xp, total, d_total)
     d_scores = counting(irrelevant, scores) * negative - counting(relevant, scores) * positive
     return loss[:, 0], d_scores * d_total

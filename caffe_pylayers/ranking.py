@@ -35,7 +35,7 @@ import math
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.sigmoid import sigmoid, softplus_of_minus_abs
+from caffe_pylayers._layer.sigmoid import sigmoid, softplus
 from caffe_pylayers._layer.softmax import (
     log_cumulative_sum_exp,
     log_softmax,
@@ -61,12 +61,7 @@ FAR = -1e30  # in place of a score that takes no part
 def pair_forward(xp, difference, margin, method):
     """Return max(0, margin - difference), or for the method logistic log(1 + exp(margin - difference))."""
     missing = margin - difference
-    if method == "hinge":
-        return missing.clip(0, None)
-    loss = xp.empty_like(missing)
-    softplus_of_minus_abs(xp, missing, loss)
-    loss += missing.clip(0, None)
-    return loss
+    return missing.clip(0, None) if method == "hinge" else softplus(xp, missing)
 
 
 def pair_backward(xp, difference, margin, method):

@@ -138,9 +138,8 @@ class ScoreLoss(WeightedLoss):
         if self.ignore_label is not None:
             valid = counting(targets != self.ignore_label, targets)
             targets = targets * valid
-        outside = (targets < 0) | (targets > 1)
-        if self.xp.count_nonzero(outside):
-            first = outside.ravel().tolist().index(True)
+        if self._size and not (targets.min() >= 0 and targets.max() <= 1):
+            first = ((targets >= 0) & (targets <= 1)).ravel().tolist().index(False)
             raise checks.error(
                 self, f"target {float(targets.ravel()[first]):g} at flat index {first} is outside [0, 1]"
             )

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["sigmoid", "sigmoid_cross_entropy_backward", "sigmoid_cross_entropy_forward", "softplus_of_minus_abs"]
+__all__ = ["sigmoid", "sigmoid_cross_entropy_backward", "sigmoid_cross_entropy_forward", "softplus"]
 
 
 def sigmoid(xp: Any, scores: Any, out: Any) -> None:
@@ -21,12 +21,16 @@ def sigmoid(xp: Any, scores: Any, out: Any) -> None:
     np.divide(1, out, out=out)
 
 
-def softplus_of_minus_abs(xp: Any, scores: Any, out: Any) -> None:
-    """Write log(1 + exp(-abs(scores))), by which log(1 + exp(s)) = max(s, 0) + it."""
-    xp.abs(scores, out=out)
-    xp.negative(out, out=out)
-    xp.exp(out, out=out)
-    xp.log1p(out, out=out)
+def softplus(xp: Any, scores: Any) -> Any:
+    """Return log(1 + exp(scores)) as a new array."""
+    if xp is not np:
+        return xp.nn.functional.softplus(scores, 1, 50)  # above 50 it is scores, to the last digit
+    out = np.abs(scores)
+    np.negative(out, out=out)
+    np.exp(out, out=out)
+    np.log1p(out, out=out)
+    out += np.maximum(scores, 0)
+    return out
 
 
 def sigmoid_cross_entropy_forward(xp: Any, scores: Any, targets: Any, pos_weight: Any = None) -> Any:
@@ -34,13 +38,11 @@ def sigmoid_cross_entropy_forward(xp: Any, scores: Any, targets: Any, pos_weight
 
     pos_weight: broadcasts to the scores; None for 1.
     """
-    loss = xp.empty_like(scores)
-    softplus_of_minus_abs(xp, scores, loss)
     if pos_weight is None:
-        loss += scores.clip(0, None)
+        loss = softplus(xp, scores)
         loss -= scores * targets
         return loss
-    loss -= scores.clip(None, 0)  # -log p; and -log(1 - p) is s more
+    loss = softplus(xp, -scores)  # -log p; and -log(1 - p) is s more
     loss *= 1 + (pos_weight - 1) * targets
     loss += scores * (1 - targets)
     return loss

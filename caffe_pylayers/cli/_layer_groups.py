@@ -10,6 +10,15 @@ from caffe_pylayers._layer.parameter import declared
 GROUPS = {
     "Labels": ("one_hot",),
     "Regression losses": ("pyloss", "regression", "robust", "depth", "directions", "image_quality"),
+    "Classification losses": (
+        "cross_entropy",
+        "focal",
+        "hard_examples",
+        "distillation",
+        "noisy_labels",
+        "multi_label",
+        "ranking",
+    ),
     "Data": ("image_lists", "segmentation_data", "box_data", "pair_data", "table_data", "video_data", "collage"),
     "Detection": ("anchors", "proposals", "roi_pooling", "roi_levels", "boxes", "nms", "detection_metrics"),
     "Segmentation": ("overlap", "lovasz", "weak_supervision", "pixel_weights", "resizing"),
