@@ -158,14 +158,16 @@ class SigmoidCrossEntropyLoss(ScoreLoss):
 
     Bottom:
         [0] scores s (N, C, ...), before any sigmoid
-        [1] targets t in [0, 1], as many as scores and the same N
+        [1] targets t in [0, 1], as many as scores and the same N; or with targets "classes" a class
+            label for each position, (N,) or (N, 1, H, W): 0 for none of the C, c for t = 1 at the
+            c-th of them
         [2] weights w, optional: the shape of the scores, or 1 on any axis, trailing ones left out
             at will: (N,) weights samples, (1, C) classes. Default: 1
     Top:
         [0] loss (1,)
     Backward:
         d_s = g w a (p (1 + (r - 1) t) - r t) / Z, with the loss weight in g = top[0].diff[0];
-        d_t = g w a (-s - (r - 1) log p) / Z; d_w = g a l / Z; with normalization "weights"
+        d_t = g w a (-s - (r - 1) log p) / Z, 0 for labels; d_w = g a l / Z; with normalization "weights"
         Z depends on w too.
     Raises:
         ValueError for a target that is neither in [0, 1] nor ignore_label, for shapes that do not
@@ -199,13 +201,14 @@ class SigmoidCrossEntropyLoss(ScoreLoss):
         return sigmoid_cross_entropy_forward(self.xp, bottom[0].data, target, self._pos_weight)
 
     def gradient(self, bottom, target, scale, propagate_down):
-        if propagate_down[0]:
-            arguments = bottom[0].data, target, scale, bottom[0].diff, self._pos_weight
-            sigmoid_cross_entropy_backward(self.xp, *arguments)
-        if propagate_down[1]:
+        super().gradient(bottom, target, scale, propagate_down)
+        if propagate_down[1] and self.targets == "values":
             d_targets = -bottom[0].data
             if self._pos_weight is not None:
                 ones = self.xp.ones_like(target)
                 minus_log_p = sigmoid_cross_entropy_forward(self.xp, bottom[0].data, ones)
                 d_targets += (self._pos_weight - 1) * minus_log_p
             bottom[1].diff[...] = (d_targets * scale).reshape(bottom[1].diff.shape)
+
+    def score_gradient(self, scores, targets, scale, d_scores):
+        sigmoid_cross_entropy_backward(self.xp, scores, targets, scale, d_scores, self._pos_weight)

@@ -11,10 +11,10 @@ layer {
 }
 layer {
   name: "anchors_loss"  type: "Python"
-  bottom: "class_score"  bottom: "class_target"  top: "anchors_loss"
+  bottom: "class_score"  bottom: "anchor_label"  top: "anchors_loss"
   python_param {
     module: "caffe_pylayers.focal"  layer: "SigmoidFocalLoss"
-    param_str: '{"alpha": 0.25, "gamma": 2.0, "normalization": "positives", "ignore_label": -1}'
+    param_str: '{"alpha": 0.25, "gamma": 2.0, "targets": "classes", "normalization": "positives", "ignore_label": -1}'
   }
   loss_weight: 1
 }
@@ -154,9 +154,9 @@ class SigmoidFocalLoss(ScoreLoss):
 
     Bottom:
         [0] scores s (N, C, ...), before any sigmoid
-        [1] targets t in [0, 1], most often 0 or 1, as many as scores and the same N; label2one_hot
-            makes them of class labels, and from its second top comes a weight of 0 where the label
-            is ignored
+        [1] targets t in [0, 1], most often 0 or 1, as many as scores and the same N; or with targets
+            "classes" a class label for each position, (N,) or (N, 1, H, W): 0 for the background,
+            c for t = 1 at the c-th of the C
         [2] weights w, optional: the shape of the scores, or 1 on any axis, trailing ones left out
             at will. Default: 1
     Top:
@@ -172,7 +172,8 @@ class SigmoidFocalLoss(ScoreLoss):
     References:
         Lin et al., "Focal Loss for Dense Object Detection", 2017, arXiv:1708.02002. With
         normalization "positives" Z is the number of targets above 0.5, as RetinaNet has it. It is
-        torchvision's sigmoid_focal_loss, and Detectron's SigmoidFocalLoss with one-hot targets.
+        torchvision's sigmoid_focal_loss, and with targets "classes" and ignore_label -1 Detectron's
+        SigmoidFocalLoss.
     Example:
         >>> from caffe_pylayers.testing import LayerRun
         >>> run = LayerRun(SigmoidFocalLoss, [[[0, 0]], [[1, 0]]])
@@ -190,11 +191,8 @@ class SigmoidFocalLoss(ScoreLoss):
         losses, self._parts = sigmoid_focal_forward(self.xp, bottom[0].data, target, self.alpha, self.gamma)
         return losses
 
-    def gradient(self, bottom, target, scale, propagate_down):
-        if propagate_down[0]:
-            sigmoid_focal_backward(self.xp, target, self._parts, self.gamma, scale, bottom[0].diff)
-        if propagate_down[1]:
-            arrays.fill(bottom[1].diff, 0)
+    def score_gradient(self, scores, targets, scale, d_scores):
+        sigmoid_focal_backward(self.xp, targets, self._parts, self.gamma, scale, d_scores)
 
     def normalizer(self, target, valid, weights):
         if self.normalization != "positives":

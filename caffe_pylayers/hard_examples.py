@@ -13,7 +13,6 @@ layer {
 
 from __future__ import annotations
 
-from caffe_pylayers._layer import arrays
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.class_loss import LabelProbabilityLoss, ScoreLoss
 from caffe_pylayers._layer.mining import MinedLoss, hardest
@@ -87,12 +86,15 @@ class SigmoidOHEMLoss(MinedLoss, ScoreLoss):
 
     Bottom:
         [0] scores s (N, C, ...), before any sigmoid
-        [1] targets t in [0, 1], as many as scores and the same N
+        [1] targets t in [0, 1], as many as scores and the same N; or with targets "classes" a class
+            label for each position, (N,) or (N, 1, H, W): 0 for none of the C, c for t = 1 at the
+            c-th of them
         [2] weights w, optional: the shape of the scores, or 1 on any axis, trailing ones left out
             at will. Default: 1
     Top:
         [0] loss (1,)
-        [1] kept, optional, the shape of the targets: 1 at scores that count, 0 at others
+        [1] kept, optional, the shape of the targets, or of the scores beside labels: 1 at scores
+            that count, 0 at others
     Backward:
         d_s = g w a (p - t) / Z at kept scores, 0 at others, with the loss weight in
         g = top[0].diff[0]; d_w = g a l / Z there; with normalization "weights" Z depends on w too.
@@ -117,11 +119,8 @@ class SigmoidOHEMLoss(MinedLoss, ScoreLoss):
     def losses(self, bottom, target):
         return sigmoid_cross_entropy_forward(self.xp, bottom[0].data, target)
 
-    def gradient(self, bottom, target, scale, propagate_down):
-        if propagate_down[0]:
-            sigmoid_cross_entropy_backward(self.xp, bottom[0].data, target, scale, bottom[0].diff)
-        if propagate_down[1]:
-            arrays.fill(bottom[1].diff, 0)
+    def score_gradient(self, scores, targets, scale, d_scores):
+        sigmoid_cross_entropy_backward(self.xp, scores, targets, scale, d_scores)
 
     def negatives(self, target):
         return target <= 0.5

@@ -105,17 +105,30 @@ class LabelProbabilityLoss(LabelLoss):
 class ScoreLoss(WeightedLoss):
     """A loss of scores and a target in [0, 1] for each of them: each score is a position.
 
-    A subclass has ``losses`` and ``gradient``.
+    A subclass has ``losses``, and ``score_gradient`` in place of ``gradient``.
     """
 
     normalization = normalization("batch")
-    axis = Parameter(int, 1, doc="the axis whose classes class_weights are for; negative counts from the end")
-    ignore_label = Parameter(int, None, doc="scores with this target have no loss, and no gradient")
+    targets = Parameter(
+        str,
+        "values",
+        choices=("values", "classes"),
+        doc="bottom[1]; values: a target for each score; classes: a label at each position without the class axis, "
+        "0 for none, c for a target of 1 at the c-th class",
+    )
+    axis = Parameter(int, 1, doc="the class axis, for class_weights and classes; negative counts from the end")
+    ignore_label = Parameter(int, None, doc="scores with this target, or label, have no loss, and no gradient")
     class_weights = Parameter([float], (), low=0, doc="a_c, a factor for each class: C of them; default: 1")
 
     def plan(self, scores: Any, targets: Any, weights: Any = None) -> Any:
         shape, name = tuple(scores.shape), "bottom[0] (scores)"
-        if not shape or shape[:1] != targets.shape[:1] or math.prod(shape) != math.prod(targets.shape):
+        if self.targets == "classes":
+            self._class_axis = axis = checks.axis(self, self.axis, len(shape), f"{name} of shape {shape}")
+            checks.one_label_each(self, "bottom[1] (targets)", targets.shape, name, shape, axis)
+            self._label_shape = (*shape[:axis], 1, *shape[axis + 1 :])
+            self._labels = arrays.arange_like(targets, shape[axis] + 1)
+            self._classes = on_axis(1 + arrays.arange_like(arrays.to_int64(targets), shape[axis]), scores, axis)
+        elif not shape or shape[:1] != targets.shape[:1] or math.prod(shape) != math.prod(targets.shape):
             raise checks.error(
                 self,
                 f"bottom[1] (targets) must have the first size and as many values as {name} of shape {shape}, "
@@ -134,6 +147,31 @@ class ScoreLoss(WeightedLoss):
 
     def read(self, bottom: Any) -> Any:
         """Return the targets in the scores' shape, those ignored as 0, and which count."""
+        return (self._of_labels if self.targets == "classes" else self._of_values)(bottom)
+
+    def label_weights(self, target: Any) -> Any:
+        """Return the classes' weights, or None."""
+        return self._class_weights
+
+    def gradient(self, bottom: Any, target: Any, scale: Any, propagate_down: Any) -> None:
+        """Write the scores' gradient, and zeros for the targets."""
+        if propagate_down[0]:
+            self.score_gradient(bottom[0].data, target, scale, bottom[0].diff)
+        if propagate_down[1]:
+            arrays.fill(bottom[1].diff, 0)
+
+    def score_gradient(self, scores: Any, targets: Any, scale: Any, d_scores: Any) -> None:
+        """Write the scores' gradient."""
+        raise NotImplementedError
+
+    def _of_labels(self, bottom: Any) -> Any:
+        labels, valid = checks.class_labels(self, bottom[1].data, self._labels, self.ignore_label)
+        targets = counting(labels.reshape(self._label_shape) == self._classes, bottom[0].data)
+        if valid is not None:
+            valid = counting(valid, bottom[0].data).reshape(self._label_shape)
+        return targets, valid
+
+    def _of_values(self, bottom: Any) -> Any:
         targets, valid = bottom[1].data.reshape(self._positions), None
         if self.ignore_label is not None:
             valid = counting(targets != self.ignore_label, targets)
@@ -144,10 +182,6 @@ class ScoreLoss(WeightedLoss):
                 self, f"target {float(targets.ravel()[first]):g} at flat index {first} is outside [0, 1]"
             )
         return targets, valid
-
-    def label_weights(self, target: Any) -> Any:
-        """Return the classes' weights, or None."""
-        return self._class_weights
 
 
 def class_table(layer: Any, values: Any, parameter: str, scores: Any, axis: int) -> Any:

@@ -49,7 +49,8 @@ class MinedLoss(WeightedLoss):
             )
 
     def plan(self, scores: Any, labels: Any, weights: Any = None) -> Any:
-        return [*super().plan(scores, labels, weights), labels.shape]
+        shapes = super().plan(scores, labels, weights)
+        return [*shapes, labels.shape if math.prod(labels.shape) == self._size else self._positions]
 
     def forward(self, bottom: Any, top: Any) -> None:
         super().forward(bottom, top)
@@ -62,9 +63,10 @@ class MinedLoss(WeightedLoss):
 
     def select(self, losses: Any, target: Any, valid: Any, weights: Any) -> Any:
         """Return where the losses count: at the hard ones of the positions that are valid and have a weight."""
-        candidates = self.xp.ones_like(losses) if valid is None else valid
-        if weights is not None:
-            candidates = candidates * weights
+        candidates = self.xp.ones_like(losses)
+        for factor in (valid, weights):
+            if factor is not None:
+                candidates *= factor
         groups = self._batch_of(losses), -1
         kept = self._choose(losses.reshape(groups), candidates.reshape(groups) != 0, target)
         self._kept = counting(kept, losses).reshape(losses.shape)

@@ -84,3 +84,18 @@ def test_positives_are_those_that_count(ignore, positives):
     run = LayerRun(SoftmaxFocalLoss, [np.zeros((5, 4)), [0, 1, 2, 1, 3]], param_str=param_str)
     counted = 5 - [0, 1, 2, 1, 3].count({"null": None, "3": 3, "1": 1}[ignore])
     np.testing.assert_allclose(run.forward()[0], [counted * np.log(4) / positives])
+
+
+@pytest.mark.parametrize("normalization", ["positives", "valid", "weights", "batch", "full"])
+def test_class_labels_are_one_hot_targets(normalization):
+    """0 is the background, and -1 leaves out every class of its position."""
+    labels = rng.randint(-1, 7, (5, 1, 3, 4))
+    one_hot, weights = (labels == np.arange(1, 7).reshape(6, 1, 1)).astype(float), (labels >= 0).astype(float)
+    bottoms = [MAPS, one_hot, weights]
+    hot = LayerRun(SigmoidFocalLoss, bottoms, param_str=f"normalization: {normalization}")
+    param_str = f"{{targets: classes, ignore_label: -1, normalization: {normalization}}}"
+    run = LayerRun(SigmoidFocalLoss, [MAPS, labels, np.ones((5, 1, 3, 4))], param_str=param_str)
+    np.testing.assert_allclose(run.forward()[0], hot.forward()[0], rtol=1e-13)
+    np.testing.assert_allclose(run.backward([3.7])[0], hot.backward([3.7])[0], rtol=1e-13)
+    with pytest.raises(ValueError, match=r"label 7 at index \(0, 0, 0, 0\) is outside \[0, 7\)"):
+        LayerRun(SigmoidFocalLoss, [MAPS, np.full((5, 1, 3, 4), 7)], param_str=param_str).forward()

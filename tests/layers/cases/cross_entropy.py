@@ -42,6 +42,7 @@ CASES = {
         case([scores, rng.rand(6, 4), rng.rand(6, 4)], weights % ', "normalization": "weights"', exhaustive=True),
         case([scores, targets, rng.rand(1, 4)], '{"normalization": "full", "pos_weight": [0.5]}'),
         case([scores[:, 0], targets[:, 0]], '{"normalization": "none"}'),
+        case([maps, label_maps], weights % ', "targets": "classes", "ignore_label": 2, "pos_weight": [3]'),
         case([scores, np.full((6, 4), -1)], '{"ignore_label": -1, "normalization": "weights"}'),
         case([far, [[1, 0, 1], [1, 0, 0]]], '{"pos_weight": [2]}', wrt=[0]),
         case([scores[:0], targets[:0]], wrt=[]),

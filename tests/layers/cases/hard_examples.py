@@ -33,6 +33,7 @@ CASES = {
     "SigmoidOHEMLoss": [
         case([scores, targets], '{"ratio": 0.5}', exhaustive=True),
         case([maps, target_maps], '{"top_k": 7, "ignore_label": 0}', tops=2),
+        case([maps, label_maps, rng.rand(3)], '{"negative_ratio": 3, "targets": "classes", "ignore_label": 2}', tops=2),
         case([maps, target_maps.reshape(3, -1)], '{"negative_ratio": 0.5, "per_image": true}', tops=2),
         case([maps, target_maps, rng.rand(3, 1, 2, 5)], f'{{"threshold": 0.3, {weights}, "normalization": "weights"}}'),
         case([maps, target_maps, rng.rand(3) + 0.1], '{"top_k": 3, "per_image": true, "normalization": "batch"}'),
