@@ -45,12 +45,13 @@ class MarginHead(Learned):
 class CosineHead(MarginHead):
     """Scores scale * cos(x, w_c), of the label scale * margin(cos(x, w_y)).
 
-    A subclass has margin_of(cosines): return (values, slopes) for the cosines (N, 1) of the labels.
+    A subclass has margin_of(cosines, features, vectors): return (values, slopes) for the cosines (N, 1) of features
+    and the vectors of their labels, (N, D), both of length 1.
     """
 
     scale = Parameter(float, 64.0, above=0, doc="s, of the cosines")
 
-    def margin_of(self, cosines: Any) -> tuple[Any, Any]:
+    def margin_of(self, cosines: Any, features: Any, vectors: Any) -> tuple[Any, Any]:
         """Return the label's values in place of its cosines, and their slopes."""
         raise NotImplementedError(f"{type(self).__name__}: margin_of is not defined")
 
@@ -66,7 +67,7 @@ class CosineHead(MarginHead):
         self.xp.matmul(self._features, self._weights.T, out=scores)
         if self._labels is not None:
             cosines = arrays.take_along(scores, self._labels, 1).clip(-1, 1)
-            values, self._slopes = self.margin_of(cosines)
+            values, self._slopes = self.margin_of(cosines, self._features, self._weights[self._labels[:, 0]])
             if valid is not None:
                 values = self.xp.where(valid, values, cosines)
                 self._slopes = self.xp.where(valid, self._slopes, 1 + 0 * cosines)

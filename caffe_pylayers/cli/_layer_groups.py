@@ -22,7 +22,16 @@ GROUPS = {
     "Data": ("image_lists", "segmentation_data", "box_data", "pair_data", "table_data", "video_data", "collage"),
     "Detection": ("anchors", "proposals", "roi_pooling", "roi_levels", "boxes", "nms", "detection_metrics"),
     "Segmentation": ("overlap", "lovasz", "weak_supervision", "pixel_weights", "resizing"),
-    "Embeddings": ("embeddings", "triplet", "contrastive"),
+    "Embeddings": (
+        "embeddings",
+        "triplet",
+        "contrastive",
+        "metric_losses",
+        "proxy_losses",
+        "center_loss",
+        "margin_heads",
+        "retrieval",
+    ),
     "Metrics": (
         "accuracy",
         "precision_recall",

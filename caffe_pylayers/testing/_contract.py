@@ -24,6 +24,7 @@ def check_layer(
     bottoms: Sequence[Any] = (),
     *,
     wrt: Sequence[int] | None = None,
+    learned: Sequence[int] | None = None,
     exhaustive: bool = False,
     kink: float = 0.0,
     kink_range: float = 0.0,
@@ -51,7 +52,7 @@ def check_layer(
       skipped only where there is neither a caffe nor the runtime, and for bottoms without values.
 
     layer_class, bottoms, and by name param_str, tops, phase, dtype: see Case; or a Case alone.
-    wrt, exhaustive, kink, kink_range, step, seed: see check_gradient, whose rtol and atol are
+    wrt, learned, exhaustive, kink, kink_range, step, seed: see check_gradient, whose rtol and atol are
         gradient_rtol and gradient_atol here.
     other_bottoms: of other shapes, for a second iteration; default: the bottoms with their first
         row once more; () for a layer that takes one size only.
@@ -59,7 +60,7 @@ def check_layer(
         compared, nor is its gradient.
     """
     made = Case.of(layer_class, bottoms, case)
-    options = GradientOptions(wrt, exhaustive, kink, kink_range, step, gradient_rtol, gradient_atol, seed)
+    options = GradientOptions(wrt, exhaustive, kink, kink_range, step, gradient_rtol, gradient_atol, seed, learned)
     wrong_gradients: list[str] = []
     found = _problems_of_start(made)
     try:

@@ -31,6 +31,7 @@ class GradientOptions:
     rtol: float = 1e-5
     atol: float = 1e-7
     seed: int = 1701
+    learned: Sequence[int] | None = None
 
     def in_float32(self) -> GradientOptions:
         """Return the options for a function that is known to some seven digits only."""
@@ -49,6 +50,7 @@ def check_gradient(
     rtol: float = 1e-5,
     atol: float = 1e-7,
     seed: int = 1701,
+    learned: Sequence[int] | None = None,
     **case: Any,
 ) -> None:
     """Raise GradientError unless backward gives the gradient of forward.
@@ -68,9 +70,11 @@ def check_gradient(
     step: of the central difference.
     rtol, atol: how far the two may be apart: atol + rtol * the larger one.
     seed: of the top diffs and directions.
+    learned: indices of the learned blobs to check; default: all; [] where their diffs are no gradients but what
+        else moves them, such as the centres of a centre loss.
     """
     made = Case.of(layer_class, bottoms, case)
-    options = GradientOptions(wrt, exhaustive, kink, kink_range, step, rtol, atol, seed)
+    options = GradientOptions(wrt, exhaustive, kink, kink_range, step, rtol, atol, seed, learned)
     problems = gradient_problems(made, options)
     if problems:
         raise GradientError("\n".join(f"{made.name}: {problem}" for problem in problems))
@@ -91,8 +95,9 @@ def gradient_problems(case: Case, options: GradientOptions, before: float = math
             ]
     check = _Check(case, options, before)
     problems = [check.problem(f"bottom[{i}]", check.run.bottom[i], check.gradients[i]) for i in varied]
-    learned = [(f"blobs[{i}]", blob, check.learned[i]) for i, blob in enumerate(check.run.layer.blobs)]
-    problems += [check.problem(*each) for each in learned]
+    blobs = check.run.layer.blobs
+    learned = range(len(blobs)) if options.learned is None else options.learned
+    problems += [check.problem(f"blobs[{i}]", blobs[i], check.learned[i]) for i in learned]
     if check.rounds and not any(problems):
         warnings.warn(
             f"{case.name} computes in float32, though its blobs hold {np.dtype(case.dtype)}: its gradient was "

@@ -57,5 +57,11 @@ def test_wrt_chooses_the_bottoms():
     check_gradient(faulty.WrongFactor, [BOTTOM], wrt=[])
 
 
+def test_learned_chooses_the_learned_blobs():
+    check_gradient(faulty.WrongLearnedGradient, [BOTTOM], learned=[])
+    with pytest.raises(GradientError, match=r"gradient of blobs\[0\]"):
+        check_gradient(faulty.WrongLearnedGradient, [BOTTOM], learned=[0])
+
+
 def test_float32():
     check_gradient(faulty.Squares, [BOTTOM], dtype=np.float32, step=1e-2, rtol=1e-2, atol=1e-3)

@@ -1,0 +1,100 @@
+"""Centre loss: features near the learned centre of their class, beside a softmax loss that keeps the classes apart.
+
+lr_mult, times the solver's rate, is the paper's alpha, with which the centres follow; they want no decay.
+
+    layer {
+      name: "center_loss"  type: "Python"  bottom: "ip1"  bottom: "label"  top: "center_loss"  loss_weight: 0.008
+      param { lr_mult: 1  decay_mult: 0 }
+      python_param {
+        module: "caffe_pylayers.center_loss"  layer: "CenterLoss"  param_str: "{'num_classes': 10}"
+      }
+    }
+"""
+
+from __future__ import annotations
+
+from caffe_pylayers._layer import arrays, checks
+from caffe_pylayers._layer.base import Parameter
+from caffe_pylayers._layer.embedding_loss import EmbeddingLoss, rows_of
+from caffe_pylayers._layer.learned import Learned
+from caffe_pylayers._layer.normalizers import NORMALIZATIONS, normalizer
+
+__all__ = ["CenterLoss", "center_loss_forward", "center_update"]
+
+
+def center_loss_forward(features, centers, labels, valid=None):
+    """Return (loss, difference): sum(difference**2) / 2, not normalized, with difference = x - c_y.
+
+    labels: int64 (N,). valid: booleans (N,); where it is False, the difference is 0.
+    """
+    difference = features - centers[labels]
+    if valid is not None:
+        difference *= valid[:, None]
+    return (difference * difference).sum() / 2, difference
+
+
+def center_update(difference, labels, centers, valid=None):
+    """Return what the centres' diff gets: for each class sum(c - x) / (1 + count) over its samples, (C, D)."""
+    update = 0 * centers
+    count = 0 * centers[:, 0] + 1
+    arrays.add_rows(update, labels, -difference)
+    arrays.add_rows(count, labels, arrays.astype(labels >= 0 if valid is None else valid, centers))
+    return update / count[:, None]
+
+
+class CenterLoss(Learned, EmbeddingLoss):
+    """Squared distance of each feature from the learned centre of its class.
+
+    loss = sum |x_i - c_y|**2 / (2 Z).
+
+    Bottom:
+        [0] features x (N, ...), whose values after the first axis make the vector
+        [1] labels y (N,), (N, 1) or (N, 1, 1, 1): integers in [0, C)
+    Top:
+        [0] loss (1,)
+    Backward:
+        d_x = g (x - c_y) / Z, with g = top[0].diff[0]. Blob 0, the centres (C, D), gets the paper's update, which is
+        not the loss's gradient: sum(c_y - x) / (1 + count) over the samples of each class, whatever the loss weight.
+        Zeros to the labels.
+    Raises:
+        ValueError for a label that is no integer in [0, C), and for shapes that do not fit.
+    References:
+        Wen, Zhang, Li, Qiao, "A Discriminative Feature Learning Approach for Deep Face Recognition", 2016,
+        https://ydwen.github.io/papers/WenECCV16.pdf. The CenterLoss of its Caffe, loss and diffs; num_output is
+        num_classes, center_filler filler. Its centres are blob 0 too, so that its caffemodels load.
+    Example:
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> text = '{"num_classes": 2, "filler": "constant"}'
+        >>> LayerRun(CenterLoss, [[[1, 2], [3, 4]], [0, 1]], param_str=text).forward()[0]  # (1 + 4 + 9 + 16) / (2 * 2)
+        array([7.5])
+    """
+
+    num_classes = Parameter(int, low=1, doc="C, the number of classes, and of centres")
+    normalization = Parameter(
+        str,
+        "batch",
+        choices=NORMALIZATIONS,
+        doc="Z: N (batch, full), the number of samples without ignore_label (valid), or 1; never below 1",
+    )
+
+    def setup(self, bottom, top):
+        super().setup(bottom, top)
+        checks.bottoms(self, bottom, "features", "labels")
+        self.learn(self.num_classes, rows_of(self, "bottom[0] (features)", tuple(bottom[0].shape))[1])
+
+    def plan(self, features, labels):
+        tops = super().plan(features, labels)
+        self.check_learned(self._shape[1], "bottom[0] (features)")
+        self._classes = arrays.arange_like(features, self.num_classes)
+        return tops
+
+    def loss(self, features, labels):
+        self._labels, self._valid = checks.class_labels(self, labels, self._classes, self.ignore_label)
+        loss, self._difference = center_loss_forward(features, self.blobs[0].data, self._labels, self._valid)
+        n = len(features)
+        self._normalizer = normalizer(self.normalization, n, n, n if self._valid is None else int(self._valid.sum()))
+        return loss / self._normalizer
+
+    def gradient(self, scale):
+        self.blobs[0].diff[...] += center_update(self._difference, self._labels, self.blobs[0].data, self._valid)
+        return self._difference * (scale / self._normalizer)
