@@ -33,7 +33,7 @@ def namespace(*arrays: Any) -> Any:
 
 def fill(array: Any, value: float) -> None:
     """Write the value everywhere: zeros at the speed of memset, 2.5 times numpy's own at 1 MB."""
-    if value == 0 and isinstance(array, np.ndarray):
+    if value == 0 and isinstance(array, np.ndarray) and array.ndim:
         array.view(np.uint8).fill(0)
     else:
         array[...] = value

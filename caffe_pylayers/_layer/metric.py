@@ -39,6 +39,8 @@ class Metric(Layer):
     Bottoms get a gradient of zero.
     """
 
+    in_place = False
+
     report = Parameter(
         str,
         "pass",

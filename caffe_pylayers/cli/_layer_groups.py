@@ -41,6 +41,7 @@ GROUPS = {
         "correlation",
         "calibration",
     ),
+    "Noise, gradients, inspection": ("noise", "mixing", "gradients", "inspection"),
 }
 
 

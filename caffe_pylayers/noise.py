@@ -1,0 +1,183 @@
+"""Noise that regularises: in the TRAIN phase alone, in the TEST phase these layers pass on what comes.
+
+layer {
+  name: "drop"  type: "Python"
+  bottom: "conv"  top: "conv"
+  python_param { module: "caffe_pylayers.noise"  layer: "SpatialDropout"  param_str: '{"dropout_ratio": 0.2}' }
+}
+layer {
+  name: "path"  type: "Python"
+  bottom: "branch"  top: "path"
+  python_param { module: "caffe_pylayers.noise"  layer: "DropPath"  param_str: '{"dropout_ratio": 0.1}' }
+}
+layer {
+  name: "noise"  type: "Python"
+  bottom: "data"  top: "noisy"
+  python_param { module: "caffe_pylayers.noise"  layer: "GaussianNoise"  param_str: '{"stddev": 0.1}' }
+}
+"""
+
+from __future__ import annotations
+
+from caffe_pylayers._layer import arrays, checks
+from caffe_pylayers._layer.base import Parameter
+from caffe_pylayers._layer.draws import Draws, seed_parameter
+from caffe_pylayers._layer.pass_through import PassThrough
+from caffe_pylayers._layer.phases import TRAIN
+
+__all__ = ["DropPath", "GaussianNoise", "SpatialDropout"]
+
+
+class _Factor(PassThrough):
+    """Multiplies by random factors, and the gradient by the same."""
+
+    seed = seed_parameter()
+
+    def setup(self, bottom, top):
+        checks.tops(self, top, "top")
+        self._draws = Draws(self.seed)
+
+    def forward(self, bottom, top):
+        if self.phase != TRAIN:
+            super().forward(bottom, top)
+            return
+        self._factors = self.factors(bottom[0].data)
+        self.xp.multiply(bottom[0].data, self._factors, out=top[0].data)
+
+    def backward(self, top, propagate_down, bottom):
+        if self.phase != TRAIN:
+            super().backward(top, propagate_down, bottom)
+        elif propagate_down[0]:
+            self.xp.multiply(top[0].diff, self._factors, out=bottom[0].diff)
+
+
+class _Dropout(_Factor):
+    """Drops what shares its first ``axes`` indices together."""
+
+    dropout_ratio = Parameter(float, 0.5, low=0, high=1, doc="p, the probability to be dropped")
+    scale_train = Parameter(bool, True, doc="true: what is kept is divided by 1 - p, so that the mean stays")
+
+    def plan(self, x):
+        shape = tuple(x.shape)
+        if len(shape) < self.axes:
+            raise checks.error(self, f"bottom[0] must have at least {self.axes} axes, got shape {shape}")
+        self._dropped = (*shape[: self.axes], *(1,) * (len(shape) - self.axes))
+        return [shape]
+
+    def factors(self, x):
+        kept = self._draws.host.random(self._dropped) >= self.dropout_ratio
+        keep = 1 - self.dropout_ratio
+        return arrays.from_numpy(kept * (1 / keep if self.scale_train and keep > 0 else 1.0), x)
+
+
+class SpatialDropout(_Dropout):
+    """Dropout of whole channels: neighbours in a map are too alike for dropping them one by one to tell.
+
+    y_nc = x_nc m_nc / (1 - p), m_nc = 0 with probability p, else 1; in the TEST phase y = x.
+
+    Bottom:
+        [0] x (N, C, ...)
+    Top:
+        [0] y, the shape of x; may be the bottom
+    Backward:
+        d_x = d_y m / (1 - p), with the m of the last forward.
+    Raises:
+        ValueError for a bottom of less than two axes.
+    References:
+        Tompson et al., "Efficient Object Localization Using Convolutional Networks", 2015,
+        arXiv:1411.4280. torch's Dropout2d, Keras's SpatialDropout2D; of (N, C) it is Caffe's Dropout.
+    Example:
+        >>> import numpy as np
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> LayerRun(SpatialDropout, [np.ones((1, 4, 1, 3))], param_str="seed: 1").forward()[0][0, :, 0]
+        array([[2., 2., 2.],
+               [2., 2., 2.],
+               [0., 0., 0.],
+               [2., 2., 2.]])
+    """
+
+    axes = 2
+
+
+class DropPath(_Dropout):
+    """Stochastic depth: leaves out whole samples, of a residual branch before its addition.
+
+    y_n = x_n m_n / (1 - p), m_n = 0 with probability p, else 1; in the TEST phase y = x.
+
+    Bottom:
+        [0] x (N, ...)
+    Top:
+        [0] y, the shape of x; may be the bottom
+    Backward:
+        d_x = d_y m / (1 - p), with the m of the last forward.
+    Raises:
+        ValueError for a bottom without an axis.
+    References:
+        Huang et al., "Deep Networks with Stochastic Depth", 2016, arXiv:1603.09382: a p that grows
+        with the depth, and one coin for the batch; a coin for each sample is that of Larsson et
+        al., "FractalNet", 2017, arXiv:1605.07648, and of torchvision's stochastic_depth "row".
+    Example:
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> LayerRun(DropPath, [[[1, 2], [3, 4], [5, 6], [7, 8]]], param_str="seed: 1").forward()[0]
+        array([[ 2.,  4.],
+               [ 6.,  8.],
+               [ 0.,  0.],
+               [14., 16.]])
+    """
+
+    axes = 1
+
+
+class GaussianNoise(_Factor):
+    """Gaussian noise, added or multiplied.
+
+    y = x + s n, or y = x (1 + s n), with n of mean 0 and deviation 1; in the TEST phase y = x.
+
+    Bottom:
+        [0] x, any shape
+    Top:
+        [0] y, the shape of x; may be the bottom
+    Backward:
+        d_x = d_y; multiplied: d_x = d_y (1 + s n), with the n of the last forward.
+    Raises:
+        Nothing of its own.
+    References:
+        Keras's GaussianNoise; multiplied with s = sqrt(p / (1 - p)) it is the Gaussian dropout of
+        Srivastava et al., "Dropout", 2014, https://jmlr.org/papers/v15/srivastava14a.html. Published
+        noise layers add it in the TEST phase, too.
+    Example:
+        >>> import numpy as np
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> run = LayerRun(GaussianNoise, [np.ones((100, 100))], param_str='{"stddev": 0.5, "seed": 1}')
+        >>> round(float(run.forward()[0].std()), 1)
+        0.5
+    """
+
+    stddev = Parameter(float, 0.1, low=0, doc="s, the noise's standard deviation")
+    multiply = Parameter(bool, False, doc="true: y = x (1 + s n)")
+
+    def plan(self, x):
+        self._noise = self.xp.empty_like(x)
+        return [x.shape]
+
+    def factors(self, x):
+        self._draw()
+        self._noise += 1
+        return self._noise
+
+    def forward(self, bottom, top):
+        if self.multiply or self.phase != TRAIN:
+            super().forward(bottom, top)
+            return
+        self._draw()
+        self.xp.add(bottom[0].data, self._noise, out=top[0].data)
+
+    def backward(self, top, propagate_down, bottom):
+        if self.multiply:
+            super().backward(top, propagate_down, bottom)
+        else:
+            PassThrough.backward(self, top, propagate_down, bottom)
+
+    def _draw(self):
+        self._draws.normal(self._noise)
+        self._noise *= self.stddev
