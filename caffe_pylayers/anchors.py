@@ -119,7 +119,8 @@ class AnchorTarget(AnchorParameters):
         [2] bbox_inside_weights (N, 4 A, H, W): of the positive ones
         [3] bbox_outside_weights (N, 4 A, H, W): of the positive and negative ones
     Backward:
-        Zeros.
+        Zeros. Caffe takes the tops for learned, as the scores are: a SoftmaxWithLoss on the labels
+        needs ``propagate_down: true  propagate_down: false``.
     Raises:
         ValueError for shapes that do not fit, and for a box without width or height.
     References:

@@ -39,7 +39,7 @@ class NMS(Layer):
             them: sorted by image, then class, then score from the best down. K may be 0.
         [1] index (K,), optional: each detection's row in bottom[0], a second bottom for BatchReindex
     Backward:
-        Zeros.
+        Zeros. A BatchReindex by ``index`` in training needs ``propagate_down: true  propagate_down: false``.
     Raises:
         ValueError for shapes that do not fit, and for a batch index that is no integer.
     References:

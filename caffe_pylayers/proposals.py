@@ -182,7 +182,8 @@ class ProposalTarget(Layer):
         [3] bbox_inside_weights (K, 4 num_classes): of the foreground, in the columns of the label
         [4] bbox_outside_weights (K, 4 num_classes): 1 where those are above 0
     Backward:
-        Zeros.
+        Zeros. Caffe takes the tops for learned, as the scores are: a SoftmaxWithLoss on the labels
+        needs ``propagate_down: true  propagate_down: false``.
     Raises:
         ValueError for shapes that do not fit, a batch index that is no integer or without its image
         in gt_boxes, a class outside [0, num_classes), and a box without width or height.

@@ -1,12 +1,29 @@
 """RoIs to the levels of a feature pyramid, and back into their order.
 
-    layer {
-      name: "levels"  type: "Python"
-      bottom: "rois"  top: "rois_p2"  top: "rois_p3"  top: "rois_p4"  top: "rois_p5"  top: "order"
-      python_param { module: "caffe_pylayers.roi_levels"  layer: "RoIsToLevels"  param_str: "k_min: 2" }
-    }
+layer {
+  name: "levels"  type: "Python"
+  bottom: "rois"  top: "rois_p2"  top: "rois_p3"  top: "rois_p4"  top: "rois_p5"  top: "order"
+  python_param { module: "caffe_pylayers.roi_levels"  layer: "RoIsToLevels"  param_str: "k_min: 2" }
+}
 
-Pool each level, Concat (axis 0) in the same order, and a BatchReindex with ``order`` has a row for each RoI again.
+layer {
+  name: "pool_p2"  type: "Python"
+  bottom: "p2"  bottom: "rois_p2"  top: "pool_p2"  # and so on, to pool_p5
+  python_param {
+    module: "caffe_pylayers.roi_pooling"  layer: "ROIAlign"
+    param_str: "{pooled_h: 7, pooled_w: 7, spatial_scale: 0.25, sampling_ratio: 2}"
+  }
+}
+layer {
+  name: "pool_levels"  type: "Concat"
+  bottom: "pool_p2"  bottom: "pool_p3"  bottom: "pool_p4"  bottom: "pool_p5"  top: "pool_levels"
+  concat_param { axis: 0 }
+}
+layer {
+  name: "pool"  type: "BatchReindex"
+  bottom: "pool_levels"  bottom: "order"  top: "pool"
+  propagate_down: true  propagate_down: false
+}
 """
 
 from __future__ import annotations
@@ -40,7 +57,8 @@ class RoIsToLevels(Layer):
         [L] order (R,): where in all levels' RoIs together each RoI of the bottom is, for
             BatchReindex
     Backward:
-        Zeros.
+        Zeros. Caffe takes ``order`` for learned where the RoIs are proposed: BatchReindex needs
+        ``propagate_down: true  propagate_down: false``.
     Raises:
         ValueError for a bottom that is no RoIs, and for fewer than two tops.
     References:

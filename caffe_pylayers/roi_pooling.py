@@ -76,18 +76,23 @@ def roi_pooling_backward(xp, data, rois, d_pooled, spatial_scale, d_data):
     pooled = tuple(d_pooled.shape[2:])
     image, rows, columns = _flat_bins(rois, pooled, spatial_scale, (height, width))
     # Ranks in place of values say where a maximum is. Sorted from the end, the first of equal values ranks highest.
-    order = height * width - 1 - arrays.argsort(xp.flip(data.reshape(images, channels, -1), (2,)), 2)
+    cells = height * width
+    order = cells - 1 - arrays.argsort(xp.flip(data.reshape(images, channels, cells), (2,)), 2)
     ranks = arrays.new(data, order.shape)
-    arrays.put_along(ranks, order, xp.broadcast_to(arrays.arange_like(ranks, height * width), order.shape), 2)
+    arrays.put_along(ranks, order, xp.broadcast_to(arrays.arange_like(ranks, cells), order.shape), 2)
     best = range_maxima(xp, _channels_last(xp, ranks.reshape(data.shape)), image, rows, columns)
-    # rows of order, then of data: one for each image and channel
-    first = arrays.index_like(image, data)[:, None] * channels + arrays.arange_like(order, channels)
-    place = first * (height * width) + order.reshape(-1)[first * (height * width) + arrays.to_int64(best)]
     filled = np.flatnonzero((rows[1] > rows[0]) & (columns[1] > columns[0]))
-    filled = arrays.index_like(filled, data)
-    values = xp.moveaxis(d_pooled, 1, -1).reshape(-1, channels)
-    arrays.fill(d_data, 0)
-    arrays.add_at(d_data.reshape(-1), place[filled].reshape(-1), values[filled].reshape(-1))
+    values = xp.moveaxis(d_pooled, 1, -1).reshape(len(image), channels)
+    if len(filled) < len(image):
+        image, filled = image[filled], arrays.index_like(filled, data)
+        best, values = best[filled], values[filled]
+    # Summed by rank, for which order then says the cell.
+    place = arrays.to_int64(best)
+    place += (arrays.index_like(image, order)[:, None] * channels + arrays.arange_like(order, channels)) * cells
+    d_ranks = arrays.new(data, (images * channels * cells,))
+    arrays.fill(d_ranks, 0)
+    arrays.add_at(d_ranks, place.reshape(-1), values.reshape(-1))
+    arrays.put_along(d_data.reshape(images, channels, cells), order, d_ranks.reshape(order.shape), 2)
 
 
 def _flat_bins(rois, pooled, spatial_scale, size):
@@ -110,8 +115,8 @@ def _channels_last(xp, data):
 def roi_align_weights(rois, pooled, spatial_scale, size, sampling_ratio=0, aligned=False):
     """Return (first, count, weights) of the rows and of the columns that RoIs are averages of.
 
-    A bin's value is that of sampling_ratio x sampling_ratio points, evenly spread, on average; of 0,
-    of one for each cell that the bin is long, rounded up. At a point it is bilinear between cells;
+    A bin's value is that of sampling_ratio x sampling_ratio points, evenly spread, on average; 0 takes
+    one for each cell that the bin is long, rounded up. At a point it is bilinear between cells;
     0 beyond one cell from the map. As rows and columns enter one by one, weights of each suffice:
 
         value[i, j] = sum(weights_y[i, y] weights_x[j, x] data[first_y + y, first_x + x])
@@ -126,7 +131,9 @@ def roi_align_weights(rois, pooled, spatial_scale, size, sampling_ratio=0, align
         if not aligned:
             length = np.maximum(length, 1)
         bins = length / pooled[axis]
-        points = np.full(len(rois), sampling_ratio) if sampling_ratio else np.ceil(bins).clip(0, None).astype(np.int64)
+        points = (
+            np.full(len(rois), sampling_ratio) if sampling_ratio > 0 else np.ceil(bins).clip(0, None).astype(np.int64)
+        )
         found.append(_axis_weights(start, bins, points, pooled[axis], size[axis]))
     return found
 
@@ -215,6 +222,7 @@ class _ROILayer(Layer):
         """Return data, as it is, and the RoIs as numpy (R, 5)."""
         data = bottom[0].data
         rois = box_blobs.rows(self, "bottom[1] (rois)", bottom[1].data, 5)
+        box_blobs.finite(self, "bottom[1] (rois)", rois)
         box_blobs.image_index(self, "bottom[1] (rois)", rois[:, 0], data.shape[0])
         return data, rois
 
@@ -234,7 +242,8 @@ class ROIPooling(_ROILayer):
         Each bin's gradient goes to its maximum, the first in row-major order of equal ones; RoIs get
         zeros.
     Raises:
-        ValueError for shapes that do not fit, and for an index outside [0, N).
+        ValueError for shapes that do not fit, for an index outside [0, N), and for a corner that is no
+        finite number.
     References:
         Girshick, "Fast R-CNN", 2015, arXiv:1504.08083. ROIPooling of caffe-fast-rcnn, whose parameters
         have these names in roi_pooling_param.
@@ -273,10 +282,11 @@ class ROIAlign(_ROILayer):
     Backward:
         The gradient of the data; RoIs get zeros, as everywhere in R-CNN.
     Raises:
-        ValueError for shapes that do not fit, and for an index outside [0, N).
+        ValueError for shapes that do not fit, for an index outside [0, N), and for a corner that is no
+        finite number.
     References:
-        He et al., "Mask R-CNN", 2017, arXiv:1703.06870. Caffe2's RoIAlign, and torchvision's
-        roi_align, to which sampling_ratio -1 is what 0 is here.
+        He et al., "Mask R-CNN", 2017, arXiv:1703.06870. Caffe2's RoIAlign and torchvision's
+        roi_align.
     Example:
         >>> import numpy as np
         >>> from caffe_pylayers.testing import LayerRun
@@ -287,7 +297,9 @@ class ROIAlign(_ROILayer):
                [ 9.75, 11.25]])
     """
 
-    sampling_ratio = Parameter(int, 0, low=0, doc="points of a bin on each axis; 0: its length in cells, rounded up")
+    sampling_ratio = Parameter(
+        int, 0, low=-1, doc="points of a bin on each axis; 0 and -1: its length in cells, rounded up"
+    )
     aligned = Parameter(
         bool, False, doc="a cell's centre is at half a pixel: RoIs move by half a cell, and may be shorter than one"
     )

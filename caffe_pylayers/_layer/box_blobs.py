@@ -26,6 +26,15 @@ def rows(layer: Any, what: str, blob: Any, *columns: int) -> Any:
     return array.reshape(int(np.prod(outer)), last)
 
 
+def finite(layer: Any, what: str, found: Any) -> Any:
+    """Return the rows; raise for one with a value that is no finite number."""
+    good = np.isfinite(found).all(1)
+    if not good.all():
+        row = int(good.argmin())
+        raise checks.error(layer, f"{what} has {', '.join(f'{x:g}' for x in found[row])} in row {row}, not all finite")
+    return found
+
+
 def image_index(layer: Any, what: str, index: Any, images: int) -> Any:
     """Return batch indices as int64; raise for one that is no integer in [0, images)."""
     found = arrays.to_int64(index)

@@ -1,4 +1,9 @@
-"""Ground truth in the forms that R-CNN's and SSD's data layers give it."""
+"""Ground truth in the forms that R-CNN's and SSD's data layers give it, told apart by the last axis.
+
+(G, 5): x1, y1, x2, y2, class, of one image. (N, G, 5): the same of N images. (G, 6): the image's index in the batch,
+then these. (G, 7): these, then difficult or crowd. (1, 1, G, 8): SSD's, index, class, instance, x1, y1, x2, y2,
+difficult.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +12,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from caffe_pylayers._layer import box_blobs, checks
-
-FORMS = (
-    "(G, 5): x1, y1, x2, y2, class, of one image; (N, G, 5): the same of N images; (G, 6): the image's index in the "
-    "batch, then these; (G, 7): these, then difficult or crowd; (1, 1, G, 8): SSD's, index, class, instance, x1, y1, "
-    "x2, y2, difficult"
-)
 
 
 class GroundTruth(NamedTuple):
@@ -36,7 +35,7 @@ class GroundTruth(NamedTuple):
 
 
 def read(layer: Any, what: str, blob: Any, images: int | None = None) -> GroundTruth:
-    """Return the objects of a blob, see FORMS, without the rows that pad it: those of class 0 or less, or index -1.
+    """Return the objects of a blob, without the rows that pad it: those of class 0 or less, or of index -1.
 
     what: how to name it: "bottom[1] (gt_boxes)".
     images: N, where it is known: an index outside [0, N) is refused, and (G, 5) where N is not 1.

@@ -121,7 +121,10 @@ def aligned_roi(torch, data, roi, pooled, sampling_ratio, aligned):
     x1, y1, x2, y2 = roi[1:] * 0.125 - (0.5 if aligned else 0)
     if not aligned:
         x2, y2 = max(x2, x1 + 1), max(y2, y1 + 1)
-    counts = [sampling_ratio or math.ceil((b - a) / p) for a, b, p in ((y1, y2, pooled[0]), (x1, x2, pooled[1]))]
+    counts = [
+        sampling_ratio if sampling_ratio > 0 else math.ceil((b - a) / p)
+        for a, b, p in ((y1, y2, pooled[0]), (x1, x2, pooled[1]))
+    ]
     y, x = points_of(y1, y2, pooled[0], counts[0]), points_of(x1, x2, pooled[1], counts[1])
     height, width = data.shape[2:]
     grid = np.stack(np.broadcast_arrays(x[None, None] / (width - 1), y[:, :, None, None] / (height - 1)), -1) * 2 - 1
@@ -135,7 +138,7 @@ def aligned_roi(torch, data, roi, pooled, sampling_ratio, aligned):
 
 
 @pytest.mark.parametrize("aligned", [False, True])
-@pytest.mark.parametrize("sampling_ratio", [0, 1, 2, 3])
+@pytest.mark.parametrize("sampling_ratio", [-1, 0, 1, 2, 3])
 def test_align_is_grid_sample(sampling_ratio, aligned):
     torch = pytest.importorskip("torch")
     rois, pooled = some_rois(40, beyond=60.0), (3, 4)
@@ -167,3 +170,7 @@ def test_refused(layer):
         run(layer, np.zeros((1, 4)))
     with pytest.raises(ValueError, match=rf"^{layer.__name__}: bottom\[1\] \(rois\) has the batch index 2 in row 1; "):
         run(layer, [[0, 0, 0, 9, 9], [2, 0, 0, 9, 9]]).forward()
+    with pytest.raises(
+        ValueError, match=rf"^{layer.__name__}: bottom\[1\] \(rois\) has 0, nan, 0, 9, 9 in row 0, not all finite"
+    ):
+        run(layer, [[0, np.nan, 0, 9, 9]]).forward()
