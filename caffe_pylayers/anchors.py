@@ -94,11 +94,6 @@ class Anchors(AnchorParameters):
             height, width, _ = box_blobs.image_info(self, "bottom[1] (im_info)", bottom[1].data, 1)[0]
             top[1].data[...] = inside(self._anchors, height, width, self.allowed_border)
 
-    def backward(self, top, propagate_down, bottom):
-        for i in range(len(bottom)):
-            if propagate_down[i]:
-                bottom[i].diff[...] = 0
-
 
 class AnchorTarget(AnchorParameters):
     """Labels and regression targets of an RPN's anchors.
@@ -173,11 +168,6 @@ class AnchorTarget(AnchorParameters):
                 # (H W A, K) to (A, K, H, W), as the maps have it
                 cells = column.reshape(height, width, self.anchors_per_cell, -1).transpose(2, 3, 0, 1)
                 top[j].data[i] = cells.reshape(top[j].data.shape[1:])
-
-    def backward(self, top, propagate_down, bottom):
-        for i in range(len(bottom)):
-            if propagate_down[i]:
-                bottom[i].diff[...] = 0
 
     def _of_image(self, boxes, height, width):
         """Return labels, targets, inside and outside weights of the anchors of an image with these objects."""

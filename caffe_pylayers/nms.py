@@ -15,14 +15,15 @@ from __future__ import annotations
 import numpy as np
 
 from caffe_pylayers._layer import box_blobs, checks
-from caffe_pylayers._layer.base import Layer, Parameter
+from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.boxes import plus_one_parameter
 from caffe_pylayers._layer.nms import METHODS, by_score, greedy, soft
+from caffe_pylayers._layer.no_gradient import NoGradient
 
 __all__ = ["NMS"]
 
 
-class NMS(Layer):
+class NMS(NoGradient):
     """Of overlapping boxes the ones with the best scores, by image and class.
 
     greedy: from the best score down, a box goes if its IoU with one that stays is above nms_threshold.
@@ -102,11 +103,6 @@ class NMS(Layer):
             index = np.concatenate([x for _, x in found]) if found else np.zeros(0)
             top[1].reshape(len(index))
             top[1].data[...] = index
-
-    def backward(self, top, propagate_down, bottom):
-        for i in range(len(bottom)):
-            if propagate_down[i]:
-                bottom[i].diff[...] = 0
 
     def _of_image(self, image, rows, boxes, scores):
         """Return detections (K, 7) and their rows, of one image whose RoIs are these rows."""

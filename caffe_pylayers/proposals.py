@@ -19,9 +19,10 @@ import numpy as np
 
 from caffe_pylayers._layer import box_blobs, checks, gt_boxes
 from caffe_pylayers._layer.anchor_parameters import AnchorParameters
-from caffe_pylayers._layer.base import Layer, Parameter
+from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.boxes import check_sizes, clip, decode, encode, overlaps, plus_one_parameter, sizes
 from caffe_pylayers._layer.nms import by_score, greedy
+from caffe_pylayers._layer.no_gradient import NoGradient
 from caffe_pylayers._layer.phases import TRAIN
 from caffe_pylayers._layer.sampling import balanced
 
@@ -147,11 +148,6 @@ class Proposal(AnchorParameters):
             top[1].reshape(len(found), 1)
             top[1].data[:, 0] = np.concatenate(best)
 
-    def backward(self, top, propagate_down, bottom):
-        for i in range(len(bottom)):
-            if propagate_down[i]:
-                bottom[i].diff[...] = 0
-
     def _of_image(self, scores, deltas, height, width, scale):
         boxes = decode(self._anchors, deltas, self.legacy_plus_one, exact_inverse=self.exact_inverse)
         boxes = clip(boxes, height, width, self.legacy_plus_one)
@@ -164,7 +160,7 @@ class Proposal(AnchorParameters):
         return boxes, propose(boxes, scores, least, before, self.RPN_NMS_THRESH, after, self.legacy_plus_one)
 
 
-class ProposalTarget(Layer):
+class ProposalTarget(NoGradient):
     """RoIs drawn for training the second stage, with their labels and regression targets.
 
     The objects themselves join the RoIs. BATCH_SIZE of each image are drawn, foreground and background
@@ -234,11 +230,6 @@ class ProposalTarget(Layer):
             values = np.concatenate(parts)
             top[i].reshape(*values.shape)
             top[i].data[...] = values
-
-    def backward(self, top, propagate_down, bottom):
-        for i in range(len(bottom)):
-            if propagate_down[i]:
-                bottom[i].diff[...] = 0
 
     def _truth(self, blob, rois):
         """Return the objects, and N."""

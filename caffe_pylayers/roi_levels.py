@@ -31,8 +31,9 @@ from __future__ import annotations
 import numpy as np
 
 from caffe_pylayers._layer import box_blobs, checks
-from caffe_pylayers._layer.base import Layer, Parameter
+from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.boxes import areas, plus_one_parameter
+from caffe_pylayers._layer.no_gradient import NoGradient
 
 __all__ = ["RoIsToLevels", "pyramid_levels"]
 
@@ -45,7 +46,7 @@ def pyramid_levels(boxes, k_min, k_max, k0=4, canonical_size=224, plus_one=True)
     return levels.clip(k_min, k_max).astype(np.int64)
 
 
-class RoIsToLevels(Layer):
+class RoIsToLevels(NoGradient):
     """RoIs spread over the levels of a feature pyramid by their size.
 
     k = floor(k0 + log2(sqrt(w h) / canonical_size)), moved into [k_min, k_max]
@@ -106,7 +107,3 @@ class RoIsToLevels(Layer):
             start += rows
         top[self._levels].reshape(len(rois))
         top[self._levels].data[...] = order
-
-    def backward(self, top, propagate_down, bottom):
-        if propagate_down[0]:
-            bottom[0].diff[...] = 0

@@ -6,11 +6,12 @@ from typing import Any
 
 from caffe_pylayers._layer import checks
 from caffe_pylayers._layer.anchor_boxes import exact_anchors, generate_anchors, shifted
-from caffe_pylayers._layer.base import Layer, Parameter
+from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.boxes import plus_one_parameter
+from caffe_pylayers._layer.no_gradient import NoGradient
 
 
-class AnchorParameters(Layer):
+class AnchorParameters(NoGradient):
     """A layer whose param_str says what its anchors are."""
 
     feat_stride = Parameter(float, 16.0, above=0, doc="pixels of the image from one cell of the map to the next")
@@ -22,7 +23,7 @@ class AnchorParameters(Layer):
 
     @property
     def anchors_per_cell(self) -> int:
-        """A."""
+        """Return A, the number of anchors at a cell."""
         return len(self.scales) * len(self.ratios)
 
     def anchors_at(self, height: int, width: int) -> Any:

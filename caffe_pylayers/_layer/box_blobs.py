@@ -17,7 +17,7 @@ def rows(layer: Any, what: str, blob: Any, *columns: int) -> Any:
     array = arrays.to_numpy(blob)
     shape = tuple(array.shape)
     trimmed = len(shape)
-    while trimmed > 1 and shape[trimmed - 1] == 1 and shape[trimmed - 1] not in columns:
+    while trimmed > 1 and shape[trimmed - 1] == 1:
         trimmed -= 1
     *outer, last = shape[:trimmed] or (0,)
     if not outer or last not in columns or sum(n != 1 for n in outer) > 1:

@@ -95,10 +95,11 @@ def overlaps(boxes: Any, others: Any, plus_one: bool, of_boxes: Any = None) -> A
 
 def intersections(boxes: Any, others: Any, plus_one: bool) -> Any:
     """Return the areas that each of R boxes shares with each of G others, (R, G)."""
+    columns = np.ascontiguousarray(others.T)  # along which the loops below go
     shared = None
     for low, high in ((0, 2), (1, 3)):
-        span = np.minimum(boxes[:, high, None], others[:, high])
-        span -= np.maximum(boxes[:, low, None], others[:, low])
+        span = np.minimum(boxes[:, high, None], columns[high])
+        span -= np.maximum(boxes[:, low, None], columns[low])
         span += plus_one
         np.maximum(span, 0, out=span)
         shared = span if shared is None else np.multiply(shared, span, out=shared)
