@@ -39,6 +39,9 @@ def test_fill_and_arange_like(kind, value):
     given = array(kind, LABELS, "float32")
     arrays.fill(given, value)
     assert given.tolist() == [value] * 3
+    scalar = given[0:1].reshape(())
+    arrays.fill(scalar, 0)
+    assert given.tolist() == [0, value, value]
     numbers = arrays.arange_like(given, 4)
     assert (numbers.dtype, numbers.tolist()) == (given.dtype, [0, 1, 2, 3])
 

@@ -1,0 +1,229 @@
+"""Learned blobs: as factors, as terms, and as a top of their own.
+
+layer {
+  name: "scale"  type: "Python"  bottom: "score"  top: "scaled"
+  python_param {
+    module: "caffe_pylayers.learned"  layer: "LearnedScale"
+    param_str: '{"axes": [], "exponential": true}'
+  }
+  param { lr_mult: 1  decay_mult: 0 }
+}
+layer {
+  name: "shift"  type: "Python"  bottom: "feature"  top: "shifted"
+  python_param { module: "caffe_pylayers.learned"  layer: "LearnedShift"  param_str: '{"axes": [2, 3]}' }
+  param { lr_mult: 2  decay_mult: 0 }
+}
+layer {
+  name: "queries"  type: "Python"  top: "queries"
+  python_param {
+    module: "caffe_pylayers.learned"  layer: "LearnedParameter"
+    param_str: '{"shape": [10, 64], "filler": "gaussian", "filler_value": 0.02}'
+  }
+  param { lr_mult: 1 }
+}
+"""
+
+from __future__ import annotations
+
+from caffe_pylayers._layer import arrays, checks
+from caffe_pylayers._layer.base import Parameter
+from caffe_pylayers._layer.learned import FILLERS, Learned
+from caffe_pylayers._layer.learned_along import LearnedAlong
+
+__all__ = [
+    "LearnedParameter",
+    "LearnedScale",
+    "LearnedShift",
+    "learned_scale_backward",
+    "learned_scale_forward",
+    "learned_shift_backward",
+    "learned_shift_forward",
+]
+
+
+def learned_scale_forward(xp, values, factor, scaled):
+    """Write values * factor, which broadcasts to them."""
+    xp.multiply(values, factor, out=scaled)
+
+
+def learned_scale_backward(xp, values, factor, d_scaled, repeated, d_values=None):
+    """Write the gradient of the values, if asked for, and return that of the factor.
+
+    repeated: the axes that the factor is repeated along.
+    """
+    d_factor = d_scaled * values
+    if repeated:
+        d_factor = d_factor.sum(repeated).reshape(factor.shape)
+    if d_values is not None:
+        xp.multiply(d_scaled, factor, out=d_values)
+    return d_factor
+
+
+class LearnedScale(LearnedAlong):
+    """Features times a learned factor.
+
+    y = s x, with s = blobs[0], or s = exp(blobs[0]) where exponential
+
+    Bottom:
+        [0] features x, any shape
+    Top:
+        [0] y, the shape of x; may be the bottom
+    Learned blobs:
+        [0] the sizes of x on the axes, () for one factor of all
+    Backward:
+        d_x = s d; d_blob += sum of d x over the other axes, times s where exponential.
+    Raises:
+        ValueError for axes that x does not have, and when x's sizes there change.
+    References:
+        Caffe's Scale with one bottom has a factor along neighbouring axes, and is the one to take for them: it is
+        native, and the blobs are the same, so that a caffemodel fits both. This one has any axes, and exponential, a
+        factor that stays positive: the temperature of Radford et al., "CLIP", 2021, arXiv:2103.00020, or the weights of
+        losses of Kendall et al., "Multi-Task Learning Using Uncertainty", 2018, arXiv:1705.07115.
+    Example:
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> run = LayerRun(LearnedScale, [[[1, 2], [3, 4]]], param_str='{"filler_value": 2}')
+        >>> run.forward()[0]
+        array([[2., 4.],
+               [6., 8.]])
+        >>> run.backward([[[1, 1], [1, 1]]])[0], run.layer.blobs[0].diff
+        (array([[2., 2.],
+               [2., 2.]]), array([4., 6.]))
+    """
+
+    filler_value = Parameter(
+        float,
+        None,
+        doc="of constant: the value (1; 0 where exponential); uniform: the bound; gaussian: the deviation",
+    )
+    exponential = Parameter(bool, False, doc="true: the blob holds the factor's logarithm")
+
+    def learn(self, *shape):
+        if self.filler == "constant" and self.filler_value is None:
+            self.filler_value = 0.0 if self.exponential else 1.0
+        super().learn(*shape)
+
+    def plan(self, features):
+        self._kept = None
+        return super().plan(features)
+
+    def forward(self, bottom, top):
+        values = bottom[0].data
+        self._in_place = arrays.address(values) == arrays.address(top[0].data)
+        if self._in_place:
+            if self._kept is None:
+                self._kept = self.xp.empty_like(values)
+            self._kept[...] = values
+        blob = self.blobs[0].data.reshape(self.shape)
+        self._factor = self.xp.exp(blob) if self.exponential else blob
+        learned_scale_forward(self.xp, values, self._factor, top[0].data)
+
+    def backward(self, top, propagate_down, bottom):
+        values = self._kept if self._in_place else bottom[0].data
+        d_values = bottom[0].diff if propagate_down[0] else None
+        d_factor = learned_scale_backward(self.xp, values, self._factor, top[0].diff, self.repeated, d_values)
+        blob = self.blobs[0]
+        blob.diff[...] += (d_factor * self._factor if self.exponential else d_factor).reshape(blob.diff.shape)
+
+
+def learned_shift_forward(xp, values, term, shifted):
+    """Write values + term, which broadcasts to them."""
+    xp.add(values, term, out=shifted)
+
+
+def learned_shift_backward(d_shifted, repeated):
+    """Return the gradient of the term; that of the values is d_shifted.
+
+    repeated: the axes that the term is repeated along.
+    """
+    return d_shifted.sum(repeated) if repeated else d_shifted
+
+
+class LearnedShift(LearnedAlong):
+    """Features plus a learned term.
+
+    y = x + b, with b = blobs[0]
+
+    Bottom:
+        [0] features x, any shape
+    Top:
+        [0] y, the shape of x; may be the bottom
+    Learned blobs:
+        [0] the sizes of x on the axes, () for one term of all
+    Backward:
+        d_x = d; d_blob += sum of d over the other axes.
+    Raises:
+        ValueError for axes that x does not have, and when x's sizes there change.
+    References:
+        Caffe's Bias with one bottom, for neighbouring axes, is the one to take for them, with the same blobs. This one
+        has any axes. Along the positions it is a learned position code: Dosovitskiy et al., "An Image is Worth 16x16
+        Words", 2021, arXiv:2010.11929.
+    Example:
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> LayerRun(LearnedShift, [[[1, 2], [3, 4]]], param_str='{"filler_value": 2, "axes": []}').forward()[0]
+        array([[3., 4.],
+               [5., 6.]])
+    """
+
+    def forward(self, bottom, top):
+        learned_shift_forward(self.xp, bottom[0].data, self.blobs[0].data.reshape(self.shape), top[0].data)
+
+    def backward(self, top, propagate_down, bottom):
+        blob, d_shifted = self.blobs[0], top[0].diff
+        blob.diff[...] += learned_shift_backward(d_shifted, self.repeated).reshape(blob.diff.shape)
+        if propagate_down[0] and arrays.address(bottom[0].diff) != arrays.address(d_shifted):
+            bottom[0].diff[...] = d_shifted
+
+
+class LearnedParameter(Learned):
+    """A learned blob as a top.
+
+    top = blobs[0], for each sample where there is a bottom
+
+    Bottom:
+        [0] reference (N, ...), optional: only N is used
+    Top:
+        [0] the shape, or (N, ...) with N copies
+    Learned blobs:
+        [0] the shape
+    Backward:
+        d_blob += d, over all samples; the reference gets zeros.
+    Raises:
+        ValueError in place.
+    References:
+        Parameter of later Caffe, parameter_param { shape }, which fills with zeros. DummyData has the shape and the
+        filler and learns nothing. The token for the class and the queries of transformers: Dosovitskiy et al., 2021,
+        arXiv:2010.11929; Carion et al., "End-to-End Object Detection with Transformers", 2020, arXiv:2005.12872.
+    Example:
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> run = LayerRun(LearnedParameter, [], param_str='{"shape": [2], "filler": "constant", "filler_value": 3}')
+        >>> run.forward()[0]
+        array([3., 3.])
+        >>> run.backward([[1, 2]])
+        []
+        >>> run.layer.blobs[0].diff
+        array([1., 2.])
+    """
+
+    array_api = True
+    in_place = False
+
+    shape = Parameter([int], low=1, doc="of the blob")
+    filler = Parameter(str, "constant", choices=FILLERS, doc="how the learned values are drawn, as Caffe's fillers")
+
+    def setup(self, bottom, top):
+        checks.tops(self, top, "parameter")
+        self.learn(*self.shape)
+
+    def plan(self, reference=None):
+        if reference is None:
+            return [self.shape]
+        return [(*reference.shape[:1], *self.shape)]
+
+    def forward(self, bottom, top):
+        top[0].data[...] = self.blobs[0].data
+
+    def backward(self, top, propagate_down, bottom):
+        d_top = top[0].diff
+        self.blobs[0].diff[...] += d_top.sum(0) if len(bottom) else d_top
+        if len(bottom) and propagate_down[0]:
+            arrays.fill(bottom[0].diff, 0)
