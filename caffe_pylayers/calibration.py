@@ -89,8 +89,8 @@ class ExpectedCalibrationError(ClassMetric):
         sure = ratio(self._confidence, self._counts)[used]
         right = ratio(self._right, self._counts)[used]
         return Lines(
-            f"expected calibration error {float(self.values()[0]):.3f}",
-            [("accuracy", sure, right)],
+            "reliability",
+            [(f"expected calibration error {float(self.values()[0]):.4f}", sure, right)],
             x="confidence",
             y="accuracy",
             diagonal=True,

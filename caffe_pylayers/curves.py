@@ -12,6 +12,7 @@
     }
 
 All scores of the pass are kept, 20 bytes each: the areas are exact, with equal scores too.
+``caffe-pylayers train`` draws the curves after each test, of ten classes at most.
 """
 
 from __future__ import annotations
@@ -20,9 +21,12 @@ import numpy as np
 
 from caffe_pylayers._layer import checks
 from caffe_pylayers._layer.one_vs_rest import OneVsRestMetric
-from caffe_pylayers._layer.ranking import Ranking, average_precision, roc_area
+from caffe_pylayers._layer.pictures import Lines
+from caffe_pylayers._layer.ranking import Ranking, average_precision, precision_recall_curve, roc_area, roc_curve
 
 __all__ = ["AUC", "AveragePrecision"]
+
+MOST_CURVES = 10  # classes in a picture
 
 
 class _Area(OneVsRestMetric):
@@ -65,6 +69,13 @@ class _Area(OneVsRestMetric):
         labels = self._ranking.positives.sum(0)
         return [self._summary(np.where(np.isnan(area), 0, area), ~np.isnan(area), labels)]
 
+    def picture(self):
+        area = self.area(self._ranking)
+        shown = [c for c in range(self._columns) if not np.isnan(area[c]) and self.positive in (None, c)]
+        names = [f"{area[c]:.4f}" if self._columns == 1 else f"{c}: {area[c]:.4f}" for c in shown]
+        curves = [(name, *self.curve(self._ranking, c)) for name, c in zip(names, shown[:MOST_CURVES])]
+        return self.lines(curves) if curves else None
+
     def _by_class(self, values):
         """Return values, one for each score, as (n, C)."""
         return np.moveaxis(values.reshape(self._shape), self._axis, -1).reshape(-1, self._classes)
@@ -100,6 +111,12 @@ class AUC(_Area):
     def area(self, ranking):
         return roc_area(ranking)
 
+    def curve(self, ranking, column):
+        return roc_curve(ranking, column)
+
+    def lines(self, curves):
+        return Lines("area under the ROC curve", curves, "false positive rate", "true positive rate", diagonal=True)
+
 
 class AveragePrecision(_Area):
     """The area under the steps of the precision-recall curve; mAP for several classes.
@@ -131,3 +148,9 @@ class AveragePrecision(_Area):
 
     def area(self, ranking):
         return average_precision(ranking)
+
+    def curve(self, ranking, column):
+        return precision_recall_curve(ranking, column)
+
+    def lines(self, curves):
+        return Lines("average precision", curves, "recall", "precision")

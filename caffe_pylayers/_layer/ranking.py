@@ -61,3 +61,28 @@ def average_precision(ranking: Ranking) -> Any:
     taken = weights.sum(0) - _below(weights, ranking.scores)
     precision = np.divide(found, taken, out=np.zeros_like(found), where=positives > 0)
     return ratio((positives * precision).sum(0), positives.sum(0))
+
+
+def above_thresholds(ranking: Ranking, column: int, most: int = 1000) -> tuple[Any, Any]:
+    """Return the weights of a column's positives and of its negatives at or above each score, from the highest down.
+
+    most: of so many scores at most, evenly chosen.
+    """
+    scores = ranking.scores[::-1, column]
+    ends = np.flatnonzero(np.append(scores[1:] != scores[:-1], True)[: len(scores)])
+    if len(ends) > most:
+        ends = ends[np.linspace(0, len(ends) - 1, most).round().astype(np.int64)]
+    positives, negatives = (x[::-1, column].cumsum()[ends] for x in (ranking.positives, ranking.negatives))
+    return positives, negatives
+
+
+def roc_curve(ranking: Ranking, column: int, most: int = 1000) -> tuple[Any, Any]:
+    """Return the false and the true positive rates of a column's thresholds, from 0 to 1."""
+    true, false = (np.append(0.0, x) for x in above_thresholds(ranking, column, most))
+    return ratio(false, false[-1]), ratio(true, true[-1])
+
+
+def precision_recall_curve(ranking: Ranking, column: int, most: int = 1000) -> tuple[Any, Any]:
+    """Return the recalls and the precisions of a column's thresholds, from the highest down."""
+    true, false = above_thresholds(ranking, column, most)
+    return ratio(true, true[-1] if len(true) else 0.0), ratio(true, true + false)

@@ -73,3 +73,41 @@ def test_a_score_that_is_no_number(layer):
     run = LayerRun(layer, [[0.1, np.nan], [0, 1]])
     with pytest.raises(ValueError, match=rf"^{layer.__name__}: bottom\[0\] \(scores\) holds 1 NaN, which have no rank"):
         run.forward()
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("given", ["", "positive: 2", "average: micro"])
+def test_picture(layer, given):
+    metrics = pytest.importorskip("sklearn.metrics")
+    scores, labels, weights = class_batches()[2]
+    scores = scores.round()
+    run = LayerRun(layer, [scores, labels, weights], param_str=given, dtype=np.float32)
+    areas = run.forward()[0]
+    curves = run.layer.picture().curves
+    truth, weights = np.eye(5)[labels], np.repeat(weights.astype(np.float32)[:, None], 5, 1)
+    columns = {"": sorted(set(labels)), "positive: 2": [2], "average: micro": [slice(None)]}[given]
+    assert len(curves) == len(columns)
+    for (_, x, y), column in zip(curves, columns):
+        args = truth[:, column].ravel(), scores[:, column].ravel()
+        options = {"sample_weight": weights[:, column].ravel(), "drop_intermediate": False}
+        if layer is AUC:
+            expected = metrics.roc_curve(*args, **options)[:2]
+        else:
+            precision, recall, _ = metrics.precision_recall_curve(*args, **options)
+            expected = recall[-2::-1], precision[-2::-1]  # from the highest threshold, without the point at recall 0
+        np.testing.assert_allclose([x, y], expected, rtol=1e-6)
+    if len(curves) == 1:
+        assert curves[0][0].endswith(f"{float(areas[0]):.4f}")
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_picture_of_many_scores_has_few_points(layer):
+    rng = np.random.RandomState(0)
+    run = LayerRun(layer, [rng.rand(5000), rng.randint(0, 2, 5000)])
+    run.forward()
+    ((_, x, y),) = run.layer.picture().curves
+    assert len(x) == len(y) <= 1001
+    assert x[-1] == 1
+    empty = LayerRun(layer, [[0.5], [0]] if layer is AveragePrecision else [[0.5], [1]])
+    empty.forward()
+    assert empty.layer.picture() is None

@@ -56,8 +56,7 @@ def _lines(picture: Lines) -> Any:
         axes.plot([0, 1], [0, 1], color="#999999", linewidth=0.8, linestyle="--")
     for label, x, y in picture.curves:
         axes.plot(x, y, label=plain(label), marker="." if len(x) <= 50 else None)
-    if len(picture.curves) > 1:
-        axes.legend(frameon=False, fontsize=8)
+    axes.legend(frameon=False, fontsize=8)
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1.02)
     axes.set_xlabel(plain(picture.x))
