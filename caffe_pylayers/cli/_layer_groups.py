@@ -42,6 +42,7 @@ GROUPS = {
         "calibration",
     ),
     "Noise, gradients, inspection": ("noise", "mixing", "gradients", "inspection"),
+    "Activations and normalizers": ("activations", "normalization"),
 }
 
 

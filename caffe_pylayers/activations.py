@@ -1,0 +1,392 @@
+"""Activations that Caffe 1.0 lacks; each works in place too.
+
+layer {
+  name: "gelu1"  type: "Python"
+  bottom: "conv1"  top: "gelu1"
+  python_param { module: "caffe_pylayers.activations"  layer: "GELU" }
+}
+layer {
+  name: "relu1"  type: "Python"
+  bottom: "conv1"  top: "conv1"
+  python_param { module: "caffe_pylayers.activations"  layer: "ReLU6" }
+}
+"""
+
+from __future__ import annotations
+
+import math
+
+from caffe_pylayers._layer.base import Parameter
+from caffe_pylayers._layer.elementwise import Elementwise
+from caffe_pylayers._layer.erf import erf
+from caffe_pylayers._layer.sigmoid import sigmoid
+
+__all__ = [
+    "GELU",
+    "HardSigmoid",
+    "HardSwish",
+    "Mish",
+    "ReLU6",
+    "Softplus",
+    "Swish",
+    "gelu_backward",
+    "gelu_forward",
+    "gelu_tanh_backward",
+    "gelu_tanh_forward",
+    "hard_sigmoid_backward",
+    "hard_sigmoid_forward",
+    "hard_swish_backward",
+    "hard_swish_forward",
+    "mish_backward",
+    "mish_forward",
+    "relu6_backward",
+    "relu6_forward",
+    "softplus_backward",
+    "softplus_forward",
+    "swish_backward",
+    "swish_forward",
+]
+
+
+def _sigmoid(xp, x):
+    out = xp.empty_like(x)
+    sigmoid(xp, x, out)
+    return out
+
+
+def relu6_forward(xp, x, negative_slope=0.0):
+    """Return min(max(x, 0), 6) + negative_slope min(x, 0)."""
+    y = x.clip(0, 6)
+    return y + x.clip(None, 0) * negative_slope if negative_slope else y
+
+
+def relu6_backward(xp, x, negative_slope=0.0):
+    """Return the derivative of relu6_forward: 1 where 0 < x < 6, 0 from 6 on, else negative_slope."""
+    inside = xp.where((x > 0) & (x < 6), xp.ones_like(x), xp.zeros_like(x))
+    return inside + (x <= 0) * negative_slope if negative_slope else inside
+
+
+def swish_forward(xp, x, beta=1.0):
+    """Return x sigmoid(beta x)."""
+    return _sigmoid(xp, x * beta) * x
+
+
+def swish_backward(xp, x, beta=1.0):
+    """Return the derivative of swish_forward: s + beta x s (1 - s), s = sigmoid(beta x)."""
+    s = _sigmoid(xp, x * beta)
+    return s + x * beta * s * _sigmoid(xp, x * -beta)
+
+
+def mish_forward(xp, x):
+    """Return x tanh(log(1 + exp(x)))."""
+    return _tanh_softplus(xp, x)[0] * x
+
+
+def mish_backward(xp, x):
+    """Return the derivative of mish_forward: t + x (1 - t**2) sigmoid(x), t = tanh(log(1 + exp(x)))."""
+    t, rest = _tanh_softplus(xp, x)
+    return t + x * rest * (1 + t) * _sigmoid(xp, x)
+
+
+def _tanh_softplus(xp, x):
+    """Return (t, 1 - t) of t = tanh(log(1 + exp(x))), that is n / (n + 2) with n = exp(x) (exp(x) + 2).
+
+    Both parts of the quotient are multiplied by exp(-2 x) where x > 0, so that none overflows.
+    """
+    e = xp.exp(-abs(x))
+    n = xp.where(x > 0, e * 2 + 1, e * (e + 2))
+    two = xp.where(x > 0, e * e * 2, xp.ones_like(e) * 2)
+    whole = n + two
+    return n / whole, two / whole
+
+
+def hard_sigmoid_forward(xp, x, alpha=1 / 6, beta=0.5):
+    """Return alpha x + beta, cut to [0, 1]."""
+    return (x * alpha + beta).clip(0, 1)
+
+
+def hard_sigmoid_backward(xp, x, alpha=1 / 6, beta=0.5):
+    """Return the derivative of hard_sigmoid_forward: alpha where it is between 0 and 1, else 0."""
+    line = x * alpha + beta
+    return xp.where((line > 0) & (line < 1), xp.ones_like(x) * alpha, xp.zeros_like(x))
+
+
+def hard_swish_forward(xp, x):
+    """Return x min(max(x + 3, 0), 6) / 6."""
+    return (x + 3).clip(0, 6) * x / 6
+
+
+def hard_swish_backward(xp, x):
+    """Return the derivative of hard_swish_forward: 0 to -3, x / 3 + 1 / 2 between -3 and 3, 1 from 3 on."""
+    return xp.where(x < 3, x / 3 + 0.5, xp.ones_like(x)) * (x > -3)
+
+
+def gelu_forward(xp, x):
+    """Return x Phi(x), with the normal distribution Phi(x) = (1 + erf(x / sqrt(2))) / 2."""
+    return (erf(x * math.sqrt(0.5)) + 1) * x / 2
+
+
+def gelu_backward(xp, x):
+    """Return the derivative of gelu_forward: Phi(x) + x exp(-x**2 / 2) / sqrt(2 pi)."""
+    density = xp.exp(x * x * -0.5) * (1 / math.sqrt(2 * math.pi))
+    return (erf(x * math.sqrt(0.5)) + 1) / 2 + x * density
+
+
+def gelu_tanh_forward(xp, x):
+    """Return x (1 + tanh(u)) / 2, u = sqrt(2 / pi) (x + 0.044715 x**3)."""
+    return (xp.tanh((x * x * 0.044715 + 1) * x * math.sqrt(2 / math.pi)) + 1) * x / 2
+
+
+def gelu_tanh_backward(xp, x):
+    """Return the derivative of gelu_tanh_forward: (1 + t) / 2 + x (1 - t**2) u' / 2, t = tanh(u)."""
+    t = xp.tanh((x * x * 0.044715 + 1) * x * math.sqrt(2 / math.pi))
+    d_u = (x * x * (3 * 0.044715) + 1) * math.sqrt(2 / math.pi)
+    return (t + 1) / 2 + x * (1 - t * t) * d_u / 2
+
+
+def softplus_forward(xp, x, beta=1.0):
+    """Return log(1 + exp(beta x)) / beta, as max(x, 0) + log(1 + exp(-|beta x|)) / beta."""
+    return x.clip(0, None) + xp.log1p(xp.exp(abs(x) * -beta)) / beta
+
+
+def softplus_backward(xp, x, beta=1.0):
+    """Return the derivative of softplus_forward: sigmoid(beta x)."""
+    return _sigmoid(xp, x * beta)
+
+
+class ReLU6(Elementwise):
+    """Rectified linear units cut at 6, of MobileNet.
+
+    y = min(max(x, 0), 6) + negative_slope min(x, 0).
+
+    Bottom:
+        [0] x, any shape
+    Top:
+        [0] y, the shape of x; may be the bottom, in place
+    Backward:
+        d_x = d_y where 0 < x < 6, 0 from 6 on, negative_slope d_y elsewhere.
+    Raises:
+        ValueError for a parameter out of range.
+    References:
+        Krizhevsky, "Convolutional Deep Belief Networks on CIFAR-10", 2010. ReLU6 of Caffe's forks, with
+        its relu6_param { negative_slope }; Clip { min: 0 max: 6 } of Caffe after 1.0;
+        torch.nn.functional.relu6.
+    Example:
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> run = LayerRun(ReLU6, [[-1.0, 2, 7]])
+        >>> run.forward()[0].round(4)
+        array([0., 2., 6.])
+        >>> run.backward([[1, 1, 1]])[0].round(4)
+        array([0., 1., 0.])
+    """
+
+    negative_slope = Parameter(float, 0.0, doc="the slope below 0")
+
+    def activate(self, x):
+        return relu6_forward(self.xp, x, self.negative_slope)
+
+    def slope(self, x):
+        return relu6_backward(self.xp, x, self.negative_slope)
+
+
+class Swish(Elementwise):
+    """x times its sigmoid: smooth, and a little below 0 for negative values.
+
+    y = x sigmoid(beta x). With beta 1 it is also called SiLU.
+
+    Bottom:
+        [0] x, any shape
+    Top:
+        [0] y, the shape of x; may be the bottom, in place
+    Backward:
+        d_x = d_y (s + beta x s (1 - s)), s = sigmoid(beta x).
+    Raises:
+        ValueError for a parameter out of range.
+    References:
+        Ramachandran et al., "Searching for Activation Functions", 2017, arXiv:1710.05941; Elfwing et al.,
+        2017, arXiv:1702.03118. Swish { beta } of Caffe after 1.0; torch.nn.functional.silu.
+    Example:
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> run = LayerRun(Swish, [[-1.0, 0, 2]])
+        >>> run.forward()[0].round(4)
+        array([-0.2689,  0.    ,  1.7616])
+        >>> run.backward([[1, 1, 1]])[0].round(4)
+        array([0.0723, 0.5   , 1.0908])
+    """
+
+    beta = Parameter(float, 1.0, doc="of the sigmoid; 0: x / 2")
+
+    def activate(self, x):
+        return swish_forward(self.xp, x, self.beta)
+
+    def slope(self, x):
+        return swish_backward(self.xp, x, self.beta)
+
+
+class Mish(Elementwise):
+    """x times the hyperbolic tangent of its softplus, of YOLOv4.
+
+    y = x tanh(log(1 + exp(x))).
+
+    Bottom:
+        [0] x, any shape
+    Top:
+        [0] y, the shape of x; may be the bottom, in place
+    Backward:
+        d_x = d_y (t + x (1 - t**2) sigmoid(x)), t = tanh(log(1 + exp(x))).
+    Raises:
+        ValueError for a parameter out of range.
+    References:
+        Misra, "Mish: A Self Regularized Non-Monotonic Activation Function", 2019, arXiv:1908.08681. Mish of
+        Caffe's YOLO forks; torch.nn.functional.mish.
+    Example:
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> run = LayerRun(Mish, [[-1.0, 0, 2]])
+        >>> run.forward()[0].round(4)
+        array([-0.3034,  0.    ,  1.944 ])
+        >>> run.backward([[1, 1, 1]])[0].round(4)
+        array([0.0592, 0.6   , 1.0693])
+    """
+
+    def activate(self, x):
+        return mish_forward(self.xp, x)
+
+    def slope(self, x):
+        return mish_backward(self.xp, x)
+
+
+class HardSigmoid(Elementwise):
+    """A sigmoid of straight lines, as MobileNetV3's squeeze-and-excitation has it.
+
+    y = min(max(alpha x + beta, 0), 1).
+
+    Bottom:
+        [0] x, any shape
+    Top:
+        [0] y, the shape of x; may be the bottom, in place
+    Backward:
+        d_x = alpha d_y where 0 < y < 1, else 0.
+    Raises:
+        ValueError for a parameter out of range.
+    References:
+        Howard et al., "Searching for MobileNetV3", 2019, arXiv:1905.02244; ONNX's HardSigmoid, and Keras's
+        of old, have alpha 0.2. torch.nn.functional.hardsigmoid.
+    Example:
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> run = LayerRun(HardSigmoid, [[-1.0, 0, 4]])
+        >>> run.forward()[0].round(4)
+        array([0.3333, 0.5   , 1.    ])
+        >>> run.backward([[1, 1, 1]])[0].round(4)
+        array([0.1667, 0.1667, 0.    ])
+    """
+
+    alpha = Parameter(float, 1 / 6, above=0, doc="the slope")
+    beta = Parameter(float, 0.5, doc="the value at 0")
+
+    def activate(self, x):
+        return hard_sigmoid_forward(self.xp, x, self.alpha, self.beta)
+
+    def slope(self, x):
+        return hard_sigmoid_backward(self.xp, x, self.alpha, self.beta)
+
+
+class HardSwish(Elementwise):
+    """A swish of a parabola and lines, of MobileNetV3.
+
+    y = x min(max(x + 3, 0), 6) / 6.
+
+    Bottom:
+        [0] x, any shape
+    Top:
+        [0] y, the shape of x; may be the bottom, in place
+    Backward:
+        d_x = d_y (x / 3 + 1 / 2) where -3 < x < 3, d_y from 3 on, 0 to -3.
+    Raises:
+        ValueError for a parameter out of range.
+    References:
+        Howard et al., "Searching for MobileNetV3", 2019, arXiv:1905.02244; torch.nn.functional.hardswish.
+    Example:
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> run = LayerRun(HardSwish, [[-1.0, 0, 4]])
+        >>> run.forward()[0].round(4)
+        array([-0.3333,  0.    ,  4.    ])
+        >>> run.backward([[1, 1, 1]])[0].round(4)
+        array([0.1667, 0.5   , 1.    ])
+    """
+
+    def activate(self, x):
+        return hard_swish_forward(self.xp, x)
+
+    def slope(self, x):
+        return hard_swish_backward(self.xp, x)
+
+
+class GELU(Elementwise):
+    """x times the probability that a normal variable is below it, of transformers.
+
+    y = x (1 + erf(x / sqrt(2))) / 2, or with approximate tanh
+    y = x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x**3))) / 2.
+
+    Bottom:
+        [0] x, any shape
+    Top:
+        [0] y, the shape of x; may be the bottom, in place
+    Backward:
+        d_x = d_y (Phi(x) + x exp(-x**2 / 2) / sqrt(2 pi)), or the derivative of the approximation.
+    Raises:
+        ValueError for a parameter out of range.
+    References:
+        Hendrycks and Gimpel, "Gaussian Error Linear Units", 2016, arXiv:1606.08415;
+        torch.nn.functional.gelu, whose parameter approximate this is.
+    Example:
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> run = LayerRun(GELU, [[-1.0, 0, 2]])
+        >>> run.forward()[0].round(4)
+        array([-0.1587,  0.    ,  1.9545])
+        >>> run.backward([[1, 1, 1]])[0].round(4)
+        array([-0.0833,  0.5   ,  1.0852])
+    """
+
+    approximate = Parameter(str, "none", choices=("none", "tanh"), doc="tanh: the approximation of BERT and GPT-2")
+
+    def activate(self, x):
+        function = gelu_forward if self.approximate == "none" else gelu_tanh_forward
+        return function(self.xp, x)
+
+    def slope(self, x):
+        function = gelu_backward if self.approximate == "none" else gelu_tanh_backward
+        return function(self.xp, x)
+
+
+class Softplus(Elementwise):
+    """A smooth rectifier, for values that must be positive, such as variances.
+
+    y = log(1 + exp(beta x)) / beta, without overflow and without a threshold.
+
+    Bottom:
+        [0] x, any shape
+    Top:
+        [0] y, the shape of x; may be the bottom, in place
+    Backward:
+        d_x = d_y sigmoid(beta x).
+    Raises:
+        ValueError for a parameter out of range.
+    References:
+        Dugas et al., "Incorporating Second-Order Functional Knowledge for Better Option Pricing", 2000.
+        torch.nn.functional.softplus, which is linear above its threshold; BNLL of Caffe is beta 1.
+    Example:
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> run = LayerRun(Softplus, [[-1.0, 0, 2]])
+        >>> run.forward()[0].round(4)
+        array([0.3133, 0.6931, 2.1269])
+        >>> run.backward([[1, 1, 1]])[0].round(4)
+        array([0.2689, 0.5   , 0.8808])
+    """
+
+    beta = Parameter(float, 1.0, above=0, doc="how sharp the bend is")
+
+    def activate(self, x):
+        return softplus_forward(self.xp, x, self.beta)
+
+    def slope(self, x):
+        return softplus_backward(self.xp, x, self.beta)
