@@ -72,7 +72,7 @@ def test_a_large_mean_costs_no_digits():
     small = rng.standard_normal((2, 4, 50)).astype(np.float32)
     large = run("GroupNorm", small + 8192, '{"groups": 2}', dtype=np.float32).forward()[0]
     exact = run("GroupNorm", (small + np.float32(8192)).astype(float) - 8192, '{"groups": 2}').forward()[0]
-    np.testing.assert_allclose(large, exact, atol=1e-3)
+    np.testing.assert_allclose(large, exact, atol=2e-3)
 
 
 @pytest.mark.parametrize(
