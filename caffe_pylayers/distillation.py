@@ -10,6 +10,15 @@ layer {
   loss_weight: 1
   propagate_down: true  propagate_down: false
 }
+layer {
+  name: "kl_loss"  type: "Python"
+  bottom: "score"  bottom: "target"  top: "kl_loss"
+  python_param {
+    module: "caffe_pylayers.distillation"  layer: "KLDivergenceLoss"
+    param_str: '{"predictions": "scores", "targets": "probabilities"}'
+  }
+  loss_weight: 1
+}
 """
 
 from __future__ import annotations

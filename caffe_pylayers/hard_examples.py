@@ -9,6 +9,15 @@ layer {
   }
   loss_weight: 1
 }
+layer {
+  name: "text_loss"  type: "Python"
+  bottom: "score"  bottom: "mask"  top: "text_loss"
+  python_param {
+    module: "caffe_pylayers.hard_examples"  layer: "SigmoidOHEMLoss"
+    param_str: '{"negative_ratio": 3, "per_image": true}'
+  }
+  loss_weight: 1
+}
 """
 
 from __future__ import annotations

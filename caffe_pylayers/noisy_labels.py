@@ -9,6 +9,24 @@ layer {
   }
   loss_weight: 1
 }
+layer {
+  name: "symmetric_loss"  type: "Python"
+  bottom: "score"  bottom: "label"  top: "symmetric_loss"
+  python_param {
+    module: "caffe_pylayers.noisy_labels"  layer: "SymmetricCrossEntropyLoss"
+    param_str: '{"alpha": 0.1, "beta": 1.0}'
+  }
+  loss_weight: 1
+}
+layer {
+  name: "bootstrapping_loss"  type: "Python"
+  bottom: "score"  bottom: "label"  top: "bootstrapping_loss"
+  python_param {
+    module: "caffe_pylayers.noisy_labels"  layer: "BootstrappingLoss"
+    param_str: '{"mode": "soft", "beta": 0.95}'
+  }
+  loss_weight: 1
+}
 """
 
 from __future__ import annotations

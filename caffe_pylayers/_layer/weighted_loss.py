@@ -18,8 +18,8 @@ def normalization(default: str, more: tuple[str, ...] = (), doc: str = "") -> Pa
         str,
         default,
         choices=(*NORMALIZATIONS, "weights", *more),
-        doc="Z: N; all positions; those that count, which are not ignored and have a weight bottom other than 0; 1; "
-        f"or the sum of all weights, PyTorch's mean{doc}; never below 1, but any sum of weights above 0",
+        doc="Z; batch: N; full: all positions; valid: those not ignored, of a weight bottom other than 0; none: 1; "
+        f"weights: the sum of all weights, PyTorch's mean{doc}; at least 1, but any sum of weights above 0",
     )
 
 

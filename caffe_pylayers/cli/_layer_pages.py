@@ -109,9 +109,9 @@ def _table(rows: Sequence[Sequence[str]]) -> str:
 def _snippet(cls: type) -> str:
     """Return the layer block of the module's docstring that names the class, or a plain one."""
     doc = inspect.getdoc(sys.modules[cls.__module__]) or ""
-    for block in re.findall(r"^ *layer \{$.*?^ *\}$", doc, re.MULTILINE | re.DOTALL):
-        if f'layer: "{cls.__name__}"' in block:
-            return textwrap.dedent(block)
+    for block in re.finditer(r"^( *)layer \{$.*?^\1\}$", doc, re.MULTILINE | re.DOTALL):
+        if f'layer: "{cls.__name__}"' in block[0]:
+            return textwrap.dedent(block[0])
     return (
         f'layer {{\n  name: "{cls.__name__}"  type: "Python"\n'
         f'  python_param {{ module: "{cls.__module__}"  layer: "{cls.__name__}" }}\n}}'

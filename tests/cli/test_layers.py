@@ -55,6 +55,17 @@ def test_choices_are_listed(capsys):
     assert "  normalization  one of batch, full, valid, none  batch    Z: " in layers(capsys, "EuclideanLossLayer")
 
 
+def test_a_block_within_which_one_ends_is_whole(capsys):
+    assert layers(capsys, "BootstrappingLoss").endswith(
+        "      python_param {\n"
+        '        module: "caffe_pylayers.noisy_labels"  layer: "BootstrappingLoss"\n'
+        '        param_str: \'{"mode": "soft", "beta": 0.95}\'\n'
+        "      }\n"
+        "      loss_weight: 1\n"
+        "    }\n"
+    )
+
+
 def test_a_class_without_a_snippet_or_parameters():
     from caffe_pylayers import Layer
     from caffe_pylayers.cli._layer_pages import listing, page
