@@ -33,13 +33,15 @@ def center_loss_forward(features, centers, labels, valid=None):
     return (difference * difference).sum() / 2, difference
 
 
-def center_update(difference, labels, centers, valid=None):
-    """Return what the centres' diff gets: for each class sum(c - x) / (1 + count) over its samples, (C, D)."""
-    update = 0 * centers
-    count = 0 * centers[:, 0] + 1
-    arrays.add_rows(update, labels, -difference)
-    arrays.add_rows(count, labels, arrays.astype(labels >= 0 if valid is None else valid, centers))
-    return update / count[:, None]
+def center_update(difference, labels, classes, valid=None):
+    """Return what each sample adds to the diff of its class's centre: (c_y - x) / (1 + count), (N, D).
+
+    difference: x - c_y, 0 where valid is False. classes: C. count: of the samples of the class in the batch.
+    """
+    count = arrays.new(difference, (classes,))
+    arrays.fill(count, 1)
+    arrays.add_rows(count, labels, arrays.astype(labels >= 0 if valid is None else valid, difference))
+    return difference / -count[labels][:, None]
 
 
 class CenterLoss(Learned, EmbeddingLoss):
@@ -96,5 +98,6 @@ class CenterLoss(Learned, EmbeddingLoss):
         return loss / self._normalizer
 
     def gradient(self, scale):
-        self.blobs[0].diff[...] += center_update(self._difference, self._labels, self.blobs[0].data, self._valid)
+        update = center_update(self._difference, self._labels, self.num_classes, self._valid)
+        arrays.add_rows(self.blobs[0].diff, self._labels, update)
         return self._difference * (scale / self._normalizer)

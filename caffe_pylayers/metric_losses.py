@@ -42,8 +42,11 @@ def n_pair_forward(xp, similarities, same):
 
 def n_pair_backward(xp, log_p, same):
     """Return the gradient of the terms' sum with respect to the similarities."""
-    count = same.sum(1)[:, None]
-    return xp.exp(log_p) * (count > 0) - same / arrays.astype(count.clip(1, None), log_p)
+    count = arrays.astype(same.sum(1), log_p)[:, None]
+    d_similarities = xp.exp(log_p)
+    d_similarities *= count.clip(0, 1)  # nothing for a row without any
+    d_similarities -= same * (1 / count.clip(1, None))
+    return d_similarities
 
 
 class NPairLoss(Layer):

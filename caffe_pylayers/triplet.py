@@ -38,8 +38,7 @@ from caffe_pylayers._layer.embedding_loss import EmbeddingLoss, pairs_by_label, 
 from caffe_pylayers._layer.normalizers import NORMALIZATIONS, normalizer
 from caffe_pylayers._layer.triplets import (
     STRATEGIES,
-    all_active,
-    all_active_backward,
+    AllTriplets,
     hinge,
     select_triplets,
     soft_hinge,
@@ -296,29 +295,25 @@ class BatchTripletLoss(EmbeddingLoss):
         self._distances = pairwise_squares(self.xp, features)
         if self.distance == "euclidean":
             self._distances = self.xp.sqrt(self._distances)
-        self._pairs = pairs_by_label(labels, self.ignore_label)
-        total, count, valid = self._loss_of_all() if self.strategy == "all" else self._loss_of_selected()
+        same, different = pairs_by_label(labels, self.ignore_label)
+        if self.strategy == "all":
+            self._all = AllTriplets(self.xp, self._distances, same, different, self.margin)
+            total, count, valid = self._all.loss, self._all.count, self._all.active
+        else:
+            total, count, valid = self._loss_of_selected(same, different)
         self._normalizer = normalizer(self.normalization, len(features), count, valid)
         return total / self._normalizer
 
     def gradient(self, scale):
         scale = scale / self._normalizer
-        if self.strategy == "all":
-            active = all_active_backward(self.xp, self._distances, *self._pairs, self.margin, self._active)
-            d_distances = active * scale
-        else:
-            d_distances = self._gradient_of_selected(scale)
+        all_ = self.strategy == "all"
+        d_distances = self._all.d_distances() * scale if all_ else self._gradient_of_selected(scale)
         if self.distance == "euclidean":
             d_distances = root_backward(self._distances, d_distances)
         return pairwise_backward(self.xp, self._features, d_distances)
 
-    def _loss_of_all(self):
-        total, self._active = all_active(self.xp, self._distances, *self._pairs, self.margin)
-        same, different = self._pairs
-        return total, int((same.sum(1) * different.sum(1)).sum()), int(self._active.sum())
-
-    def _loss_of_selected(self):
-        chosen = select_triplets(self.xp, self.strategy, self._distances, *self._pairs)
+    def _loss_of_selected(self, same, different):
+        chosen = select_triplets(self.xp, self.strategy, self._distances, same, different)
         self._anchors, self._positives, self._negatives = chosen
         differences = self._distances[self._anchors, self._positives] - self._distances[self._anchors, self._negatives]
         terms, self._slopes = soft_hinge(self.xp, differences) if self.soft_margin else hinge(differences, self.margin)

@@ -9,7 +9,7 @@ from typing import Any
 
 from caffe_pylayers._layer import arrays
 
-__all__ = ["STRATEGIES", "all_active", "all_active_backward", "hinge", "select_triplets", "soft_hinge"]
+__all__ = ["STRATEGIES", "AllTriplets", "hinge", "select_triplets", "soft_hinge"]
 
 STRATEGIES = ("all", "hard", "semi_hard", "batch_hard")
 
@@ -57,42 +57,53 @@ def soft_hinge(xp: Any, differences: Any) -> tuple[Any, Any]:
     return terms, xp.where(differences > 0, 1 / (1 + small), small / (1 + small))
 
 
-def all_active(xp: Any, distances: Any, same: Any, different: Any, margin: float) -> tuple[Any, Any]:
-    """Return the sum of max(0, margin + d(a, p) - d(a, n)) over all triplets, and how many terms are not 0.
+class AllTriplets:
+    """All triplets of a batch under a hinge, by one sort of each row in place of N**3 terms.
 
-    The count is by positive pair, (N, N). Sorted distances and their running sums serve in place of the N**3 triplets.
+    loss: the sum of max(0, margin + d(a, p) - d(a, n)). count: the number of triplets. active: of those not 0.
     """
-    negatives = xp.where(different, distances, xp.inf)
-    active = _count_below(xp, distances + margin, negatives) * same
-    nearest = arrays.take_along(distances * different, arrays.argsort(negatives, 1), 1)
-    sums = arrays.new(distances, (len(distances), len(distances) + 1))
-    sums[:, :1] = 0
-    sums[:, 1:] = nearest.cumsum(1)
-    terms = active * (distances + margin) - arrays.take_along(sums, active, 1)
-    return terms.sum(), active
+
+    def __init__(self, xp: Any, distances: Any, same: Any, different: Any, margin: float) -> None:
+        self._shape, self._different = distances.shape, different
+        self._rows, self._columns = xp.where(same)
+        positives = same.sum(1)
+        width = int(positives.max()) if len(same) else 0
+        self._places = (same.cumsum(1) - 1)[self._rows, self._columns]
+        reach = arrays.new(distances, (len(same), width))
+        arrays.fill(reach, xp.inf)
+        reach[self._rows, self._places] = distances[self._rows, self._columns] + margin
+
+        # A negative at the very reach of a positive is sorted after it, and so has no term.
+        joined = xp.concatenate((reach, xp.where(different, distances, xp.inf)), 1)
+        order = arrays.argsort(joined, 1)
+        is_negative = order >= width
+        nearer = arrays.take_along(joined, order, 1)
+        nearer = xp.where(is_negative & (nearer < xp.inf), nearer, 0 * distances[:1, :1]).cumsum(1)
+        negatives = _at(order, is_negative.cumsum(1))[:, :width][self._rows, self._places]
+        sums = _at(order, nearer)[:, :width][self._rows, self._places]
+        self._per_pair = arrays.astype(negatives, distances)
+        self._per_negative = positives[:, None] - _at(order, (~is_negative).cumsum(1))[:, width:]
+        self.loss = (self._per_pair * reach[self._rows, self._places] - sums).sum()
+        self.count, self.active = int((positives * different.sum(1)).sum()), int(negatives.sum())
+
+    def d_distances(self) -> Any:
+        """Return the gradient of the loss with respect to the distances, (N, N)."""
+        gradient = arrays.new(self._per_pair, self._shape)
+        gradient[...] = self._per_negative * self._different
+        gradient *= -1
+        gradient[self._rows, self._columns] = self._per_pair
+        return gradient
 
 
-def all_active_backward(xp: Any, distances: Any, same: Any, different: Any, margin: float, active: Any) -> Any:
-    """Return the gradient of all_active's sum with respect to the distances."""
-    positives = xp.where(same, distances + margin, xp.inf)
-    as_negative = same.sum(1)[:, None] - _count_up_to(xp, distances, positives)
-    return arrays.astype(active - as_negative * different, distances)
-
-
-def _count_below(xp: Any, values: Any, table: Any) -> Any:
-    """Return for each value how many of its row of the table are smaller, int64."""
-    return _merged_counts(xp, values, table, values_first=True)
+def _at(order: Any, values: Any) -> Any:
+    """Return sorted values where they were before the sort."""
+    found = values * 0
+    arrays.put_along(found, order, values, 1)
+    return found
 
 
 def _count_up_to(xp: Any, values: Any, table: Any) -> Any:
     """Return for each value how many of its row of the table are not greater, int64."""
-    return _merged_counts(xp, values, table, values_first=False)
-
-
-def _merged_counts(xp: Any, values: Any, table: Any, values_first: bool) -> Any:
-    size = values.shape[1]
-    order = arrays.argsort(xp.concatenate((values, table) if values_first else (table, values), 1), 1)
-    counts = order * 0
-    in_table = order >= size if values_first else order < table.shape[1]
-    arrays.put_along(counts, order, in_table.cumsum(1), 1)
-    return counts[:, :size] if values_first else counts[:, table.shape[1] :]
+    size = table.shape[1]
+    order = arrays.argsort(xp.concatenate((table, values), 1), 1)
+    return _at(order, (order < size).cumsum(1))[:, size:]
