@@ -129,7 +129,7 @@ class SeedLoss(ProbabilityLoss):
         self.plan_predictions(predictions)
         classes, background = self._shape[1], self.background_label
         self._of_numbers = segmentation.are_numbers(self, cues.shape, predictions.shape)
-        self._cues = arrays.new(predictions, self._shape)
+        self._codes = None if self._of_numbers else arrays.new(predictions, self._shape)
         self._classes = arrays.arange_like(cues, classes)
         self._places = None if self._of_numbers else segmentation.class_places(cues, self._shape)
         self._groups = [list(range(classes))]
@@ -141,11 +141,12 @@ class SeedLoss(ProbabilityLoss):
 
     def forward(self, bottom, top):
         if self._of_numbers:
-            segmentation.read_numbers(self, bottom[1].data, self._cues)
+            cues, _ = segmentation.read_numbers(self, bottom[1].data, self._shape)
         else:
-            self._cues *= segmentation.read_labels(self, bottom[1].data, self._classes, self._places, self._cues)
+            cues = self._codes
+            cues *= segmentation.read_labels(self, bottom[1].data, self._classes, self._places, cues)
         p = self.take_probabilities(bottom[0].data)
-        losses, self._d_p = seed_loss(self.xp, p, self._cues, self._groups)
+        losses, self._d_p = seed_loss(self.xp, p, cues, self._groups)
         top[0].data[...] = losses.sum() / max(len(losses), 1)
 
     def backward(self, top, propagate_down, bottom):

@@ -10,7 +10,7 @@ from caffe_pylayers._layer import arrays
 
 COORDINATES = ("align_corners", "half_pixel", "asymmetric")
 
-_BLOCK = 128  # outputs that one product makes; more of them multiply more zeros, fewer make small products
+_BLOCK = 128  # sources or targets of one product: more of them multiply more zeros, fewer make small products
 
 
 def positions(before: int, after: int, coordinates: str) -> Any:
@@ -59,8 +59,10 @@ def blocks(source: Any, target: Any, factor: Any, size: int, like: Any) -> Any:
     size: of the target axis.
     """
     found = []
-    for start in range(0, size, _BLOCK):
-        stop = min(start + _BLOCK, size)
+    spread = (int(source.max()) + 1) / size if len(source) and size else 1.0  # sources for each target
+    step = int(min(max(_BLOCK / max(spread, 1.0), 16), _BLOCK))
+    for start in range(0, size, step):
+        stop = min(start + step, size)
         here = (target >= start) & (target < stop)
         s, t = source[here], target[here] - start
         first, last = (s.min(), s.max() + 1) if len(s) else (0, 0)

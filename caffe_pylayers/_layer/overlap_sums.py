@@ -118,7 +118,8 @@ class OverlapLoss(Layer):
         self._v = segmentation.class_factors(self, self.class_weights, self.exclude, predictions)
         self._classes = arrays.arange_like(targets, shape[1])
         self._places = None if self._of_numbers else segmentation.class_places(targets, self._shape)
-        self._t, self._scratch = arrays.new(predictions, self._shape), arrays.new(predictions, self._shape)
+        self._scratch = arrays.new(predictions, self._shape)
+        self._codes = None if self._of_numbers else arrays.new(predictions, self._shape)
         self._probabilities = None if self.activation == "none" else arrays.new(predictions, self._shape)
         self._weighted: Any = None
         if weights is not None or self.ignore_label is not None:
@@ -175,10 +176,11 @@ class OverlapLoss(Layer):
         raise NotImplementedError
 
     def _read(self, bottom: Any) -> None:
-        """Write the targets; w is their weights and what of them counts, None where that is all."""
+        """Take the targets t, and w: their weights where they count, None where all weigh 1."""
         if self._of_numbers:
-            self._valid = segmentation.read_numbers(self, bottom[1].data, self._t)
+            self._t, self._valid = segmentation.read_numbers(self, bottom[1].data, self._shape)
         else:
+            self._t = self._codes
             self._valid = segmentation.read_labels(self, bottom[1].data, self._classes, self._places, self._t)
         self._w = self._valid
         if len(bottom) == 3:

@@ -41,20 +41,18 @@ def read_labels(layer: Any, targets: Any, classes: Any, places: Any, codes: Any)
     return None if valid is None else valid.reshape(images, 1, positions)
 
 
-def read_numbers(layer: Any, targets: Any, codes: Any) -> Any:
-    """Write the targets, 0 where they are ignore_label; return the values (N, C, L) that count, None for all."""
-    valid = None
-    codes[...] = targets.reshape(codes.shape)
+def read_numbers(layer: Any, targets: Any, shape: tuple[int, int, int]) -> Any:
+    """Return the targets (N, C, L), 0 where they are ignore_label, and which of them count, None for all."""
+    numbers, valid = targets.reshape(shape), None
     if layer.ignore_label is not None:
-        valid = codes != layer.ignore_label
-        codes *= valid
-    inside = (codes >= 0) & (codes <= 1)  # False for NaN
-    if not inside.all():
-        first = inside.ravel().tolist().index(False)
+        valid = numbers != layer.ignore_label
+        numbers = numbers * valid
+    if 0 not in shape and not (numbers.min() >= 0 and numbers.max() <= 1):  # NaN is neither
+        first = ((numbers >= 0) & (numbers <= 1)).ravel().tolist().index(False)
         where = tuple(int(i) for i in np.unravel_index(first, tuple(targets.shape)))
         value = float(targets.reshape(-1)[first])
         raise checks.error(layer, f"bottom[1] (targets) must lie in [0, 1], got {value:g} at index {where}")
-    return valid
+    return numbers, valid
 
 
 def class_factors(layer: Any, weights: Any, exclude: Any, predictions: Any) -> Any:
