@@ -63,7 +63,7 @@ def lovasz_forward(xp, errors, members):
 
 
 class LovaszHingeLoss(Layer):
-    """The Lovász hinge: a convex loss of binary segmentation that at 0 or 1 is one minus intersection over union.
+    """The Lovász hinge: a convex loss of binary segmentation, made of intersection over union.
 
     loss = mean over images of sum_k max(e_(k), 0) g_k, e = 1 - s (2 y - 1) the hinge errors, sorted
     down, g_k by how much the Jaccard loss grows with the k-th of them.
@@ -125,7 +125,7 @@ class LovaszHingeLoss(Layer):
 
 
 class LovaszSoftmaxLoss(Layer):
-    """The Lovász extension of each class's Jaccard loss, at the probabilities' errors.
+    """The Lovász-Softmax loss: one minus each class's intersection over union, for probabilities as for masks.
 
     loss = mean over images of sum_c v_c L_c / sum_c v_c, L_c = sum_k e_(k) g_k, with e = |1[y = c] - p_c|
     sorted down and g_k by how much the Jaccard loss of class c grows with the k-th of them.

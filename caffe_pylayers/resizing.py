@@ -80,7 +80,7 @@ class ResizeFeatures(Resized):
 
     References:
         With align_corners, the default, it is Interp of DeepLab and PSPNet (Zhao et al., "Pyramid
-        Scene Parsing Network", 2017, arXiv:1612.01105) with its size, zoom and shrink, and PyTorch's
+        Scene Parsing Network", 2017, arXiv:1612.01105) with its factors and pads, and PyTorch's
         interpolate with align_corners=True; half_pixel is interpolate's align_corners=False, and
         OpenCV's resize; asymmetric is TensorFlow 1's resize_bilinear. Upsample of YOLO is "mode":
         "nearest" with "asymmetric". No value is filtered before a map shrinks.
@@ -95,13 +95,14 @@ class ResizeFeatures(Resized):
     mode = Parameter(str, "bilinear", choices=("bilinear", "nearest"), doc="the four values around, or the nearest one")
 
     def plan(self, maps, reference=None):
-        before, after = self.resized(maps, reference)
+        before, inside, after = self.resized(maps, reference)
         self._count, linear = math.prod(maps.shape[:-2]), self.mode == "bilinear"
         plans, plans_back = [], []
-        for n, m in zip(before, after):
+        for whole, n, m in zip(before, inside, after):
             source, target, factor = taps(n, m, self.coordinates, linear)
-            plans.append(None if n == m else blocks(source, target, factor, m, maps))
-            plans_back.append(None if n == m else blocks(target, source, factor, n, maps))
+            source = source - self.pad_beg
+            plans.append(None if whole == n == m else blocks(source, target, factor, m, maps))
+            plans_back.append(None if whole == n == m else blocks(target, source, factor, whole, maps))
         (self._rows, self._columns), (self._rows_back, self._columns_back) = plans, plans_back
         self._before, self._after = (self._count, *before), (self._count, *after)
         self._between = arrays.new(maps, (self._count, before[0], after[1]))
@@ -145,11 +146,12 @@ class ResizeLabels(Resized):
     """
 
     def plan(self, labels, reference=None):
-        before, after = self.resized(labels, reference)
+        before, inside, after = self.resized(labels, reference)
         self._count = math.prod(labels.shape[:-2])
         self._before, self._after = (self._count, *before), (self._count, *after)
         self._rows, self._columns = (
-            arrays.to_int64(arrays.from_numpy(nearest(n, m, self.coordinates), labels)) for n, m in zip(before, after)
+            arrays.to_int64(arrays.from_numpy(nearest(n, m, self.coordinates) - self.pad_beg, labels))
+            for n, m in zip(inside, after)
         )
         return [(*labels.shape[:-2], *after)]
 

@@ -22,6 +22,8 @@ class Resized(Layer):
         low=1,
         doc="s: n becomes (n - 1) // s + 1 with align_corners, else n // s; z comes after it, or n z // s",
     )
+    pad_beg = Parameter(int, 0, high=0, doc="-1, -2, ...: as many rows and columns are left out at the beginning")
+    pad_end = Parameter(int, 0, high=0, doc="-1, -2, ...: as many rows and columns are left out at the end")
     coordinates = Parameter(
         str,
         "align_corners",
@@ -41,19 +43,20 @@ class Resized(Layer):
             raise checks.error(self, "needs size, zoom_factor or shrink_factor, or bottom[1] (reference)")
 
     def resized(self, maps: Any, reference: Any) -> Any:
-        """Return the size of maps and the size that they get, each (height, width)."""
+        """Return the size of maps, that of what is not left out, and that of the top, each (height, width)."""
         for i, blob in enumerate((maps, reference)):
             if blob is not None and len(blob.shape) < 3:
                 name = f"bottom[{i}] ({('maps', 'reference')[i]})"
                 raise checks.error(self, f"{name} must have shape (N, ..., H, W), got {tuple(blob.shape)}")
         before = tuple(maps.shape[-2:])
+        inside = tuple(max(n + self.pad_beg + self.pad_end, 0) for n in before)
         if reference is not None:
             after = tuple(reference.shape[-2:])
         else:
-            after = self.size or tuple(self._by_factors(n) for n in before)
-        if 0 in before and 0 not in after:
-            raise checks.error(self, f"bottom[0] (maps) has no positions to resize to {after}: {tuple(maps.shape)}")
-        return before, after
+            after = self.size or tuple(self._by_factors(n) for n in inside)
+        if 0 in inside and 0 not in after:
+            raise checks.error(self, f"bottom[0] (maps) of {before} leaves {inside} to resize to {after}")
+        return before, inside, after
 
     def _by_factors(self, n: int) -> int:
         zoom, shrink = int(self.zoom_factor), int(self.shrink_factor)

@@ -17,6 +17,7 @@ SIZES = [
     ((8, 8), (16, 24)),
     ((150, 3), (300, 5)),
     ((5, 300), (5, 190)),
+    ((520, 30), (30, 260)),
 ]
 
 
@@ -50,6 +51,23 @@ def test_nearest_is_that_of_interpolate(coordinates, mode, before, after):
     features = run(ResizeFeatures, labels.astype(float), mode="nearest", **parameters)
     np.testing.assert_array_equal(features.forward()[0], wanted.detach())
     np.testing.assert_allclose(features.backward([d])[0], x.grad, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("begin", "end"), [(0, -2), (-1, 0), (-2, -1)])
+def test_what_is_left_out(begin, end):
+    """As Interp has it: the maps without it are resized, and it has no gradient."""
+    maps, d = rng.standard_normal((2, 3, 7, 9)), rng.standard_normal((2, 3, 7, 9))
+    inside = (..., slice(-begin, 7 + end), slice(-begin, 9 + end))
+    layer = run(ResizeFeatures, maps, size=[7, 9], pad_beg=begin, pad_end=end)
+    cropped = run(ResizeFeatures, maps[inside], size=[7, 9])
+    np.testing.assert_allclose(layer.forward()[0], cropped.forward()[0], rtol=1e-12)
+    wanted = np.zeros_like(maps)
+    wanted[inside] = cropped.backward([d])[0]
+    np.testing.assert_allclose(layer.backward([d])[0], wanted, rtol=1e-12, atol=1e-15)
+    labels = run(ResizeLabels, maps, size=[7, 9], pad_beg=begin, pad_end=end).forward()[0]
+    np.testing.assert_array_equal(labels, run(ResizeLabels, maps[inside], size=[7, 9]).forward()[0])
+    factors = run(ResizeFeatures, np.zeros((1, 1, 41, 41)), shrink_factor=8, pad_beg=begin, pad_end=end)
+    assert factors.top[0].data.shape[2] == (41 + begin + end - 1) // 8 + 1
 
 
 def test_labels_are_those_of_pillow():
@@ -142,7 +160,7 @@ def test_uncrop_undoes_crop(offset):
         (ResizeLabels, [(1, 1, 4, 4)] * 2, {"zoom_factor": 2}, "each give the size: only one may be there"),
         (ResizeLabels, [(1, 1, 4, 4)], {"zoom_factor": 2, "size": [3, 3]}, "each give the size: only one may be there"),
         (ResizeFeatures, [(4, 4)], {"zoom_factor": 2}, r"bottom\[0\] \(maps\) must have shape .*, got \(4, 4\)"),
-        (ResizeFeatures, [(1, 0, 0)], {"size": [3, 3]}, r"no positions to resize to \(3, 3\): \(1, 0, 0\)"),
+        (ResizeFeatures, [(1, 0, 0)], {"size": [3, 3]}, r"\(maps\) of \(0, 0\) leaves \(0, 0\) to resize to \(3, 3\)"),
         (CropLike, [(1, 2, 4, 4), (1, 2, 5, 4)], {}, r"must lie in the larger, \(1, 2, 4, 4\), bottom\[0\]"),
         (CropLike, [(1, 2, 4, 4), (1, 2, 3, 3)], {"offset": [2]}, r"smaller, \(1, 2, 3, 3\), at offset \(2, 2\)"),
         (CropLike, [(1, 2, 4, 4), (3, 3)], {}, r"must have the axes of bottom\[0\] \(1, 2, 4, 4\), got \(3, 3\)"),

@@ -12,6 +12,7 @@ WAYS = [
     '"size": [1, 1], "coordinates": "asymmetric"',
     '"zoom_factor": 3',
     '"shrink_factor": 2, "coordinates": "half_pixel"',
+    '"size": [4, 5], "pad_beg": -1, "pad_end": -2',
     '"zoom_factor": 2, "shrink_factor": 3, "coordinates": "asymmetric"',
 ]
 
