@@ -29,6 +29,7 @@ import numpy as np
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Layer, Parameter
+from caffe_pylayers._layer.no_gradient import NoGradient
 from caffe_pylayers._layer.regions import connected_regions, nearest_two, numbered_labels
 
 __all__ = ["BoundaryWeights", "ClassBalancedWeights", "boundary_weights_forward", "class_balanced_weights"]
@@ -70,7 +71,7 @@ def class_balanced_weights(counts, scheme, beta=0.999, shares=None):
     return weights
 
 
-class ClassBalancedWeights(Layer):
+class ClassBalancedWeights(NoGradient):
     """A weight for each label, larger for rarer classes.
 
     w = the weight of the label's class c, from how often it occurs, n_c of sum(n) labels:
@@ -140,10 +141,6 @@ class ClassBalancedWeights(Layer):
         if valid is not None:
             weights *= valid
         top[0].data[...] = weights.reshape(top[0].data.shape)
-
-    def backward(self, top, propagate_down, bottom):
-        if propagate_down[0]:
-            arrays.fill(bottom[0].diff, 0)
 
     def _table(self, counts, shares):
         weights = class_balanced_weights(counts, self.scheme, self.beta, shares)

@@ -28,7 +28,8 @@ import math
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Layer, Parameter
-from caffe_pylayers._layer.interpolation import blocks, nearest, product, taps
+from caffe_pylayers._layer.interpolation import bands, nearest, product, taps
+from caffe_pylayers._layer.no_gradient import NoGradient
 from caffe_pylayers._layer.resized import Resized
 
 __all__ = ["CropLike", "ResizeFeatures", "ResizeLabels", "Uncrop", "crop_backward", "crop_forward", "resize"]
@@ -37,8 +38,8 @@ __all__ = ["CropLike", "ResizeFeatures", "ResizeLabels", "Uncrop", "crop_backwar
 def resize(xp, maps, rows, columns, between, resized):
     """Write maps (M, H, W) as (M, h, w): rows.T @ map @ columns for each.
 
-    rows, columns: interpolation.blocks of the matrices (H, h) and (W, w), which are 0 but near their
-        diagonals; None where the axis keeps its size. Those of the transposed matrices give the gradient.
+    rows, columns: interpolation.bands of the matrices (H, h) and (W, w); None where the axis keeps its size.
+        Those of the transposed matrices give the gradient.
     between: receives the maps with columns resized, (M, H, w).
     """
     if columns is None or rows is None:
@@ -101,8 +102,8 @@ class ResizeFeatures(Resized):
         for whole, n, m in zip(before, inside, after):
             source, target, factor = taps(n, m, self.coordinates, linear)
             source = source - self.pad_beg
-            plans.append(None if whole == n == m else blocks(source, target, factor, m, maps))
-            plans_back.append(None if whole == n == m else blocks(target, source, factor, whole, maps))
+            plans.append(None if whole == n == m else bands(source, target, factor, m, maps))
+            plans_back.append(None if whole == n == m else bands(target, source, factor, whole, maps))
         (self._rows, self._columns), (self._rows_back, self._columns_back) = plans, plans_back
         self._before, self._after = (self._count, *before), (self._count, *after)
         self._between = arrays.new(maps, (self._count, before[0], after[1]))
@@ -121,7 +122,7 @@ class ResizeFeatures(Resized):
             arrays.fill(bottom[1].diff, 0)
 
 
-class ResizeLabels(Resized):
+class ResizeLabels(NoGradient, Resized):
     """Label maps resized: each position gets the nearest label, never one between two.
 
     Bottom:
@@ -158,11 +159,6 @@ class ResizeLabels(Resized):
     def forward(self, bottom, top):
         labels = bottom[0].data.reshape(self._before)
         top[0].data.reshape(self._after)[...] = labels[:, self._rows][:, :, self._columns]
-
-    def backward(self, top, propagate_down, bottom):
-        for i in range(len(bottom)):
-            if propagate_down[i]:
-                arrays.fill(bottom[i].diff, 0)
 
 
 class _Window(Layer):

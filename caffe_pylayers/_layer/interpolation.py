@@ -51,12 +51,12 @@ def taps(before: int, after: int, coordinates: str, linear: bool) -> Any:
     return np.concatenate([low, high]), np.concatenate([target, target]), np.concatenate([1 - at + low, at - low])
 
 
-def blocks(source: Any, target: Any, factor: Any, size: int, like: Any) -> Any:
-    """Return [(targets, sources, matrix)], slices and a matrix (sources, targets) like an array, for ``product``.
+def bands(source: Any, target: Any, factor: Any, size: int, like: Any) -> Any:
+    """Return the matrix of taps in bands, [(targets, sources, part)]: two slices, and a part (sources, targets).
 
-    Taps are near each other, so each block of targets comes from few sources, whatever the axis's size.
+    It is 0 but near its diagonal: each band of targets comes from few sources, whatever the axis's size.
 
-    size: of the target axis.
+    size: of the target axis; like: an array of the dtype and device that the parts get.
     """
     found = []
     spread = (int(source.max()) + 1) / size if len(source) and size else 1.0  # sources for each target
@@ -66,18 +66,18 @@ def blocks(source: Any, target: Any, factor: Any, size: int, like: Any) -> Any:
         here = (target >= start) & (target < stop)
         s, t = source[here], target[here] - start
         first, last = (s.min(), s.max() + 1) if len(s) else (0, 0)
-        matrix = np.zeros((last - first, stop - start))
-        np.add.at(matrix, (s - first, t), factor[here])
-        found.append((slice(start, stop), slice(int(first), int(last)), arrays.from_numpy(matrix, like)))
+        part = np.zeros((last - first, stop - start))
+        np.add.at(part, (s - first, t), factor[here])
+        found.append((slice(start, stop), slice(int(first), int(last)), arrays.from_numpy(part, like)))
     return found
 
 
-def product(xp: Any, x: Any, columns: bool, plan: Any, out: Any) -> None:
-    """Write x (M, H, W) with its rows, or columns, resized by the blocks of a plan."""
+def product(xp: Any, x: Any, columns: bool, matrix: Any, out: Any) -> None:
+    """Write x (M, H, W) with its rows, or columns, resized by the bands of a matrix."""
     if columns:
         x, out = x.reshape(-1, x.shape[2]), out.reshape(-1, out.shape[2])
-        for targets, sources, matrix in plan:
-            xp.matmul(x[:, sources], matrix, out=out[:, targets])
+        for targets, sources, part in matrix:
+            xp.matmul(x[:, sources], part, out=out[:, targets])
     else:
-        for targets, sources, matrix in plan:
-            xp.matmul(matrix.T, x[:, sources], out=out[:, targets])
+        for targets, sources, part in matrix:
+            xp.matmul(part.T, x[:, sources], out=out[:, targets])

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from caffe_pylayers._layer.sigmoid import sigmoid
+
 ACTIVATIONS = ("none", "sigmoid", "softmax")
 
 
@@ -14,14 +16,10 @@ def probabilities_forward(xp: Any, scores: Any, activation: str, probabilities: 
 
     sigmoid: 1 / (1 + exp(-x));  softmax: exp(x_c) / sum_k exp(x_k), over axis 1
     """
-    if xp is not np:
-        xp.sigmoid(scores, out=probabilities) if activation == "sigmoid" else xp.softmax(scores, 1, out=probabilities)
-    elif activation == "sigmoid":
-        np.negative(scores, out=probabilities)
-        with np.errstate(over="ignore"):  # 1 / infinity is the 0 that it should be
-            np.exp(probabilities, out=probabilities)
-        probabilities += 1
-        np.divide(1, probabilities, out=probabilities)
+    if activation == "sigmoid":
+        sigmoid(xp, scores, probabilities)
+    elif xp is not np:
+        xp.softmax(scores, 1, out=probabilities)
     else:
         np.subtract(scores, scores.max(1, keepdims=True), out=probabilities)
         np.exp(probabilities, out=probabilities)
