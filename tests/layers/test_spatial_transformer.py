@@ -1,0 +1,86 @@
+"""AffineGrid and GridSample: PyTorch's numbers, and what they refuse."""
+
+import numpy as np
+import pytest
+
+from caffe_pylayers.spatial_transformer import AffineGrid, GridSample
+from caffe_pylayers.testing import LayerRun
+
+rng = np.random.RandomState(1)
+
+
+@pytest.mark.filterwarnings("ignore:Since version 1.3.0, affine_grid behavior has changed")  # for a size of 1
+@pytest.mark.parametrize("align_corners", [False, True])
+@pytest.mark.parametrize("size", [(4, 6), (1, 3), (1, 1)])
+def test_affine_grid(align_corners, size):
+    torch = pytest.importorskip("torch")
+    theta = torch.randn(3, 2, 3, dtype=torch.float64, requires_grad=True)
+    expected = torch.nn.functional.affine_grid(theta, (3, 2, *size), align_corners=align_corners)
+    d_top = torch.randn_like(expected)
+    expected.backward(d_top)
+    param_str = f'{{"size": {list(size)}, "align_corners": {str(align_corners).lower()}}}'
+    run = LayerRun(AffineGrid, [theta.detach().numpy().reshape(3, 6)], param_str=param_str)
+    np.testing.assert_allclose(run.forward()[0], expected.detach(), rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(run.backward([d_top.numpy()])[0].reshape(3, 2, 3), theta.grad, rtol=1e-12, atol=1e-13)
+
+
+GRIDS = {
+    "inside": rng.uniform(-1, 1, (3, 3, 4, 2)),
+    "across the border": rng.uniform(-1.6, 1.6, (3, 3, 4, 2)),
+    "far": rng.uniform(-1e6, 1e6, (3, 3, 4, 2)),
+    "on pixels and corners": rng.randint(-3, 4, (3, 3, 4, 2)) / 2,
+}
+
+
+@pytest.mark.parametrize("grid", GRIDS.values(), ids=GRIDS)
+@pytest.mark.parametrize("padding", ["zeros", "border"])
+@pytest.mark.parametrize("align_corners", [False, True])
+@pytest.mark.parametrize("size", [(5, 5), (3, 6), (1, 1)])
+def test_grid_sample(grid, padding, align_corners, size):
+    torch = pytest.importorskip("torch")
+    given = torch.randn(3, 2, *size, dtype=torch.float64, requires_grad=True)
+    places = torch.tensor(grid, requires_grad=True)
+    options = {"padding_mode": padding, "align_corners": align_corners}
+    expected = torch.nn.functional.grid_sample(given, places, **options)
+    d_top = torch.randn_like(expected)
+    expected.backward(d_top)
+    param_str = f'{{"padding": "{padding}", "align_corners": {str(align_corners).lower()}}}'
+    run = LayerRun(GridSample, [given.detach().numpy(), grid], param_str=param_str)
+    np.testing.assert_allclose(run.forward()[0], expected.detach(), rtol=1e-12, atol=1e-13)
+    d_features, d_grid = run.backward([d_top.numpy()])
+    np.testing.assert_allclose(d_features, given.grad, rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(d_grid, places.grad, rtol=1e-11, atol=1e-12)
+
+
+def test_the_identity_gives_the_map_back():
+    maps = rng.standard_normal((2, 3, 4, 5))
+    for corners in ("true", "false"):
+        grid = LayerRun(AffineGrid, [[[1, 0, 0, 0, 1, 0]] * 2, maps], param_str=f"align_corners: {corners}").forward()[
+            0
+        ]
+        same = LayerRun(GridSample, [maps, grid], param_str=f"align_corners: {corners}").forward()[0]
+        np.testing.assert_allclose(same, maps, atol=1e-12)
+
+
+def test_a_place_that_is_no_number():
+    maps, grid = np.ones((1, 1, 2, 2)), np.array([[[[np.nan, 0], [0, 0]]]])
+    run = LayerRun(GridSample, [maps, grid])
+    assert run.forward()[0].tolist() == [[[[0, 1]]]]
+    assert run.backward([np.ones((1, 1, 1, 2))])[0].sum() == 1
+
+
+@pytest.mark.parametrize(
+    ("layer", "shapes", "param_str", "message"),
+    [
+        (AffineGrid, [(2, 5)], "size: [2, 2]", r"\(theta\) must have shape \(N, 6\) or \(N, 2, 3\), got \(2, 5\)"),
+        (AffineGrid, [(2, 6)], "", r"needs either bottom\[1\] \(reference\) or the parameter size"),
+        (AffineGrid, [(2, 6), (2, 2)], "size: [2, 2]", r"needs either"),
+        (AffineGrid, [(2, 6), (2,)], "", r"bottom\[1\] \(reference\) must have shape \(..., H, W\), got \(2,\)"),
+        (GridSample, [(2, 3, 4, 4), (2, 4, 4, 3)], "", r"needs features \(N, C, H, W\) and grid \(N, H', W', 2\)"),
+        (GridSample, [(2, 3, 4, 4), (1, 4, 4, 2)], "", r"got shapes \(2, 3, 4, 4\) and \(1, 4, 4, 2\)"),
+        (GridSample, [(2, 3, 0, 4), (2, 4, 4, 2)], "", r"got shapes \(2, 3, 0, 4\)"),
+    ],
+)
+def test_refused(layer, shapes, param_str, message):
+    with pytest.raises(ValueError, match=rf"^{layer.__name__}: .*{message}"):
+        LayerRun(layer, list(map(np.zeros, shapes)), param_str=param_str)
