@@ -18,12 +18,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from caffe_pylayers._layer import checks
+from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.class_metric import mean, ratio
+from caffe_pylayers._layer.class_metric import count, mean, ratio
 from caffe_pylayers._layer.confusion import ConfusionMetric
 
-__all__ = ["MeanIoU", "PixelAccuracy", "intersection_over_union"]
+__all__ = ["BoundaryIoU", "MeanIoU", "PixelAccuracy", "inner_region", "intersection_over_union"]
 
 
 def intersection_over_union(confusion):
@@ -35,6 +35,33 @@ def intersection_over_union(confusion):
     """
     hits = np.diagonal(confusion)
     return ratio(hits, confusion.sum(0) + confusion.sum(1) - hits)
+
+
+def inner_region(xp, maps, distance):
+    """Return where a label map has one label in the whole square of this distance: booleans (N, H, W).
+
+    It is each class's region, eroded; beyond the map is another label.
+    """
+    inner = arrays.new(maps, maps.shape, bool)
+    arrays.fill(inner, 0)
+    _, height, width = maps.shape
+    side = 2 * distance + 1
+    if height < side or width < side:
+        return inner
+    along_rows = _all_of(xp, maps[:, :, 1:] == maps[:, :, :-1], side - 1, 2)
+    along_columns = _all_of(xp, maps[:, 1:] == maps[:, :-1], side - 1, 1)[:, :, distance : width - distance]
+    inner[:, distance : height - distance, distance : width - distance] = along_columns & _all_of(
+        xp, along_rows, side, 1
+    )
+    return inner
+
+
+def _all_of(xp, flags, width, axis):
+    """Return whether so many flags in a row, from each on, are all True."""
+    sums = xp.swapaxes(xp.cumsum(flags, axis), 0, axis)
+    found = sums[width - 1 :] == width
+    found[1:] = sums[width:] - sums[:-width] == width
+    return xp.swapaxes(found, 0, axis)
 
 
 class MeanIoU(ConfusionMetric):
@@ -128,3 +155,73 @@ class PixelAccuracy(ConfusionMetric):
     def values(self):
         hits, labels = np.diagonal(self._matrix), self._matrix.sum(1)
         return ratio(hits.sum(), labels.sum()), mean(ratio(hits, labels))
+
+
+class BoundaryIoU(ConfusionMetric):
+    """Intersection over union of the regions' boundaries, which large regions do not hide.
+
+    iou_c = #(P_c and L_c) / #(P_c or L_c) over all positions of the pass, of P_c and L_c, the
+    predicted and the true region of c, only what is within the distance of its outline;
+    mean = mean(iou_c, classes that occur).
+
+    Bottom:
+        [0] scores (N, C, H, W), with the classes on the axis; or, with num_classes given, predicted
+            classes, shaped like the labels
+        [1] labels (N, H, W) or (N, 1, H, W), integers in [0, C)
+        [2] weights, optional: shaped like the labels, or (N,). Default: 1
+    Top:
+        [0] mean (1,)
+        [1] iou by class, optional, (C,): 0 for a class that does not occur
+    Backward:
+        Zeros: a count has no gradient.
+    Raises:
+        ValueError for a label that is no integer in [0, C), and for shapes that are no maps.
+    References:
+        Cheng et al., "Boundary IoU: Improving Object-Centric Image Segmentation Evaluation", 2021,
+        arXiv:2103.16562. Positions of ignore_label do not count, and end a region.
+    Example:
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> labels = np.zeros((1, 8, 8))
+        >>> labels[:, 2:7, 2:7] = 1
+        >>> param_str = '{"num_classes": 2, "distance": 1}'
+        >>> LayerRun(BoundaryIoU, [np.roll(labels, 1, 2), labels], param_str=param_str).forward()[0].round(3)
+        array([0.485])
+    """
+
+    distance = Parameter(int, None, low=1, doc="from the outline, in pixels; default: the ratio says")
+    ratio = Parameter(float, 0.02, above=0, doc="the distance over the map's diagonal, rounded, at least 1 pixel")
+
+    def setup(self, bottom, top):
+        checks.tops(self, top, "mean", "iou by class", optional=1)
+
+    def plan(self, scores, labels, weights=None):
+        classes = self._plan_confusion(scores, labels, weights)
+        if len(self._positions) < 3:
+            raise checks.error(self, f"bottom[1] (labels) must be maps (N, H, W), got shape {tuple(labels.shape)}")
+        self._distance = self.distance or max(round(self.ratio * float(np.hypot(*self._positions[-2:]))), 1)
+        return [(1,), (classes,)]
+
+    def start(self):
+        self._both, self._predicted, self._true = np.zeros((3, self._classes))
+
+    def update(self, bottom):
+        labels, valid = self._labels(bottom)
+        predicted, weights = self._predicted_classes(bottom[0].data), self._weights(bottom)
+        if valid is not None:
+            labels = self.xp.where(valid, labels, self.xp.full_like(labels, self._classes))
+        true, guess = self._boundary(labels), self._boundary(predicted)
+        if valid is not None:
+            true, guess = true & valid, guess & valid
+        both = true & guess & (labels == predicted)
+        self._true += count(self.xp, labels, self._classes, weights, true)
+        self._predicted += count(self.xp, predicted, self._classes, weights, guess)
+        self._both += count(self.xp, predicted, self._classes, weights, both)
+
+    def values(self):
+        iou = ratio(self._both, self._true + self._predicted - self._both)
+        return mean(iou), iou
+
+    def _boundary(self, flat):
+        height, width = self._positions[-2:]
+        maps = flat.reshape(flat.shape[0] // max(height * width, 1), height, width)
+        return ~inner_region(self.xp, maps, self._distance).ravel()

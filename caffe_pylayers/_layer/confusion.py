@@ -45,10 +45,10 @@ class ConfusionMetric(ClassMetric):
 
     def update(self, bottom: Any) -> None:
         labels, valid = self._labels(bottom)
-        predicted = self._predicted(bottom[0].data, valid)
+        predicted = self._predicted_classes(bottom[0].data)
         self._matrix += confusion_counts(self.xp, labels, predicted, self._classes, self._weights(bottom), valid)
 
-    def _predicted(self, scores: Any, valid: Any) -> Any:
+    def _predicted_classes(self, scores: Any) -> Any:
         if self.num_classes is None:
             return scores.argmax(self._axis).ravel()
         return checks.class_labels(self, scores, self._classes)[0]

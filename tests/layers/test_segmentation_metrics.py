@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from caffe_pylayers.segmentation_metrics import MeanIoU, PixelAccuracy
+from caffe_pylayers.segmentation_metrics import BoundaryIoU, MeanIoU, PixelAccuracy, inner_region
 from caffe_pylayers.testing import LayerRun
 from tests.layers.passes import class_batches, run_pass
 
@@ -61,3 +61,47 @@ def test_excluded_classes():
 def test_refused():
     with pytest.raises(ValueError, match=r"^MeanIoU: parameter exclude must hold classes in \[0, 2\), got \[0, 2\]"):
         LayerRun(MeanIoU, [np.zeros((4, 2)), np.zeros(4)], param_str="exclude: [0, 2]")
+
+
+def eroded(mask, distance):
+    cv2 = pytest.importorskip("cv2")
+    framed = cv2.copyMakeBorder(mask.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
+    return cv2.erode(framed, np.ones((3, 3), np.uint8), iterations=distance)[1:-1, 1:-1].astype(bool)
+
+
+def blocks(n, seed):
+    rng = np.random.RandomState(seed)
+    return np.kron(rng.randint(0, 4, (n, 5, 7)), np.ones((6, 5), int))
+
+
+@pytest.mark.parametrize("distance", [1, 2, 4, 20])
+def test_boundaries(distance):
+    labels = [blocks(n, n) for n in (1, 3, 2)]
+    predicted = [np.roll(x, 2, 2) for x in labels]
+    expected = np.zeros((2, 4))
+    for truth, guess in zip(np.concatenate(labels), np.concatenate(predicted)):
+        for c in range(4):
+            t, p = (((x == c) & ~eroded(x == c, distance)) for x in (truth, guess))
+            expected[:, c] += (t & p).sum(), (t | p).sum()
+    expected = expected[0] / expected[1]
+    batches = list(zip(predicted, labels))
+    mean, by_class = run_pass(BoundaryIoU, batches, f"{{num_classes: 4, distance: {distance}}}", tops=2)
+    np.testing.assert_allclose(by_class, expected, rtol=1e-5)
+    np.testing.assert_allclose(mean, [expected.mean()], rtol=1e-5)
+
+
+def test_the_distance_follows_the_diagonal():
+    labels = blocks(2, 0)  # 30 by 35: a diagonal of 46.1
+    batches = [(np.roll(labels, 1, 1), labels)]
+    found = run_pass(BoundaryIoU, batches, "{num_classes: 4, ratio: 0.05}")
+    np.testing.assert_array_equal(found, run_pass(BoundaryIoU, batches, "{num_classes: 4, distance: 2}"))
+
+
+def test_beyond_the_map_is_another_label():
+    inner = inner_region(np, np.zeros((1, 4, 5), int), 1)
+    assert np.argwhere(inner[0]).tolist() == [[y, x] for y in (1, 2) for x in (1, 2, 3)]
+
+
+def test_boundaries_are_of_maps():
+    with pytest.raises(ValueError, match=r"^BoundaryIoU: bottom\[1\] \(labels\) must be maps .*, got shape \(4,\)"):
+        LayerRun(BoundaryIoU, [np.zeros((4, 2)), np.zeros(4)])

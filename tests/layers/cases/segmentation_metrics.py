@@ -7,6 +7,9 @@ PREDICTED = [
     metric([label_maps, label_maps, rng.rand(3)], "num_classes: 4", tops=2, phase=TEST),
 ]
 
+blocks = np.kron(rng.randint(0, 3, (2, 1, 3, 4)), np.ones((4, 4), int))
+large = rng.rand(2, 3, 12, 16) + 2 * np.moveaxis(np.eye(3)[blocks[:, 0]], -1, 1)
+
 CASES = {
     "MeanIoU": [
         *COMMON,
@@ -14,6 +17,16 @@ CASES = {
         metric([maps, label_maps], tops=3, phase=TEST),
         metric([maps, label_maps], "exclude: [0, 2]", tops=3),
         metric([maps, np.zeros((3, 2, 5))], "exclude: [0, 1, 2, 3]", tops=3),
+    ],
+    "BoundaryIoU": [
+        metric([maps, label_maps]),
+        metric([maps, label_maps[:, 0], rng.rand(3, 2, 5)], "{'distance': 2, 'ignore_label': 1}", tops=2, phase=TEST),
+        metric([np.moveaxis(maps, 1, -1), label_maps[:, 0]], "axis: -1"),
+        metric([large, blocks], "ratio: 0.1", tops=2, phase=TEST),
+        metric([blocks, blocks[:, 0], rng.rand(2)], "{'num_classes': 3, 'distance': 1}"),
+        metric([blocks * 0, blocks * 0], "{'num_classes': 3, 'ignore_label': 0}", phase=TEST),
+        metric([np.zeros((0, 2, 3, 3)), np.zeros((0, 3, 3))], phase=TEST),
+        metric([large[:, :1], blocks * 0], phase=TEST),
     ],
     "PixelAccuracy": [*COMMON, *PREDICTED, metric([maps, label_maps], tops=2)],
 }
