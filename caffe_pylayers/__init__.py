@@ -7,16 +7,20 @@ resolve on first use.
 from __future__ import annotations
 
 __version__ = "0.1.0"
-__all__ = ["Layer", "Parameter", "PrefetchedData", "__version__"]
+__all__ = ["LabelledData", "Layer", "Parameter", "PrefetchedData", "__version__"]
+
+_HOMES = {
+    "LabelledData": "labelled_data",
+    "Layer": "base",
+    "Parameter": "base",
+    "PrefetchedData": "prefetched_data",
+}
 
 
 def __getattr__(name: str) -> object:
-    if name in ("Layer", "Parameter"):
-        from caffe_pylayers._layer import base
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
 
-        return getattr(base, name)
-    if name == "PrefetchedData":
-        from caffe_pylayers._layer.prefetched_data import PrefetchedData
-
-        return PrefetchedData
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found: object = getattr(importlib.import_module(f"{__name__}._layer.{_HOMES[name]}"), name)
+    return found

@@ -22,7 +22,7 @@ import traceback
 import warnings
 import weakref
 from multiprocessing.connection import Connection, Pipe
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, Iterator, NamedTuple
 
 import numpy as np
@@ -31,7 +31,8 @@ from caffe_pylayers._layer.data_batch import AT, STOP, ItemError, Stopped, make_
 from caffe_pylayers._layer.data_memory import OwnMemory, SharedMemory
 
 GRACE = 2.0  # seconds that a worker has to end in, which waits for its item
-_PATIENCE = 2.0  # seconds after which an idle process looks for its parent
+WAIT = 60.0  # seconds after which a layer that waits for a worker says so
+_LOOK = 2.0  # seconds after which an idle process looks for its parent
 _QUIET = ("SIGINT", "SIGHUP", "SIGTERM")  # the parent's to handle: it may want batches until it has saved its state
 
 
@@ -70,6 +71,11 @@ def _made(layer: Any, task: Task, memories: list[Any], state: Any) -> Any:
         return Failure(f"{type(error).__name__}: {error}", traceback.format_exc())
 
 
+def _say_what_takes_long(layer: Any, state: Any) -> None:
+    name = layer.name_of(int(state[AT]))
+    print(f"{type(layer).__name__}: waits {WAIT:g} seconds and more for {name}", file=sys.stderr, flush=True)
+
+
 class ThreadWorker:
     """A thread. It holds the layer only while it makes a batch, so that a layer that nobody has ends it."""
 
@@ -88,7 +94,11 @@ class ThreadWorker:
 
     def take(self, layer: Any) -> Any:
         """Wait for the next batch; return its shapes or a Failure."""
-        return self._results.get()
+        while True:
+            try:
+                return self._results.get(timeout=WAIT)
+            except Empty:
+                _say_what_takes_long(layer, self._state)
 
     def stop(self) -> None:
         """Let it end after the item that it is at."""
@@ -147,6 +157,8 @@ class ProcessWorker:
     def take(self, layer: Any) -> Any:
         """Wait for the next batch; return its shapes or a Failure, of a process that has ended, too."""
         try:
+            while not self._pipe.poll(WAIT):
+                _say_what_takes_long(layer, self._state)
             return self._pipe.recv()
         except (EOFError, OSError):
             at = layer.name_of(int(self._state[AT]))
@@ -210,7 +222,7 @@ def _serve_process(layer: Any, pipe: Connection, parent: int, mask: Any, memorie
         sys.modules["cv2"].setNumThreads(0)  # its threads have not come along
     with contextlib.suppress(EOFError, OSError):  # the parent is gone, or wants no more
         while True:
-            while not pipe.poll(_PATIENCE):
+            while not pipe.poll(_LOOK):
                 if os.getppid() != parent:
                     return
             made = _made(layer, pipe.recv(), memories, state)

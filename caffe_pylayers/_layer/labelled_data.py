@@ -13,7 +13,7 @@ from caffe_pylayers._layer.prefetched_data import PrefetchedData
 class LabelledData(PrefetchedData):
     """A data layer whose items have a class each.
 
-    A subclass has ``classes()``: the class of each item, integers.
+    A subclass defines ``classes()``, the class of each item, beside what a PrefetchedData defines.
     """
 
     sampling = Parameter(
@@ -26,7 +26,7 @@ class LabelledData(PrefetchedData):
     samples_per_class = Parameter(int, 4, low=1, doc="K, with sampling classes")
 
     def classes(self) -> Any:
-        """Return the class of each item."""
+        """Return the class of each item, integers."""
         raise NotImplementedError(f"{type(self).__name__}: classes is not defined")
 
     def sampler(self) -> samplers.Sampler:

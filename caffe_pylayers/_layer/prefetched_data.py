@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import weakref
@@ -17,6 +18,8 @@ from caffe_pylayers._layer.data_workers import Ahead
 from caffe_pylayers._layer.phases import TRAIN
 
 __all__ = ["PrefetchedData"]
+
+INT_MAX = 2**31 - 1
 
 
 class PrefetchedData(Layer):
@@ -138,6 +141,7 @@ class PrefetchedData(Layer):
             self._first_shapes = self._shapes_of_first()
         except ItemError as error:
             raise checks.error(self, str(error)) from error.__cause__
+        self._check_memory()
 
     def plan(self) -> Any:
         return self._first_shapes
@@ -173,8 +177,11 @@ class PrefetchedData(Layer):
 
     def items_of_batch(self, number: int) -> tuple[int, list[int]]:
         """Return where in the stream of items this solver's batch of a number begins, and its items."""
-        first = (number * self._solvers + self._rank) * self.batch_size
+        first = self._first(number)
         return first, self._order.indices(first, self.batch_size)
+
+    def _first(self, number: int) -> int:
+        return int((number * self._solvers + self._rank) * self.batch_size)
 
     def _next(self) -> list[Any]:
         """Return the arrays of the next batch."""
@@ -198,12 +205,27 @@ class PrefetchedData(Layer):
     # --- setup's parts -----------------------------------------------------------------------------
 
     def _shapes_of_first(self) -> list[tuple[int, ...]]:
-        first, (index, *_) = self.items_of_batch(0)
+        first = self._first(0)
+        (index,) = self._order.indices(first, 1)
         shapes = batch_shapes(
             self, [make_item(self, index, first, samplers.Generators(self.item_seed))], self.batch_size
         )
         # Without rows in the first item: real Caffe has no memory, and so no data, for a blob that was always empty.
         return [tuple(max(size, 1) for size in shape) for shape in shapes]
+
+    def _check_memory(self) -> None:
+        """Raise for batches that no blob, or not the machine's memory, can hold as many of as are made ahead."""
+        for name, shape in zip(self.tops, self._first_shapes):
+            if math.prod(shape) > INT_MAX:
+                raise checks.error(self, f"{name} of shape {shape} has more than {INT_MAX} values, a blob's most")
+        ahead = max(self.workers * self.prefetch, 1)
+        needed = 4 * sum(map(math.prod, self._first_shapes)) * ahead
+        if needed > _memory():
+            raise checks.error(
+                self,
+                f"makes {ahead} batches ahead, of shapes {', '.join(map(str, self._first_shapes))}, "
+                f"{needed >> 20} MiB in all, more than this machine's memory: set a smaller batch_size or prefetch",
+            )
 
     def _place_among_solvers(self) -> tuple[int, int]:
         """Return this process's rank among the solvers that train together, and their number."""
@@ -220,3 +242,11 @@ class PrefetchedData(Layer):
         if self._solvers > 1:
             raise checks.error(self, "needs the parameter seed where several solvers train together, the same for all")
         return int(np.random.randint(2**31 - 1))
+
+
+def _memory() -> float:
+    """Return the bytes of the machine's memory; infinity where the system does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):  # Windows; a system that does not know
+        return math.inf

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from caffe_pylayers.testing import LayerRun
+from caffe_pylayers.testing import LayerRun, check_layer
 from tests.layer.data_layers import Numbers, Plain, Shapes
 
 DRAWS = [0.81335406, 0.07515115, 0.54768558, 0.74009635, 0.9511874]
@@ -31,6 +31,11 @@ def batches(made, count):
 
 def indices(made, count):
     return np.concatenate([tops[0] for tops in batches(made, count)]).astype(int).tolist()
+
+
+def test_it_keeps_caffes_contract():
+    check_layer(Numbers, param_str='{"batch_size": 3}', tops=2, repeatable=False)
+    check_layer(Shapes, param_str='{"batch_size": 3, "varied": "pad"}', tops=2, repeatable=False)
 
 
 # --- order -------------------------------------------------------------------------------------------
@@ -187,6 +192,18 @@ def test_no_items_are_refused():
         run(items=0)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"batch_size": 2**31}, r"index of shape \(2147483648,\) has more than 2147483647 values, a blob's most$"),
+        ({"batch_size": 2**30, "workers": 9, "prefetch": 9}, r"makes 81 batches ahead, .* MiB in all, more than this"),
+    ],
+)
+def test_more_than_memory_holds_is_refused(options, message):
+    with pytest.raises(ValueError, match=rf"^Numbers: {message}"):
+        run(**options)
+
+
 def test_tops_are_counted():
     with pytest.raises(ValueError, match=r"^Numbers: needs 1 to 2 tops \(index, \[random\]\), got 3$"):
         run(tops=3)
@@ -223,6 +240,14 @@ def test_a_process_that_ends_is_noticed(end, how):
         made.forward()
     made.layer.wrong = None
     assert indices(made, 1) == [2, 3]
+
+
+@pytest.mark.parametrize("kind", ["thread", "process"])
+def test_it_says_what_it_waits_for(kind, monkeypatch, capsys):
+    monkeypatch.setattr("caffe_pylayers._layer.data_workers.WAIT", 0.2)
+    run(shuffle=False, worker_type=kind, wait=0.5, tops=1).forward()
+    said = capsys.readouterr().err.splitlines()
+    assert set(said) == {"Numbers: waits 0.2 seconds and more for number 0"}
 
 
 def test_an_item_that_hangs_does_not_keep_the_process():

@@ -79,6 +79,47 @@ def test_mirror_crop_and_mean_in_training(tmp_path):
     assert {each.tobytes() for each in data} == crops
 
 
+@pytest.mark.parametrize("form", ["npy", "binaryproto"])
+def test_the_mean_of_a_file(tmp_path, form):
+    means = rng.randint(0, 100, (3, 4, 5)).astype(np.float32)
+    if form == "npy":
+        np.save(tmp_path / "mean.npy", means)
+    else:
+        caffe = _engine.caffe()
+        blob = caffe.proto.caffe_pb2.BlobProto(num=1, channels=3, height=4, width=5, data=means.ravel().tolist())
+        (tmp_path / "mean.binaryproto").write_bytes(blob.SerializeToString())
+    image(tmp_path / "a.ppm", np.zeros((2, 2, 3)))
+    source = text(tmp_path / "list.txt", f"{tmp_path}/a.ppm")
+    (data,) = run(tops=1, source=str(source), mean_file=str(tmp_path / f"mean.{form}")).forward()
+    np.testing.assert_allclose(data[0, :, 0, 0], -means.mean((1, 2)), rtol=1e-6)
+
+
+def test_parts_of_random_area(tmp_path):
+    """Of an image whose pixels are their places, each crop is a part of the area and the ratio that is asked for."""
+    rows, columns = np.mgrid[:120, :160]
+    image(tmp_path / "a.ppm", np.stack([rows, columns, rows], 2))
+    source = text(tmp_path / "list.txt", f"{tmp_path}/a.ppm")
+    options = {"crop": [40, 40], "random_area": [0.1, 0.5], "channels": "RGB", "batch_size": 300, "seed": 0}
+    (data,) = run(tops=1, phase=0, source=str(source), **options).forward()
+    heights, widths = (np.ptp(data[:, i], (1, 2)) + 1 for i in range(2))
+    areas, ratios = heights * widths / (120 * 160), widths / heights
+    assert areas.min() > 0.08
+    assert areas.max() < 0.52
+    assert areas.max() - areas.min() > 0.3
+    assert 0.7 < ratios.min() < 0.85
+    assert 1.2 < ratios.max() < 1.4
+
+
+def test_random_scales(tmp_path):
+    image(tmp_path / "a.ppm", np.zeros((10, 20, 3)))
+    source = text(tmp_path / "list.txt", f"{tmp_path}/a.ppm")
+    made = run(tops=1, phase=0, source=str(source), random_scale=[0.5, 2], seed=0)
+    heights = {made.forward()[0].shape[2:] for _ in range(60)}
+    assert all(abs(width - 2 * height) <= 1 for height, width in heights)
+    assert min(heights)[0] <= 6
+    assert max(heights)[0] >= 19
+
+
 def test_folders_are_classes(tmp_path):
     for name in ("b/2.PPM", "a/10.ppm", "a/deep/1.ppm"):
         image(tmp_path / name, np.full((1, 1, 3), int(name[-5])))
