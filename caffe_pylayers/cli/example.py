@@ -18,10 +18,31 @@ from caffe_pylayers.cli._parser import given_path, meant
 from caffe_pylayers.cli._shipped import shipped
 
 # By name, also of the folder: what it is, and the commands that train it.
+MNIST = "caffe-pylayers mnist --output data/mnist"
 EXAMPLES = {
     "lenet": (
         "LeNet on handwritten digits, its loss in two Python layers, and twins with Caffe's own losses",
-        ("caffe-pylayers mnist --output data/mnist", "caffe-pylayers train --solver prototxt/lenet/solver.prototxt"),
+        (MNIST, "caffe-pylayers train --solver prototxt/lenet/solver.prototxt"),
+    ),
+    "long_tail": (
+        "digits of which some are a hundred times as frequent as others: weighed focal loss, and softmax's twin",
+        (
+            "caffe-pylayers mnist --output data/mnist_long_tail --imbalance 100",
+            "caffe-pylayers train --solver prototxt/long_tail/solver.prototxt",
+            "caffe-pylayers train --solver prototxt/long_tail/solver_softmax.prototxt --output-dir output/softmax",
+        ),
+    ),
+    "metric_learning": (
+        "digits to points on a sphere: the hardest triplets of a batch, recall among the test set",
+        (MNIST, "caffe-pylayers train --solver prototxt/metric_learning/solver.prototxt"),
+    ),
+    "multi_label": (
+        "which digits are in a picture of three: sigmoid cross entropy, F1 and average precision",
+        (MNIST, "caffe-pylayers train --solver prototxt/multi_label/solver.prototxt"),
+    ),
+    "segmentation": (
+        "digits on canvases, pixel by pixel: softmax and Dice losses, mean IoU",
+        (MNIST, "caffe-pylayers train --solver prototxt/segmentation/solver.prototxt"),
     ),
 }
 

@@ -3,12 +3,14 @@
 Without other options they hold this package's sample: 4,000 digits to train, 1,000 to test.
   --test-source DIR   train on all 5,000, test on the official 10,000
   --full              MNIST itself, 60,000 and 10,000, downloaded once and then kept
+  --imbalance 100     to train, class 0 as often as there are digits, 9 a hundredth as often, the others between
 Existing LMDBs are replaced when the new ones are whole. The nets in prototxt/ look in data/mnist.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 from typing import TYPE_CHECKING
 
 from caffe_pylayers.cli import UserError
@@ -30,17 +32,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--source", type=given_path, metavar="DIR", help="with --full: folder with the four official files; no download"
     )
 
+    parser.add_argument(
+        "--imbalance", type=_imbalance, metavar="FACTOR", help="class 0 FACTOR times as often as class 9, to train"
+    )
+
+
+def _imbalance(text: str) -> float:
+    value = float(text)
+    if not 1 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a number from 1 on, is {text}")
+    return value
+
 
 def run(args: argparse.Namespace) -> int:
     """Write the LMDBs and say what they hold; UserError where that is impossible."""
     from caffe_pylayers import _engine
     from caffe_pylayers.cli._mnist import DataError, database
+    from caffe_pylayers.cli._mnist.long_tail import long_tail
 
     if args.source is not None and not args.full:
         raise UserError("--source goes with --full; for the official test digits alone there is --test-source")
     datum = _engine.messages().Datum
     try:
         digits = _digits(args)
+        if args.imbalance is not None:
+            digits["train"] = long_tail(digits["train"], args.imbalance)
         database.write(args.output, {f"{part}_lmdb": those for part, those in digits.items()}, datum)
     except DataError as error:
         raise UserError(str(error)) from error

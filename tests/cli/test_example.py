@@ -44,7 +44,9 @@ def test_what_was_changed_stays(tmp_path, capsys):
 
 def test_mistakes_are_one_line(tmp_path, capsys):
     assert main(["lennet"], verb="example") == 1
-    assert capsys.readouterr().err.endswith(": no example 'lennet'; did you mean lenet?; there is lenet\n")
+    assert capsys.readouterr().err.endswith(
+        ": no example 'lennet'; did you mean lenet?; there is " + ", ".join(EXAMPLES) + "\n"
+    )
     (tmp_path / "file").touch()
     assert main(["lenet", str(tmp_path / "file")], verb="example") == 1
     assert capsys.readouterr().err.endswith("Not a directory\n")
