@@ -108,10 +108,14 @@ class NPairLoss(Layer):
     def forward(self, bottom, top):
         anchors, positives = (bottom[i].data.reshape(self._shape) for i in range(2))
         labels = bottom[2].data.reshape(-1) if len(bottom) > 2 else self._each
-        valid = self._each >= 0 if self.ignore_label is None or len(bottom) < 3 else labels != self.ignore_label
-        self._same = (labels[:, None] == labels[None, :]) & valid[:, None]
-        similarities = anchors @ positives.T / self.temperature
-        similarities = self.xp.where(valid[None, :], similarities, NOTHING)
+        self._same = labels[:, None] == labels[None, :]
+        similarities = anchors @ positives.T
+        similarities /= self.temperature
+        valid = self._each >= 0
+        if self.ignore_label is not None and len(bottom) > 2:
+            valid = labels != self.ignore_label
+            self._same &= valid[:, None]
+            similarities = self.xp.where(valid[None, :], similarities, NOTHING)
         terms, self._log_p = n_pair_forward(self.xp, similarities, self._same)
         n = len(anchors)
         self._normalizer = normalizer(self.normalization, n, n, int(valid.sum()))
