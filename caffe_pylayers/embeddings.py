@@ -46,7 +46,7 @@ class L2Normalize(Layer):
     y = x / max(|x|, eps), with |x| = sqrt(sum(x**2)) over the axis.
 
     Bottom:
-        [0] x, any shape of two axes or more
+        [0] x, any shape that has the axis
     Top:
         [0] y, the shape of x; may be the bottom itself (in place)
     Backward:
@@ -55,9 +55,9 @@ class L2Normalize(Layer):
     Raises:
         ValueError for an axis that x does not have.
     References:
-        torch.nn.functional.normalize. Published as L2Norm, L2NormLayer, NormLayer, Normalize: x / |x|, without the
-        eps. The Normalize layer of SSD is this, with a Scale layer above, whose scale_param { axis: 1 } has as filler
-        the scale; that of NormFace this alone. Their eps is in the root.
+        torch.nn.functional.normalize. Published as L2NormLayer and Norm2Layer: x / |x|, without the eps. The
+        Normalize layer of SSD is this with a Scale layer above, whose filler is the scale and bias_term false; that
+        of NormFace is this alone. Their eps is in the root.
     Example:
         >>> from caffe_pylayers.testing import LayerRun
         >>> run = LayerRun(L2Normalize, [[[3, 4], [0, 0]]])

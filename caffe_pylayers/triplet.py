@@ -182,8 +182,9 @@ class TripletSelection(Layer):
     References:
         all, hard, semi_hard: Schroff et al., "FaceNet", 2015, arXiv:1503.03832, semi_hard with TensorFlow's
         farthest negative where none is farther than the positive; batch_hard: Hermans, Beyer, Leibe, "In Defense
-        of the Triplet Loss for Person Re-Identification", 2017, arXiv:1703.07737. Published as TripletSelectLayer,
-        TripletSampler, DataLayer with triplets: those that fix the batch's order of labels are this for any order.
+        of the Triplet Loss for Person Re-Identification", 2017, arXiv:1703.07737. FaceNet's own semi-hard triplets
+        are only_semi_hard with its margin. Published as TripletSelectLayer: those that take the batch's order for
+        its labels, an anchor's positives first, find here what the labels say.
     Example:
         >>> from caffe_pylayers.testing import LayerRun
         >>> run = LayerRun(TripletSelection, [[[0.], [1.], [5.]], [7, 7, 8]], tops=3)
@@ -198,8 +199,8 @@ class TripletSelection(Layer):
         "semi_hard",
         choices=STRATEGIES,
         doc="all: each positive pair with each negative; hard: with the nearest one; semi_hard: with the nearest one "
-        "farther than the positive, or else the farthest; batch_hard: each anchor's farthest positive and nearest "
-        "negative",
+        "farther than the positive, or else the farthest; only_semi_hard: without the pairs that have none farther; "
+        "batch_hard: each anchor's farthest positive and nearest negative",
     )
     margin = Parameter(
         float, None, low=0, doc="keeps only triplets with d(a, n) < d(a, p) + margin, d as distance says; default: all"

@@ -11,7 +11,7 @@ from caffe_pylayers._layer import arrays
 
 __all__ = ["STRATEGIES", "AllTriplets", "hinge", "select_triplets", "soft_hinge"]
 
-STRATEGIES = ("all", "hard", "semi_hard", "batch_hard")
+STRATEGIES = ("all", "hard", "semi_hard", "only_semi_hard", "batch_hard")
 
 
 def select_triplets(xp: Any, strategy: str, distances: Any, same: Any, different: Any) -> tuple[Any, Any, Any]:
@@ -21,6 +21,7 @@ def select_triplets(xp: Any, strategy: str, distances: Any, same: Any, different
     hard: each positive pair with the nearest negative.
     semi_hard: each positive pair with the nearest negative that is farther than the positive, or, where there is
         none, with the farthest.
+    only_semi_hard: as semi_hard, without the pairs that have no such negative.
     batch_hard: each anchor with its farthest positive and nearest negative.
 
     Of distances that come out equal the first counts. An anchor without a positive or a negative has no triplet.
@@ -37,10 +38,13 @@ def select_triplets(xp: Any, strategy: str, distances: Any, same: Any, different
     anchors, positives = xp.where(same & different.any(1)[:, None])
     order = arrays.argsort(xp.where(different, distances, xp.inf), 1)
     rank = anchors * 0
-    if strategy == "semi_hard":
+    if strategy != "hard":
         nearer = _count_up_to(xp, distances, xp.where(different, distances, xp.inf))[anchors, positives]
         last = different.sum(1)[anchors] - 1
         rank = xp.minimum(nearer, last)
+        if strategy == "only_semi_hard":
+            kept = nearer <= last
+            anchors, positives, rank = anchors[kept], positives[kept], rank[kept]
     return anchors, positives, order[anchors, rank]
 
 

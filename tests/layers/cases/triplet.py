@@ -9,7 +9,7 @@ features = rng.standard_normal((8, 3))
 maps = rng.standard_normal((8, 2, 2, 1))
 labels = np.array([0, 1, 0, 2, 1, 1, 0, 3])
 triplets = [anchors, positives, negatives]
-STRATEGIES = ("all", "hard", "semi_hard", "batch_hard")
+STRATEGIES = ("all", "hard", "semi_hard", "only_semi_hard", "batch_hard")
 
 CASES = {
     "TripletLoss": [
