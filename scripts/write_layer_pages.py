@@ -29,7 +29,7 @@ def pages() -> dict[Path, str]:
     index = [_head(PAGES / "README.md", "Layers"), MARK]
     texts = {}
     for title, classes in groups.items():
-        path = PAGES / f"{title.lower().replace(' ', '-')}.md"
+        path = PAGES / f"{title.lower().replace(',', '').replace(' ', '-')}.md"
         texts[path] = "\n\n".join([_head(path, title), MARK, _table(classes), *map(_section, classes)]) + "\n"
         index.append(f"## [{title}]({path.name})\n\n{_table(classes, path.name)}")
     return {PAGES / "README.md": "\n\n".join(index) + "\n", **texts}

@@ -8,7 +8,6 @@ from caffe_pylayers._layer.base import Layer
 from caffe_pylayers._layer.parameter import declared
 
 GROUPS = {
-    "Labels": ("one_hot",),
     "Regression losses": ("pyloss", "regression", "robust", "depth", "directions", "image_quality"),
     "Classification losses": (
         "cross_entropy",
@@ -19,9 +18,6 @@ GROUPS = {
         "multi_label",
         "ranking",
     ),
-    "Data": ("image_lists", "segmentation_data", "box_data", "pair_data", "table_data", "video_data", "collage"),
-    "Detection": ("anchors", "proposals", "roi_pooling", "roi_levels", "boxes", "nms", "detection_metrics"),
-    "Segmentation": ("overlap", "lovasz", "weak_supervision", "pixel_weights", "resizing"),
     "Embeddings": (
         "embeddings",
         "triplet",
@@ -32,6 +28,8 @@ GROUPS = {
         "margin_heads",
         "retrieval",
     ),
+    "Segmentation": ("overlap", "lovasz", "pixel_weights", "weak_supervision", "resizing"),
+    "Detection": ("anchors", "proposals", "boxes", "nms", "roi_pooling", "roi_levels", "detection_metrics"),
     "Metrics": (
         "accuracy",
         "precision_recall",
@@ -41,8 +39,22 @@ GROUPS = {
         "correlation",
         "calibration",
     ),
-    "Noise, gradients, inspection": ("noise", "mixing", "gradients", "inspection"),
+    "Data": ("image_lists", "segmentation_data", "box_data", "pair_data", "table_data", "video_data", "collage"),
+    "Blobs": (
+        "one_hot",
+        "shapes",
+        "selection",
+        "shuffles",
+        "products",
+        "bilinear",
+        "attention",
+        "spatial_transformer",
+        "key_points",
+        "position_codes",
+        "learned",
+    ),
     "Activations and normalizers": ("activations", "normalization"),
+    "Noise, gradients, inspection": ("noise", "mixing", "gradients", "inspection"),
 }
 
 

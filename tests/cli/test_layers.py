@@ -15,15 +15,15 @@ def layers(capsys, *args):
 
 def test_the_list_has_every_layer_once_in_its_group(capsys):
     out = layers(capsys)
-    assert "\n\nRegression losses\n" in out
+    assert "\n\nBlobs\n" in out
     assert "  pyloss.EuclideanLossLayer" in out
-    assert out.count("label2one_hot  Labels to one-hot codes, shaped like the features they belong to.") == 1
+    assert out.count("  Labels to one-hot codes, shaped like the features they belong to.\n") == 1
     listed = [line.split()[0] for line in out.splitlines() if line.startswith("  ")]
     assert sorted(listed) == sorted(all_layers())
 
 
 def test_a_search(capsys):
-    out = layers(capsys, "one-hot", "Labels")
+    out = layers(capsys, "one-hot", "SMOOTHING")
     assert out.startswith(
         "caffe_pylayers.one_hot.label2one_hot\n"
         "  Labels to one-hot codes, shaped like the features they belong to.\n"
