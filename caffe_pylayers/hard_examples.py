@@ -58,11 +58,12 @@ class SoftmaxOHEMLoss(MinedLoss, LabelProbabilityLoss):
         threshold and negative_ratio is given.
     References:
         Shrivastava et al., "Training Region-based Object Detectors with Online Hard Example
-        Mining", 2016, arXiv:1604.03540. top_k with per_image is R-FCN's SoftmaxWithLossOHEM and
-        BoxAnnotatorOHEM in one, roi_per_img being top_k. negative_ratio: 3 with per_image is the
-        mining of SSD's MultiBoxLoss, Liu et al., "SSD", 2016, arXiv:1512.02325. threshold and
-        min_kept are those of the segmentation losses; min_kept comes first there too. Published
-        ones sort in Python for each image, and some divide by all positions: normalization "full".
+        Mining", 2016, arXiv:1604.03540. top_k is R-FCN's SoftmaxWithLossOHEM and BoxAnnotatorOHEM
+        in one, for the RoIs of one image: roi_per_img is top_k, and kept the mask for the boxes'
+        loss. negative_ratio: 3 with per_image is the mining of SSD's MultiBoxLoss, Liu et al.,
+        "SSD: Single Shot MultiBox Detector", 2016, arXiv:1512.02325. threshold and min_kept are
+        those of the published segmentation losses. Published ones sort in Python for each image,
+        and some divide by all positions: normalization "full".
     Example:
         >>> from caffe_pylayers.testing import LayerRun
         >>> scores = [[2, 0], [0, 0], [0, 2]]
@@ -115,7 +116,7 @@ class SigmoidOHEMLoss(MinedLoss, ScoreLoss):
     References:
         Shrivastava et al., "Training Region-based Object Detectors with Online Hard Example
         Mining", 2016, arXiv:1604.03540, for maps of text, edges and objects whose negatives are
-        many: negative_ratio: 3 as EAST's and DB's losses, Liao et al., "Real-time Scene Text
+        many: negative_ratio: 3 is that of DB, Liao et al., "Real-time Scene Text
         Detection with Differentiable Binarization", 2020, arXiv:1911.08947.
     Example:
         >>> from caffe_pylayers.testing import LayerRun

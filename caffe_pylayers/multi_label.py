@@ -110,7 +110,8 @@ class MultiLabelRankingLoss(WeightedLoss):
         fit.
     References:
         hinge is PyTorch's multilabel_margin_loss, for targets in place of lists. warp: Weston et
-        al., "WSABIE: Scaling Up to Large Vocabulary Image Annotation", 2011, and Gong et al.,
+        al., "WSABIE: Scaling Up to Large Vocabulary Image Annotation", 2011,
+        https://doi.org/10.5591/978-1-57735-516-8/IJCAI11-460, and Gong et al.,
         "Deep Convolutional Ranking for Multilabel Image Annotation", 2014, arXiv:1312.4894, with
         the rank counted where they estimate it by sampling, and the mean over all violators where
         they take one. lsep: Li et al., "Improving Pairwise Ranking for Multi-label Image
