@@ -175,8 +175,8 @@ class SigmoidCrossEntropyLoss(ScoreLoss):
     References:
         With two bottoms it is Caffe's SigmoidCrossEntropyLoss, but for the top's shape: (1,) here
         and () there. It is PyTorch's binary_cross_entropy_with_logits, with its weight, pos_weight
-        and, by normalization "full", its mean, which is multilabel_soft_margin_loss too. It stands for the published multi-label losses with
-        weights, ignored labels or a balance of positives.
+        and, by normalization "full", its mean, which is multilabel_soft_margin_loss too. It stands
+        for the published multi-label losses with weights, ignored labels or a balance of positives.
     Example:
         >>> from caffe_pylayers.testing import LayerRun
         >>> run = LayerRun(SigmoidCrossEntropyLoss, [[[0, 0]], [[1, 0]]], param_str='{"pos_weight": [3]}')

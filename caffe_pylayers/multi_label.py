@@ -111,12 +111,12 @@ class MultiLabelRankingLoss(WeightedLoss):
     References:
         hinge is PyTorch's multilabel_margin_loss, for targets in place of lists. warp: Weston et
         al., "WSABIE: Scaling Up to Large Vocabulary Image Annotation", 2011,
-        https://doi.org/10.5591/978-1-57735-516-8/IJCAI11-460, and Gong et al.,
-        "Deep Convolutional Ranking for Multilabel Image Annotation", 2014, arXiv:1312.4894, with
-        the rank counted where they estimate it by sampling, and the mean over all violators where
-        they take one. lsep: Li et al., "Improving Pairwise Ranking for Multi-label Image
-        Classification", 2017, arXiv:1704.03135. It stands for the published WARP and multi-label
-        hinge layers, which loop over samples and pairs.
+        https://doi.org/10.5591/978-1-57735-516-8/IJCAI11-460, and Gong et al., "Deep Convolutional
+        Ranking for Multilabel Image Annotation", 2014, arXiv:1312.4894, with the rank counted where
+        they estimate it by sampling, and the mean over all violators where they take one. lsep: Li
+        et al., "Improving Pairwise Ranking for Multi-label Image Classification", 2017,
+        arXiv:1704.03135. It stands for the published WARP and multi-label hinge layers, which loop
+        over samples and pairs.
     Example:
         >>> from caffe_pylayers.testing import LayerRun
         >>> run = LayerRun(MultiLabelRankingLoss, [[[2, 1.5, 0, -1]], [[1, 0, 0, 0]]])

@@ -134,9 +134,9 @@ class PairwiseRankingLoss(WeightedLoss):
         ValueError for a target other than -1, 0 and 1, and for shapes that do not fit.
     References:
         Without zeros among y the hinge is PyTorch's margin_ranking_loss. The logistic one is
-        RankNet, Burges et al., "Learning to Rank using Gradient Descent", 2005, https://doi.org/10.1145/1102351.1102363, for
-        margin 0. It
-        stands for the published pairwise hinge layers, of which many have no weight of the loss.
+        RankNet, Burges et al., "Learning to Rank using Gradient Descent", 2005,
+        https://doi.org/10.1145/1102351.1102363, for margin 0. It stands for the published pairwise
+        hinge layers, of which many have no weight of the loss.
     Example:
         >>> from caffe_pylayers.testing import LayerRun
         >>> run = LayerRun(PairwiseRankingLoss, [[1, 1], [1, 2], [-1, 1]], param_str='{"margin": 0.5}')
@@ -305,8 +305,9 @@ class ListwiseRankingLoss(WeightedLoss):
         ValueError for shapes that do not fit.
     References:
         listnet: Cao et al., "Learning to Rank: From Pairwise Approach to Listwise Approach", 2007,
-        https://doi.org/10.1145/1273496.1273513, its top-one probabilities. listmle: Xia et al., "Listwise Approach to Learning to Rank:
-        Theory and Algorithm", 2008, https://doi.org/10.1145/1390156.1390306.
+        https://doi.org/10.1145/1273496.1273513, its top-one probabilities. listmle: Xia et al.,
+        "Listwise Approach to Learning to Rank: Theory and Algorithm", 2008,
+        https://doi.org/10.1145/1390156.1390306.
     Example:
         >>> from caffe_pylayers.testing import LayerRun
         >>> run = LayerRun(ListwiseRankingLoss, [[[0, 0]], [[1, 0]]], param_str='{"method": "listmle"}')
