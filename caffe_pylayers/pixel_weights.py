@@ -148,10 +148,9 @@ class ClassBalancedWeights(NoGradient):
 
     def _count(self, labels, valid, images):
         """Return how often each class occurs (C,), and its share of the positions of the images that have it."""
-        positions = len(labels) // max(images, 1)
-        if positions == 1:
+        if len(labels) <= images:
             images = 1  # (N,) labels are samples: the shares are of all
-        image = arrays.to_int64(arrays.arange_like(labels, len(labels))) // max(len(labels) // max(images, 1), 1)
+        image = arrays.arange_like(labels, len(labels)) // max(len(labels) // images, 1)
         places = labels + image * self.num_classes
         found = self.xp.bincount(places if valid is None else places[valid], minlength=images * self.num_classes)
         found = arrays.to_numpy(found).astype(float).reshape(images, self.num_classes)

@@ -79,6 +79,18 @@ def test_labels_are_those_of_pillow():
         np.testing.assert_array_equal(layer.forward()[0][0, 0], wanted)
 
 
+@pytest.mark.parametrize(("before", "after"), [((13, 17), (5, 40)), ((8, 6), (16, 9)), ((64, 64), (8, 8))])
+def test_features_and_labels_are_those_of_opencv(before, after):
+    cv2 = pytest.importorskip("cv2")
+    maps, labels = rng.standard_normal(before).astype(np.float32), rng.randint(0, 256, before).astype(np.uint8)
+    bilinear = cv2.resize(maps, after[::-1], interpolation=cv2.INTER_LINEAR)
+    features = run(ResizeFeatures, maps[None, None], size=after, coordinates="half_pixel").forward()[0]
+    np.testing.assert_allclose(features[0, 0], bilinear, rtol=1e-5, atol=1e-6)
+    nearest = cv2.resize(labels, after[::-1], interpolation=cv2.INTER_NEAREST)
+    found = run(ResizeLabels, labels[None, None], size=after, coordinates="asymmetric").forward()[0]
+    np.testing.assert_array_equal(found[0, 0], nearest)
+
+
 @pytest.mark.parametrize(
     ("n", "parameters", "wanted"),
     [  # Interp of DeepLab and PSPNet: shrink (n - 1) / s + 1, zoom n + (n - 1) (z - 1), both one after the other
@@ -96,6 +108,13 @@ def test_labels_are_those_of_pillow():
 def test_sizes_by_factors(n, parameters, wanted):
     for cls in (ResizeFeatures, ResizeLabels):
         assert run(cls, np.zeros((1, 1, n, n)), **parameters).top[0].data.shape == (1, 1, wanted, wanted)
+
+
+def test_a_reference_gives_its_size():
+    maps, reference = rng.standard_normal((2, 3, 4, 5)), np.zeros((1, 9, 7))
+    for cls in (ResizeFeatures, ResizeLabels):
+        given, named = run(cls, maps, reference), run(cls, maps, size=[9, 7])
+        np.testing.assert_array_equal(given.forward()[0], named.forward()[0])
 
 
 def test_shrunk_labels_are_every_eighth():
