@@ -73,7 +73,7 @@ def expand_loss(xp, p, present, absent, background_label, foreground, background
     rest = (1 - down[:, :, 0]).clip(LEAST, None)
     losses = -(share_present * xp.log(pooled) + share_absent * xp.log(rest)).sum(1) - xp.log(pooled_background)
     d_down = (-share_present / pooled)[:, :, None] * foreground
-    d_down[:, :, 0] += share_absent / rest
+    d_down[:, :, 0] += share_absent / rest * (rest > LEAST)
     d_down[:, background_label] = -background / pooled_background[:, None]
     d_p = xp.empty_like(p)
     arrays.put_along(d_p, order, d_down, 2)

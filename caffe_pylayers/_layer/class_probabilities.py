@@ -9,7 +9,7 @@ from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Layer, Parameter
 from caffe_pylayers._layer.probabilities import probabilities_backward, probabilities_forward
 
-LEAST = 1e-20  # of a probability whose logarithm is taken, for min_prob 0
+LEAST = 1e-20  # what is less counts as this in a logarithm, and has no gradient
 
 
 class ProbabilityLoss(Layer):
@@ -59,5 +59,7 @@ class ProbabilityLoss(Layer):
         """Write the gradient of bottom[0] from that of p, times the scale."""
         d = d_predictions.reshape(self._shape)
         self.xp.multiply(d_p, scale * self._mix, out=d)
+        if not self.min_prob:
+            d *= self._p > LEAST
         if self._probabilities is not None:
             probabilities_backward(self.xp, self._probabilities, self.activation, d, self._scratch)

@@ -88,6 +88,14 @@ def test_an_image_without_cues_or_classes_has_no_loss_of_them():
     np.testing.assert_allclose(run(ExpandLoss, uniform, [[1, 1]], min_prob=0).forward()[0], [-2 * np.log(0.5)])
 
 
+@pytest.mark.parametrize(("cls", "given"), [(SeedLoss, CUES), (ExpandLoss, IMAGE_LABELS), (ConstrainLoss, CRF)])
+def test_of_certainties_the_losses_are_large_and_not_infinite(cls, given):
+    certain = np.moveaxis(np.eye(C)[rng.randint(0, C, (N, H, W))], -1, 1)
+    layer = run(cls, certain, given, activation="none", min_prob=0)
+    assert 1 < layer.forward()[0][0] < 200
+    assert np.abs(layer.backward([1])[0]).max() < 100
+
+
 def test_constrain_is_the_divergence_of_scipy():
     special = pytest.importorskip("scipy.special")
     p, q = rng.dirichlet(np.full(C, 5.0), (2, N, H * W)).transpose(0, 1, 3, 2)
