@@ -16,6 +16,7 @@ from caffe_pylayers._layer.distances import pairwise_backward, pairwise_squares,
 from caffe_pylayers._layer.embedding_loss import EmbeddingLoss, pairs_by_label, rows_of
 from caffe_pylayers._layer.log_sum_exp import NOTHING, log_sum_exp
 from caffe_pylayers._layer.normalizers import NORMALIZATIONS, normalizer
+from caffe_pylayers._layer.softmax import log_softmax, scratch_of
 
 __all__ = [
     "LiftedStructureLoss",
@@ -36,7 +37,9 @@ def n_pair_forward(xp, similarities, same):
     similarities: (N, N), of anchors with positives.
     same: booleans (N, N), where anchor and positive are of one class. A row without any has the term 0.
     """
-    log_p = similarities - log_sum_exp(xp, similarities)[:, None]
+    log_p = xp.empty_like(similarities)
+    if len(log_p):
+        log_softmax(xp, similarities, 1, log_p, scratch_of(similarities))
     return -(log_p * same).sum(1) / same.sum(1).clip(1, None), log_p
 
 
@@ -103,12 +106,14 @@ class NPairLoss(Layer):
         if labels is not None:
             checks.one_label_each(self, "bottom[2] (labels)", labels.shape, "bottom[0] (anchors)", self._shape, 1)
         self._each = arrays.arange_like(anchors, self._shape[0])
+        self._same = self._each[:, None] == self._each[None, :]
         return [(1,)]
 
     def forward(self, bottom, top):
         anchors, positives = (bottom[i].data.reshape(self._shape) for i in range(2))
-        labels = bottom[2].data.reshape(-1) if len(bottom) > 2 else self._each
-        self._same = labels[:, None] == labels[None, :]
+        if len(bottom) > 2:
+            labels = bottom[2].data.reshape(-1)
+            self._same = labels[:, None] == labels[None, :]
         similarities = anchors @ positives.T
         similarities /= self.temperature
         valid = self._each >= 0

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from caffe_pylayers._layer import arrays
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.log_sum_exp import NOTHING, log_sum_exp
+from caffe_pylayers._layer.log_sum_exp import NOTHING, log_one_plus_sum_exp, log_sum_exp
 from caffe_pylayers._layer.normalizers import NORMALIZATIONS, normalizer
 from caffe_pylayers._layer.proxy_loss import ProxyLoss
 
@@ -95,7 +95,7 @@ class ProxyNCALoss(ProxyLoss):
 
 
 def proxy_anchor_forward(xp, cosines, one_hot, others, scale=32.0, margin=0.1):
-    """Return (positive, negative, slopes): the terms of each class, and their slopes by cosine, (C, N).
+    """Return (positive, negative, slopes): the terms of each class (C,), and those of both by cosine, (N, C).
 
     positive = log(1 + sum over its samples of exp(-scale (cos - margin))),
     negative = log(1 + sum over the others of exp(scale (cos + margin))).
@@ -104,18 +104,17 @@ def proxy_anchor_forward(xp, cosines, one_hot, others, scale=32.0, margin=0.1):
     """
     terms, slopes = [], []
     for chosen, sign in (one_hot, -1), (others, 1):
-        exponents = arrays.new(cosines, (cosines.shape[1], len(cosines) + 1))
-        exponents[:, :1] = 0  # the 1 of log(1 + ...)
-        exponents[:, 1:] = xp.where(chosen, scale * (sign * cosines + margin), NOTHING).T
-        terms.append(log_sum_exp(xp, exponents))
-        slopes.append(sign * scale * xp.exp(exponents - terms[-1][:, None])[:, 1:])
+        exponents = xp.where(chosen, cosines * (sign * scale) + scale * margin, NOTHING)
+        terms.append(log_one_plus_sum_exp(xp, exponents))
+        slopes.append(xp.exp(exponents - terms[-1]))
+        slopes[-1] *= sign * scale
     return (*terms, slopes)
 
 
 def proxy_anchor_backward(slopes, positive_classes):
     """Return the gradient (N, C) of sum(positive) / positive_classes + mean(negative) with respect to the cosines."""
     positive, negative = slopes
-    return (positive / positive_classes + negative / max(len(negative), 1)).T
+    return positive / positive_classes + negative / max(negative.shape[1], 1)
 
 
 class ProxyAnchorLoss(ProxyLoss):

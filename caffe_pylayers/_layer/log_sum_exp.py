@@ -6,7 +6,7 @@ from typing import Any
 
 from caffe_pylayers._layer import arrays
 
-__all__ = ["NOTHING", "log_sum_exp"]
+__all__ = ["NOTHING", "log_one_plus_sum_exp", "log_sum_exp"]
 
 # An exponent whose term is not in the sum. Infinity in its place would make NaN of differences.
 NOTHING = -1e30
@@ -20,3 +20,11 @@ def log_sum_exp(xp: Any, exponents: Any) -> Any:
         return sums
     largest = xp.amax(exponents, 1)
     return largest + xp.log(xp.exp(exponents - largest[:, None]).sum(1))
+
+
+def log_one_plus_sum_exp(xp: Any, exponents: Any) -> Any:
+    """Return log(1 + sum(exp(exponents))) over axis 0, (C,)."""
+    if 0 in exponents.shape:
+        return exponents.sum(0)
+    largest = xp.amax(exponents, 0).clip(0, None)
+    return largest + xp.log(xp.exp(-largest) + xp.exp(exponents - largest).sum(0))
