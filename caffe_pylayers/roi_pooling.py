@@ -219,12 +219,12 @@ class _ROILayer(Layer):
         return [(len(rows), shape[1], *self._pooled)]
 
     def _read(self, bottom):
-        """Return data, as it is, and the RoIs as numpy (R, 5)."""
-        data = bottom[0].data
+        """Return what computes on the data, the data, and the RoIs as numpy (R, 5)."""
+        data = arrays.host_view(bottom[0].data)
         rois = box_blobs.rows(self, "bottom[1] (rois)", bottom[1].data, 5)
         box_blobs.finite(self, "bottom[1] (rois)", rois)
         box_blobs.image_index(self, "bottom[1] (rois)", rois[:, 0], data.shape[0])
-        return data, rois
+        return arrays.namespace(data), data, rois
 
 
 class ROIPooling(_ROILayer):
@@ -258,13 +258,14 @@ class ROIPooling(_ROILayer):
     """
 
     def forward(self, bottom, top):
-        data, rois = self._read(bottom)
-        top[0].data[...] = roi_pooling_forward(self.xp, data, rois, self._pooled, self.spatial_scale)
+        xp, data, rois = self._read(bottom)
+        arrays.host_view(top[0].data)[...] = roi_pooling_forward(xp, data, rois, self._pooled, self.spatial_scale)
 
     def backward(self, top, propagate_down, bottom):
-        data, rois = self._read(bottom)
         if propagate_down[0]:
-            roi_pooling_backward(self.xp, data, rois, top[0].diff, self.spatial_scale, bottom[0].diff)
+            xp, data, rois = self._read(bottom)
+            d_pooled, d_data = arrays.host_view(top[0].diff), arrays.host_view(bottom[0].diff)
+            roi_pooling_backward(xp, data, rois, d_pooled, self.spatial_scale, d_data)
         if propagate_down[1]:
             arrays.fill(bottom[1].diff, 0)
 
@@ -305,15 +306,16 @@ class ROIAlign(_ROILayer):
     )
 
     def forward(self, bottom, top):
-        data, rois = self._read(bottom)
+        xp, data, rois = self._read(bottom)
         self._weights = roi_align_weights(
             rois, self._pooled, self.spatial_scale, data.shape[2:], self.sampling_ratio, self.aligned
         )
-        top[0].data[...] = roi_align_forward(self.xp, data, rois, self._weights)
+        arrays.host_view(top[0].data)[...] = roi_align_forward(xp, data, rois, self._weights)
 
     def backward(self, top, propagate_down, bottom):
         if propagate_down[0]:
-            _, rois = self._read(bottom)
-            roi_align_backward(self.xp, rois, self._weights, top[0].diff, bottom[0].diff)
+            xp, _, rois = self._read(bottom)
+            d_pooled, d_data = arrays.host_view(top[0].diff), arrays.host_view(bottom[0].diff)
+            roi_align_backward(xp, rois, self._weights, d_pooled, d_data)
         if propagate_down[1]:
             arrays.fill(bottom[1].diff, 0)

@@ -54,6 +54,14 @@ def to_numpy(array: Any) -> Any:
     return array if isinstance(array, np.ndarray) else np.asarray(array.detach().cpu() if is_tensor(array) else array)
 
 
+def host_view(array: Any) -> Any:
+    """Return a tensor on the CPU as numpy's view of its memory, and any other array as it is.
+
+    For many operations on little data: each takes torch several times as long.
+    """
+    return to_numpy(array) if is_tensor(array) and array.device.type == "cpu" else array
+
+
 def is_tensor(value: Any) -> bool:
     """Return True for a torch tensor."""
     torch = sys.modules.get("torch")

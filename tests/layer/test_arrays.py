@@ -107,6 +107,15 @@ def test_add_at_adds_each_of_equal_ones(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_a_view_on_the_host_shares_the_memory(kind):
+    given = array(kind, [1, 2])
+    view = arrays.host_view(given)
+    view[0] = 5
+    assert isinstance(view, np.ndarray)
+    assert given.tolist() == [5, 2]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_an_index_of_numpy_serves_both(kind):
     index = np.broadcast_to(np.array([1]), 3)
     assert array(kind, [4, 5])[arrays.index_like(index, array(kind, [0]))].tolist() == [5] * 3

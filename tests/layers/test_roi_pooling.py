@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from caffe_pylayers import roi_pooling
 from caffe_pylayers.roi_pooling import ROIAlign, ROIPooling
 from caffe_pylayers.testing import LayerRun
 
@@ -149,6 +150,24 @@ def test_align_is_grid_sample(sampling_ratio, aligned):
     layer = run(ROIAlign, rois, sampling_ratio=sampling_ratio, aligned=aligned)
     np.testing.assert_allclose(layer.forward()[0], expected.detach().numpy(), atol=1e-12)
     np.testing.assert_allclose(layer.backward([weights])[0], data.grad.numpy(), atol=1e-12)
+
+
+def test_tensors_as_on_a_gpu_give_the_same():
+    torch = pytest.importorskip("torch")
+    rois, pooled = some_rois(20, beyond=40.0), (3, 4)
+    data, d_data = torch.tensor(maps), torch.tensor(maps)
+    d_pooled = rng.standard_normal((20, 4, 3, 4))
+    weights = roi_pooling.roi_align_weights(rois, pooled, 0.125, maps.shape[2:])
+    layer = run(ROIPooling, rois)
+    found = roi_pooling.roi_pooling_forward(torch, data, rois, pooled, 0.125)
+    np.testing.assert_array_equal(found.numpy(), layer.forward()[0])
+    roi_pooling.roi_pooling_backward(torch, data, rois, torch.tensor(d_pooled), 0.125, d_data)
+    np.testing.assert_allclose(d_data.numpy(), layer.backward([d_pooled])[0], atol=1e-12)
+    layer = run(ROIAlign, rois)
+    found = roi_pooling.roi_align_forward(torch, data, rois, weights)
+    np.testing.assert_allclose(found.numpy(), layer.forward()[0], atol=1e-12)
+    roi_pooling.roi_align_backward(torch, rois, weights, torch.tensor(d_pooled), d_data)
+    np.testing.assert_allclose(d_data.numpy(), layer.backward([d_pooled])[0], atol=1e-12)
 
 
 def test_align_of_a_plane_is_the_plane():
