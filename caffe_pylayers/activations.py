@@ -62,8 +62,13 @@ def relu6_forward(xp, x, negative_slope=0.0):
 
 def relu6_backward(xp, x, negative_slope=0.0):
     """Return the derivative of relu6_forward: 1 where 0 < x < 6, 0 from 6 on, else negative_slope."""
-    inside = xp.where((x > 0) & (x < 6), xp.ones_like(x), xp.zeros_like(x))
-    return inside + (x <= 0) * negative_slope if negative_slope else inside
+    slopes = _inside(xp, x.clip(0, 6), 6)
+    return slopes + (x <= 0) * negative_slope if negative_slope else slopes
+
+
+def _inside(xp, y, high):
+    """Return 1 where 0 < y < high, and 0 where y is 0 or high: signs, as torch takes long over booleans."""
+    return xp.sign(y) * xp.sign(high - y)
 
 
 def swish_forward(xp, x, beta=1.0):
@@ -78,26 +83,22 @@ def swish_backward(xp, x, beta=1.0):
 
 
 def mish_forward(xp, x):
-    """Return x tanh(log(1 + exp(x)))."""
-    return _tanh_softplus(xp, x)[0] * x
+    """Return x tanh(log(1 + exp(x))), with n = exp(x) (exp(x) + 2) that is x n / (n + 2)."""
+    n = _mish_quotient(xp, x)
+    return n / (n + 2) * x
 
 
 def mish_backward(xp, x):
-    """Return the derivative of mish_forward: t + x (1 - t**2) sigmoid(x), t = tanh(log(1 + exp(x)))."""
-    t, rest = _tanh_softplus(xp, x)
-    return t + x * rest * (1 + t) * _sigmoid(xp, x)
+    """Return the derivative of mish_forward: t + x (1 - t**2) sigmoid(x), t = tanh(log(1 + exp(x))) = n / (n + 2)."""
+    n = _mish_quotient(xp, x)
+    t = n / (n + 2)
+    return t + x * 2 / (n + 2) * (1 + t) * _sigmoid(xp, x)
 
 
-def _tanh_softplus(xp, x):
-    """Return (t, 1 - t) of t = tanh(log(1 + exp(x))), that is n / (n + 2) with n = exp(x) (exp(x) + 2).
-
-    Both parts of the quotient are multiplied by exp(-2 x) where x > 0, so that none overflows.
-    """
-    e = xp.exp(-abs(x))
-    n = xp.where(x > 0, e * 2 + 1, e * (e + 2))
-    two = xp.where(x > 0, e * e * 2, xp.ones_like(e) * 2)
-    whole = n + two
-    return n / whole, two / whole
+def _mish_quotient(xp, x):
+    """Return n = exp(x) (exp(x) + 2): from 30 on it stays, as n / (n + 2) is 1 then."""
+    e = xp.exp(x.clip(None, 30))
+    return e * (e + 2)
 
 
 def hard_sigmoid_forward(xp, x, alpha=1 / 6, beta=0.5):
@@ -107,8 +108,7 @@ def hard_sigmoid_forward(xp, x, alpha=1 / 6, beta=0.5):
 
 def hard_sigmoid_backward(xp, x, alpha=1 / 6, beta=0.5):
     """Return the derivative of hard_sigmoid_forward: alpha where it is between 0 and 1, else 0."""
-    line = x * alpha + beta
-    return xp.where((line > 0) & (line < 1), xp.ones_like(x) * alpha, xp.zeros_like(x))
+    return _inside(xp, hard_sigmoid_forward(xp, x, alpha, beta), 1) * alpha
 
 
 def hard_swish_forward(xp, x):
@@ -118,7 +118,8 @@ def hard_swish_forward(xp, x):
 
 def hard_swish_backward(xp, x):
     """Return the derivative of hard_swish_forward: 0 to -3, x / 3 + 1 / 2 between -3 and 3, 1 from 3 on."""
-    return xp.where(x < 3, x / 3 + 0.5, xp.ones_like(x)) * (x > -3)
+    sixths = (x + 3).clip(0, 6)
+    return (_inside(xp, sixths, 6) * x + sixths) / 6
 
 
 def gelu_forward(xp, x):

@@ -34,12 +34,16 @@ __all__ = [
 def directions_forward(xp, vectors, axis, eps=1e-8):
     """Return (units, lengths): vectors of length 1, of length 0 where they are shorter than eps; and their lengths."""
     lengths = xp.sqrt((vectors * vectors).sum(axis, keepdims=True))
-    return vectors / lengths.clip(eps, None) * (lengths >= eps), lengths
+    return vectors * _inverse(lengths, eps), lengths
 
 
 def directions_backward(xp, d_units, lengths, eps=1e-8):
     """Return d_vectors of directions_forward for d_units at right angles to the units."""
-    return d_units / lengths.clip(eps, None) * (lengths >= eps)
+    return d_units * _inverse(lengths, eps)
+
+
+def _inverse(lengths, eps):
+    return (lengths >= eps) / lengths.clip(eps, None)
 
 
 def cosine_forward(xp, units, others, axis):

@@ -23,20 +23,22 @@ from caffe_pylayers._layer.learned import learn
 __all__ = ["GroupNorm", "InstanceNorm", "LayerNorm", "normalize_backward", "normalize_forward"]
 
 
-def normalize_forward(xp, x, axes, eps=1e-5):
-    """Return (z, inverse): z = (x - mean) / sqrt(variance + eps) over the axes, and 1 / sqrt(variance + eps)."""
-    centred = x - x.mean(axes, keepdims=True)
-    inverse = 1 / xp.sqrt((centred * centred).mean(axes, keepdims=True) + eps)
-    centred *= inverse
-    return centred, inverse
+def normalize_forward(xp, x, z, axes, eps=1e-5):
+    """Write z = (x - mean) / sqrt(variance + eps) over the axes, and return 1 / sqrt(variance + eps)."""
+    xp.subtract(x, x.mean(axes, keepdims=True), out=z)
+    inverse = 1 / xp.sqrt((z * z).mean(axes, keepdims=True) + eps)
+    z *= inverse
+    return inverse
 
 
-def normalize_backward(xp, d_z, z, inverse, axes):
-    """Return d_x of normalize_forward: inverse (d_z - mean(d_z) - z mean(d_z z))."""
-    d_x = d_z - d_z.mean(axes, keepdims=True)
-    d_x -= z * (d_z * z).mean(axes, keepdims=True)
+def normalize_backward(xp, d_z, z, inverse, axes, d_x):
+    """Write d_x = inverse (d_z - mean(d_z) - z mean(d_z z)), of normalize_forward; d_x may be d_z's memory."""
+    products = d_z * z
+    shared = products.mean(axes, keepdims=True)
+    xp.multiply(z, shared, out=products)
+    products += d_z.mean(axes, keepdims=True)
+    xp.subtract(d_z, products, out=d_x)
     d_x *= inverse
-    return d_x
 
 
 class _Normalizer(Layer):
@@ -75,12 +77,13 @@ class _Normalizer(Layer):
         x, y = bottom[0].data.reshape(self._view), top[0].data.reshape(self._view)
         scale, shift = self._learned("data")
         for block in self._blocks:
-            z, self._inverse[block] = normalize_forward(self.xp, x[block], self._AXES, self.eps)
-            self._z[block] = z
-            if scale is not None:
-                z *= part(scale, block)
-                z += part(shift, block)
-            y[block] = z
+            z = self._z[block]
+            self._inverse[block] = normalize_forward(self.xp, x[block], z, self._AXES, self.eps)
+            if scale is None:
+                y[block] = z
+            else:
+                self.xp.multiply(z, part(scale, block), out=y[block])
+                y[block] += part(shift, block)
 
     def backward(self, top, propagate_down, bottom):
         d_y, d_x = top[0].diff.reshape(self._view), bottom[0].diff.reshape(self._view)
@@ -94,7 +97,7 @@ class _Normalizer(Layer):
                     place += sum_to(values, place.shape)
                 d_z = d_z * part(scale, block)
             if propagate_down[0]:
-                d_x[block] = normalize_backward(self.xp, d_z, z, part(self._inverse, block), self._AXES)
+                normalize_backward(self.xp, d_z, z, self._inverse[block], self._AXES, d_x[block])
 
     def _learned(self, which):
         """Return data or diff of scale and shift, in a shape that broadcasts to the view; None without them."""

@@ -69,7 +69,8 @@ def wing_forward(xp, differences, w=10.0, epsilon=2.0):
 def wing_backward(xp, differences, w=10.0, epsilon=2.0):
     """Return d_predictions of wing_forward: w / (epsilon + |d|) where |d| < w, else 1, with d's sign; 0 at 0."""
     sizes = abs(differences)
-    return xp.where(sizes < w, w / (sizes + epsilon), xp.ones_like(sizes)) * xp.sign(differences)
+    near = xp.sign((w - sizes).clip(0, None))  # 1 or 0: torch takes long over booleans
+    return (near * (w / (sizes + epsilon) - 1) + 1) * xp.sign(differences)
 
 
 class CharbonnierLoss(PairLoss):

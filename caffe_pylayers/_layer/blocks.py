@@ -26,14 +26,21 @@ def blocks(like: Any, whole: Sequence[int] = ()) -> list[tuple[slice, ...]]:
     shape, most = tuple(like.shape), _MOST
     if not isinstance(like, np.ndarray):
         if like.device.type != "cpu":
-            return [(slice(None),) * len(shape)]
+            return [()]
         most = max(most, namespace(like).get_num_threads() * _EACH_THREAD)
     most //= max(math.prod(shape[i] for i in whole), 1)
     found = []
     for cuts in _cut([n for i, n in enumerate(shape) if i not in whole], max(most, 1)):
         left = iter(cuts)
-        found.append(tuple(slice(None) if i in whole else next(left) for i in range(len(shape))))
+        found.append(_short([slice(None) if i in whole else next(left) for i in range(len(shape))]))
     return found
+
+
+def _short(block: list[slice]) -> tuple[slice, ...]:
+    """Return a block without its last slices that cut nothing: torch takes its time for each."""
+    while block and block[-1] == slice(None):
+        block.pop()
+    return tuple(block)
 
 
 def _cut(shape: Sequence[int], most: int) -> Iterator[tuple[slice, ...]]:

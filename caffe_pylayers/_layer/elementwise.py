@@ -29,7 +29,7 @@ class Elementwise(Layer):
         checks.tops(self, top, "y")
 
     def plan(self, x: Any) -> Any:
-        self._blocks = blocks(x)
+        self._blocks = blocks(x.reshape(-1))
         self._input = None
         return [tuple(x.shape)]
 
@@ -40,6 +40,7 @@ class Elementwise(Layer):
                 self._input = self.xp.empty_like(x)
             self._input[...] = x
             x = self._input
+        x, y = x.reshape(-1), y.reshape(-1)
         for block in self._blocks:
             y[block] = self.activate(x[block])
 
@@ -47,7 +48,7 @@ class Elementwise(Layer):
         if not propagate_down[0]:
             return
         x = bottom[0].data if self._input is None else self._input
-        d_x, d_y = bottom[0].diff, top[0].diff
+        x, d_x, d_y = x.reshape(-1), bottom[0].diff.reshape(-1), top[0].diff.reshape(-1)
         for block in self._blocks:
             self.xp.multiply(self.slope(x[block]), d_y[block], out=d_x[block])
 
@@ -56,5 +57,5 @@ class Elementwise(Layer):
         raise NotImplementedError(f"{type(self).__name__}: activate is not defined")
 
     def slope(self, x: Any) -> Any:
-        """Return the derivative of f at x, as floats like x."""
+        """Return the derivative of f at x."""
         raise NotImplementedError(f"{type(self).__name__}: slope is not defined")
