@@ -35,9 +35,9 @@ class Draws:
         self._device: Any = None
 
     def normal(self, out: Any) -> None:
-        """Fill an array, numpy's or a tensor where it is, with numbers of mean 0 and deviation 1."""
+        """Fill a contiguous array, numpy's or a tensor where it is, with numbers of mean 0 and deviation 1."""
         if isinstance(out, np.ndarray):
-            out[...] = self.host.standard_normal(out.shape, out.dtype)
+            self.host.standard_normal(dtype=out.dtype, out=out)
             return
         if self._device is None or self._device.device != out.device:
             self._device = arrays.namespace(out).Generator(device=out.device)
