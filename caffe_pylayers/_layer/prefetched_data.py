@@ -59,6 +59,9 @@ class PrefetchedData(Layer):
     ``start_at_batch(n)`` goes on as after n batches. The driver and the runtime's ``restore`` call it with
     the iterations behind a snapshot; with another solver, do so: ``net.layers[0].start_at_batch(n)``.
 
+    Workers start with the first forward, and end with the layer and with the process. Real Caffe never frees
+    a Python layer: there ``stop_workers()`` ends those of a net that is not needed any more.
+
     An error of an item is raised as ValueError by the forward that was to use it, with its name and,
     as its cause, the traceback; the next forward tries the same batch again.
     """
@@ -148,32 +151,29 @@ class PrefetchedData(Layer):
 
     def forward(self, bottom: Any, top: Any) -> None:
         try:
-            arrays = self._next()
+            self._give(self._next(), top)
         except ItemError as error:
-            self._stop()
+            self.stop_workers()
             raise checks.error(self, str(error)) from error.__cause__
-        except BaseException:
-            self._stop()
+        except BaseException:  # Ctrl-C too, at any place: without workers the position alone decides what comes next
+            self.stop_workers()
             raise
-        for i, array in enumerate(arrays):
-            if tuple(top[i].shape) != array.shape:
-                top[i].reshape(*array.shape)
-            if array.size:
-                top[i].data[...] = array
-        self._top_shapes = [(i, array.shape) for i, array in enumerate(arrays)]
-        if self._ahead is not None:
-            self._ahead.done(self, self._batch)
-        self._batch += 1
 
     def backward(self, top: Any, propagate_down: Any, bottom: Any) -> None:
         pass
 
-    # --- position ----------------------------------------------------------------------------------
+    # --- position and workers ----------------------------------------------------------------------
 
     def start_at_batch(self, number: int) -> None:
         """Go on as after this many batches of this layer."""
-        self._stop()
+        self.stop_workers()
         self._batch = number
+
+    def stop_workers(self) -> None:
+        """End the workers; what they have made ahead is forgotten, and the next forward starts them anew."""
+        if self._finalizer is not None:
+            self._finalizer()
+        self._ahead = self._finalizer = None
 
     def items_of_batch(self, number: int) -> tuple[int, list[int]]:
         """Return where in the stream of items this solver's batch of a number begins, and its items."""
@@ -188,7 +188,7 @@ class PrefetchedData(Layer):
         if not self.workers:
             return self._memory.arrays(make_batch(self, *self.items_of_batch(self._batch), self._memory, [0, 0]))
         if self._ahead is None or self._ahead.elsewhere:
-            self._stop()
+            self.stop_workers()
             try:
                 self._ahead = Ahead(self, self._batch)
             except OSError as error:
@@ -196,11 +196,17 @@ class PrefetchedData(Layer):
             self._finalizer = weakref.finalize(self, self._ahead.stop)
         return self._ahead.take(self, self._batch)
 
-    def _stop(self) -> None:
-        """End the workers; what they have made ahead is forgotten."""
-        if self._finalizer is not None:
-            self._finalizer()
-        self._ahead = self._finalizer = None
+    def _give(self, arrays: list[Any], top: Any) -> None:
+        """Write a batch into the tops, and have another one made."""
+        for i, array in enumerate(arrays):
+            if tuple(top[i].shape) != array.shape:
+                top[i].reshape(*array.shape)
+            if array.size:
+                top[i].data[...] = array
+        self._top_shapes = [(i, array.shape) for i, array in enumerate(arrays)]
+        if self._ahead is not None:
+            self._ahead.done(self, self._batch)
+        self._batch += 1
 
     # --- setup's parts -----------------------------------------------------------------------------
 
