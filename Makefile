@@ -36,6 +36,8 @@ caffe:
 
 bench: caffe $(tools)
 	$(caffe_python) benchmarks/python_layers.py
+	$(caffe_python) benchmarks/library.py
+	$(runtime_python) benchmarks/library.py
 	$(runtime_python) benchmarks/boundary.py
 	$(runtime_python) benchmarks/nets.py
 	$(runtime_python) benchmarks/data.py

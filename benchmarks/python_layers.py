@@ -6,6 +6,7 @@ round after round, so that a slower moment of the machine hits all of them; a fi
 median over the rounds. The factor beside a time says how many times faster our layer is.
 """
 
+import json
 import os
 import statistics
 import sys
@@ -34,8 +35,8 @@ LOSS = [
 ]
 
 
-def make_net(rows, bottoms, loss):
-    """A net with the two input blobs and a layer for each row; returns it with the rows' layer indices."""
+def make_net(rows, bottoms, loss, param_strs=()):
+    """A net with the input blobs and a layer for each row; returns it with the rows' layer indices."""
     text = "force_backward: true\n"
     for name, array in bottoms.items():
         dims = " ".join(f"dim: {n}" for n in array.shape)
@@ -46,7 +47,8 @@ def make_net(rows, bottoms, loss):
         python = ""
         if kind == "Python":
             module, layer = path.rsplit(".", 1)
-            python = f'python_param {{ module: "{module}" layer: "{layer}" }}'
+            param_str = json.dumps(dict(param_strs).get(path, ""))
+            python = f'python_param {{ module: "{module}" layer: "{layer}" param_str: {param_str} }}'
         weight = "loss_weight: 1" if loss else ""
         inputs = " ".join(f'bottom: "{name}"' for name in bottoms)
         text += f'layer {{ name: "row{i}" type: "{kind}" {inputs} top: "top{i}" {weight} {python} }}\n'

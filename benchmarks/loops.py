@@ -1,0 +1,232 @@
+"""Layers as published ones have them: a loop over samples, RoIs or positions. What `library.py` compares ours with.
+
+They are right: they take the loss weight, and their gradients are forward's.
+"""
+
+import math
+
+import caffe
+import numpy as np
+
+
+class Loop(caffe.Layer):
+    """A layer without parameters."""
+
+    def setup(self, bottom, top):
+        pass
+
+    def reshape(self, bottom, top):
+        top[0].reshape(1)
+
+
+class SampleLoss(Loop):
+    """The mean over the samples of a loss: ``one`` returns a sample's loss and its gradient."""
+
+    def forward(self, bottom, top):
+        self.diff, loss = np.zeros_like(bottom[0].data), 0
+        for i in range(bottom[0].num):
+            value, self.diff[i] = self.one(bottom[0].data[i], bottom[1].data[i])
+            loss += value
+        top[0].data[...] = loss / bottom[0].num
+
+    def backward(self, top, propagate_down, bottom):
+        bottom[0].diff[...] = top[0].diff[0] * self.diff / bottom[0].num
+
+
+class SmoothL1(SampleLoss):
+    def one(self, p, t):
+        d = p - t
+        near = np.abs(d) < 1
+        return np.where(near, d * d / 2, np.abs(d) - 0.5).sum(), np.where(near, d, np.sign(d))
+
+
+class SigmoidFocal(SampleLoss):
+    def one(self, s, t):
+        p = 1 / (1 + np.exp(-s))
+        q = np.where(t == 1, p, 1 - p)
+        a = np.where(t == 1, 0.25, 0.75)
+        log_q = np.log(np.maximum(q, 1e-12))
+        slope = a * (1 - q) * (2 * q * log_q - (1 - q)) * np.where(t == 1, 1, -1)
+        return -(a * (1 - q) ** 2 * log_q).sum(), slope
+
+
+class SoftmaxMaps(SampleLoss):
+    def one(self, s, labels):
+        e = np.exp(s - s.max(0))
+        p = e / e.sum(0)
+        at = labels[0].astype(int)
+        rows, columns = np.indices(at.shape)
+        positions = at.size
+        loss = -np.log(p[at, rows, columns]).sum() / positions
+        p[at, rows, columns] -= 1
+        return loss, p / positions
+
+
+class Dice(SampleLoss):
+    def one(self, s, t):
+        p = 1 / (1 + np.exp(-s))
+        above, below = 2 * (p * t).sum() + 1, p.sum() + t.sum() + 1
+        return 1 - above / below, -(2 * t / below - above / below**2) * p * (1 - p)
+
+
+class NPair(Loop):
+    def forward(self, bottom, top):
+        a, p = bottom[0].data, bottom[1].data
+        self.diffs, loss = [np.zeros_like(a), np.zeros_like(p)], 0
+        for i in range(len(a)):
+            s = np.array([a[i].dot(p[j]) for j in range(len(p))])
+            e = np.exp(s - s.max())
+            q = e / e.sum()
+            loss -= np.log(q[i])
+            q[i] -= 1
+            for j in range(len(p)):
+                self.diffs[0][i] += q[j] * p[j]
+                self.diffs[1][j] += q[j] * a[i]
+        top[0].data[...] = loss / len(a)
+
+    def backward(self, top, propagate_down, bottom):
+        for i in range(2):
+            bottom[i].diff[...] = top[0].diff[0] * self.diffs[i] / bottom[0].num
+
+
+class BatchHardTriplet(Loop):
+    def forward(self, bottom, top):
+        x, labels = bottom[0].data, bottom[1].data
+        self.diff, loss, n = np.zeros_like(x), 0, len(x)
+        for i in range(n):
+            far, near = (-1, i), (np.inf, i)
+            for j in range(n):
+                d = ((x[i] - x[j]) ** 2).sum()
+                if labels[i] == labels[j] and i != j:
+                    far = max(far, (d, j))
+                elif labels[i] != labels[j]:
+                    near = min(near, (d, j))
+            term = far[0] - near[0] + 0.2
+            if term > 0:
+                loss += term
+                p, q = far[1], near[1]
+                self.diff[i] += 2 * (x[q] - x[p])
+                self.diff[p] += 2 * (x[p] - x[i])
+                self.diff[q] += 2 * (x[i] - x[q])
+        top[0].data[...] = loss / n
+
+    def backward(self, top, propagate_down, bottom):
+        bottom[0].diff[...] = top[0].diff[0] * self.diff / bottom[0].num
+
+
+class Normalize(Loop):
+    def reshape(self, bottom, top):
+        top[0].reshape(*bottom[0].shape)
+
+    def forward(self, bottom, top):
+        for i in range(bottom[0].num):
+            top[0].data[i] = bottom[0].data[i] / np.linalg.norm(bottom[0].data[i])
+
+    def backward(self, top, propagate_down, bottom):
+        for i in range(bottom[0].num):
+            y, d = top[0].data[i], top[0].diff[i]
+            bottom[0].diff[i] = (d - y * y.dot(d)) / np.linalg.norm(bottom[0].data[i])
+
+
+class GroupNorm(Loop):
+    def reshape(self, bottom, top):
+        top[0].reshape(*bottom[0].shape)
+
+    def forward(self, bottom, top):
+        self.scale = {}
+        for n in range(bottom[0].num):
+            for g in range(0, bottom[0].channels, 2):
+                x = bottom[0].data[n, g : g + 2]
+                self.scale[n, g] = 1 / np.sqrt(x.var() + 1e-5)
+                top[0].data[n, g : g + 2] = (x - x.mean()) * self.scale[n, g]
+
+    def backward(self, top, propagate_down, bottom):
+        for (n, g), scale in self.scale.items():
+            y, d = top[0].data[n, g : g + 2], top[0].diff[n, g : g + 2]
+            bottom[0].diff[n, g : g + 2] = scale * (d - d.mean() - y * (d * y).mean())
+
+
+class GELU(Loop):
+    def reshape(self, bottom, top):
+        top[0].reshape(*bottom[0].shape)
+
+    def forward(self, bottom, top):
+        self.phi = np.vectorize(lambda x: 0.5 * (1 + math.erf(x / math.sqrt(2))))(bottom[0].data)
+        top[0].data[...] = bottom[0].data * self.phi
+
+    def backward(self, top, propagate_down, bottom):
+        x = bottom[0].data
+        bottom[0].diff[...] = top[0].diff * (self.phi + x * np.exp(-x * x / 2) / math.sqrt(2 * math.pi))
+
+
+class Resize(Loop):
+    """Bilinear, twice the size less one, position by position."""
+
+    def reshape(self, bottom, top):
+        n, c, h, w = bottom[0].shape
+        top[0].reshape(n, c, 2 * h - 1, 2 * w - 1)
+
+    def corners(self, bottom, top):
+        h, w = bottom[0].data.shape[2:]
+        for i, j in np.ndindex(*top[0].data.shape[2:]):
+            y, x = i // 2, j // 2
+            for dy, dx in ((0, 0), (0, 1), (1, 0), (1, 1)):
+                weight = (1 - dy if i % 2 == 0 else 0.5) * (1 - dx if j % 2 == 0 else 0.5)
+                if weight:
+                    yield i, j, min(y + dy, h - 1), min(x + dx, w - 1), weight
+
+    def forward(self, bottom, top):
+        top[0].data[...] = 0
+        for i, j, y, x, weight in self.corners(bottom, top):
+            top[0].data[:, :, i, j] += weight * bottom[0].data[:, :, y, x]
+
+    def backward(self, top, propagate_down, bottom):
+        bottom[0].diff[...] = 0
+        for i, j, y, x, weight in self.corners(bottom, top):
+            bottom[0].diff[:, :, y, x] += weight * top[0].diff[:, :, i, j]
+
+
+class ROIPool(Loop):
+    """Seven bins on each side, RoI by RoI and bin by bin."""
+
+    def reshape(self, bottom, top):
+        top[0].reshape(bottom[1].num, bottom[0].channels, 7, 7)
+
+    def forward(self, bottom, top):
+        maps, self.places = bottom[0].data, {}
+        height, width = maps.shape[2:]
+        for r, (n, *box) in enumerate(bottom[1].data.astype(int)):
+            x1, y1, x2, y2 = (round(v / 16) for v in box)
+            h, w = max(y2 - y1 + 1, 1) / 7, max(x2 - x1 + 1, 1) / 7
+            for i, j in np.ndindex(7, 7):
+                rows = slice(min(max(y1 + int(i * h), 0), height), min(max(y1 + math.ceil((i + 1) * h), 0), height))
+                columns = slice(min(max(x1 + int(j * w), 0), width), min(max(x1 + math.ceil((j + 1) * w), 0), width))
+                window = maps[n, :, rows, columns]
+                flat = window.reshape(len(window), -1)
+                top[0].data[r, :, i, j] = flat.max(1) if flat.size else 0
+                if flat.size:
+                    y, x = np.unravel_index(flat.argmax(1), window.shape[1:])
+                    self.places[r, i, j] = n, y + rows.start, x + columns.start
+
+    def backward(self, top, propagate_down, bottom):
+        bottom[0].diff[...] = 0
+        channels = np.arange(bottom[0].channels)
+        for (r, i, j), (n, y, x) in self.places.items():
+            bottom[0].diff[n, channels, y, x] += top[0].diff[r, :, i, j]
+
+
+class IoU(Loop):
+    def reshape(self, bottom, top):
+        top[0].reshape(bottom[0].num, bottom[1].num)
+
+    def forward(self, bottom, top):
+        for i, a in enumerate(bottom[0].data):
+            for j, b in enumerate(bottom[1].data):
+                w = min(a[2], b[2]) - max(a[0], b[0]) + 1
+                h = min(a[3], b[3]) - max(a[1], b[1]) + 1
+                area = max(w, 0) * max(h, 0)
+                both = (a[2] - a[0] + 1) * (a[3] - a[1] + 1) + (b[2] - b[0] + 1) * (b[3] - b[1] + 1)
+                top[0].data[i, j] = area / (both - area)
+
+    def backward(self, top, propagate_down, bottom):
+        pass
