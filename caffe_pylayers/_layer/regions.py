@@ -110,8 +110,9 @@ def nearest_two(regions: Any, reach: float = math.inf) -> Any:
         margin = int(min(reach, max(regions.shape)))
         rows = slice(max(top - margin, 0), bottom + margin)
         columns = slice(max(left - margin, 0), right + margin)
-        squares = squared_distances(regions[image, rows, columns] == number, reach)
         one, two = nearest[:, image, rows, columns]
+        useful = min(reach, math.sqrt(two.max()))  # what is farther away than two others is neither
+        squares = squared_distances(regions[image, rows, columns] == number, useful)
         np.minimum(two, np.maximum(one, squares), out=two)
         np.minimum(one, squares, out=one)
     return np.sqrt(nearest)
