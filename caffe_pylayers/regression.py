@@ -29,12 +29,15 @@ from caffe_pylayers._layer.pair_loss import PairLoss
 __all__ = [
     "HuberLoss",
     "L1Loss",
+    "L2Loss",
     "QuantileLoss",
     "SmoothL1Loss",
     "huber_backward",
     "huber_forward",
     "l1_backward",
     "l1_forward",
+    "l2_backward",
+    "l2_forward",
     "quantile_backward",
     "quantile_forward",
     "smooth_l1_backward",
@@ -50,6 +53,16 @@ def l1_forward(xp, differences):
 def l1_backward(xp, differences):
     """Return d_predictions of l1_forward: the sign of d, 0 at 0."""
     return xp.sign(differences)
+
+
+def l2_forward(xp, differences):
+    """Return d**2 / 2 of each difference d = prediction - target."""
+    return differences * differences / 2
+
+
+def l2_backward(xp, differences):
+    """Return d_predictions of l2_forward: d."""
+    return differences
 
 
 def huber_forward(xp, differences, delta=1.0):
@@ -129,6 +142,42 @@ class L1Loss(PairLoss):
 
     def slope(self, differences):
         return l1_backward(self.xp, differences)
+
+
+class L2Loss(PairLoss):
+    """Half the sum of squared differences, with targets that are missing: EuclideanLossLayer, and ignoring.
+
+    loss = sum(w (p - t)**2) / (2 Z), with Z from the normalization.
+
+    Bottom:
+        [0] predictions p, any shape of one axis or more, N its first size
+        [1] targets t, as many values as p and the same N
+        [2] weights w, optional: as L1Loss has them
+    Top:
+        [0] loss (1,)
+    Backward:
+        d_p = g w (p - t) / Z, d_t = -d_p, d_w = g (p - t)**2 / (2 Z), with the loss weight in
+        g = top[0].diff[0].
+    Raises:
+        ValueError for shapes that do not fit.
+    References:
+        Caffe's EuclideanLoss, with two bottoms and nothing ignored; half of torch.nn.functional.mse_loss.
+        The weighted, masked and ignoring Euclidean losses that are published as Python layers.
+    Example:
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> run = LayerRun(L2Loss, [[[1, 2], [3, 4]], [[1, 0], [-1, 4]]], param_str='{"ignore_value": -1}')
+        >>> run.forward()[0]  # 2**2 / (2 * 2)
+        array([1.])
+        >>> run.backward([1])[0]
+        array([[0., 1.],
+               [0., 0.]])
+    """
+
+    def penalty(self, differences):
+        return l2_forward(self.xp, differences)
+
+    def slope(self, differences):
+        return l2_backward(self.xp, differences)
 
 
 class SmoothL1Loss(PairLoss):

@@ -8,6 +8,7 @@ import pytest
 
 from caffe_pylayers import regression, robust
 from caffe_pylayers._layer import blocks
+from caffe_pylayers.pyloss import EuclideanLossLayer
 from caffe_pylayers.testing import LayerRun
 
 rng = np.random.RandomState(3)
@@ -25,6 +26,7 @@ def theirs(torch, name):
     f = torch.nn.functional
     return {
         "L1Loss": ("", lambda p, t: f.l1_loss(p, t, reduction="none")),
+        "L2Loss": ("", lambda p, t: f.mse_loss(p, t, reduction="none") / 2),
         "SmoothL1Loss": ('"sigma": 3', lambda p, t: f.smooth_l1_loss(p, t, reduction="none", beta=1 / 9)),
         "HuberLoss": ('"delta": 1.7', lambda p, t: f.huber_loss(p, t, reduction="none", delta=1.7)),
         "CharbonnierLoss": (
@@ -42,7 +44,7 @@ def theirs(torch, name):
     }[name]
 
 
-NAMES = ["L1Loss", "SmoothL1Loss", "HuberLoss", "CharbonnierLoss", "LogCoshLoss", "WingLoss", "QuantileLoss"]
+NAMES = ["L1Loss", "L2Loss", "SmoothL1Loss", "HuberLoss", "CharbonnierLoss", "LogCoshLoss", "WingLoss", "QuantileLoss"]
 
 
 @pytest.mark.parametrize("normalization", ["batch", "full", "valid", "none"])
@@ -121,6 +123,13 @@ def test_quantiles_as_scikit_learn():
     layer = run("QuantileLoss", [P, T[:, 0]], '{"quantiles": [0.05, 0.5, 0.8], "normalization": "full"}')
     expected = [mean_pinball_loss(T[:, 0].ravel(), P[:, i].ravel(), alpha=q) for i, q in enumerate(quantiles)]
     np.testing.assert_allclose(layer.forward(), [[np.mean(expected)]])
+
+
+def test_squares_as_the_euclidean_loss():
+    ours, euclidean = run("L2Loss", [P, T, W]), LayerRun(EuclideanLossLayer, [P, T, W])
+    np.testing.assert_allclose(ours.forward(), euclidean.forward(), rtol=1e-12)
+    for found, expected in zip(ours.backward([3.7]), euclidean.backward([3.7])):
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("q", [0.2, 0.5, 0.9])

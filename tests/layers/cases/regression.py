@@ -29,6 +29,7 @@ quantiles = '{"quantiles": [0.1, 0.5, 0.75, 0.9], "normalization": "%s"}'
 
 CASES = {
     "L1Loss": PAIR,
+    "L2Loss": PAIR,
     "SmoothL1Loss": [
         *PAIR[:1],
         *PAIR[4:],
