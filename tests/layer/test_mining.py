@@ -23,5 +23,9 @@ CANDIDATES = [[True, True, True, True, True], [False, True, True, False, True]]
 def test_hardest(kind, counts, kept):
     make = np.array if kind == "numpy" else pytest.importorskip("torch").tensor
     losses, candidates = make(LOSSES), make(CANDIDATES)
-    found = hardest(arrays.namespace(losses), losses, candidates, counts)
+    xp = arrays.namespace(losses)
+    found = hardest(xp, losses, candidates, counts)
     assert [np.flatnonzero(row).tolist() for row in arrays.to_numpy(found)] == kept
+    for i in range(2):
+        alone = hardest(xp, losses[i : i + 1], candidates[i : i + 1], counts[i : i + 1])
+        assert np.flatnonzero(arrays.to_numpy(alone)).tolist() == kept[i]
