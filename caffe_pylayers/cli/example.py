@@ -20,6 +20,10 @@ from caffe_pylayers.cli._shipped import shipped
 # By name, also of the folder: what it is, and the commands that train it.
 MNIST = "caffe-pylayers mnist --output data/mnist"
 EXAMPLES = {
+    "detection": (
+        "digits on canvases, found and told apart: Faster R-CNN in small, mean average precision",
+        (MNIST, "caffe-pylayers train --solver prototxt/detection/solver.prototxt"),
+    ),
     "lenet": (
         "LeNet on handwritten digits, its loss in two Python layers, and twins with Caffe's own losses",
         (MNIST, "caffe-pylayers train --solver prototxt/lenet/solver.prototxt"),
