@@ -63,8 +63,7 @@ def attention_forward(xp, queries, keys, values, scale, weights, attended, kept=
     queries: (..., L, E). keys: (..., S, E). values: (..., S, V). kept: of masked_softmax, broadcasts to the weights.
     weights: (..., L, S). attended: (..., L, V).
     """
-    xp.matmul(queries, keys.swapaxes(-1, -2), out=weights)
-    weights *= scale
+    xp.matmul(queries * scale, keys.swapaxes(-1, -2), out=weights)  # of all sizes here the weights' is the largest
     masked_softmax(xp, weights, kept)
     xp.matmul(weights, values, out=attended)
 
@@ -85,7 +84,7 @@ def attention_backward(
 ):
     """Write the gradients asked for.
 
-    d_scores: receives the gradient of queries keysᵀ.
+    d_scores: receives the gradient of scale queries keysᵀ.
     d_weights: the weights' own gradient, where they have one.
     """
     if d_values is not None:
@@ -96,11 +95,10 @@ def attention_backward(
     if d_weights is not None:
         d_scores += d_weights
     masked_softmax_backward(weights, d_scores)
-    d_scores *= scale
     if d_queries is not None:
-        xp.matmul(d_scores, keys, out=d_queries)
+        xp.matmul(d_scores, keys * scale, out=d_queries)
     if d_keys is not None:
-        xp.matmul(d_scores.swapaxes(-1, -2), queries, out=d_keys)
+        xp.matmul(d_scores.swapaxes(-1, -2), queries * scale, out=d_keys)
 
 
 class ScaledDotProductAttention(Layer):
