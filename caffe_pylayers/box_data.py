@@ -4,17 +4,17 @@
       name: "data"  type: "Python"  top: "data"  top: "gt_boxes"  top: "im_info"
       python_param {
         module: "caffe_pylayers.box_data"  layer: "BoxesVOC"
-        param_str: '{"root": "VOCdevkit/VOC2007", "split": "trainval", "batch_size": 1, "shorter": 600, "longer": 1000,
-                     "mirror": true, "mean": [102.9801, 115.9465, 122.7717], "workers": 2}'
+        param_str: '{"root": "VOCdevkit/VOC2007", "split": "trainval", "batch_size": 1, "shorter": 600, "longer": 1000,'
+                   ' "mirror": true, "mean": [102.9801, 115.9465, 122.7717], "workers": 2}'
       }
     }
     layer {
       name: "data"  type: "Python"  top: "data"  top: "gt_boxes"  top: "im_info"
       python_param {
         module: "caffe_pylayers.box_data"  layer: "BoxesCOCO"
-        param_str: '{"source": "annotations/instances_train2017.json", "root": "train2017", "batch_size": 2,
-                     "shorter": 600, "longer": 1000, "varied": "pad", "mirror": true, "mean": [103, 116, 123],
-                     "workers": 2}'
+        param_str: '{"source": "annotations/instances_train2017.json", "root": "train2017", "batch_size": 2, '
+                   '"shorter": 600, "longer": 1000, "varied": "pad", "mirror": true, "mean": [103, 116, 123], '
+                   '"workers": 2}'
       }
     }
 

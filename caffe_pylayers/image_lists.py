@@ -5,8 +5,8 @@
       include { phase: TRAIN }
       python_param {
         module: "caffe_pylayers.image_lists"  layer: "ImageList"
-        param_str: '{"source": "train.txt", "root": "images", "batch_size": 32, "shorter": 256, "crop": [224, 224],
-                     "mirror": true, "mean": [104, 117, 123], "workers": 4}'
+        param_str: '{"source": "train.txt", "root": "images", "batch_size": 32, "shorter": 256, "crop": [224, 224], '
+                   '"mirror": true, "mean": [104, 117, 123], "workers": 4}'
       }
     }
     layer {
@@ -14,8 +14,8 @@
       include { phase: TRAIN }
       python_param {
         module: "caffe_pylayers.image_lists"  layer: "ImageFolder"
-        param_str: '{"source": "train", "batch_size": 32, "resize": [256, 256], "crop": [224, 224], "mirror": true,
-                     "brightness": 0.2, "hue": 0.05, "sampling": "balanced", "workers": 4}'
+        param_str: '{"source": "train", "batch_size": 32, "resize": [256, 256], "crop": [224, 224], "mirror": true, '
+                   '"brightness": 0.2, "hue": 0.05, "sampling": "balanced", "workers": 4}'
       }
     }
 

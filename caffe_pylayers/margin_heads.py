@@ -8,6 +8,22 @@
         param_str: "{'num_classes': 1000, 'scale': 64, 'margin': 0.5}"
       }
     }
+    layer {
+      name: "scores"  type: "Python"  bottom: "embedding"  bottom: "label"  top: "scores"
+      param { lr_mult: 1  decay_mult: 1 }
+      python_param {
+        module: "caffe_pylayers.margin_heads"  layer: "CosFace"
+        param_str: "{'num_classes': 1000, 'scale': 64, 'margin': 0.35}"
+      }
+    }
+    layer {
+      name: "scores"  type: "Python"  bottom: "embedding"  bottom: "label"  top: "scores"
+      param { lr_mult: 1  decay_mult: 1 }
+      python_param {
+        module: "caffe_pylayers.margin_heads"  layer: "MarginInnerProduct"
+        param_str: "{'num_classes': 1000, 'margin': 4}"
+      }
+    }
     layer { name: "loss"  type: "SoftmaxWithLoss"  bottom: "scores"  bottom: "label"  top: "loss" }
 
 Without the bottom label the scores have no margin: so they stand in a deploy net, and below an Accuracy.

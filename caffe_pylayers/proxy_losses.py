@@ -9,6 +9,13 @@ The proxies are a learned blob. It often learns faster than the net, here 100 ti
         module: "caffe_pylayers.proxy_losses"  layer: "ProxyAnchorLoss"  param_str: "{'num_classes': 100}"
       }
     }
+    layer {
+      name: "proxies"  type: "Python"  bottom: "embedding"  bottom: "label"  top: "loss"  loss_weight: 1
+      param { lr_mult: 100  decay_mult: 0 }
+      python_param {
+        module: "caffe_pylayers.proxy_losses"  layer: "ProxyNCALoss"  param_str: "{'num_classes': 100}"
+      }
+    }
 """
 
 from __future__ import annotations

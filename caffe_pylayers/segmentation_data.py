@@ -5,8 +5,8 @@
       include { phase: TRAIN }
       python_param {
         module: "caffe_pylayers.segmentation_data"  layer: "SegmentationPairs"
-        param_str: '{"source": "train.txt", "root": "cityscapes", "batch_size": 4, "random_scale": [0.5, 2],
-                     "crop": [512, 512], "mirror": true, "mean": [104, 117, 123], "workers": 4}'
+        param_str: '{"source": "train.txt", "root": "cityscapes", "batch_size": 4, "random_scale": [0.5, 2], '
+                   '"crop": [512, 512], "mirror": true, "mean": [104, 117, 123], "workers": 4}'
       }
     }
     layer {
@@ -14,8 +14,8 @@
       include { phase: TRAIN }
       python_param {
         module: "caffe_pylayers.segmentation_data"  layer: "SegmentationVOC"
-        param_str: '{"root": "VOCdevkit/VOC2012", "split": "train", "batch_size": 4, "crop": [321, 321],
-                     "mirror": true, "mean": [104, 117, 123], "classes": 21, "workers": 4}'
+        param_str: '{"root": "VOCdevkit/VOC2012", "split": "train", "batch_size": 4, "crop": [321, 321], '
+                   '"mirror": true, "mean": [104, 117, 123], "classes": 21, "workers": 4}'
       }
     }
 

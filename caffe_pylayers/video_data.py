@@ -5,8 +5,8 @@
       include { phase: TRAIN }
       python_param {
         module: "caffe_pylayers.video_data"  layer: "VideoClips"
-        param_str: '{"source": "train.txt", "root": "ucf101", "batch_size": 8, "length": 16, "resize": [128, 171],
-                     "crop": [112, 112], "mirror": true, "mean": [90, 98, 102], "workers": 4, "worker_type": "process"}'
+        param_str: '{"source": "train.txt", "root": "ucf101", "batch_size": 8, "length": 16, "resize": [128, 171], '
+                   '"crop": [112, 112], "mirror": true, "mean": [90, 98, 102], "workers": 4, "worker_type": "process"}'
       }
     }
 

@@ -1,6 +1,8 @@
 """What CONTRIBUTING and docs/ say of the tree is so."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -32,3 +34,9 @@ def test_the_paths_it_names_are_there(page):
         top = path.split("/")[0]
         roots = [root for root in (ROOT, ROOT / "caffe_pylayers") if (root / top).is_dir()]
         assert not roots or any((root / path).exists() for root in roots), f"{page.name} names {path}"
+
+
+def test_the_layers_pages_are_what_their_docstrings_say():
+    script = ROOT / "scripts" / "write_layer_pages.py"
+    found = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True, check=False)
+    assert found.returncode == 0, f"run {script.relative_to(ROOT)}: it would write {found.stdout}{found.stderr}"

@@ -87,7 +87,7 @@ def page(cls: type) -> str:
     rows = [(p.name, p.expected(), _default(p), p.doc) for p in declared(cls).values()]
     if rows:
         parts.append("Parameters in param_str:\n" + _table([("name", "accepts", "default", "meaning"), *rows]))
-    parts.append("In a prototxt:\n" + textwrap.indent(_snippet(cls), "    "))
+    parts.append("In a prototxt:\n" + textwrap.indent(snippet(cls), "    "))
     return "\n\n".join(parts)
 
 
@@ -106,13 +106,25 @@ def _table(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("  " + "  ".join(f"{c:<{w}}" for c, w in zip(row, widths)).rstrip() for row in rows)
 
 
-def _snippet(cls: type) -> str:
-    """Return the layer block of the module's docstring that names the class, or a plain one."""
+def snippet(cls: type) -> str:
+    """Return the layer block of the module's docstring that names the class, or one made from its bottoms' names."""
     doc = inspect.getdoc(sys.modules[cls.__module__]) or ""
     for block in re.finditer(r"^( *)layer \{$.*?^\1\}$", doc, re.MULTILINE | re.DOTALL):
         if f'layer: "{cls.__name__}"' in block[0]:
             return textwrap.dedent(block[0])
+    top = "loss" if cls.__name__.endswith("Loss") else cls.__name__.lower()
+    blobs = "  ".join([*(f'bottom: "{name}"' for name in bottom_names(cls)[0]), f'top: "{top}"'])
+    weight = "\n  loss_weight: 1" if top == "loss" else ""
     return (
-        f'layer {{\n  name: "{cls.__name__}"  type: "Python"\n'
-        f'  python_param {{ module: "{cls.__module__}"  layer: "{cls.__name__}" }}\n}}'
+        f'layer {{\n  name: "{top}"  type: "Python"\n  {blobs}\n'
+        f'  python_param {{ module: "{cls.__module__}"  layer: "{cls.__name__}" }}{weight}\n}}'
     )
+
+
+def bottom_names(cls: type) -> tuple[list[str], list[str]]:
+    """Return the names of the bottoms that a layer needs and of those that it may have, as its plan tells them."""
+    plan = getattr(cls, "plan", None)
+    named = list(inspect.signature(plan).parameters.values())[1:] if plan else []
+    named = [parameter for parameter in named if parameter.kind is parameter.POSITIONAL_OR_KEYWORD]
+    needed = [parameter.name for parameter in named if parameter.default is parameter.empty]
+    return needed, [parameter.name for parameter in named][len(needed) :]

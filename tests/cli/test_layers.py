@@ -4,8 +4,10 @@ import sys
 
 import pytest
 
+from caffe_pylayers import _engine
+from caffe_pylayers._layer.parameter import declared, read_parameters
 from caffe_pylayers.cli import main
-from caffe_pylayers.cli._layer_pages import all_layers
+from caffe_pylayers.cli._layer_pages import all_layers, bottom_names, snippet
 
 
 def layers(capsys, *args):
@@ -138,3 +140,15 @@ def test_needs_no_caffe(run_program, root):
     done = run_program(sys.executable, "-c", program, cwd=root)
     assert done.returncode == 0, done.stdout
     assert "In a prototxt:" in done.stdout
+
+
+@pytest.mark.parametrize("name", all_layers())
+def test_the_block_to_paste_is_a_layer_of_the_class_with_parameters_that_it_takes(name):
+    text_format = pytest.importorskip("google.protobuf.text_format")
+    cls, net = all_layers()[name], _engine.messages().NetParameter()
+    text_format.Parse(snippet(cls), net)
+    (layer,) = net.layer
+    assert (layer.type, layer.python_param.module, layer.python_param.layer) == ("Python", cls.__module__, cls.__name__)
+    read_parameters(declared(cls), layer.python_param.param_str)
+    needed, more = bottom_names(cls)
+    assert len(needed) <= len(layer.bottom) <= len(needed) + len(more) or "plan" not in dir(cls)
