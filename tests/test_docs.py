@@ -40,3 +40,14 @@ def test_the_layers_pages_are_what_their_docstrings_say():
     script = ROOT / "scripts" / "write_layer_pages.py"
     found = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True, check=False)
     assert found.returncode == 0, f"run {script.relative_to(ROOT)}: it would write {found.stdout}{found.stderr}"
+
+
+def test_the_layers_that_stand_for_published_ones_are_there():
+    from caffe_pylayers.cli._layer_pages import all_layers
+
+    layers = all_layers()
+    known = {*layers, *(name.partition(".")[2] for name in layers), *(name.partition(".")[0] for name in layers)}
+    rows = re.findall(r"^\| .* \| (`.*?) \| .*$", (ROOT / "docs" / "published-layers.md").read_text(), re.MULTILINE)
+    assert len(rows) >= 30
+    for row in rows:
+        assert set(re.findall(r"`([\w.]+)`", row)) <= known, row
