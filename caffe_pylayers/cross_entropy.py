@@ -200,15 +200,12 @@ class SigmoidCrossEntropyLoss(ScoreLoss):
     def losses(self, bottom, target):
         return sigmoid_cross_entropy_forward(self.xp, bottom[0].data, target, self._pos_weight)
 
-    def gradient(self, bottom, target, scale, propagate_down):
-        super().gradient(bottom, target, scale, propagate_down)
-        if propagate_down[1] and self.targets == "values":
-            d_targets = -bottom[0].data
-            if self._pos_weight is not None:
-                ones = self.xp.ones_like(target)
-                minus_log_p = sigmoid_cross_entropy_forward(self.xp, bottom[0].data, ones)
-                d_targets += (self._pos_weight - 1) * minus_log_p
-            bottom[1].diff[...] = (d_targets * scale).reshape(bottom[1].diff.shape)
-
     def score_gradient(self, scores, targets, scale, d_scores):
         sigmoid_cross_entropy_backward(self.xp, scores, targets, scale, d_scores, self._pos_weight)
+
+    def of_targets_backward(self, scores, targets):
+        d_targets = super().of_targets_backward(scores, targets)
+        if self._pos_weight is not None:
+            minus_log_p = sigmoid_cross_entropy_forward(self.xp, scores, self.xp.ones_like(targets))
+            d_targets += (self._pos_weight - 1) * minus_log_p
+        return d_targets

@@ -43,8 +43,8 @@ class MeanAveragePrecision(Metric):
     Backward:
         Zeros.
     Raises:
-        ValueError for shapes that do not fit, a class outside [1, num_classes), and a batch index
-        that is no integer or without its image in gt_boxes.
+        ValueError for shapes that do not fit, a class that is no integer or outside [1, num_classes),
+        a score that is NaN, and a batch index that is no integer or without its image in gt_boxes.
     References:
         Everingham et al., "The PASCAL Visual Object Classes (VOC) Challenge", 2010,
         doi:10.1007/s11263-009-0275-4; Lin et al., "Microsoft COCO: Common Objects in Context", 2014,
@@ -95,6 +95,12 @@ class MeanAveragePrecision(Metric):
 
     def update(self, bottom):
         rows = box_blobs.rows(self, "bottom[0] (detections)", bottom[0].data, 7)
+        box_blobs.whole(self, "bottom[0] (detections)", rows[:, 1], "class")
+        unknown = np.isnan(rows[:, 2])
+        if unknown.any():
+            raise checks.error(
+                self, f"bottom[0] (detections) has the score nan in row {unknown.argmax()}, which has no rank"
+            )
         rows = rows[rows[:, 1] >= 0]
         truth, images = self._truth(bottom[1].data, rows)
         index = box_blobs.image_index(self, "bottom[0] (detections)", rows[:, 0], images)

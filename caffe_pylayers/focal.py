@@ -32,6 +32,7 @@ __all__ = [
     "SigmoidFocalLoss",
     "SoftmaxFocalLoss",
     "sigmoid_focal_backward",
+    "sigmoid_focal_backward_targets",
     "sigmoid_focal_forward",
     "softmax_focal_backward",
     "softmax_focal_forward",
@@ -90,6 +91,22 @@ def sigmoid_focal_backward(xp, targets, parts, gamma, scale, d_scores):
     d_scores -= quotient
     d_scores *= factor
     d_scores *= scale
+
+
+def sigmoid_focal_backward_targets(xp, scores, parts, alpha, gamma):
+    """Return d_targets = a (1 - p_t)**gamma (gamma ce (1 - 2 p) / (1 - p_t) - s) + (2 alpha - 1) (1 - p_t)**gamma ce.
+
+    The last term is only where alpha is not below 0; ce / (1 - p_t) counts as 0 where 1 - p_t is 0.
+    """
+    p, ce, wrong, factor = parts
+    d_targets = gamma - (2 * gamma) * p
+    d_targets *= ce
+    d_targets /= wrong + (wrong <= 0)
+    d_targets -= scores
+    d_targets *= factor
+    if alpha >= 0:
+        d_targets += (2 * alpha - 1) * wrong**gamma * ce
+    return d_targets
 
 
 class SoftmaxFocalLoss(LabelProbabilityLoss):
@@ -164,8 +181,8 @@ class SigmoidFocalLoss(ScoreLoss):
     Backward:
         d_s = g w a (alpha t + (1 - alpha) (1 - t)) (1 - p_t)**gamma
               (p - t - gamma (2 t - 1) p (1 - p) / (1 - p_t) (-t log p - (1 - t) log(1 - p))) / Z,
-        with the loss weight in g = top[0].diff[0]; d_w = g a l / Z; with normalization "weights" Z
-        depends on w too. d_t = 0.
+        with the loss weight in g = top[0].diff[0]; d_t = g w a (dl / dt) / Z, 0 for labels;
+        d_w = g a l / Z; with normalization "weights" Z depends on w too.
     Raises:
         ValueError for a target that is neither in [0, 1] nor ignore_label, for shapes that do not
         fit, and for class_weights that are not C.
@@ -193,6 +210,9 @@ class SigmoidFocalLoss(ScoreLoss):
 
     def score_gradient(self, scores, targets, scale, d_scores):
         sigmoid_focal_backward(self.xp, targets, self._parts, self.gamma, scale, d_scores)
+
+    def of_targets_backward(self, scores, targets):
+        return sigmoid_focal_backward_targets(self.xp, scores, self._parts, self.alpha, self.gamma)
 
     def normalizer(self, target, valid, weights):
         if self.normalization != "positives":

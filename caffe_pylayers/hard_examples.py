@@ -107,8 +107,8 @@ class SigmoidOHEMLoss(MinedLoss, ScoreLoss):
             that count, 0 at others
     Backward:
         d_s = g w a (p - t) / Z at kept scores, 0 at others, with the loss weight in
-        g = top[0].diff[0]; d_w = g a l / Z there; with normalization "weights" Z depends on w too.
-        d_t = 0.
+        g = top[0].diff[0]; d_t = -g w a s / Z there, 0 for labels; d_w = g a l / Z there; with
+        normalization "weights" Z depends on w too.
     Raises:
         ValueError for a target that is neither in [0, 1] nor ignore_label, for shapes that do not
         fit, for class_weights that are not C, and unless exactly one of ratio, top_k, threshold and

@@ -55,7 +55,7 @@ class RecallAtK(Metric):
     Backward:
         Zeros.
     Raises:
-        ValueError for another number of labels than features.
+        ValueError for another number of labels than features, and for features that are NaN.
     References:
         Jegou, Douze, Schmid, "Product Quantization for Nearest Neighbor Search", 2011, doi:10.1109/TPAMI.2010.57;
         for embeddings as in Song et al., 2016, arXiv:1511.06452. A pass of N samples keeps their N D values and
@@ -89,6 +89,9 @@ class RecallAtK(Metric):
         features, labels = bottom[0].data.reshape(self._shape) * 1, bottom[1].data.reshape(-1) * 1
         if self.ignore_label is not None:
             features, labels = features[labels != self.ignore_label], labels[labels != self.ignore_label]
+        bad = int(self.xp.isnan(features).sum())
+        if bad:
+            raise checks.error(self, f"bottom[0] (features) holds {bad} NaN, which have no distance")
         if self.distance == "cosine":
             features, _ = unit_rows(self.xp, features)
         if self._features is None:
@@ -174,7 +177,8 @@ class Verification(Metric):
     Backward:
         Zeros.
     Raises:
-        ValueError for another number of labels than distances, and for a label that is not 0, 1 or ignore_label.
+        ValueError for another number of labels than distances, for a label that is not 0, 1 or ignore_label, and for
+        a distance that is NaN.
     References:
         Huang, Ramesh, Berg, Learned-Miller, "Labeled Faces in the Wild", 2007, and Klare et al., "IARPA Janus
         Benchmark A", 2015. Squared distances of two blobs are Caffe's Eltwise { operation: SUM coeff: 1 coeff: -1 }
@@ -204,7 +208,10 @@ class Verification(Metric):
     def update(self, bottom):
         same, valid = checks.class_labels(self, bottom[1].data, 2, self.ignore_label)
         distances = bottom[0].data.reshape(-1) * (1 if self.score == "distance" else -1)
-        self._distances.append(distances if valid is None else distances[valid])
+        distances = distances if valid is None else distances[valid]
+        if np.isnan(distances).any():
+            raise checks.error(self, f"bottom[0] (distances) holds {np.isnan(distances).sum()} NaN, which have no rank")
+        self._distances.append(distances)
         self._same.append(same == 1 if valid is None else same[valid] == 1)
 
     def values(self):

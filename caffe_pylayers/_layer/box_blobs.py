@@ -48,6 +48,14 @@ def image_index(layer: Any, what: str, index: Any, images: int) -> Any:
     return found
 
 
+def whole(layer: Any, what: str, values: Any, noun: str) -> None:
+    """Raise where one of the values, a column of rows, is NaN, infinite or no integer; noun: what it is."""
+    bad = ~np.isfinite(values) | (np.floor(values) != values)
+    if bad.any():
+        row = int(bad.argmax())
+        raise checks.error(layer, f"{what} has the {noun} {float(values[row]):g} in row {row}, which is no integer")
+
+
 def image_info(layer: Any, what: str, im_info: Any, images: int) -> Any:
     """Return (N, 3): height, width and scale of each image; scale 1 where only the sizes are given.
 

@@ -105,7 +105,7 @@ class LabelProbabilityLoss(LabelLoss):
 class ScoreLoss(WeightedLoss):
     """A loss of scores and a target in [0, 1] for each of them: each score is a position.
 
-    A subclass has ``losses``, and ``score_gradient`` in place of ``gradient``.
+    A subclass has ``losses``, and ``score_gradient`` and ``of_targets_backward`` in place of ``gradient``.
     """
 
     normalization = normalization("batch")
@@ -154,15 +154,22 @@ class ScoreLoss(WeightedLoss):
         return self._class_weights
 
     def gradient(self, bottom: Any, target: Any, scale: Any, propagate_down: Any) -> None:
-        """Write the scores' gradient, and zeros for the targets."""
+        """Write the gradients of scores and targets; labels have zeros."""
         if propagate_down[0]:
             self.score_gradient(bottom[0].data, target, scale, bottom[0].diff)
-        if propagate_down[1]:
+        if propagate_down[1] and self.targets == "classes":
             arrays.fill(bottom[1].diff, 0)
+        elif propagate_down[1]:
+            d_targets = self.of_targets_backward(bottom[0].data, target) * scale
+            bottom[1].diff[...] = d_targets.reshape(bottom[1].diff.shape)
 
     def score_gradient(self, scores: Any, targets: Any, scale: Any, d_scores: Any) -> None:
         """Write the scores' gradient."""
         raise NotImplementedError
+
+    def of_targets_backward(self, scores: Any, targets: Any) -> Any:
+        """Return the derivatives of ``losses`` by the targets, not normalized: those of the cross entropy."""
+        return -scores
 
     def _of_labels(self, bottom: Any) -> Any:
         labels, valid = checks.class_labels(self, bottom[1].data, self._labels, self.ignore_label)

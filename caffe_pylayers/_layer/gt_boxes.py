@@ -39,6 +39,8 @@ def read(layer: Any, what: str, blob: Any, images: int | None = None) -> GroundT
 
     what: how to name it: "bottom[1] (gt_boxes)".
     images: N, where it is known: an index outside [0, N) is refused, and (G, 5) where N is not 1.
+
+    Raises for a class or an index, of any row, that is no integer.
     """
     shape = tuple(blob.shape)
     if len(shape) >= 3 and shape[-1] == 5:
@@ -50,6 +52,8 @@ def read(layer: Any, what: str, blob: Any, images: int | None = None) -> GroundT
     if found.shape[1] == 5 and images not in (None, held):
         raise checks.error(layer, f"{what} of shape {shape} are of {held} image(s), got a batch of {images}")
     boxes, classes, flagged = _columns(found)
+    box_blobs.whole(layer, what, index, "batch index")
+    box_blobs.whole(layer, what, classes, "class")
     real = (index >= 0) & (classes > 0)
     index = box_blobs.image_index(layer, what, index[real], images or int(index.max(initial=0)) + 1)
     return GroundTruth(index, boxes[real], classes[real].astype(np.int64), flagged[real])

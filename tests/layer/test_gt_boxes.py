@@ -49,6 +49,15 @@ def test_of_one_image(blob):
     assert found.image.tolist() == [0] * (blob.size // 5)
 
 
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, 1.5])
+@pytest.mark.parametrize(("column", "noun"), [(0, "batch index"), (5, "class")])
+def test_what_is_no_integer_is_refused(wrong, column, noun):
+    rows = ROWS.copy()
+    rows[1, column] = wrong
+    with pytest.raises(ValueError, match=f"^AnyLayer: gt has the {noun} {wrong:g} in row 1, which is no integer"):
+        gt_boxes.read(LAYER, "gt", rows, 2)
+
+
 def test_refused():
     with pytest.raises(ValueError, match=r"^AnyLayer: gt must have shape \(R, 5\) or .*\(R, 8\), got \(2, 4\)"):
         gt_boxes.read(LAYER, "gt", np.zeros((2, 4)), 1)

@@ -159,6 +159,10 @@ def test_nothing_found_is_zero_and_no_objects_are_undefined():
     ("detections", "gt", "message"),
     [
         ([[0, 4, 0.5, 0, 0, 9, 9]], OBJECTS, r"bottom\[0\] \(detections\) has the class 4, outside \[1, 4\)"),
+        ([[0, 1.5, 0.5, 0, 0, 9, 9]], OBJECTS, r"has the class 1.5 in row 0, which is no integer"),
+        ([FOUND[0], [0, np.nan, 0.5, 0, 0, 9, 9]], OBJECTS, r"has the class nan in row 1, which is no integer"),
+        ([FOUND[0], [0, 1, np.nan, 0, 0, 9, 9]], OBJECTS, r"has the score nan in row 1, which has no rank"),
+        (FOUND, [[0, 0, 9, 9, np.nan]], r"\(gt_boxes\) has the class nan in row 0, which is no integer"),
         (FOUND, [[0, 0, 9, 9, 4]], r"bottom\[1\] \(gt_boxes\) has the class 4, outside \[1, 4\)"),
         (
             [[1, 1, 0.5, 0, 0, 9, 9]],

@@ -48,7 +48,7 @@ def test_sigmoid_with_autograd(gamma, alpha, soft):
 
     targets = rng.rand(7, 4) if soft else TARGETS
     param_str = f'{{"gamma": {gamma}, "alpha": {alpha}, "normalization": "positives"}}'
-    against_torch(SigmoidFocalLoss, [SCORES, targets, weights], param_str, loss, wrt=(0, 2))
+    against_torch(SigmoidFocalLoss, [SCORES, targets, weights], param_str, loss, wrt=(0, 1, 2) if soft else (0, 2))
 
 
 @pytest.mark.parametrize(

@@ -121,6 +121,11 @@ def test_one_kind_of_pairs_has_accuracy_alone(same):
 
 
 def test_refused():
+    with pytest.raises(ValueError, match=r"^Verification: bottom\[0\] \(distances\) holds 1 NaN"):
+        LayerRun(Verification, [[0.1, np.nan], [1, 0]]).forward()
+    with pytest.raises(ValueError, match=r"^RecallAtK: bottom\[0\] \(features\) holds 1 NaN"):
+        LayerRun(RecallAtK, [[[0.1], [np.nan]], [1, 0]]).forward()
+    LayerRun(RecallAtK, [[[0.1], [np.nan]], [1, 9]], param_str="ignore_label: 9").forward()
     with pytest.raises(ValueError, match=r"^Verification: label 2 at index 1 is outside \[0, 2\)"):
         LayerRun(Verification, [[0.1, 0.2], [1, 2]]).forward()
     with pytest.raises(ValueError, match=r"^Verification: bottom\[1\] \(same\) must have shape \(2,\)"):

@@ -9,6 +9,7 @@ scores = 2 * rng.standard_normal((6, 4))
 maps = 2 * rng.standard_normal((3, 4, 2, 5))
 targets = rng.randint(0, 2, (6, 4))
 target_maps = rng.randint(0, 2, (3, 4, 2, 5))
+soft = 0.1 + 0.8 * rng.rand(6, 4)
 far = np.array([[1e4, -1e4, 0], [-1e4, 9e3, 1e4]])
 weights = '"class_weights": [0.5, 2, 0, 1]'
 
@@ -28,7 +29,8 @@ CASES = {
     ],
     "SigmoidFocalLoss": [
         case([scores, targets], exhaustive=True),
-        case([scores, rng.rand(6, 4)], '{"gamma": 1.5, "alpha": -1}', wrt=[0], exhaustive=True),
+        case([scores, soft], '{"gamma": 1.5, "alpha": -1}', wrt=[0, 1], exhaustive=True),
+        case([scores, soft, soft[:1]], f'{{{weights}, "gamma": 0.5, "alpha": 0.3}}', wrt=[0, 1, 2]),
         case([maps, target_maps], '{"normalization": "positives", "ignore_label": 0}'),
         case([maps, target_maps.reshape(3, -1), rng.rand(3, 1, 2, 5)], '{"gamma": 0.5, "normalization": "positives"}'),
         case([maps, target_maps, rng.rand(3)], f'{{{weights}, "normalization": "weights", "alpha": 0.75}}'),

@@ -9,6 +9,7 @@ scores = 2 * rng.standard_normal((6, 4))
 maps = 2 * rng.standard_normal((3, 4, 2, 5))
 targets = rng.randint(0, 2, (6, 4))
 target_maps = rng.randint(0, 2, (3, 4, 2, 5))
+soft = 0.1 + 0.8 * rng.rand(6, 4)
 far = np.array([[1e4, -1e4, 0], [-1e4, 9e3, 1e4]])
 weights = '"class_weights": [0.5, 2, 0.1, 1]'
 
@@ -37,7 +38,8 @@ CASES = {
         case([maps, target_maps.reshape(3, -1)], '{"negative_ratio": 0.5, "per_image": true}', tops=2),
         case([maps, target_maps, rng.rand(3, 1, 2, 5)], f'{{"threshold": 0.3, {weights}, "normalization": "weights"}}'),
         case([maps, target_maps, rng.rand(3) + 0.1], '{"top_k": 3, "per_image": true, "normalization": "batch"}'),
-        case([scores, rng.rand(6, 4)], '{"threshold": 0.4, "min_kept": 20, "normalization": "full"}', wrt=[0]),
+        case([scores, soft], '{"threshold": 0.4, "min_kept": 20, "normalization": "full"}', wrt=[0, 1]),
+        case([scores, soft, soft[:1]], f'{{"top_k": 9, {weights}}}', wrt=[0, 1, 2]),
         case([scores, np.full((6, 4), -1)], '{"top_k": 3, "ignore_label": -1}', tops=2),
         case([far, [[1, 0, 1], [1, 0, 0]]], '{"top_k": 3, "normalization": "none"}', wrt=[0]),
         case([scores[:0], targets[:0]], '{"ratio": 0.5}', wrt=[]),
