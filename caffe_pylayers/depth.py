@@ -78,7 +78,7 @@ class ScaleInvariantLogLoss(Layer):
     log_predictions = Parameter(bool, True, doc="predictions are log(y); false: y")
     floor = Parameter(float, 1e-3, above=0, doc="without log_predictions: y below it counts as this, without gradient")
     min_depth = Parameter(float, 0.0, low=0, doc="targets must be above it")
-    max_depth = Parameter(float, None, above=0, doc="targets must not be above it; default: no bound")
+    max_depth = Parameter(float, None, above=0, doc="targets must not be above it; default: any that is finite")
     root = Parameter(bool, False, doc="take the square root of D")
     per = Parameter(str, "image", choices=("image", "batch"), doc="what the means are over")
 
@@ -129,8 +129,7 @@ class ScaleInvariantLogLoss(Layer):
 
     def _valid(self, targets, bottom):
         valid = targets > self.min_depth
-        if self.max_depth is not None:
-            valid &= targets <= self.max_depth
+        valid &= targets < self.xp.inf if self.max_depth is None else targets <= self.max_depth
         if self._mask_shape is not None:
             mask = bottom[2].data.reshape(self._mask_shape) != 0
             valid &= self.xp.broadcast_to(mask, self._shape).reshape(self._rows)

@@ -172,7 +172,7 @@ class ExpandLoss(ProbabilityLoss):
     Backward:
         d_predictions, through the activation; the labels get zeros.
     Raises:
-        ValueError for shapes that do not fit.
+        ValueError for shapes that do not fit, and for a label that is neither 0 nor 1.
 
     References:
         Kolesnikov and Lampert, "Seed, Expand and Constrain: Three Principles for Weakly-Supervised
@@ -210,7 +210,8 @@ class ExpandLoss(ProbabilityLoss):
 
     def forward(self, bottom, top):
         p = self.take_probabilities(bottom[0].data)
-        present = arrays.astype(bottom[1].data.reshape(self._shape[:2]) > 0.5, p)
+        labels, _ = checks.class_labels(self, bottom[1].data, 2)
+        present = arrays.astype(labels.reshape(self._shape[:2]), p)
         absent = 1 - present
         present[:, self.background_label] = absent[:, self.background_label] = 0
         ranks = self._foreground, self._background

@@ -16,5 +16,6 @@ def unit_rows(xp: Any, x: Any) -> tuple[Any, Any]:
 
 
 def unit_rows_backward(unit: Any, lengths: Any, d_unit: Any) -> Any:
-    """Return d_x = (d_unit - unit (unit d_unit)) / |x|."""
-    return (d_unit - unit * (unit * d_unit).sum(1)[:, None]) / lengths
+    """Return d_x = (d_unit - unit (unit d_unit)) / |x|; d_unit / 1e-12 where |x| is not above it."""
+    along = (unit * d_unit).sum(1)[:, None] * (lengths > _LEAST)
+    return (d_unit - unit * along) / lengths

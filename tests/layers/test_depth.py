@@ -66,6 +66,15 @@ def test_what_is_masked_may_hold_anything():
     np.testing.assert_array_equal(layer.backward([3.7])[0], other.backward([3.7])[0])
 
 
+def test_an_infinite_depth_is_not_valid():
+    depths = DEPTHS.copy()
+    depths[0, 0, 0] = np.inf
+    layer, other = run(LOGS, depths), run(LOGS, np.where(np.isinf(depths), 0, depths))
+    np.testing.assert_array_equal(layer.forward(), other.forward())
+    for got, expected in zip(layer.backward([3.7]), other.backward([3.7])):
+        np.testing.assert_array_equal(got, expected)
+
+
 def test_refused():
     with pytest.raises(ValueError, match=r"^ScaleInvariantLogLoss: max_depth 1.0 must be above min_depth 2.0"):
         run(LOGS, DEPTHS, param_str='{"min_depth": 2, "max_depth": 1}')

@@ -118,3 +118,19 @@ def test_constrain_is_the_divergence_of_scipy():
 def test_refused(cls, shapes, parameters, message):
     with pytest.raises(ValueError, match=rf"^{cls.__name__}: .*{message}"):
         run(cls, *map(np.zeros, shapes), **parameters)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (255, r"label 255 at index \(1, 2\) is outside \[0, 2\)"),
+        (-7, r"label -7 at index \(1, 2\) is outside \[0, 2\)"),
+        (0.7, r"label 0.7 at index \(1, 2\) is no integer"),
+        (np.nan, r"label nan at index \(1, 2\) is no integer"),
+    ],
+)
+def test_labels_of_images_are_0_or_1(wrong, message):
+    labels = IMAGE_LABELS.astype(float)
+    labels[1, 2] = wrong
+    with pytest.raises(ValueError, match=f"^ExpandLoss: {message}"):
+        run(ExpandLoss, SCORES, labels).forward()
