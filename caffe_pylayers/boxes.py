@@ -129,6 +129,8 @@ class BoxEncode(Layer):
         array([[1.    , 0.    , 0.6931, 0.    ]])
     """
 
+    in_place = False
+
     legacy_plus_one = plus_one_parameter()
     means = Parameter((float,) * 4, (0.0,) * 4, doc="subtracted from the deltas")
     stds = Parameter((float,) * 4, (1.0,) * 4, above=0, doc="the deltas are divided by these; SSD's variances")
@@ -193,6 +195,8 @@ class BoxDecode(Layer):
         >>> LayerRun(BoxDecode, bottoms).forward()[0]
         array([[10.,  0., 20., 10.]])
     """
+
+    in_place = False
 
     legacy_plus_one = plus_one_parameter()
     exact_inverse = Parameter(

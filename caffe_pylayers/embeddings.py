@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 
-from caffe_pylayers._layer import checks
+from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Layer, Parameter
 
 __all__ = ["L2Normalize", "l2_normalize_backward", "l2_normalize_forward"]
@@ -28,14 +28,14 @@ def l2_normalize_forward(xp, x, y, work, eps=1e-12):
     return norms
 
 
-def l2_normalize_backward(xp, y, norms, d_y, d_x, work, eps=1e-12):
-    """Write d_x = (d_y - y (y d_y)) / |x|; d_y / eps where |x| is not above eps.
+def l2_normalize_backward(xp, x, norms, d_y, d_x, work, eps=1e-12):
+    """Write d_x = (d_y - y (y d_y)) / |x| with y = x / |x|; d_y / eps where |x| is not above eps.
 
     d_x: may be d_y.
     """
-    xp.multiply(y, d_y, out=work)
-    along = work.sum(1)[:, None] * (norms > eps)
-    xp.multiply(y, along, out=work)
+    xp.multiply(x, d_y, out=work)
+    along = work.sum(1)[:, None] / norms * (norms > eps) / norms
+    xp.multiply(x, along, out=work)
     xp.subtract(d_y, work, out=d_x)
     d_x /= norms
 
@@ -84,10 +84,12 @@ class L2Normalize(Layer):
 
     def forward(self, bottom, top):
         x, y = bottom[0].data.reshape(self._shape), top[0].data.reshape(self._shape)
+        # The bottom is x in backward, unless it is the top, which a layer above may change in place too.
+        self._kept = arrays.astype(x, x) if arrays.address(x) == arrays.address(y) else None
         self._norms = l2_normalize_forward(self.xp, x, y, self._work, self.eps)
 
     def backward(self, top, propagate_down, bottom):
         if propagate_down[0]:
-            blobs = top[0].data, top[0].diff, bottom[0].diff
-            y, d_y, d_x = (array.reshape(self._shape) for array in blobs)
-            l2_normalize_backward(self.xp, y, self._norms, d_y, d_x, self._work, self.eps)
+            x = bottom[0].data.reshape(self._shape) if self._kept is None else self._kept
+            d_y, d_x = top[0].diff.reshape(self._shape), bottom[0].diff.reshape(self._shape)
+            l2_normalize_backward(self.xp, x, self._norms, d_y, d_x, self._work, self.eps)

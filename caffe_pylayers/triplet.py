@@ -193,6 +193,7 @@ class TripletSelection(Layer):
     """
 
     array_api = True
+    in_place = False
 
     strategy = Parameter(
         str,

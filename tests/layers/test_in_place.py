@@ -47,3 +47,38 @@ def test_in_place(make_net, name):
     for apart, in_place in zip(*found):
         np.testing.assert_array_equal(in_place, apart)
     assert np.any(found[0][1]) == (layer != "StopGradient")
+
+
+ACTIVATIONS = ("ReLU6", "Swish", "Mish", "HardSigmoid", "HardSwish", "GELU", "Softplus")
+ABOVE = {
+    **LAYERS,
+    "embeddings.L2Normalize": "",
+    "normalization.GroupNorm": "groups: 3",
+    "normalization.InstanceNorm": "",
+    "normalization.LayerNorm": "",
+    "bilinear.SignedSqrt": "",
+    "learned.LearnedScale": "",
+    **{f"activations.{name}": "" for name in ACTIVATIONS},
+}
+TIMES_20 = """
+layer {{ name: "above" type: "Scale" bottom: "{below}" top: "{above}" scale_param {{ filler {{ value: 20 }} }} }}
+"""
+
+
+@pytest.mark.skipif(not _engine.available(), reason="no engine")
+@pytest.mark.parametrize("name", ABOVE)
+@pytest.mark.parametrize("below", ["s", "y"], ids=["in place", "apart"])
+def test_a_layer_above_may_change_the_top_in_place(make_net, name, below):
+    _engine.caffe()
+    module, layer = name.split(".")
+    layers, loss = NET.rstrip().rsplit("\n", 1)
+    found = []
+    for above in (below, "z"):
+        text = layers.format(module=module, layer=layer, top=below, param_str=ABOVE[name])
+        net = make_net("\n".join([text, TIMES_20.format(below=below, above=above), loss.format(top=above)]))
+        net.blobs["x"].data[...] = np.random.RandomState(0).standard_normal(net.blobs["x"].shape)
+        net.forward()
+        net.backward()
+        found.append([blob.diff.copy() for blob in net.params["scale"]])
+    for inside, apart in zip(*found):
+        np.testing.assert_allclose(inside, apart, rtol=1e-5, atol=1e-6)

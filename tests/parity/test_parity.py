@@ -19,8 +19,8 @@ ROWS = [
 # Types without cases here, each with the reason.
 EXEMPT = {"HDF5Output": "has no top: test_stores compares its file"}
 
-# Each forward goes on where the last one stopped.
-READERS = {"Data", "ImageData", "HDF5Data", "MemoryData"}
+# Each forward goes on where the last one stopped; Python layers are run on other bottoms by check_layer.
+READERS = {"Data", "ImageData", "HDF5Data", "MemoryData", "Python"}
 
 
 @pytest.fixture(scope="session")

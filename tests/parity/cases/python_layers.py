@@ -1,4 +1,7 @@
-"""The Python layers of this package, on both engines: the cases of tests/layers/cases/."""
+"""The Python layers of this package, on both engines: the first of each layer's cases in tests/layers/cases/.
+
+check_layer compares all of them, on either engine, with the layer alone.
+"""
 
 import json
 
@@ -28,4 +31,4 @@ def runs_on_both(row):
     return row.get("repeatable", True) and all(np.size(x) for x in row["bottoms"])
 
 
-CASES = [python(name, row) for name, rows in layers.CASES.items() for row in rows if runs_on_both(row)]
+CASES = [python(name, row) for name, rows in layers.CASES.items() for row in list(filter(runs_on_both, rows))[:1]]
