@@ -51,6 +51,7 @@ class _Normalizer(Layer):
     affine = Parameter(bool, True, doc="learn a scale and a shift")
 
     def setup(self, bottom, top):
+        checks.bottoms(self, bottom, "x")
         checks.tops(self, top, "y")
         self.view(tuple(bottom[0].shape))
         if self.affine:

@@ -34,7 +34,10 @@ def matmul_backward(xp, a, b, d_product, d_a=None, d_b=None):
 def _matmul_summed(xp, a, b, product):
     """Write the matrix product, summed over the batch axes on which it has more than the array that receives it."""
     if _batch(a, b) == tuple(product.shape[:-2]):
-        xp.matmul(a, b, out=product)
+        if a.ndim == b.ndim:
+            xp.matmul(a, b, out=product)
+        else:  # torch folds the batch axes into one, which a transposed view has not
+            product[...] = xp.matmul(a, b)
         return
     whole = xp.matmul(a, b)
     added = whole.ndim - product.ndim

@@ -225,7 +225,8 @@ class ProposalTarget(NoGradient):
         rois = box_blobs.rows(self, "bottom[0] (rois)", bottom[0].data, 5)
         truth, images = self._truth(bottom[1].data, rois)
         index = box_blobs.image_index(self, "bottom[0] (rois)", rois[:, 0], images)
-        found = [self._of_image(i, rois[index == i, 1:], truth.of(i)) for i in range(images)]
+        there = np.union1d(index, truth.image) if len(index) + len(truth.image) else [0]
+        found = [self._of_image(i, rois[index == i, 1:], truth.of(i)) for i in there]
         for i, parts in enumerate(zip(*found)):
             values = np.concatenate(parts)
             top[i].reshape(*values.shape)

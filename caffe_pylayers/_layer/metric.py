@@ -79,8 +79,8 @@ class Metric(Layer):
             self._pass, self._batches = passes.current(), 0
             self._reported: list[Any] = [0.0] * len(top)
             self.start()
-        self._batches += 1
         self.update(bottom)
+        self._batches += 1
         for i, value in zip(range(len(top)), self.values()):
             found = arrays.to_numpy(value).astype(np.float64).reshape(top[i].data.shape)
             found = np.where(np.isnan(found), 0, found)

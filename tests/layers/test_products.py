@@ -136,3 +136,17 @@ def test_signed_sqrt_in_place():
 def test_refused(layer, shapes, param_str, message):
     with pytest.raises(ValueError, match=rf"^{layer.__name__}: .*{message}"):
         LayerRun(layer, list(map(np.zeros, shapes)), param_str=param_str)
+
+
+@pytest.mark.parametrize("transpose_a", [False, True])
+def test_gradients_of_factors_of_other_ranks(transpose_a):
+    torch = pytest.importorskip("torch")
+    a, b = rng.standard_normal((3, 2, 4) if transpose_a else (3, 4, 2)), rng.standard_normal((2, 5))
+    run = LayerRun(MatMul, [torch.from_numpy(a), torch.from_numpy(b)], param_str=f"transpose_a: {transpose_a}".lower())
+    d_product = torch.from_numpy(rng.standard_normal((3, 4, 5)))
+    run.forward()
+    found = run.backward([d_product])
+    x, y = (torch.from_numpy(v).requires_grad_() for v in (a, b))
+    ((x.mT if transpose_a else x) @ y).backward(d_product)
+    for ours, theirs in zip(found, (x.grad, y.grad)):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12)

@@ -150,3 +150,14 @@ def test_refused_values(rois, gt, message):
     run = LayerRun(ProposalTarget, [rois, gt], tops=5, param_str="num_classes: 4")
     with pytest.raises(ValueError, match=f"^ProposalTarget: .*{message}"):
         run.forward()
+
+
+def test_without_images_there_are_no_rows():
+    run = LayerRun(ProposalTarget, [np.zeros((0, 5)), np.zeros((0, 4, 5))], param_str="num_classes: 4", tops=5)
+    assert [len(top) for top in run.forward(before=7.25)] == [0] * 5
+
+
+def test_the_largest_index_costs_nothing():
+    rois, objects = [[1e9, 0, 0, 9, 9]], [[0, 0, 0, 9, 9, 1]]
+    labels = LayerRun(ProposalTarget, [rois, objects], param_str="num_classes: 3", tops=5).forward()[1]
+    assert labels.tolist() == [1]
