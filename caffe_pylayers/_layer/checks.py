@@ -124,6 +124,8 @@ def class_labels(
     index = arrays.to_int64(flat)
     if isinstance(classes, int):
         classes = arrays.arange_like(flat, classes)
+    if not len(classes) and len(flat):
+        raise _bad_label(layer, labels, 0, 0, noun)
     # A label in range is the one found at its own place; comparing bounds takes three times as long.
     good = arrays.take_clipped(classes, index) == flat
     valid = None

@@ -148,3 +148,8 @@ def test_backward_writes_zeros_only_where_asked():
     labels, features = layer.backward([np.ones((2, 2))], [False, True])
     assert np.isnan(labels).all()
     np.testing.assert_array_equal(features, np.zeros((2, 2)))
+
+
+def test_without_classes_every_label_is_outside():
+    with pytest.raises(ValueError, match=r"^label2one_hot: label 3 at index 0 is outside \[0, 0\)"):
+        LayerRun(label2one_hot, [[3, 1], np.zeros((2, 0))]).forward()
