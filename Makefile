@@ -18,7 +18,8 @@ caffe_python := .caffe/bin/python
 runtime_python := .venv/bin/python
 digits := data/mnist/test_lmdb/data.mdb
 tools := .venv/installed
-in_parallel := --numprocesses auto --maxprocesses 8 --dist worksteal
+# One process more than there are cores: some tests wait for others' processes.
+in_parallel := --numprocesses $(shell expr $$(nproc) + 1) --maxprocesses 8 --dist worksteal
 engine_runtime := $(tools)
 engine_caffe := caffe
 

@@ -91,3 +91,8 @@ def make_net(tmp_path):
         return caffe.Net(str(path), caffe.TRAIN if phase is None else phase)
 
     return build
+
+
+def pytest_collection_modifyitems(items):
+    """Start with what takes minutes, so that no process is left alone with it at the end."""
+    items.sort(key=lambda item: item.path.name != "test_readme.py")
