@@ -14,7 +14,8 @@ from __future__ import annotations
 import numpy as np
 
 from caffe_pylayers._layer import arrays, checks
-from caffe_pylayers._layer.base import Layer, Parameter
+from caffe_pylayers._layer.base import Parameter
+from caffe_pylayers._layer.no_gradient import NoGradient
 
 __all__ = ["Collage", "collage_forward", "patch_boxes"]
 
@@ -51,7 +52,7 @@ def patch_boxes(patches, corners, threshold):
     return boxes
 
 
-class Collage(Layer):
+class Collage(NoGradient):
     """Pictures pasted at random places of canvases.
 
     canvas n holds the patches n K .. n K + K - 1, each at a place drawn uniformly, a later one over an earlier one.
@@ -129,8 +130,3 @@ class Collage(Layer):
         if len(top) > 3:
             arrays.fill(top[3].data, 0)
             np.put_along_axis(top[3].data, labels, 1, 1)
-
-    def backward(self, top, propagate_down, bottom):
-        for i in range(len(bottom)):
-            if propagate_down[i]:
-                arrays.fill(bottom[i].diff, 0)

@@ -92,11 +92,12 @@ class EuclideanLossLayer(Layer):
         checks.tops(self, top, "loss")
 
     def plan(self, predictions, targets, weights=None):
-        self._check_targets(tuple(predictions.shape), tuple(targets.shape))
+        of = "bottom[0] (predictions)"
+        checks.one_target_each(self, "bottom[1] (targets)", targets.shape, of, predictions.shape)
         self._difference = self._weighted = self.xp.empty_like(predictions)
         if weights is not None:
-            names = "bottom[2] (weights)", "bottom[0] (predictions)"
-            self._weights_shape = checks.broadcasts(self, names[0], weights.shape, names[1], predictions.shape)
+            name = "bottom[2] (weights)"
+            self._weights_shape = checks.broadcasts(self, name, weights.shape, of, predictions.shape)
             self._weighted = self.xp.empty_like(predictions)
         self._count = math.prod(predictions.shape)
         self._normalizer = normalizer(self.normalization, len(predictions), self._count, self._count)
@@ -120,14 +121,6 @@ class EuclideanLossLayer(Layer):
         euclidean_loss_backward(self.xp, self._weighted, scale, d_predictions, d_targets)
         if len(bottom) == 3 and propagate_down[2]:
             self._backward_weights(scale, bottom[2].diff)
-
-    def _check_targets(self, predictions, targets):
-        if not predictions or predictions[:1] != targets[:1] or math.prod(predictions) != math.prod(targets):
-            raise checks.error(
-                self,
-                f"bottom[1] (targets) must have the first size and as many values as "
-                f"bottom[0] (predictions) of shape {predictions}, got {targets}",
-            )
 
     def _count_valid(self, weights):
         repeats = self._count // max(math.prod(self._weights_shape), 1)

@@ -128,12 +128,8 @@ class ScoreLoss(WeightedLoss):
             self._label_shape = (*shape[:axis], 1, *shape[axis + 1 :])
             self._labels = arrays.arange_like(targets, shape[axis] + 1)
             self._classes = on_axis(1 + arrays.arange_like(arrays.to_int64(targets), shape[axis]), scores, axis)
-        elif not shape or shape[:1] != targets.shape[:1] or math.prod(shape) != math.prod(targets.shape):
-            raise checks.error(
-                self,
-                f"bottom[1] (targets) must have the first size and as many values as {name} of shape {shape}, "
-                f"got {tuple(targets.shape)}",
-            )
+        else:
+            checks.one_target_each(self, "bottom[1] (targets)", targets.shape, name, shape)
         self.plan_positions(shape[0], shape, weights, name)
         self._class_weights = self.for_classes(self.class_weights, "class_weights", scores)
         return [(1,)]

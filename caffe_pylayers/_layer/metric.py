@@ -7,14 +7,15 @@ from typing import Any
 import numpy as np
 
 from caffe_pylayers._layer import arrays, passes
-from caffe_pylayers._layer.base import Layer, Parameter
+from caffe_pylayers._layer.base import Parameter
+from caffe_pylayers._layer.no_gradient import NoGradient
 from caffe_pylayers._layer.phases import TRAIN
 from caffe_pylayers._layer.pictures import Picture
 
 __all__ = ["Metric"]
 
 
-class Metric(Layer):
+class Metric(NoGradient):
     """A layer whose tops are measured over all batches of a test pass.
 
     Caffe prints the mean of a top over the batches of a pass. The mean of the batches' F1 is not
@@ -89,11 +90,6 @@ class Metric(Layer):
             top[i].data[...] = arrays.from_numpy(found, top[i].data)
             reported = arrays.to_numpy(top[i].data)  # as the blob rounds it: the next share makes up for that
             self._reported[i] = self._reported[i] + np.where(np.isfinite(reported), reported, 0)
-
-    def backward(self, top: Any, propagate_down: Any, bottom: Any) -> None:
-        for i in range(len(bottom)):
-            if propagate_down[i]:
-                arrays.fill(bottom[i].diff, 0)
 
     def _share_of_pass(self, value: Any, reported: Any) -> Any:
         """Return what makes the mean of a top over the batches so far the value; reported: the sum of those before."""

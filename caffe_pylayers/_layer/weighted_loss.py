@@ -7,9 +7,10 @@ from typing import Any
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Layer, Parameter
+from caffe_pylayers._layer.blocks import sum_to
 from caffe_pylayers._layer.normalizers import NORMALIZATIONS, normalizer
 
-__all__ = ["WeightedLoss", "counting", "normalization", "summed_to"]
+__all__ = ["WeightedLoss", "counting", "normalization"]
 
 
 def normalization(default: str, more: tuple[str, ...] = (), doc: str = "") -> Parameter:
@@ -81,7 +82,7 @@ class WeightedLoss(Layer):
             if self.normalization == "weights" and self._sum_counts:
                 d_weights = d_weights - (self._mean if self._of_sum is None else self._of_sum * self._mean)
             diff = bottom[self.weights_at].diff
-            diff[...] = (summed_to(self._weights_shape, d_weights) * scale).reshape(diff.shape)
+            diff[...] = (sum_to(d_weights, self._weights_shape) * scale).reshape(diff.shape)
 
     def read(self, bottom: Any) -> Any:
         """Return (target, valid); valid is of the positions' shape and scores' dtype, or None."""
@@ -129,12 +130,6 @@ class WeightedLoss(Layer):
             return positions
         name = f"bottom[{self.weights_at}] (weights)"
         return checks.broadcasts(self, name, weights, of, positions)
-
-
-def summed_to(shape: Any, values: Any) -> Any:
-    """Return the values summed over the axes on which the shape has 1 and they do not."""
-    shared = tuple(i for i, (one, n) in enumerate(zip(shape, values.shape)) if one == 1 != n)
-    return values.sum(shared, keepdims=True) if shared else values
 
 
 def _product(one: Any, other: Any) -> Any:
