@@ -10,10 +10,10 @@ __version__ = "0.1.0"
 __all__ = ["LabelledData", "Layer", "Parameter", "PrefetchedData", "__version__"]
 
 _HOMES = {
-    "LabelledData": "labelled_data",
+    "LabelledData": "data.labelled_data",
     "Layer": "base",
     "Parameter": "base",
-    "PrefetchedData": "prefetched_data",
+    "PrefetchedData": "data.prefetched_data",
 }
 
 

@@ -26,7 +26,7 @@ import numpy as np
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.class_metric import ClassMetric, count, mean, ratio
+from caffe_pylayers._layer.metrics.class_metric import ClassMetric, count, mean, ratio
 
 __all__ = ["BalancedAccuracy", "ClassAccuracy", "TopKAccuracy", "label_ranks"]
 

@@ -17,9 +17,9 @@ from __future__ import annotations
 import math
 
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.elementwise import Elementwise
-from caffe_pylayers._layer.erf import erf
-from caffe_pylayers._layer.sigmoid import sigmoid
+from caffe_pylayers._layer.bases.elementwise import Elementwise
+from caffe_pylayers._layer.functions.erf import erf
+from caffe_pylayers._layer.functions.sigmoid import sigmoid
 
 __all__ = [
     "GELU",

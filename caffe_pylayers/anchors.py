@@ -17,12 +17,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from caffe_pylayers._layer import box_blobs, checks, gt_boxes
-from caffe_pylayers._layer.anchor_boxes import inside
-from caffe_pylayers._layer.anchor_parameters import AnchorParameters
+from caffe_pylayers._layer import checks
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.boxes import check_sizes, encode, overlaps
-from caffe_pylayers._layer.sampling import balanced
+from caffe_pylayers._layer.detection import box_blobs, gt_boxes
+from caffe_pylayers._layer.detection.anchor_boxes import inside
+from caffe_pylayers._layer.detection.anchor_parameters import AnchorParameters
+from caffe_pylayers._layer.detection.boxes import check_sizes, encode, overlaps
+from caffe_pylayers._layer.detection.sampling import balanced
 
 __all__ = ["AnchorTarget", "Anchors", "anchor_labels"]
 

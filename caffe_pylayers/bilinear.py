@@ -20,7 +20,7 @@ import numpy as np
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Layer, Parameter
-from caffe_pylayers._layer.pooled_pair import PooledPair
+from caffe_pylayers._layer.bases.pooled_pair import PooledPair
 
 __all__ = [
     "BilinearPooling",

@@ -27,9 +27,9 @@ import numpy as np
 
 from caffe_pylayers._layer import checks
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.box_lists import VOC_CLASSES, coco_boxes, voc_boxes
-from caffe_pylayers._layer.image_data import ImageData
-from caffe_pylayers._layer.image_files import read_image
+from caffe_pylayers._layer.images.box_lists import VOC_CLASSES, coco_boxes, voc_boxes
+from caffe_pylayers._layer.images.image_data import ImageData
+from caffe_pylayers._layer.images.image_files import read_image
 from caffe_pylayers._layer.phases import TRAIN
 
 __all__ = ["BoxesCOCO", "BoxesVOC"]

@@ -23,9 +23,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from caffe_pylayers._layer import box_blobs, checks
+from caffe_pylayers._layer import checks
 from caffe_pylayers._layer.base import Layer, Parameter
-from caffe_pylayers._layer.boxes import (
+from caffe_pylayers._layer.detection import box_blobs
+from caffe_pylayers._layer.detection.boxes import (
     MAX_LOG_SCALE,
     areas,
     check_sizes,
@@ -49,7 +50,7 @@ __all__ = [
 
 
 def box_encode_backward(boxes, targets, d_deltas, plus_one, stds=1.0):
-    """Return (d_boxes, d_targets) of t_x = (x_t - x) / w / std, t_w = log(w_t / w) / std, see _layer/boxes.py."""
+    """Return (d_boxes, d_targets) of t_x = (x_t - x) / w / std, t_w = log(w_t / w) / std."""
     size, target_size = sizes(boxes, plus_one), sizes(targets, plus_one)
     shift = targets[..., :2] + target_size / 2 - boxes[..., :2] - size / 2
     d_shift, d_log = np.split(d_deltas / np.asarray(stds, d_deltas.dtype), 2, -1)

@@ -13,8 +13,8 @@ import numpy as np
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.class_metric import ClassMetric, count, ratio
-from caffe_pylayers._layer.pictures import Lines
+from caffe_pylayers._layer.metrics.class_metric import ClassMetric, count, ratio
+from caffe_pylayers._layer.metrics.pictures import Lines
 
 __all__ = ["ExpectedCalibrationError", "calibration_gaps"]
 

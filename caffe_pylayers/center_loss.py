@@ -15,9 +15,9 @@ from __future__ import annotations
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.embedding_loss import EmbeddingLoss, rows_of
-from caffe_pylayers._layer.learned import Learned
-from caffe_pylayers._layer.normalizers import NORMALIZATIONS, normalizer
+from caffe_pylayers._layer.bases.learned import Learned
+from caffe_pylayers._layer.embeddings.embedding_loss import EmbeddingLoss, rows_of
+from caffe_pylayers._layer.losses.normalizers import NORMALIZATIONS, normalizer
 
 __all__ = ["CenterLoss", "center_loss_forward", "center_update"]
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.no_gradient import NoGradient
+from caffe_pylayers._layer.bases.no_gradient import NoGradient
 
 __all__ = ["Collage", "collage_forward", "patch_boxes"]
 

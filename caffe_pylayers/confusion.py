@@ -16,9 +16,9 @@ import numpy as np
 
 from caffe_pylayers._layer import checks
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.class_metric import ratio
-from caffe_pylayers._layer.confusion import ConfusionMetric
-from caffe_pylayers._layer.pictures import Matrix
+from caffe_pylayers._layer.metrics.class_metric import ratio
+from caffe_pylayers._layer.metrics.confusion import ConfusionMetric
+from caffe_pylayers._layer.metrics.pictures import Matrix
 
 __all__ = ["ConfusionMatrix", "normalize_confusion"]
 

@@ -23,9 +23,9 @@ from __future__ import annotations
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Layer, Parameter
-from caffe_pylayers._layer.distances import pairwise_backward, pairwise_squares, root_backward
-from caffe_pylayers._layer.embedding_loss import EmbeddingLoss, pairs_by_label, rows_of
-from caffe_pylayers._layer.normalizers import NORMALIZATIONS, normalizer
+from caffe_pylayers._layer.embeddings.distances import pairwise_backward, pairwise_squares, root_backward
+from caffe_pylayers._layer.embeddings.embedding_loss import EmbeddingLoss, pairs_by_label, rows_of
+from caffe_pylayers._layer.losses.normalizers import NORMALIZATIONS, normalizer
 
 __all__ = ["ContrastiveLoss", "LabelContrastiveLoss", "contrastive_backward", "contrastive_forward"]
 

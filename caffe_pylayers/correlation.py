@@ -19,8 +19,8 @@ import math
 import numpy as np
 
 from caffe_pylayers._layer import checks
-from caffe_pylayers._layer.class_metric import mean, ratio
-from caffe_pylayers._layer.metric import Metric
+from caffe_pylayers._layer.metrics.class_metric import mean, ratio
+from caffe_pylayers._layer.metrics.metric import Metric
 
 __all__ = ["PearsonCorrelation", "SpearmanCorrelation", "mean_ranks"]
 

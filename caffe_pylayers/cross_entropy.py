@@ -24,9 +24,9 @@ from __future__ import annotations
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.class_loss import LabelLoss, ScoreLoss, on_axis
-from caffe_pylayers._layer.sigmoid import sigmoid_cross_entropy_backward, sigmoid_cross_entropy_forward
-from caffe_pylayers._layer.softmax import label_backward, softmax_backward
+from caffe_pylayers._layer.functions.sigmoid import sigmoid_cross_entropy_backward, sigmoid_cross_entropy_forward
+from caffe_pylayers._layer.functions.softmax import label_backward, softmax_backward
+from caffe_pylayers._layer.losses.class_loss import LabelLoss, ScoreLoss, on_axis
 
 __all__ = [
     "SigmoidCrossEntropyLoss",

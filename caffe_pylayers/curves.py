@@ -20,9 +20,15 @@ from __future__ import annotations
 import numpy as np
 
 from caffe_pylayers._layer import checks
-from caffe_pylayers._layer.one_vs_rest import OneVsRestMetric
-from caffe_pylayers._layer.pictures import Lines
-from caffe_pylayers._layer.ranking import Ranking, average_precision, precision_recall_curve, roc_area, roc_curve
+from caffe_pylayers._layer.metrics.one_vs_rest import OneVsRestMetric
+from caffe_pylayers._layer.metrics.pictures import Lines
+from caffe_pylayers._layer.metrics.ranking import (
+    Ranking,
+    average_precision,
+    precision_recall_curve,
+    roc_area,
+    roc_curve,
+)
 
 __all__ = ["AUC", "AveragePrecision"]
 

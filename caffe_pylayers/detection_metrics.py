@@ -15,11 +15,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from caffe_pylayers._layer import box_blobs, checks, gt_boxes
-from caffe_pylayers._layer.average_precision import PROTOCOLS, average_precision, match_coco, match_voc
+from caffe_pylayers._layer import checks
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.metric import Metric
-from caffe_pylayers._layer.nms import by_score
+from caffe_pylayers._layer.detection import box_blobs, gt_boxes
+from caffe_pylayers._layer.detection.average_precision import PROTOCOLS, average_precision, match_coco, match_voc
+from caffe_pylayers._layer.detection.nms import by_score
+from caffe_pylayers._layer.metrics.metric import Metric
 
 __all__ = ["MeanAveragePrecision", "average_precision"]
 

@@ -17,7 +17,7 @@ import math
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Layer, Parameter
 from caffe_pylayers._layer.blocks import blocks, part, sum_to
-from caffe_pylayers._layer.normalizers import NORMALIZATIONS, normalizer
+from caffe_pylayers._layer.losses.normalizers import NORMALIZATIONS, normalizer
 
 __all__ = [
     "AngularLoss",

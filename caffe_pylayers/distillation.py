@@ -25,8 +25,8 @@ from __future__ import annotations
 
 from caffe_pylayers._layer import checks
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.class_loss import SoftmaxLoss, class_table, on_axis
-from caffe_pylayers._layer.softmax import log_softmax, softmax_backward, targets_backward
+from caffe_pylayers._layer.functions.softmax import log_softmax, softmax_backward, targets_backward
+from caffe_pylayers._layer.losses.class_loss import SoftmaxLoss, class_table, on_axis
 
 __all__ = ["KLDivergenceLoss", "SoftTargetLoss", "kl_divergence_forward", "soft_target_forward"]
 

@@ -24,9 +24,9 @@ from __future__ import annotations
 
 from caffe_pylayers._layer import arrays
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.class_loss import LabelProbabilityLoss, ScoreLoss
-from caffe_pylayers._layer.sigmoid import sigmoid, sigmoid_cross_entropy_forward
-from caffe_pylayers._layer.weighted_loss import normalization
+from caffe_pylayers._layer.functions.sigmoid import sigmoid, sigmoid_cross_entropy_forward
+from caffe_pylayers._layer.losses.class_loss import LabelProbabilityLoss, ScoreLoss
+from caffe_pylayers._layer.losses.weighted_loss import normalization
 
 __all__ = [
     "SigmoidFocalLoss",

@@ -28,7 +28,7 @@ import math
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.pass_through import PassThrough, copy
+from caffe_pylayers._layer.bases.pass_through import PassThrough, copy
 from caffe_pylayers._layer.phases import TRAIN
 
 __all__ = ["GradientClip", "GradientReversal", "GradientScale", "StopGradient", "clip_norm", "reversal_scale"]

@@ -23,9 +23,9 @@ layer {
 from __future__ import annotations
 
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.class_loss import LabelProbabilityLoss, ScoreLoss
-from caffe_pylayers._layer.mining import MinedLoss, hardest
-from caffe_pylayers._layer.sigmoid import sigmoid_cross_entropy_backward, sigmoid_cross_entropy_forward
+from caffe_pylayers._layer.functions.sigmoid import sigmoid_cross_entropy_backward, sigmoid_cross_entropy_forward
+from caffe_pylayers._layer.losses.class_loss import LabelProbabilityLoss, ScoreLoss
+from caffe_pylayers._layer.losses.mining import MinedLoss, hardest
 
 __all__ = ["SigmoidOHEMLoss", "SoftmaxOHEMLoss", "hardest"]
 

@@ -28,8 +28,8 @@ import os
 
 from caffe_pylayers._layer import checks
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.image_list import Images, folder_of_classes
-from caffe_pylayers._layer.list_files import labelled_files
+from caffe_pylayers._layer.data.list_files import labelled_files
+from caffe_pylayers._layer.images.image_list import Images, folder_of_classes
 
 __all__ = ["ImageFolder", "ImageList"]
 

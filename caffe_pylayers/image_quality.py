@@ -23,8 +23,8 @@ import math
 from caffe_pylayers._layer import checks
 from caffe_pylayers._layer.base import Layer, Parameter
 from caffe_pylayers._layer.blocks import blocks
-from caffe_pylayers._layer.metric import Metric
-from caffe_pylayers._layer.ssim import gaussian_window, ssim_backward, ssim_forward
+from caffe_pylayers._layer.functions.ssim import gaussian_window, ssim_backward, ssim_forward
+from caffe_pylayers._layer.metrics.metric import Metric
 
 __all__ = ["PSNR", "SSIM", "SSIMLoss", "psnr_forward"]
 

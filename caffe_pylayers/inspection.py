@@ -23,7 +23,7 @@ import numpy as np
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.pass_through import PassThrough
+from caffe_pylayers._layer.bases.pass_through import PassThrough
 from caffe_pylayers._layer.phases import TRAIN
 
 __all__ = ["Inspect", "NaNGuard", "statistics"]

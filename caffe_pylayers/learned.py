@@ -27,8 +27,8 @@ from __future__ import annotations
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.learned import FILLERS, Learned
-from caffe_pylayers._layer.learned_along import LearnedAlong
+from caffe_pylayers._layer.bases.learned import FILLERS, Learned
+from caffe_pylayers._layer.bases.learned_along import LearnedAlong
 
 __all__ = [
     "LearnedParameter",

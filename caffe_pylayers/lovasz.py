@@ -17,9 +17,10 @@ from __future__ import annotations
 
 import math
 
-from caffe_pylayers._layer import arrays, checks, segmentation
+from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Layer, Parameter
-from caffe_pylayers._layer.probabilities import ACTIVATIONS, probabilities_backward, probabilities_forward
+from caffe_pylayers._layer.functions.probabilities import ACTIVATIONS, probabilities_backward, probabilities_forward
+from caffe_pylayers._layer.losses import segmentation
 
 __all__ = ["LovaszHingeLoss", "LovaszSoftmaxLoss", "lovasz_forward", "lovasz_gradient"]
 

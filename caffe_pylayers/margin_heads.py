@@ -35,8 +35,8 @@ import math
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.cosines import unit_rows, unit_rows_backward
-from caffe_pylayers._layer.margin_head import CosineHead, MarginHead
+from caffe_pylayers._layer.embeddings.cosines import unit_rows, unit_rows_backward
+from caffe_pylayers._layer.embeddings.margin_head import CosineHead, MarginHead
 
 __all__ = ["ArcFace", "CosFace", "MarginInnerProduct", "angle_margin", "arc_margin"]
 

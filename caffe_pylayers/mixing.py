@@ -18,8 +18,8 @@ import numpy as np
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Layer, Parameter
-from caffe_pylayers._layer.draws import Draws, seed_parameter
-from caffe_pylayers._layer.pass_through import PassThrough, copy
+from caffe_pylayers._layer.bases.pass_through import PassThrough, copy
+from caffe_pylayers._layer.functions.draws import Draws, seed_parameter
 from caffe_pylayers._layer.phases import TRAIN
 
 __all__ = ["Cutout", "Mixup", "holes_cover", "mix_backward", "mix_forward"]

@@ -19,8 +19,8 @@ import numpy as np
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.sigmoid import sigmoid, softplus
-from caffe_pylayers._layer.weighted_loss import WeightedLoss, counting
+from caffe_pylayers._layer.functions.sigmoid import sigmoid, softplus
+from caffe_pylayers._layer.losses.weighted_loss import WeightedLoss, counting
 
 __all__ = ["MultiLabelRankingLoss", "lsep", "ranked_hinge"]
 

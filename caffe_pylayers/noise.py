@@ -21,8 +21,8 @@ from __future__ import annotations
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.draws import Draws, seed_parameter
-from caffe_pylayers._layer.pass_through import PassThrough
+from caffe_pylayers._layer.bases.pass_through import PassThrough
+from caffe_pylayers._layer.functions.draws import Draws, seed_parameter
 from caffe_pylayers._layer.phases import TRAIN
 
 __all__ = ["DropPath", "GaussianNoise", "SpatialDropout"]

@@ -35,7 +35,7 @@ import math
 
 from caffe_pylayers._layer import arrays
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.class_loss import LabelLoss, LabelProbabilityLoss
+from caffe_pylayers._layer.losses.class_loss import LabelLoss, LabelProbabilityLoss
 
 __all__ = [
     "BootstrappingLoss",

@@ -17,8 +17,8 @@ import numpy as np
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Layer, Parameter
+from caffe_pylayers._layer.bases.learned import learn
 from caffe_pylayers._layer.blocks import blocks, part, sum_to
-from caffe_pylayers._layer.learned import learn
 
 __all__ = ["GroupNorm", "InstanceNorm", "LayerNorm", "normalize_backward", "normalize_forward"]
 

@@ -28,7 +28,7 @@ For C channels and a map of class labels, with the background left out:
 from __future__ import annotations
 
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.overlap_sums import ClassOverlapLoss, OverlapLoss
+from caffe_pylayers._layer.losses.overlap_sums import ClassOverlapLoss, OverlapLoss
 
 __all__ = [
     "DiceLoss",

@@ -31,9 +31,10 @@ from typing import Sequence
 
 import numpy as np
 
-from caffe_pylayers._layer import checks, samplers
+from caffe_pylayers._layer import checks
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.image_list import ListedImages
+from caffe_pylayers._layer.data import samplers
+from caffe_pylayers._layer.images.image_list import ListedImages
 
 __all__ = ["PKBatches", "PairsByLabel", "TripletsByLabel"]
 

@@ -29,8 +29,8 @@ import numpy as np
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Layer, Parameter
-from caffe_pylayers._layer.no_gradient import NoGradient
-from caffe_pylayers._layer.regions import connected_regions, nearest_two, numbered_labels
+from caffe_pylayers._layer.bases.no_gradient import NoGradient
+from caffe_pylayers._layer.functions.regions import connected_regions, nearest_two, numbered_labels
 
 __all__ = ["BoundaryWeights", "ClassBalancedWeights", "boundary_weights_forward", "class_balanced_weights"]
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from caffe_pylayers._layer import checks
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.class_metric import count, ratio
-from caffe_pylayers._layer.one_vs_rest import OneVsRestMetric
+from caffe_pylayers._layer.metrics.class_metric import count, ratio
+from caffe_pylayers._layer.metrics.one_vs_rest import OneVsRestMetric
 
 __all__ = ["PrecisionRecallF1", "precision_recall_f"]
 

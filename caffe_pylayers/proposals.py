@@ -17,14 +17,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from caffe_pylayers._layer import box_blobs, checks, gt_boxes
-from caffe_pylayers._layer.anchor_parameters import AnchorParameters
+from caffe_pylayers._layer import checks
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.boxes import check_sizes, clip, decode, encode, overlaps, plus_one_parameter, sizes
-from caffe_pylayers._layer.nms import by_score, greedy
-from caffe_pylayers._layer.no_gradient import NoGradient
+from caffe_pylayers._layer.bases.no_gradient import NoGradient
+from caffe_pylayers._layer.detection import box_blobs, gt_boxes
+from caffe_pylayers._layer.detection.anchor_parameters import AnchorParameters
+from caffe_pylayers._layer.detection.boxes import check_sizes, clip, decode, encode, overlaps, plus_one_parameter, sizes
+from caffe_pylayers._layer.detection.nms import by_score, greedy
+from caffe_pylayers._layer.detection.sampling import balanced
 from caffe_pylayers._layer.phases import TRAIN
-from caffe_pylayers._layer.sampling import balanced
 
 __all__ = ["Proposal", "ProposalTarget", "propose", "sample_rois"]
 

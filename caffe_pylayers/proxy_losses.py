@@ -22,9 +22,9 @@ from __future__ import annotations
 
 from caffe_pylayers._layer import arrays
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.log_sum_exp import NOTHING, log_one_plus_sum_exp, log_sum_exp
-from caffe_pylayers._layer.normalizers import NORMALIZATIONS, normalizer
-from caffe_pylayers._layer.proxy_loss import ProxyLoss
+from caffe_pylayers._layer.embeddings.proxy_loss import ProxyLoss
+from caffe_pylayers._layer.functions.log_sum_exp import NOTHING, log_one_plus_sum_exp, log_sum_exp
+from caffe_pylayers._layer.losses.normalizers import NORMALIZATIONS, normalizer
 
 __all__ = [
     "ProxyAnchorLoss",

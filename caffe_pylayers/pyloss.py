@@ -16,7 +16,7 @@ import math
 
 from caffe_pylayers._layer import checks
 from caffe_pylayers._layer.base import Layer, Parameter
-from caffe_pylayers._layer.normalizers import NORMALIZATIONS, normalizer
+from caffe_pylayers._layer.losses.normalizers import NORMALIZATIONS, normalizer
 
 __all__ = ["EuclideanLossLayer", "euclidean_loss_backward", "euclidean_loss_forward"]
 

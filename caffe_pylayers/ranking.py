@@ -35,15 +35,15 @@ import math
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.sigmoid import sigmoid, softplus
-from caffe_pylayers._layer.softmax import (
+from caffe_pylayers._layer.functions.sigmoid import sigmoid, softplus
+from caffe_pylayers._layer.functions.softmax import (
     log_cumulative_sum_exp,
     log_softmax,
     scratch_of,
     softmax_backward,
     targets_backward,
 )
-from caffe_pylayers._layer.weighted_loss import WeightedLoss, counting
+from caffe_pylayers._layer.losses.weighted_loss import WeightedLoss, counting
 
 __all__ = [
     "GroupRankingLoss",

@@ -24,7 +24,7 @@ from __future__ import annotations
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.blocks import part
-from caffe_pylayers._layer.pair_loss import PairLoss
+from caffe_pylayers._layer.losses.pair_loss import PairLoss
 
 __all__ = [
     "HuberLoss",

@@ -28,9 +28,9 @@ import math
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Layer, Parameter
-from caffe_pylayers._layer.interpolation import bands, nearest, product, taps
-from caffe_pylayers._layer.no_gradient import NoGradient
-from caffe_pylayers._layer.resized import Resized
+from caffe_pylayers._layer.bases.no_gradient import NoGradient
+from caffe_pylayers._layer.bases.resized import Resized
+from caffe_pylayers._layer.functions.interpolation import bands, nearest, product, taps
 
 __all__ = ["CropLike", "ResizeFeatures", "ResizeLabels", "Uncrop", "crop_backward", "crop_forward", "resize"]
 

@@ -22,10 +22,10 @@ import numpy as np
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.cosines import unit_rows
-from caffe_pylayers._layer.distances import squares_between
-from caffe_pylayers._layer.embedding_loss import rows_of
-from caffe_pylayers._layer.metric import Metric
+from caffe_pylayers._layer.embeddings.cosines import unit_rows
+from caffe_pylayers._layer.embeddings.distances import squares_between
+from caffe_pylayers._layer.embeddings.embedding_loss import rows_of
+from caffe_pylayers._layer.metrics.metric import Metric
 
 __all__ = ["RecallAtK", "Verification", "equal_error_rate", "error_rates", "merge_nearest"]
 

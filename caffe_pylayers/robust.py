@@ -19,7 +19,7 @@ Caffe gives a Python layer no default loss weight: without ``loss_weight`` it tr
 from __future__ import annotations
 
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.pair_loss import PairLoss
+from caffe_pylayers._layer.losses.pair_loss import PairLoss
 
 __all__ = [
     "CharbonnierLoss",

@@ -30,10 +30,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from caffe_pylayers._layer import box_blobs, checks
+from caffe_pylayers._layer import checks
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.boxes import areas, plus_one_parameter
-from caffe_pylayers._layer.no_gradient import NoGradient
+from caffe_pylayers._layer.bases.no_gradient import NoGradient
+from caffe_pylayers._layer.detection import box_blobs
+from caffe_pylayers._layer.detection.boxes import areas, plus_one_parameter
 
 __all__ = ["RoIsToLevels", "pyramid_levels"]
 

@@ -22,9 +22,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from caffe_pylayers._layer import arrays, box_blobs, checks
+from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Layer, Parameter
-from caffe_pylayers._layer.range_maxima import range_maxima
+from caffe_pylayers._layer.detection import box_blobs
+from caffe_pylayers._layer.functions.range_maxima import range_maxima
 
 __all__ = [
     "ROIAlign",

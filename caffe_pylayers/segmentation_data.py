@@ -30,9 +30,9 @@ import numpy as np
 
 from caffe_pylayers._layer import checks
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.image_data import ImageData
-from caffe_pylayers._layer.image_files import read_image, read_label_map
-from caffe_pylayers._layer.list_files import check_files, lines
+from caffe_pylayers._layer.data.list_files import check_files, lines
+from caffe_pylayers._layer.images.image_data import ImageData
+from caffe_pylayers._layer.images.image_files import read_image, read_label_map
 from caffe_pylayers._layer.quote import short
 
 __all__ = ["SegmentationPairs", "SegmentationVOC"]

@@ -20,8 +20,8 @@ import numpy as np
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.class_metric import count, mean, ratio
-from caffe_pylayers._layer.confusion import ConfusionMetric
+from caffe_pylayers._layer.metrics.class_metric import count, mean, ratio
+from caffe_pylayers._layer.metrics.confusion import ConfusionMetric
 
 __all__ = ["BoundaryIoU", "MeanIoU", "PixelAccuracy", "inner_region", "intersection_over_union"]
 

@@ -27,8 +27,8 @@ import math
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Layer, Parameter
-from caffe_pylayers._layer.rearrangement import Rearrangement
-from caffe_pylayers._layer.reductions import OPERATIONS, reduce_backward, reduce_forward
+from caffe_pylayers._layer.bases.rearrangement import Rearrangement
+from caffe_pylayers._layer.functions.reductions import OPERATIONS, reduce_backward, reduce_forward
 
 __all__ = [
     "Gather",

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from caffe_pylayers._layer import checks
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.rearrangement import Rearrangement
+from caffe_pylayers._layer.bases.rearrangement import Rearrangement
 
 __all__ = ["ChannelShuffle", "PixelShuffle", "SpaceToDepth", "depth_arrangement"]
 
@@ -37,7 +37,7 @@ _ORDER = Parameter(
 def depth_arrangement(shape, block, order):
     """Return view, order of its axes and top's shape with which SpaceToDepth takes an input of this shape.
 
-    shape: (N, C, H, W). The other three are rearrange_forward's, see caffe_pylayers._layer.rearrangement.
+    shape: (N, C, H, W). The other three are rearrange_forward's, see caffe_pylayers._layer.bases.rearrangement.
     """
     count, channels, height, width = shape
     rows, columns, deep = height // block, width // block, channels * block**2

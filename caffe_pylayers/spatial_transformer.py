@@ -18,7 +18,7 @@ import numpy as np
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Layer, Parameter
-from caffe_pylayers._layer.bilinear_places import bilinear_places, d_bilinear_places
+from caffe_pylayers._layer.functions.bilinear_places import bilinear_places, d_bilinear_places
 
 __all__ = [
     "AffineGrid",

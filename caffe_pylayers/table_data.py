@@ -27,7 +27,7 @@ import numpy as np
 
 from caffe_pylayers._layer import checks
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.labelled_data import LabelledData
+from caffe_pylayers._layer.data.labelled_data import LabelledData
 from caffe_pylayers._layer.quote import short
 
 __all__ = ["CSVData", "NPZData"]

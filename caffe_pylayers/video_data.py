@@ -24,11 +24,11 @@ import numpy as np
 
 from caffe_pylayers._layer import checks
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.image_data import ImageData
-from caffe_pylayers._layer.image_files import in_channels, opencv, read_image
-from caffe_pylayers._layer.image_list import EXTENSIONS
-from caffe_pylayers._layer.labelled_data import LabelledData
-from caffe_pylayers._layer.list_files import labelled_files
+from caffe_pylayers._layer.data.labelled_data import LabelledData
+from caffe_pylayers._layer.data.list_files import labelled_files
+from caffe_pylayers._layer.images.image_data import ImageData
+from caffe_pylayers._layer.images.image_files import in_channels, opencv, read_image
+from caffe_pylayers._layer.images.image_list import EXTENSIONS
 from caffe_pylayers._layer.phases import TRAIN
 
 __all__ = ["VideoClips", "frames_of_clip"]

@@ -28,9 +28,10 @@ import math
 
 import numpy as np
 
-from caffe_pylayers._layer import arrays, checks, segmentation
+from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.class_probabilities import LEAST, ProbabilityLoss
+from caffe_pylayers._layer.losses import segmentation
+from caffe_pylayers._layer.losses.class_probabilities import LEAST, ProbabilityLoss
 
 __all__ = ["ConstrainLoss", "ExpandLoss", "SeedLoss", "constrain_loss", "expand_loss", "seed_loss"]
 

@@ -5,7 +5,7 @@ import pytest
 
 from caffe_pylayers import activations
 from caffe_pylayers._layer import blocks
-from caffe_pylayers._layer.erf import erf
+from caffe_pylayers._layer.functions.erf import erf
 from caffe_pylayers.testing import LayerRun
 
 X = np.concatenate([np.linspace(-12, 12, 191), [-6.0, -3.0, 0.0, 3.0, 6.0, 1e4, -1e4, 50.0, -50.0]]).reshape(4, 5, 10)

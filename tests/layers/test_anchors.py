@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from caffe_pylayers._layer.anchor_boxes import generate_anchors
+from caffe_pylayers._layer.detection.anchor_boxes import generate_anchors
 from caffe_pylayers.anchors import Anchors, AnchorTarget, anchor_labels
 from caffe_pylayers.testing import LayerRun
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from caffe_pylayers._layer import nms
-from caffe_pylayers._layer.boxes import overlaps
+from caffe_pylayers._layer.detection import nms
+from caffe_pylayers._layer.detection.boxes import overlaps
 from caffe_pylayers.nms import NMS
 from caffe_pylayers.testing import LayerRun
 from tests.layers.cases.boxes import boxes

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from caffe_pylayers._layer.anchor_boxes import generate_anchors
+from caffe_pylayers._layer.detection.anchor_boxes import generate_anchors
 from caffe_pylayers.proposals import Proposal, ProposalTarget
 from caffe_pylayers.testing import LayerRun
 from tests.layers.cases.proposals import deltas, im_info, scores

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from caffe_pylayers._layer.pictures import Lines, Matrix, Picture
+from caffe_pylayers._layer.metrics.pictures import Lines, Matrix, Picture
 from caffe_pylayers.cli._curves.picture import new_figure, plain, save
 
 MOST_NUMBERS = 30  # rows, beyond which the numbers in the squares could not be read

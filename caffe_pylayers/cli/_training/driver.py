@@ -13,7 +13,7 @@ import numpy as np
 
 from caffe_pylayers import _engine
 from caffe_pylayers._disk import files
-from caffe_pylayers._layer.resuming import resume
+from caffe_pylayers._layer.data.resuming import resume
 from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._curves.log import Log, Row, read_log
 from caffe_pylayers.cli._errors import line_of

@@ -7,8 +7,8 @@ from typing import Any, Callable, Dict, Iterator
 import numpy as np
 
 from caffe_pylayers._layer import passes
-from caffe_pylayers._layer.metric import Metric
-from caffe_pylayers._layer.pictures import Picture
+from caffe_pylayers._layer.metrics.metric import Metric
+from caffe_pylayers._layer.metrics.pictures import Picture
 
 Results = Dict[str, float]  # by column, "test/accuracy"
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Iterable, Tuple
 
-from caffe_pylayers._layer.pictures import Picture
+from caffe_pylayers._layer.metrics.pictures import Picture
 
 Pictures = Iterable[Tuple[str, Picture]]
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from caffe_pylayers._layer.data.resuming import resume
 from caffe_pylayers._layer.quote import plain, quoted
-from caffe_pylayers._layer.resuming import resume
 from caffe_pylayers.runtime.files import solver_state
 from caffe_pylayers.runtime.memory import device
 from caffe_pylayers.runtime.process import LOGGER

@@ -1,0 +1,1 @@
+"""Base classes of layers, by what happens to the bottom's values."""

@@ -1,0 +1,65 @@
+"""What layers that resize maps share: the size that they give."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from caffe_pylayers._layer import checks
+from caffe_pylayers._layer.base import Layer, Parameter
+from caffe_pylayers._layer.functions.interpolation import COORDINATES
+
+
+class Resized(Layer):
+    """A layer that resizes the last two axes: by parameters, or to the size of a reference."""
+
+    array_api = True
+
+    size = Parameter((int, int), None, low=1, doc="height and width of the top")
+    zoom_factor = Parameter(int, 1, low=1, doc="z: n becomes (n - 1) z + 1 with align_corners, else n z")
+    shrink_factor = Parameter(
+        int,
+        1,
+        low=1,
+        doc="s: n becomes (n - 1) // s + 1 with align_corners, else n // s; z comes after it, or n z // s",
+    )
+    pad_beg = Parameter(int, 0, high=0, doc="-1, -2, ...: as many rows and columns are left out at the beginning")
+    pad_end = Parameter(int, 0, high=0, doc="-1, -2, ...: as many rows and columns are left out at the end")
+    coordinates = Parameter(
+        str,
+        "align_corners",
+        choices=COORDINATES,
+        doc="where value i of m lies among n: i (n - 1) / (m - 1), half_pixel: (i + 0.5) n / m - 0.5, "
+        "asymmetric: i n / m",
+    )
+
+    def setup(self, bottom: Any, top: Any) -> None:
+        checks.tops(self, top, "resized")
+        ways = (self.size is not None) + (max(self.zoom_factor, self.shrink_factor) > 1) + (len(bottom) == 2)
+        if ways > 1:
+            raise checks.error(
+                self, "size, factors and bottom[1] (reference) each give the size: only one may be there"
+            )
+        if not ways and len(bottom) == 1:
+            raise checks.error(self, "needs size, zoom_factor or shrink_factor, or bottom[1] (reference)")
+
+    def resized(self, maps: Any, reference: Any) -> Any:
+        """Return the size of maps, that of what is not left out, and that of the top, each (height, width)."""
+        for i, blob in enumerate((maps, reference)):
+            if blob is not None and len(blob.shape) < 3:
+                name = f"bottom[{i}] ({('maps', 'reference')[i]})"
+                raise checks.error(self, f"{name} must have shape (N, ..., H, W), got {tuple(blob.shape)}")
+        before = tuple(maps.shape[-2:])
+        inside = tuple(max(n + self.pad_beg + self.pad_end, 0) for n in before)
+        if reference is not None:
+            after = tuple(reference.shape[-2:])
+        else:
+            after = self.size or tuple(self._by_factors(n) for n in inside)
+        if 0 in inside and 0 not in after:
+            raise checks.error(self, f"bottom[0] (maps) of {before} leaves {inside} to resize to {after}")
+        return before, inside, after
+
+    def _by_factors(self, n: int) -> int:
+        zoom, shrink = int(self.zoom_factor), int(self.shrink_factor)
+        if not n:
+            return 0
+        return (n - 1) // shrink * zoom + 1 if self.coordinates == "align_corners" else max(n * zoom // shrink, 1)

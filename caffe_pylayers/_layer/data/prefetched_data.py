@@ -1,0 +1,259 @@
+"""The base class of data layers: a method makes one item, and batches of items are made ahead of the net."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import weakref
+from typing import Any, Sequence
+
+import numpy as np
+
+from caffe_pylayers._layer import checks
+from caffe_pylayers._layer.base import Layer, Parameter
+from caffe_pylayers._layer.data import samplers
+from caffe_pylayers._layer.data.batch import ItemError, batch_shapes, make_batch, make_item
+from caffe_pylayers._layer.data.memory import OwnMemory
+from caffe_pylayers._layer.data.workers import Ahead
+from caffe_pylayers._layer.phases import TRAIN
+
+__all__ = ["PrefetchedData"]
+
+INT_MAX = 2**31 - 1
+
+
+class PrefetchedData(Layer):
+    """A data layer of one's own: how many items there are, and how one is made::
+
+        class Noise(PrefetchedData):
+            tops = ("data", "label")
+            items = Parameter(int, 1000, low=1, doc="in an epoch")
+
+            def item_count(self):
+                return self.items
+
+            def item(self, index, rng):  # arrays for the tops, without the batch axis
+                return rng.random((3, 8, 8)), index % 10
+
+    The base class does the rest: batches, epochs in random order, workers that make batches ahead,
+    shares of several solvers, and going on after a snapshot.
+
+    A subclass may have, too:
+
+        ``tops``           the tops' names; a net may leave out the last ``optional_tops`` of them
+        ``row_tops``       those of them whose items have any number of rows, such as boxes: a batch has
+                           all rows, the item's place in the batch in a column before the others
+        ``pad_values``     by top, what items are padded with where varied is pad; default: 0
+        ``prepare(self)``  reads lists and checks files, once, before all else; parameters are there, and
+                           top_count, the number of tops that the net has
+        ``name_of(self, index)``  the item's name in messages: its file, its line in a list
+        ``sampler(self)``  the order of the items, see samplers.py
+
+    What an item's random generator gives follows from seed and position alone, so that batches are the
+    same with any number of workers of either kind, after ``start_at_batch`` and on each engine. In the TEST phase
+    items come in order, and an item is the same in each pass. Where the items of an epoch do not
+    fill a batch, it goes on with the next epoch's, as in Caffe's data layers.
+
+    Of several solvers that train together each takes every solver_count-th batch.
+
+    ``start_at_batch(n)`` goes on as after n batches. The driver and the runtime's ``restore`` call it with
+    the iterations behind a snapshot; with another solver, do so: ``net.layers[0].start_at_batch(n)``.
+
+    Workers start with the first forward, and end with the layer and with the process. Real Caffe never frees
+    a Python layer: there ``stop_workers()`` ends those of a net that is not needed any more.
+
+    An error of an item is raised as ValueError by the forward that was to use it, with its name and,
+    as its cause, the traceback; the next forward tries the same batch again.
+    """
+
+    batch_size = Parameter(int, 1, low=1, doc="items in a batch")
+    shuffle = Parameter(bool, True, doc="TRAIN: a new random order in each epoch; TEST is always in order")
+    seed = Parameter(
+        int,
+        None,
+        low=0,
+        high=2**31 - 1,
+        doc="of order and augmentation; default: drawn from numpy.random, which the driver seeds by random_seed",
+    )
+    workers = Parameter(int, 1, low=0, doc="that make batches ahead; 0: forward makes them")
+    worker_type = Parameter(
+        str,
+        "thread",
+        choices=("thread", "process"),
+        doc="thread: for items whose work is OpenCV's or NumPy's; process: for those that are Python's",
+    )
+    prefetch = Parameter(int, 2, low=1, doc="batches that each worker makes ahead")
+    varied = Parameter(
+        str,
+        "refuse",
+        choices=("refuse", "pad"),
+        doc="items of a batch with different shapes: refused, or padded behind each axis to the largest",
+    )
+
+    tops: Sequence[str] = ("data",)
+    optional_tops = 0
+    row_tops: Sequence[str] = ()
+    pad_values: dict[str, float] = {}  # noqa: RUF012 - replaced, never changed
+
+    _ahead: Ahead | None = None
+    _finalizer: Any = None
+
+    # --- what a subclass defines -------------------------------------------------------------------
+
+    def item_count(self) -> int:
+        """Return the number of items."""
+        raise NotImplementedError(f"{type(self).__name__}: item_count is not defined")
+
+    def item(self, index: int, rng: Any) -> Any:
+        """Return an item's arrays, one for each name in ``tops``.
+
+        rng: a numpy.random.Generator whose numbers are this item's alone; it serves until item returns.
+        """
+        raise NotImplementedError(f"{type(self).__name__}: item is not defined")
+
+    def prepare(self) -> None:
+        """Read what item_count and item need; called once, with the parameters there."""
+
+    def name_of(self, index: int) -> str:
+        """Return an item's name for messages."""
+        return f"item {index}"
+
+    def sampler(self) -> samplers.Sampler:
+        """Return the order of the items."""
+        count = self.item_count()
+        if self.phase == TRAIN and self.shuffle:
+            return samplers.Shuffled(count, self.item_seed)
+        return samplers.InOrder(count)
+
+    # --- Caffe's methods ---------------------------------------------------------------------------
+
+    def setup(self, bottom: Any, top: Any) -> None:
+        checks.bottoms(self, bottom)
+        self.top_count = len(top)
+        self._rank, self._solvers = self._place_among_solvers()
+        self.item_seed = self._seed()
+        if self.worker_type == "process" and self.workers and not hasattr(os, "fork"):
+            raise checks.error(self, "worker_type process needs a system with fork, which this is not; take thread")
+        self.prepare()
+        checks.tops(self, top, *self.tops, optional=self.optional_tops)
+        if self.item_count() < 1:
+            raise checks.error(self, "has no items")
+        self._order = self.sampler()
+        self._memory, self._batch = OwnMemory(), 0
+        try:
+            self._first_shapes = self._shapes_of_first()
+        except ItemError as error:
+            raise checks.error(self, str(error)) from error.__cause__
+        self._check_memory()
+
+    def plan(self) -> Any:
+        return self._first_shapes
+
+    def forward(self, bottom: Any, top: Any) -> None:
+        try:
+            self._give(self._next(), top)
+        except ItemError as error:
+            self.stop_workers()
+            raise checks.error(self, str(error)) from error.__cause__
+        except BaseException:  # Ctrl-C too, at any place: without workers the position alone decides what comes next
+            self.stop_workers()
+            raise
+
+    def backward(self, top: Any, propagate_down: Any, bottom: Any) -> None:
+        pass
+
+    # --- position and workers ----------------------------------------------------------------------
+
+    def start_at_batch(self, number: int) -> None:
+        """Go on as after this many batches of this layer."""
+        self.stop_workers()
+        self._batch = number
+
+    def stop_workers(self) -> None:
+        """End the workers; what they have made ahead is forgotten, and the next forward starts them anew."""
+        if self._finalizer is not None:
+            self._finalizer()
+        self._ahead = self._finalizer = None
+
+    def items_of_batch(self, number: int) -> tuple[int, list[int]]:
+        """Return where in the stream of items this solver's batch of a number begins, and its items."""
+        first = self._first(number)
+        return first, self._order.indices(first, self.batch_size)
+
+    def _first(self, number: int) -> int:
+        return int((number * self._solvers + self._rank) * self.batch_size)
+
+    def _next(self) -> list[Any]:
+        """Return the arrays of the next batch."""
+        if not self.workers:
+            return self._memory.arrays(make_batch(self, *self.items_of_batch(self._batch), self._memory, [0, 0]))
+        if self._ahead is None or self._ahead.elsewhere:
+            self.stop_workers()
+            try:
+                self._ahead = Ahead(self, self._batch)
+            except OSError as error:
+                raise checks.error(self, f"cannot start a worker process: {error.strerror}") from error
+            self._finalizer = weakref.finalize(self, self._ahead.stop)
+        return self._ahead.take(self, self._batch)
+
+    def _give(self, arrays: list[Any], top: Any) -> None:
+        """Write a batch into the tops, and have another one made."""
+        for i, array in enumerate(arrays):
+            if tuple(top[i].shape) != array.shape:
+                top[i].reshape(*array.shape)
+            if array.size:
+                top[i].data[...] = array
+        self._top_shapes = [(i, array.shape) for i, array in enumerate(arrays)]
+        if self._ahead is not None:
+            self._ahead.done(self, self._batch)
+        self._batch += 1
+
+    # --- setup's parts -----------------------------------------------------------------------------
+
+    def _shapes_of_first(self) -> list[tuple[int, ...]]:
+        first = self._first(0)
+        (index,) = self._order.indices(first, 1)
+        shapes = batch_shapes(
+            self, [make_item(self, index, first, samplers.Generators(self.item_seed))], self.batch_size
+        )
+        # Without rows in the first item: real Caffe has no memory, and so no data, for a blob that was always empty.
+        return [tuple(max(size, 1) for size in shape) for shape in shapes]
+
+    def _check_memory(self) -> None:
+        """Raise for batches that no blob, or not the machine's memory, can hold as many of as are made ahead."""
+        for name, shape in zip(self.tops, self._first_shapes):
+            if math.prod(shape) > INT_MAX:
+                raise checks.error(self, f"{name} of shape {shape} has more than {INT_MAX} values, a blob's most")
+        ahead = max(self.workers * self.prefetch, 1)
+        needed = 4 * sum(map(math.prod, self._first_shapes)) * ahead
+        if needed > _memory():
+            raise checks.error(
+                self,
+                f"makes {ahead} batches ahead, of shapes {', '.join(map(str, self._first_shapes))}, "
+                f"{needed >> 20} MiB in all, more than this machine's memory: set a smaller batch_size or prefetch",
+            )
+
+    def _place_among_solvers(self) -> tuple[int, int]:
+        """Return this process's rank among the solvers that train together, and their number."""
+        caffe = sys.modules.get("caffe")
+        if self.phase != TRAIN or not hasattr(caffe, "solver_count"):
+            return 0, 1
+        return caffe.solver_rank(), caffe.solver_count()  # type: ignore[union-attr]
+
+    def _seed(self) -> int:
+        if self.seed is not None:
+            return int(self.seed)
+        if self.phase != TRAIN:
+            return 0
+        if self._solvers > 1:
+            raise checks.error(self, "needs the parameter seed where several solvers train together, the same for all")
+        return int(np.random.randint(2**31 - 1))
+
+
+def _memory() -> float:
+    """Return the bytes of the machine's memory; infinity where the system does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):  # Windows; a system that does not know
+        return math.inf

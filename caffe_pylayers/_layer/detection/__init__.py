@@ -1,0 +1,1 @@
+"""What detection shares: boxes, anchors, non-maximum suppression, sampling, average precision."""

@@ -1,0 +1,84 @@
+"""Average precision of detections, as PASCAL VOC and COCO measure it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from caffe_pylayers._layer.detection.boxes import overlaps
+
+PROTOCOLS = ("voc07", "voc10", "coco")
+
+
+def match_voc(boxes: Any, objects: Any, difficult: Any, thresholds: Any, plus_one: bool) -> Any:
+    """Return (found, ignored), booleans (T, D), for the detections of one class in one image.
+
+    Each detection belongs to the object that it overlaps most. It finds that if the IoU is the
+    threshold or more and no detection before it has; a difficult object makes it ignored.
+
+    boxes: of the detections, (D, 4), the best score first.
+    objects, difficult: (G, 4), booleans (G,).
+    """
+    found = np.zeros((len(thresholds), len(boxes)), bool)
+    ignored = np.zeros_like(found)
+    if not len(objects):
+        return found, ignored
+    iou = overlaps(boxes, objects, plus_one)
+    nearest = iou.argmax(1)
+    best = iou.max(1)
+    for t, threshold in enumerate(thresholds):
+        hits = np.flatnonzero(best >= threshold)
+        ignored[t, hits] = difficult[nearest[hits]]
+        first = np.unique(nearest[hits], return_index=True)[1]
+        found[t, hits[first]] = True
+    return found & ~ignored, ignored
+
+
+def match_coco(boxes: Any, objects: Any, crowd: Any, thresholds: Any, plus_one: bool) -> Any:
+    """Return (found, ignored), booleans (T, D), for the detections of one class in one image.
+
+    In turn each detection takes the object that it overlaps most among those not taken yet, if the
+    IoU is the threshold or more; where there is none, a crowd of which as much covers it makes it
+    ignored, whichever else lies in that.
+
+    boxes: of the detections, (D, 4), the best score first.
+    objects, crowd: (G, 4), booleans (G,).
+    """
+    thresholds = np.minimum(thresholds, 1 - 1e-10)
+    found = np.zeros((len(thresholds), len(boxes)), bool)
+    ignored = np.zeros_like(found)
+    iou = overlaps(boxes, objects, plus_one, crowd)
+    ignored |= (iou[:, crowd].max(1, initial=0) >= thresholds[:, None]) if crowd.any() else False
+    iou, levels = iou[:, ~crowd], np.arange(len(thresholds))
+    free = np.ones((len(thresholds), iou.shape[1]), bool)
+    for d in np.flatnonzero(iou.max(1, initial=0) >= thresholds.min()):
+        # From the last one, as COCO's own loop lets a later object of the same IoU win.
+        open_to = np.where(free, iou[d], -1)[:, ::-1]
+        which = iou.shape[1] - 1 - open_to.argmax(1)
+        takes = open_to.max(1) >= thresholds
+        free[levels[takes], which[takes]] = False
+        found[:, d] = takes
+    return found, ignored & ~found
+
+
+def average_precision(found: Any, ignored: Any, count: int, protocol: str) -> float:
+    """Return the average precision of detections, the best score first; NaN where there are no objects.
+
+    voc07: the mean, at the recalls 0, 0.1 .. 1, of the largest precision at that recall or more.
+    voc10: the area under that precision, a step function of recall.
+    coco: as voc07, at the recalls 0, 0.01 .. 1.
+
+    found, ignored: booleans (D,); ignored ones count neither way.
+    count: of objects that are to be found.
+    """
+    if not count:
+        return np.nan
+    hits = np.cumsum(found[~ignored])
+    precision = hits / np.arange(1, len(hits) + 1)
+    envelope = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0.0)
+    recall = hits / count
+    if protocol == "voc10":
+        return float((np.diff(recall, prepend=0.0) * envelope[:-1]).sum())
+    levels = np.arange(11) / 10 if protocol == "voc07" else np.linspace(0, 1, 101)
+    return float(envelope[np.searchsorted(recall, levels, "left")].mean())

@@ -1,0 +1,1 @@
+"""What losses on embeddings share: distances, cosines, triplets, learned vectors of classes."""

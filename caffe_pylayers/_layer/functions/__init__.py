@@ -1,0 +1,1 @@
+"""Functions of arrays, numpy's or torch's, that several families use."""

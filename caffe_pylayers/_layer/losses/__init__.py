@@ -1,0 +1,1 @@
+"""What losses share: weights, ignored positions, normalizers, hard examples."""

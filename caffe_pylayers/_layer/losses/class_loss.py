@@ -1,0 +1,205 @@
+"""The bases of classification losses: of class labels under a softmax, and of a target for each score."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from caffe_pylayers._layer import arrays, checks
+from caffe_pylayers._layer.base import Parameter
+from caffe_pylayers._layer.functions.softmax import label_backward, log_softmax, scratch_of
+from caffe_pylayers._layer.losses.weighted_loss import WeightedLoss, counting, normalization
+
+__all__ = ["LabelLoss", "LabelProbabilityLoss", "ScoreLoss", "SoftmaxLoss", "class_table", "on_axis"]
+
+
+class SoftmaxLoss(WeightedLoss):
+    """A loss whose positions are those of scores (N, C, ...) without the class axis.
+
+    A subclass calls ``plan_scores`` in its plan, and ``take_softmax`` in its losses.
+    """
+
+    axis = Parameter(int, 1, doc="the class axis of the scores; negative counts from the end")
+
+    def plan_scores(self, scores: Any, weights: Any) -> None:
+        """Take the scores' shape, and the weights or None."""
+        shape, name = tuple(scores.shape), "bottom[0] (scores)"
+        self._axis = axis = checks.axis(self, self.axis, len(shape), f"{name} of shape {shape}")
+        if not shape[axis]:
+            raise checks.error(self, f"{name} must have a class or more on axis {axis}, got shape {shape}")
+        positions = (*shape[:axis], 1, *shape[axis + 1 :])
+        self.plan_positions(math.prod(shape[:axis]), positions, weights, f"the labels of {name}")
+        self._log_p, self._scratch = self.xp.empty_like(scores), scratch_of(scores)
+
+    def take_softmax(self, scores: Any) -> Any:
+        """Return the scores' log-softmax, in memory that the layer keeps."""
+        log_softmax(self.xp, scores, self._axis, self._log_p, self._scratch)
+        return self._log_p
+
+
+class LabelLoss(SoftmaxLoss):
+    """A loss of scores (N, C, ...) and a class label at each position.
+
+    A subclass has ``losses``, and ``score_gradient`` in place of ``gradient``.
+    """
+
+    ignore_label = Parameter(int, None, doc="positions with this label have no loss, and no gradient")
+    class_weights = Parameter([float], (), low=0, doc="a_c, a factor for each class: C of them; default: 1")
+
+    def plan(self, scores: Any, labels: Any, weights: Any = None) -> Any:
+        self.plan_scores(scores, weights)
+        names = "bottom[1] (labels)", "bottom[0] (scores)"
+        checks.one_label_each(self, names[0], labels.shape, names[1], scores.shape, self._axis)
+        self._classes = arrays.arange_like(labels, scores.shape[self._axis])
+        self._class_weights = class_table(self, self.class_weights, "class_weights", scores, self._axis)
+        return [(1,)]
+
+    def read(self, bottom: Any) -> Any:
+        """Return the labels as indices of the positions' shape, and where they count."""
+        labels, valid = checks.class_labels(self, bottom[1].data, self._classes, self.ignore_label)
+        if valid is not None:
+            valid = counting(valid, bottom[0].data).reshape(self._positions)
+        return labels.reshape(self._positions), valid
+
+    def label_weights(self, target: Any) -> Any:
+        """Return the weight of each position's class, or None."""
+        return None if self._class_weights is None else self._class_weights[target]
+
+    def gradient(self, bottom: Any, target: Any, scale: Any, propagate_down: Any) -> None:
+        """Write the scores' gradient, and zeros for the labels."""
+        if propagate_down[0]:
+            self.score_gradient(target, scale, bottom[0].diff)
+        if propagate_down[1]:
+            arrays.fill(bottom[1].diff, 0)
+
+    def score_gradient(self, labels: Any, scale: Any, d_scores: Any) -> None:
+        """Write the scores' gradient."""
+        raise NotImplementedError
+
+
+class LabelProbabilityLoss(LabelLoss):
+    """A loss that depends on the label's log-probability alone.
+
+    A subclass has ``of_log_p`` and ``of_log_p_backward``, functions of it and not normalized.
+    """
+
+    def losses(self, bottom: Any, target: Any) -> Any:
+        """Return the loss at each position."""
+        self._label_log_p = arrays.take_along(self.take_softmax(bottom[0].data), target, self._axis)
+        return self.of_log_p(self._label_log_p)
+
+    def score_gradient(self, labels: Any, scale: Any, d_scores: Any) -> None:
+        """Write the scores' gradient."""
+        d_log_p = self.of_log_p_backward(self._label_log_p) * scale
+        label_backward(self.xp, self._log_p, labels, d_log_p, self._axis, d_scores)
+
+    def of_log_p(self, log_p: Any) -> Any:
+        """Return the loss for log-probabilities of labels."""
+        raise NotImplementedError
+
+    def of_log_p_backward(self, log_p: Any) -> Any:
+        """Return its derivative there."""
+        raise NotImplementedError
+
+
+class ScoreLoss(WeightedLoss):
+    """A loss of scores and a target in [0, 1] for each of them: each score is a position.
+
+    A subclass has ``losses``, and ``score_gradient`` and ``of_targets_backward`` in place of ``gradient``.
+    """
+
+    normalization = normalization("batch")
+    targets = Parameter(
+        str,
+        "values",
+        choices=("values", "classes"),
+        doc="bottom[1]; values: a target for each score; classes: a label at each position without the class axis, "
+        "0 for none, c for a target of 1 at the c-th class",
+    )
+    axis = Parameter(int, 1, doc="the class axis, for class_weights and classes; negative counts from the end")
+    ignore_label = Parameter(int, None, doc="scores with this target, or label, have no loss, and no gradient")
+    class_weights = Parameter([float], (), low=0, doc="a_c, a factor for each class: C of them; default: 1")
+
+    def plan(self, scores: Any, targets: Any, weights: Any = None) -> Any:
+        shape, name = tuple(scores.shape), "bottom[0] (scores)"
+        if self.targets == "classes":
+            self._class_axis = axis = checks.axis(self, self.axis, len(shape), f"{name} of shape {shape}")
+            checks.one_label_each(self, "bottom[1] (targets)", targets.shape, name, shape, axis)
+            self._label_shape = (*shape[:axis], 1, *shape[axis + 1 :])
+            self._labels = arrays.arange_like(targets, shape[axis] + 1)
+            self._classes = on_axis(1 + arrays.arange_like(arrays.to_int64(targets), shape[axis]), scores, axis)
+        else:
+            checks.one_target_each(self, "bottom[1] (targets)", targets.shape, name, shape)
+        self.plan_positions(shape[0], shape, weights, name)
+        self._class_weights = self.for_classes(self.class_weights, "class_weights", scores)
+        return [(1,)]
+
+    def for_classes(self, values: Any, parameter: str, scores: Any) -> Any:
+        """Return a parameter's numbers, one for each class, so that they broadcast to scores; None for none."""
+        if not values:
+            return None
+        axis = checks.axis(self, self.axis, len(scores.shape), f"bottom[0] (scores) of shape {tuple(scores.shape)}")
+        return on_axis(class_table(self, values, parameter, scores, axis), scores, axis)
+
+    def read(self, bottom: Any) -> Any:
+        """Return the targets in the scores' shape, those ignored as 0, and which count."""
+        return (self._of_labels if self.targets == "classes" else self._of_values)(bottom)
+
+    def label_weights(self, target: Any) -> Any:
+        """Return the classes' weights, or None."""
+        return self._class_weights
+
+    def gradient(self, bottom: Any, target: Any, scale: Any, propagate_down: Any) -> None:
+        """Write the gradients of scores and targets; labels have zeros."""
+        if propagate_down[0]:
+            self.score_gradient(bottom[0].data, target, scale, bottom[0].diff)
+        if propagate_down[1] and self.targets == "classes":
+            arrays.fill(bottom[1].diff, 0)
+        elif propagate_down[1]:
+            d_targets = self.of_targets_backward(bottom[0].data, target) * scale
+            bottom[1].diff[...] = d_targets.reshape(bottom[1].diff.shape)
+
+    def score_gradient(self, scores: Any, targets: Any, scale: Any, d_scores: Any) -> None:
+        """Write the scores' gradient."""
+        raise NotImplementedError
+
+    def of_targets_backward(self, scores: Any, targets: Any) -> Any:
+        """Return the derivatives of ``losses`` by the targets, not normalized: those of the cross entropy."""
+        return -scores
+
+    def _of_labels(self, bottom: Any) -> Any:
+        labels, valid = checks.class_labels(self, bottom[1].data, self._labels, self.ignore_label)
+        targets = counting(labels.reshape(self._label_shape) == self._classes, bottom[0].data)
+        if valid is not None:
+            valid = counting(valid, bottom[0].data).reshape(self._label_shape)
+        return targets, valid
+
+    def _of_values(self, bottom: Any) -> Any:
+        targets, valid = bottom[1].data.reshape(self._positions), None
+        if self.ignore_label is not None:
+            valid = counting(targets != self.ignore_label, targets)
+            targets = targets * valid
+        if self._size and not (targets.min() >= 0 and targets.max() <= 1):
+            first = ((targets >= 0) & (targets <= 1)).ravel().tolist().index(False)
+            raise checks.error(
+                self, f"target {float(targets.ravel()[first]):g} at flat index {first} is outside [0, 1]"
+            )
+        return targets, valid
+
+
+def class_table(layer: Any, values: Any, parameter: str, scores: Any, axis: int) -> Any:
+    """Return a parameter's numbers as an array like scores, None where there are none; raise unless there are C."""
+    if not values:
+        return None
+    if len(values) != scores.shape[axis]:
+        raise checks.error(
+            layer,
+            f"parameter {parameter} must have {scores.shape[axis]} numbers, one for each class on axis {axis} of "
+            f"bottom[0] (scores) of shape {tuple(scores.shape)}, got {len(values)}",
+        )
+    return arrays.from_numpy(values, scores)
+
+
+def on_axis(values: Any, like: Any, axis: int) -> Any:
+    """Return an array of one axis so that it broadcasts along this axis of another."""
+    return values.reshape((-1,) + (1,) * (len(like.shape) - axis - 1))

@@ -1,0 +1,409 @@
+"""PrefetchedData: the same batches however they are made, and an end that leaves nothing behind."""
+
+import gc
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from caffe_pylayers.testing import LayerRun, check_layer
+from tests.layer.data.data_layers import Numbers, Plain, Shapes
+
+DRAWS = [0.81335406, 0.07515115, 0.54768558, 0.74009635, 0.9511874]
+WAYS = [(0, "thread"), (1, "thread"), (3, "thread"), (1, "process"), (3, "process")]
+
+
+def run(layer=Numbers, tops=2, phase=0, **options):
+    return LayerRun(layer, param_str=json.dumps(options), tops=tops, phase=phase)
+
+
+def batches(made, count):
+    """The tops of the next batches, copied."""
+    return [[top.copy() for top in made.forward()] for _ in range(count)]
+
+
+def indices(made, count):
+    return np.concatenate([tops[0] for tops in batches(made, count)]).astype(int).tolist()
+
+
+def test_it_keeps_caffes_contract():
+    check_layer(Numbers, param_str='{"batch_size": 3}', tops=2, repeatable=False)
+    check_layer(Shapes, param_str='{"batch_size": 3, "varied": "pad"}', tops=2, repeatable=False)
+
+
+# --- order -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("workers", "kind"), WAYS)
+@pytest.mark.parametrize("prefetch", [1, 3])
+def test_batches_follow_from_the_seed(workers, kind, prefetch):
+    options = {"batch_size": 4, "seed": 7}
+    expected = batches(run(workers=0, **options), 8)
+    found = batches(run(workers=workers, worker_type=kind, prefetch=prefetch, **options), 8)
+    np.testing.assert_array_equal(found, expected)
+    assert not np.array_equal(batches(run(workers=0, batch_size=4, seed=8), 8), expected)
+
+
+def test_the_numbers_of_a_seed():
+    """The same with each NumPy, so on both engines, and in the next version of this package."""
+    index, random = batches(run(batch_size=5, seed=1), 1)[0]
+    assert index.tolist() == [5, 4, 7, 0, 1]
+    np.testing.assert_allclose(random, DRAWS, rtol=1e-6)
+
+
+def test_an_epoch_has_every_item_once_and_goes_on_into_the_next():
+    found = indices(run(batch_size=4, seed=1), 5)
+    assert sorted(found[:10]) == sorted(found[10:]) == list(range(10))
+    assert found[:10] != found[10:]
+
+
+def test_without_shuffling_items_come_in_order():
+    assert indices(run(batch_size=4, shuffle=False), 3) == [*range(10), 0, 1]
+
+
+def test_in_the_test_phase_every_pass_is_alike():
+    found = batches(run(phase=1, batch_size=5, workers=2), 4)
+    assert found[0][0].tolist() == [0, 1, 2, 3, 4]
+    np.testing.assert_array_equal(found[:2], found[2:])
+
+
+def test_a_batch_may_be_larger_than_an_epoch():
+    assert sorted(indices(run(items=2, batch_size=5, seed=0), 2)) == [0] * 5 + [1] * 5
+
+
+def test_the_default_seed_is_drawn_from_numpy():
+    def of(seed):
+        np.random.seed(seed)
+        return indices(run(batch_size=10), 1)
+
+    assert of(3) == of(3) != of(4)
+
+
+@pytest.mark.parametrize(("workers", "kind"), WAYS)
+def test_it_goes_on_at_any_batch(workers, kind):
+    options = {"batch_size": 3, "seed": 5, "workers": workers, "worker_type": kind}
+    expected = batches(run(**options), 7)
+    made = run(**options)
+    made.layer.start_at_batch(4)
+    np.testing.assert_array_equal(batches(made, 3), expected[4:])
+    made.layer.start_at_batch(1)  # also in the middle
+    np.testing.assert_array_equal(batches(made, 3), expected[1:4])
+
+
+# --- several solvers ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def solvers(monkeypatch):
+    """Take the part of a solver of several: solvers(rank, count)."""
+
+    def take(rank, count):
+        fake = SimpleNamespace(solver_rank=lambda: rank, solver_count=lambda: count)
+        monkeypatch.setitem(sys.modules, "caffe", fake)
+
+    return take
+
+
+def test_solvers_share_the_items(solvers):
+    alone = batches(run(batch_size=2, seed=3), 6)
+    shares = []
+    for rank in range(3):
+        solvers(rank, 3)
+        shares.append(batches(run(batch_size=2, seed=3), 2))
+    together = [share[i] for i in range(2) for share in shares]
+    np.testing.assert_array_equal(together, alone)
+
+
+def test_each_solver_tests_on_all(solvers):
+    solvers(1, 2)
+    assert indices(run(phase=1, batch_size=4), 1) == [0, 1, 2, 3]
+
+
+def test_solvers_need_a_seed(solvers):
+    solvers(1, 2)
+    with pytest.raises(ValueError, match=r"^Numbers: needs the parameter seed where several solvers train together"):
+        run()
+
+
+# --- shapes ------------------------------------------------------------------------------------------
+
+
+def test_items_of_other_shapes_are_refused():
+    with pytest.raises(
+        ValueError,
+        match=r"^Shapes: item 1: data of shape \(2, 2\), the batch's first item has \(1, 2\); make them alike, or set "
+        "varied: pad$",
+    ):
+        run(Shapes, 1, batch_size=2, shuffle=False).forward()
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_items_of_other_shapes_are_padded(workers):
+    made = run(Shapes, 1, batch_size=3, shuffle=False, varied="pad", workers=workers, worker_type="process")
+    data = made.forward()[0]
+    assert data.shape == (3, 3, 2)
+    assert data[:, :, 0].tolist() == [[0, -1, -1], [1, 1, -1], [2, 2, 2]]
+
+
+@pytest.mark.parametrize(("workers", "kind"), WAYS)
+def test_batches_of_other_shapes_follow_each_other(workers, kind):
+    made = run(Shapes, 1, batch_size=1, items=40, shuffle=False, workers=workers, worker_type=kind)
+    for i in range(40):
+        data = made.forward()[0]
+        assert data.shape == (1, i + 1, 2)
+        assert (data == i).all()
+
+
+def test_rows_of_all_items_have_their_place_before_them():
+    made = run(Shapes, 2, batch_size=3, shuffle=False, varied="pad")
+    assert made.forward()[1].tolist() == [[1, 10, 10, 10], [2, 20, 20, 20], [2, 20, 20, 20]]
+
+
+def test_a_batch_without_rows_is_empty():
+    made = run(Shapes, 2, batch_size=1, shuffle=False)
+    assert made.top[1].shape == (1, 4)  # before: real Caffe has no memory for a blob that was always empty
+    assert made.forward()[1].shape == (0, 4)
+    assert made.forward()[1].shape == (1, 4)
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        ((1, 2), r"item returns 2 arrays for 1 tops \(data\)"),
+        ("text", "data must be an array of numbers, got array"),
+        (None, "data must be an array of numbers, got array"),
+    ],
+)
+def test_what_is_no_item_is_refused(made, message, monkeypatch):
+    monkeypatch.setattr(Plain, "made", made)
+    with pytest.raises(ValueError, match=rf"^Plain: item 0: {message}"):
+        run(Plain, 1)
+
+
+def test_no_items_are_refused():
+    with pytest.raises(ValueError, match=r"^Numbers: has no items$"):
+        run(items=0)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"batch_size": 2**31}, r"index of shape \(2147483648,\) has more than 2147483647 values, a blob's most$"),
+        ({"batch_size": 2**30, "workers": 9, "prefetch": 9}, r"makes 81 batches ahead, .* MiB in all, more than this"),
+    ],
+)
+def test_more_than_memory_holds_is_refused(options, message):
+    with pytest.raises(ValueError, match=rf"^Numbers: {message}"):
+        run(**options)
+
+
+def test_tops_are_counted():
+    with pytest.raises(ValueError, match=r"^Numbers: needs 1 to 2 tops \(index, \[random\]\), got 3$"):
+        run(tops=3)
+
+
+# --- errors ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("workers", "kind"), WAYS)
+def test_an_items_error_reaches_forward(workers, kind, capfd):
+    made = run(batch_size=2, shuffle=False, wrong=5, workers=workers, worker_type=kind)
+    assert indices(made, 2) == [0, 1, 2, 3]
+    for _ in range(2):  # the next forward tries the same batch
+        with pytest.raises(ValueError, match=r"^Numbers: number 5: KeyError: 'of my own'$"):
+            made.forward()
+    assert "in go_wrong" in capfd.readouterr().err  # the item's own traceback, printed by the base class
+    made.layer.wrong = None
+    assert indices(made, 1) == [4, 5]
+
+
+@pytest.mark.parametrize(("workers", "kind"), WAYS)
+def test_an_interrupted_batch_comes_again(workers, kind, monkeypatch):
+    made = run(batch_size=2, shuffle=False, workers=workers, worker_type=kind)
+    assert indices(made, 1) == [0, 1]
+    with monkeypatch.context() as patch:
+        patch.setattr(made.layer, "_give", lambda arrays, top: signal.raise_signal(signal.SIGINT))
+        with pytest.raises(KeyboardInterrupt):
+            made.forward()
+    assert indices(made, 2) == [2, 3, 4, 5]
+
+
+def test_an_error_in_the_first_item_is_setups():
+    with pytest.raises(ValueError, match=r"^Numbers: number 0: KeyError"):
+        run(wrong=0, shuffle=False)
+
+
+@pytest.mark.parametrize(
+    ("end", "how"),
+    [("kill", r"was ended by SIGKILL \(the machine may be out of memory\)"), ("exit", "has ended with status 3")],
+)
+def test_a_process_that_ends_is_noticed(end, how):
+    made = run(batch_size=2, shuffle=False, wrong=3, end=end, workers=2, worker_type="process")
+    assert indices(made, 1) == [0, 1]
+    with pytest.raises(ValueError, match=rf"^Numbers: number 3: the worker process \d+ {how} while it was at"):
+        made.forward()
+    made.layer.wrong = None
+    assert indices(made, 1) == [2, 3]
+
+
+@pytest.mark.parametrize("kind", ["thread", "process"])
+def test_it_says_what_it_waits_for(kind, monkeypatch, capsys):
+    monkeypatch.setattr("caffe_pylayers._layer.data.workers.WAIT", 0.2)
+    run(shuffle=False, worker_type=kind, wait=0.5, tops=1).forward()
+    said = capsys.readouterr().err.splitlines()
+    assert set(said) == {"Numbers: waits 0.2 seconds and more for number 0"}
+
+
+def test_an_item_that_hangs_does_not_keep_the_process():
+    before = children()
+    made = run(batch_size=2, shuffle=False, wrong=4, end="hang", workers=1, worker_type="process")
+    assert indices(made, 2) == [0, 1, 2, 3]
+    begin = time.monotonic()
+    made.layer.stop_workers()
+    assert time.monotonic() - begin < 10
+    assert children() == before
+
+
+# --- the end -----------------------------------------------------------------------------------------
+
+
+def children(parent=None):
+    """The processes that this one, or another, has started and that run."""
+    pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    return [pid for pid in pids if state_and_parent(pid)[1] == (parent or os.getpid())]
+
+
+def alive(pid):
+    return state_and_parent(pid) != ("Z", 0)
+
+
+def state_and_parent(pid):
+    """The state of a process and the one that started it; ("Z", 0) of one that has ended."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            state, parent = file.read().rpartition(")")[2].split()[:2]
+    except OSError:
+        return "Z", 0
+    return ("Z", 0) if state == "Z" else (state, int(parent))
+
+
+def threads():
+    return [thread for thread in threading.enumerate() if thread.name == "caffe-pylayers-data"]
+
+
+def until(condition):
+    end = time.monotonic() + 20
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.02)
+    return condition()
+
+
+@pytest.mark.parametrize("kind", ["thread", "process"])
+def test_a_layer_that_nobody_has_ends_its_workers(kind):
+    before = {*threads(), *children()}  # real Caffe never frees the layers of a net
+    descriptors = len(os.listdir("/proc/self/fd"))
+    made = run(batch_size=2, workers=3, worker_type=kind)
+    batches(made, 3)
+    workers = {*threads(), *children()} - before
+    assert len(workers) == 3
+    del made
+    gc.collect()
+    assert until(lambda: not workers.intersection([*threads(), *children()]))
+    assert len(os.listdir("/proc/self/fd")) == descriptors
+
+
+def test_the_layer_goes_on_in_a_forked_process():
+    made = run(batch_size=2, seed=1, workers=2, worker_type="process")
+    expected = batches(run(batch_size=2, seed=1), 4)
+    batches(made, 2)
+    child = os.fork()
+    if not child:
+        try:
+            same = np.array_equal(batches(made, 2), expected[2:])
+            made.layer.start_at_batch(0)
+            os._exit(0 if same else 1)
+        finally:
+            os._exit(2)
+    assert os.waitpid(child, 0)[1] == 0
+    np.testing.assert_array_equal(batches(made, 2), expected[2:])
+
+
+PROGRAM = """
+import json, sys, warnings
+from tests.layer.data.data_layers import Numbers
+from caffe_pylayers.testing import LayerRun
+warnings.simplefilter("error")
+made = LayerRun(Numbers, param_str=json.dumps(dict(batch_size=4, workers=2, **json.loads(sys.argv[1]))), tops=2)
+made.forward()
+print("ready", flush=True)
+"""
+LOOP = PROGRAM + "while True:\n    made.forward()\n"
+
+
+def start(program, root, **options):
+    command = [sys.executable, "-c", program, json.dumps(options)]
+    return subprocess.Popen(
+        command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+@pytest.mark.parametrize("kind", ["thread", "process"])
+@pytest.mark.parametrize("last", ["", "made.kept = made", "sys.exit(0)", "del made"])
+def test_a_program_ends_without_a_word(root, kind, last):
+    process = start(PROGRAM + last, root, worker_type=kind)
+    out, errors = process.communicate(timeout=60)
+    assert (process.returncode, out, errors) == (0, "ready\n", "")
+
+
+def test_ctrl_c_ends_it(root):
+    """The terminal sends it to the workers, too."""
+    process = start(LOOP, root, worker_type="process", wait=0.01)
+    assert process.stdout.readline() == "ready\n"
+    workers = children(process.pid)
+    assert len(workers) == 2
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert errors.rstrip().endswith("KeyboardInterrupt")
+    assert errors.count("Traceback") == 1
+    assert until(lambda: not any(map(alive, workers)))
+
+
+def test_workers_of_a_killed_program_end(root):
+    process = start(LOOP, root, worker_type="process", wait=0.01)
+    assert process.stdout.readline() == "ready\n"
+    workers = children(process.pid)
+    assert len(workers) == 2
+    process.kill()
+    process.communicate(timeout=60)
+    assert until(lambda: not any(map(alive, workers)))
+
+
+# --- in nets -----------------------------------------------------------------------------------------
+
+NET = """
+layer { name: "data" type: "Python" top: "index" top: "random"
+        python_param { module: "tests.layer.data.data_layers" layer: "Numbers" param_str: '%s' } }
+layer { name: "one" type: "Reshape" bottom: "random" top: "one"
+        reshape_param { shape { dim: 16 dim: 1 dim: 8 dim: 8 } } }
+layer { name: "conv" type: "Convolution" bottom: "one" top: "conv"
+        convolution_param { num_output: 16 kernel_size: 3 weight_filler { type: "constant" value: 0.1 } } }
+"""
+
+
+def test_workers_start_beside_the_threads_of_a_net(make_net):
+    from caffe_pylayers import _engine
+
+    _engine.caffe()
+    options = {"batch_size": 1024, "seed": 1, "workers": 2}
+    nets = [make_net(NET % json.dumps(dict(options, worker_type=kind))) for kind in ("thread", "process")]
+    for _ in range(5):  # the first has computed, so that there are threads, when the second starts its processes
+        found = [net.forward()["conv"].copy() for net in nets]
+        np.testing.assert_array_equal(*found)
+    assert found[0].std() > 0.01
