@@ -96,8 +96,7 @@ class ContrastiveLoss(Layer):
 
     def plan(self, a, b, y):
         self._shape = rows_of(self, "bottom[0] (a)", a.shape)
-        if tuple(b.shape) != tuple(a.shape):
-            raise checks.error(self, f"bottom[1] (b) must have the shape of a {tuple(a.shape)}, got {tuple(b.shape)}")
+        checks.same_shape(self, "bottom[1] (b)", b.shape, "a", a.shape)
         checks.one_label_each(self, "bottom[2] (y)", y.shape, "bottom[0] (a)", self._shape, 1)
         self._difference = self.xp.empty_like(a.reshape(self._shape))
         return [(1,)]

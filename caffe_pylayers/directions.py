@@ -98,17 +98,12 @@ class _DirectionLoss(Layer):
 
     def plan(self, predictions, targets, weights=None):
         shape = tuple(predictions.shape)
-        if tuple(targets.shape) != shape:
-            raise checks.error(
-                self,
-                f"bottom[1] (targets) must have the shape of bottom[0] (predictions) {shape}, "
-                f"got {tuple(targets.shape)}",
-            )
+        checks.same_shape(self, "bottom[1] (targets)", targets.shape, "bottom[0] (predictions)", shape)
         self._axis = checks.axis(self, self.axis, len(shape), f"bottom[0] (predictions) of shape {shape}")
         self._positions = (*shape[: self._axis], 1, *shape[self._axis + 1 :])
         if weights is not None:
             of = "bottom[0] (predictions), 1 on its axis,"
-            self._weights_view = checks.broadcasts(self, "bottom[2] (weights)", weights.shape, of, self._positions)
+            self._weights_view = checks.weights(self, "bottom[2] (weights)", weights.shape, of, self._positions)
         self._blocks = blocks(predictions, [self._axis])
         return [(1,)]
 

@@ -47,12 +47,7 @@ class _DistributionLoss(SoftmaxLoss):
     """A loss of scores and as many targets."""
 
     def plan(self, predictions, targets, weights=None):
-        if predictions.shape != targets.shape:
-            raise checks.error(
-                self,
-                f"bottom[1] (targets) must have the shape of bottom[0] {tuple(predictions.shape)}, "
-                f"got {tuple(targets.shape)}",
-            )
+        checks.same_shape(self, "bottom[1] (targets)", targets.shape, "bottom[0]", predictions.shape)
         self.plan_scores(predictions, weights)
         self._log_q, self._q = self.xp.empty_like(targets), self.xp.empty_like(targets)
         return [(1,)]

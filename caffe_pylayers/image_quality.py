@@ -105,12 +105,7 @@ class _Similarity(Layer):
 
     def plan(self, images, references):
         shape = tuple(images.shape)
-        if tuple(references.shape) != shape:
-            raise checks.error(
-                self,
-                f"bottom[1] (references) must have the shape of bottom[0] (images) {shape}, "
-                f"got {tuple(references.shape)}",
-            )
+        checks.same_shape(self, "bottom[1] (references)", references.shape, "bottom[0] (images)", shape)
         if len(shape) < 3 or min(shape[-2:]) < self.window:
             raise checks.error(
                 self,

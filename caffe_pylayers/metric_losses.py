@@ -97,12 +97,7 @@ class NPairLoss(Layer):
 
     def plan(self, anchors, positives, labels=None):
         self._shape = rows_of(self, "bottom[0] (anchors)", anchors.shape)
-        if tuple(positives.shape) != tuple(anchors.shape):
-            raise checks.error(
-                self,
-                f"bottom[1] (positives) must have the shape of bottom[0] (anchors) {tuple(anchors.shape)}, "
-                f"got {tuple(positives.shape)}",
-            )
+        checks.same_shape(self, "bottom[1] (positives)", positives.shape, "bottom[0] (anchors)", anchors.shape)
         if labels is not None:
             checks.one_label_each(self, "bottom[2] (labels)", labels.shape, "bottom[0] (anchors)", self._shape, 1)
         self._each = arrays.arange_like(anchors, self._shape[0])

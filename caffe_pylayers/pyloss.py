@@ -97,7 +97,7 @@ class EuclideanLossLayer(Layer):
         self._difference = self._weighted = self.xp.empty_like(predictions)
         if weights is not None:
             name = "bottom[2] (weights)"
-            self._weights_shape = checks.broadcasts(self, name, weights.shape, of, predictions.shape)
+            self._weights_shape = checks.weights(self, name, weights.shape, of, predictions.shape)
             self._weighted = self.xp.empty_like(predictions)
         self._count = math.prod(predictions.shape)
         self._normalizer = normalizer(self.normalization, len(predictions), self._count, self._count)

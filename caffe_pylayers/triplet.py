@@ -125,12 +125,7 @@ class TripletLoss(Layer):
     def plan(self, anchors, positives, negatives, weights=None):
         self._shape = rows_of(self, "bottom[0] (anchors)", anchors.shape)
         for i, name, other in (1, "positives", positives), (2, "negatives", negatives):
-            if tuple(other.shape) != tuple(anchors.shape):
-                raise checks.error(
-                    self,
-                    f"bottom[{i}] ({name}) must have the shape of bottom[0] (anchors) {tuple(anchors.shape)}, "
-                    f"got {tuple(other.shape)}",
-                )
+            checks.same_shape(self, f"bottom[{i}] ({name})", other.shape, "bottom[0] (anchors)", anchors.shape)
         if weights is not None:
             names = "bottom[3] (weights)", "bottom[0] (anchors)"
             checks.one_label_each(self, names[0], weights.shape, names[1], self._shape, 1)

@@ -264,12 +264,7 @@ class ConstrainLoss(ProbabilityLoss):
 
     def plan(self, predictions, crf):
         self.plan_predictions(predictions)
-        if tuple(crf.shape) != tuple(predictions.shape):
-            raise checks.error(
-                self,
-                f"bottom[1] (crf) must have the shape of bottom[0] (predictions) {tuple(predictions.shape)}, "
-                f"got {tuple(crf.shape)}",
-            )
+        checks.same_shape(self, "bottom[1] (crf)", crf.shape, "bottom[0] (predictions)", predictions.shape)
         return [(1,)]
 
     def forward(self, bottom, top):

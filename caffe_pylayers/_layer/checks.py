@@ -6,11 +6,14 @@ Counts are checked in ``setup``, shapes in ``plan``, values in ``forward``.
 from __future__ import annotations
 
 import math
-from typing import Any
+import sys
+from typing import Any, Sequence
 
 import numpy as np
 
 from caffe_pylayers._layer import arrays
+
+_LARGEST = sys.float_info.max
 
 
 def error(layer: Any, message: str) -> ValueError:
@@ -55,6 +58,24 @@ def axis(layer: Any, value: int, axes: int, what: str) -> int:
     if not -axes <= value < axes:
         raise error(layer, f"axis {value} is outside {what}, which has {axes} axes")
     return value % axes
+
+
+def class_axis(layer: Any, what: str, shape: Any) -> int:
+    """Return the layer's ``axis`` counted from the front; ValueError unless the shape has it, with a class or more.
+
+    what: how to name the scores: "bottom[0] (scores)".
+    """
+    shape = tuple(shape)
+    found: int = axis(layer, layer.axis, len(shape), f"{what} of shape {shape}")
+    if not shape[found]:
+        raise error(layer, f"{what} must have a class or more on axis {found}, got shape {shape}")
+    return found
+
+
+def same_shape(layer: Any, what: str, shape: Any, of: str, to: Any) -> None:
+    """Raise unless two shapes are one; what, of: how to name the two: "bottom[1] (targets)"."""
+    if tuple(shape) != tuple(to):
+        raise error(layer, f"{what} must have the shape of {of} {tuple(to)}, got {tuple(shape)}")
 
 
 def one_label_each(layer: Any, what: str, labels: Any, of: str, scores: Any, axis: int) -> None:
@@ -107,6 +128,53 @@ def broadcasts(layer: Any, what: str, shape: Any, of: str, to: Any) -> tuple[int
     return whole
 
 
+def weights(layer: Any, what: str, shape: Any, of: str, positions: Sequence[int]) -> tuple[int, ...]:
+    """Return the shape in which weights broadcast to positions.
+
+    One for each position, whatever axes of size 1 there are; one for each sample; or as ``broadcasts`` has it.
+
+    what, of: how to name the two: "bottom[2] (weights)".
+    positions: their shape, N first.
+    """
+    sizes = [n for n in shape if n != 1]
+    positions = tuple(positions)
+    if sizes == [n for n in positions if n != 1]:
+        return positions
+    if sizes == [n for n in positions[:1] if n != 1]:
+        return (*positions[:1], *(1,) * (len(positions) - 1))
+    return broadcasts(layer, what, shape, of, positions)
+
+
+def numbers(
+    layer: Any, what: str, values: Any, where: Any = None, low: float = -_LARGEST, high: float = _LARGEST
+) -> None:
+    """Raise for the first value that is NaN or outside [low, high]: by default, that is not finite.
+
+    what: how to name the values: "bottom[0] (scores)".
+    where: booleans that broadcast to the values, False for those that count for nothing: they are not looked at.
+    low, high: with -inf and inf, NaN alone is refused.
+    """
+    if 0 in tuple(values.shape):
+        return
+    with np.errstate(invalid="ignore"):  # which some versions of numpy say of NaN
+        if low <= float(values.min()) and float(values.max()) <= high:  # NaN is neither
+            return
+        found = arrays.to_numpy(values).astype(np.float64)  # low and high overflow in float32
+        good = (found >= low) & (found <= high)
+    if where is not None:
+        good |= ~arrays.to_numpy(where)
+    if good.all():
+        return
+    value, place = _first(found, int(good.argmin()))
+    if math.isinf(low) and math.isinf(high):
+        expected = "be numbers"
+    elif (low, high) == (-_LARGEST, _LARGEST):
+        expected = "be finite"
+    else:
+        expected = f"lie in [{low:g}, {high:g}]"
+    raise error(layer, f"{what} must {expected}, got {value:g} at index {place}")
+
+
 def class_labels(
     layer: Any, labels: Any, classes: Any, ignore_label: int | None = None, noun: str = "label"
 ) -> tuple[Any, Any]:
@@ -139,10 +207,13 @@ def class_labels(
 
 
 def _bad_label(layer: Any, labels: Any, first: int, classes: int, noun: str) -> ValueError:
-    value = float(labels.reshape(-1)[first])
-    where: Any = tuple(int(i) for i in np.unravel_index(first, tuple(labels.shape)))
-    if len(where) == 1:
-        where = where[0]
+    value, place = _first(labels, first)
     if value.is_integer():
-        return error(layer, f"{noun} {int(value)} at index {where} is outside [0, {classes})")
-    return error(layer, f"{noun} {value} at index {where} is no integer; {noun}s lie in [0, {classes})")
+        return error(layer, f"{noun} {int(value)} at index {place} is outside [0, {classes})")
+    return error(layer, f"{noun} {value} at index {place} is no integer; {noun}s lie in [0, {classes})")
+
+
+def _first(values: Any, first: int) -> tuple[float, Any]:
+    """Return the value at a flat index, and its place: an integer of one axis, else a tuple."""
+    place = tuple(int(i) for i in np.unravel_index(first, tuple(values.shape)))
+    return float(values.reshape(-1)[first]), place[0] if len(place) == 1 else place

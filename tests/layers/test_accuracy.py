@@ -74,7 +74,7 @@ def test_equal_scores_are_no_prediction():
     ("layer", "bottoms", "param_str", "tops", "message"),
     [
         (ClassAccuracy, [(4, 3), (4, 2)], "", 1, r"bottom\[1\] \(labels\) must have shape \(4,\)"),
-        (ClassAccuracy, [(4, 3), (4,), (3,)], "", 1, r"bottom\[2\] \(weights\) must have shape \(4,\), .* got \(3,\)"),
+        (ClassAccuracy, [(4, 3), (4,), (3,)], "", 1, r"bottom\[2\] \(weights\) must have the shape of .* got \(3,\)"),
         (BalancedAccuracy, [(4, 3), (4,)], "axis: 2", 1, "axis 2 is outside"),
         (ClassAccuracy, [(4, 3), (4,)], "top_k: 4", 1, r"top_k is 4, but bottom\[0\] \(scores\) has 3 classes"),
         (TopKAccuracy, [(4, 3), (4,)], "", 1, r"top_k is 5, but bottom\[0\] \(scores\) has 3 classes"),

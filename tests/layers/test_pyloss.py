@@ -64,7 +64,7 @@ def test_normalizer_is_of_the_last_forward():
             [(4, 3), (4, 3), (3,)],
             r"bottom\[2\] \(weights\) must have the shape of bottom\[0\] \(predictions\) \(4, 3\), .* got \(3,\)",
         ),
-        ([(4, 3), (4, 3), (4, 3, 1)], r"got \(4, 3, 1\)"),
+        ([(4, 3), (4, 3), (4, 3, 2)], r"got \(4, 3, 2\)"),
         ([(4, 3)], r"needs 2 to 3 bottoms \(predictions, targets, \[weights\]\), got 1"),
     ],
 )

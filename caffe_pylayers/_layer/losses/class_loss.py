@@ -24,9 +24,7 @@ class SoftmaxLoss(WeightedLoss):
     def plan_scores(self, scores: Any, weights: Any) -> None:
         """Take the scores' shape, and the weights or None."""
         shape, name = tuple(scores.shape), "bottom[0] (scores)"
-        self._axis = axis = checks.axis(self, self.axis, len(shape), f"{name} of shape {shape}")
-        if not shape[axis]:
-            raise checks.error(self, f"{name} must have a class or more on axis {axis}, got shape {shape}")
+        self._axis = axis = checks.class_axis(self, name, shape)
         positions = (*shape[:axis], 1, *shape[axis + 1 :])
         self.plan_positions(math.prod(shape[:axis]), positions, weights, f"the labels of {name}")
         self._log_p, self._scratch = self.xp.empty_like(scores), scratch_of(scores)

@@ -128,7 +128,7 @@ class OverlapLoss(Layer):
         if weights is not None:
             self._all_weights = arrays.new(predictions, (shape[0], 1, *shape[2:]))
             of = "one channel of bottom[0] (predictions)"
-            self._weights_shape = checks.broadcasts(
+            self._weights_shape = checks.weights(
                 self, "bottom[2] (weights)", weights.shape, of, self._all_weights.shape
             )
         return [(1,)]

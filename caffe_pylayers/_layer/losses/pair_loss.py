@@ -99,7 +99,7 @@ class PairLoss(Layer):
         for name, array in more.items():
             if array is not None:
                 what = f"bottom[{len(self._views)}] ({name})"
-                shape = checks.broadcasts(self, what, array.shape, "bottom[0] (predictions)", self._shape)
+                shape = checks.weights(self, what, array.shape, "bottom[0] (predictions)", self._shape)
                 self._views.append(shape)
         self._blocks = blocks(predictions)
         return [(1,)]

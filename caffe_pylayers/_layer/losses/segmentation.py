@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from caffe_pylayers._layer import arrays, checks
 
 
@@ -47,11 +45,7 @@ def read_numbers(layer: Any, targets: Any, shape: tuple[int, int, int]) -> Any:
     if layer.ignore_label is not None:
         valid = numbers != layer.ignore_label
         numbers = numbers * valid
-    if 0 not in shape and not (numbers.min() >= 0 and numbers.max() <= 1):  # NaN is neither
-        first = ((numbers >= 0) & (numbers <= 1)).ravel().tolist().index(False)
-        where = tuple(int(i) for i in np.unravel_index(first, tuple(targets.shape)))
-        value = float(targets.reshape(-1)[first])
-        raise checks.error(layer, f"bottom[1] (targets) must lie in [0, 1], got {value:g} at index {where}")
+    checks.numbers(layer, "bottom[1] (targets)", targets, None if valid is None else valid.reshape(targets.shape), 0, 1)
     return numbers, valid
 
 

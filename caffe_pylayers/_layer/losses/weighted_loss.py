@@ -55,7 +55,8 @@ class WeightedLoss(Layer):
         self._count = self._size = math.prod(self._positions)
         self._weights_shape = None
         if weights is not None:
-            self._weights_shape = self._shape_of_weights(tuple(weights.shape), of)
+            name = f"bottom[{self.weights_at}] (weights)"
+            self._weights_shape = checks.weights(self, name, weights.shape, of, self._positions)
 
     def forward(self, bottom: Any, top: Any) -> None:
         target, valid = self.read(bottom)
@@ -123,13 +124,6 @@ class WeightedLoss(Layer):
     def _repeats(self, factors: Any) -> int:
         """Return how many positions share a factor."""
         return int(self._size // max(math.prod(factors.shape), 1))
-
-    def _shape_of_weights(self, weights: Any, of: str) -> Any:
-        positions = self._positions
-        if [n for n in weights if n != 1] == [n for n in positions if n != 1]:
-            return positions
-        name = f"bottom[{self.weights_at}] (weights)"
-        return checks.broadcasts(self, name, weights, of, positions)
 
 
 def _product(one: Any, other: Any) -> Any:

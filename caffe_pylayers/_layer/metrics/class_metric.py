@@ -67,29 +67,18 @@ class ClassMetric(Metric):
     def _plan_classes(self, scores: Any, labels: Any, weights: Any = None) -> int:
         """Check the shapes, and return C; a pass whose number of classes changes begins again."""
         shape = tuple(scores.shape)
-        self._axis = checks.axis(self, self.axis, len(shape), f"bottom[0] (scores) of shape {shape}")
+        self._axis = checks.class_axis(self, "bottom[0] (scores)", shape)
         checks.one_label_each(self, "bottom[1] (labels)", labels.shape, "bottom[0] (scores)", shape, self._axis)
         self._positions = (*shape[: self._axis], *shape[self._axis + 1 :])
         if weights is not None:
-            self._weights_shape = self._shape_of_weights(tuple(weights.shape))
+            self._plan_weights(weights)
         if shape[self._axis] != self._classes:
             self._classes = shape[self._axis]
             self.start_pass()
         return self._classes
 
-    def _shape_of_weights(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the shape in which weights, one for each position or one for each sample, broadcast to them."""
-        positions = self._positions
-        sizes = [n for n in shape if n != 1]
-        if sizes == [n for n in positions if n != 1]:
-            return positions
-        if sizes == [n for n in positions[:1] if n != 1]:
-            return (*positions[:1], *(1,) * (len(positions) - 1))
-        raise checks.error(
-            self,
-            f"bottom[2] (weights) must have shape {positions}, one for each label, or {positions[:1]}, "
-            f"one for each sample, got {shape}",
-        )
+    def _plan_weights(self, weights: Any) -> None:
+        self._weights_shape = checks.weights(self, "bottom[2] (weights)", weights.shape, "the labels", self._positions)
 
     def _labels(self, bottom: Any) -> tuple[Any, Any]:
         """Return the labels, int64 in [0, C) and flat, and where they count; see checks.class_labels."""

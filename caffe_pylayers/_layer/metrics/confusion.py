@@ -36,7 +36,7 @@ class ConfusionMetric(ClassMetric):
             )
         self._positions = wanted
         if weights is not None:
-            self._weights_shape = self._shape_of_weights(tuple(weights.shape))
+            self._plan_weights(weights)
         self._classes = self.num_classes
         return self._classes
 

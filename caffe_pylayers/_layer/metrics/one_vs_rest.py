@@ -49,7 +49,7 @@ class OneVsRestMetric(ClassMetric):
         if own and len(scores.shape) == 1:
             scores = scores.reshape(-1, 1)
         if own:
-            axis = checks.axis(self, self.axis, len(scores.shape), f"bottom[0] (scores) of shape {tuple(scores.shape)}")
+            axis = checks.class_axis(self, "bottom[0] (scores)", scores.shape)
             first = [slice(None)] * axis + [slice(0, 1)]
             labels = scores[tuple(first)]  # only its shape: one for each position
         classes = self._plan_classes(scores, labels, weights)
