@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import traceback
 from pathlib import Path
+from types import FrameType
 from typing import Iterator
 
 import caffe_pylayers
@@ -13,9 +15,10 @@ from caffe_pylayers._engine import EngineError
 from caffe_pylayers._engine.libraries import MissingLibrary, optional
 from caffe_pylayers.cli import UserError
 
-__all__ = ["line_of", "one_line", "optional", "raised_here", "told"]
+__all__ = ["line_of", "one_line", "optional", "print_foreign", "raised_here", "told"]
 
 _HOME = Path(caffe_pylayers.__file__).parent
+_IMPORTING = ("<frozen ", importlib.__file__)
 _BRIDGES = _HOME / "_compat" / "bridges"
 
 
@@ -32,8 +35,24 @@ def one_line() -> Iterator[None]:
     except (Exception, SystemExit) as error:  # SystemExit: a layer's
         if isinstance(error, OSError) or getattr(error, "_printed_by_layer", False) or raised_here(error):
             raise UserError(line_of(error)) from error
-        traceback.print_exception(type(error), error, error.__traceback__)
+        print_foreign(error)
         raise UserError(told(error)) from error
+
+
+def print_foreign(error: BaseException) -> None:
+    """Print an exception's traceback from the first frame on that is neither this package's nor the import system's."""
+    trace = error.__traceback__
+    while trace and (_ours(_file_of(trace.tb_frame)) or _file_of(trace.tb_frame).startswith(_IMPORTING)):
+        trace = trace.tb_next
+    traceback.print_exception(type(error), error, trace)
+
+
+def _file_of(frame: FrameType) -> str:
+    return frame.f_code.co_filename
+
+
+def _ours(file: str) -> bool:
+    return _HOME in Path(file).parents and _BRIDGES not in Path(file).parents
 
 
 def told(error: BaseException) -> str:

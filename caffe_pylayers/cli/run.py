@@ -20,10 +20,10 @@ import contextlib
 import os
 import runpy
 import sys
-import traceback
 from typing import Any, Iterator
 
 from caffe_pylayers.cli import UserError, add_engine_arguments, translate_old_code
+from caffe_pylayers.cli._errors import print_foreign
 from caffe_pylayers.cli._parser import given
 
 CPU_VARIABLE = "CAFFE_PYLAYERS_CPU"
@@ -82,7 +82,7 @@ def _explain(error: Exception) -> None:
         raise UserError(str(error)) from error
     old = advice(error)
     if old:
-        traceback.print_exception(type(error), error, error.__traceback__)
+        print_foreign(error)
         raise UserError(old) from error
 
 

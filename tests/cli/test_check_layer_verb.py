@@ -104,3 +104,15 @@ def test_shapes(check, shape, capsys):
     with pytest.raises(SystemExit):
         check("half_layers.Half", "--bottom", shape)
     assert f"{shape!r} is no shape such as 4x3" in capsys.readouterr().err
+
+
+def test_python_2_code_without_compat(check, tmp_path):
+    """The file's own lines are shown: no traceback of whoever imports it."""
+    (tmp_path / "printing_layer.py").write_text("import caffe\nprint 3\n")
+    code, out, err = check("printing_layer.Any", "-b", "4x3")
+    assert (code, out) == (1, "")
+    shown, line = err.rstrip("\n").rsplit("\n", 1)
+    assert shown.startswith(f'  File "{tmp_path / "printing_layer.py"}", line 2')
+    assert "Traceback" not in err
+    assert "SyntaxError: " in line
+    assert "--compat translates it" in line

@@ -16,14 +16,13 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
 from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._curves.log import Log, Row
-from caffe_pylayers.cli._errors import raised_here, told
+from caffe_pylayers.cli._errors import print_foreign, raised_here, told
 from caffe_pylayers.cli._training.evaluation import Evaluation, Objective, Results
 from caffe_pylayers.cli._training.pictures import Pictures
 from caffe_pylayers.cli._training.progress import Progress
@@ -164,6 +163,6 @@ def blame(where: str) -> Iterator[None]:
         text = str(error)
         # The package's own layers print it, and its other messages say all.
         if not getattr(error, "_printed_by_layer", False) and not raised_here(error):
-            traceback.print_exception(type(error), error, error.__traceback__)
+            print_foreign(error)
             text = told(error)
         raise TrainingError(f"{where}: {text}") from error
