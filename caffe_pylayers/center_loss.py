@@ -13,10 +13,9 @@ lr_mult, times the solver's rate, is the paper's alpha, with which the centres f
 
 from __future__ import annotations
 
-from caffe_pylayers._layer import arrays, checks
+from caffe_pylayers._layer import arrays
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.bases.learned import Learned
-from caffe_pylayers._layer.embeddings.embedding_loss import EmbeddingLoss, rows_of
+from caffe_pylayers._layer.embeddings.class_vectors import ClassVectorsLoss
 from caffe_pylayers._layer.losses.normalizers import NORMALIZATIONS, normalizer
 
 __all__ = ["CenterLoss", "center_loss_forward", "center_update"]
@@ -33,18 +32,18 @@ def center_loss_forward(features, centers, labels, valid=None):
     return (difference * difference).sum() / 2, difference
 
 
-def center_update(difference, labels, classes, valid=None):
+def center_update(difference, labels, num_classes, valid=None):
     """Return what each sample adds to the diff of its class's centre: (c_y - x) / (1 + count), (N, D).
 
-    difference: x - c_y, 0 where valid is False. classes: C. count: of the samples of the class in the batch.
+    difference: x - c_y, 0 where valid is False. num_classes: C. count: of the samples of the class in the batch.
     """
-    count = arrays.new(difference, (classes,))
+    count = arrays.new(difference, (num_classes,))
     arrays.fill(count, 1)
     arrays.add_rows(count, labels, arrays.astype(labels >= 0 if valid is None else valid, difference))
     return difference / -count[labels][:, None]
 
 
-class CenterLoss(Learned, EmbeddingLoss):
+class CenterLoss(ClassVectorsLoss):
     """Squared distance of each feature from the learned centre of its class.
 
     loss = sum |x_i - c_y|**2 / (2 Z).
@@ -71,7 +70,6 @@ class CenterLoss(Learned, EmbeddingLoss):
         array([7.5])
     """
 
-    num_classes = Parameter(int, low=1, doc="C, the number of classes, and of centres")
     normalization = Parameter(
         str,
         "batch",
@@ -79,25 +77,15 @@ class CenterLoss(Learned, EmbeddingLoss):
         doc="Z: N (batch, full), the number of samples without ignore_label (valid), or 1; never below 1",
     )
 
-    def setup(self, bottom, top):
-        super().setup(bottom, top)
-        checks.bottoms(self, bottom, "features", "labels")
-        self.learn(self.num_classes, rows_of(self, "bottom[0] (features)", tuple(bottom[0].shape))[1])
-
-    def plan(self, features, labels):
-        tops = super().plan(features, labels)
-        self.check_learned(self._shape[1], "bottom[0] (features)")
-        self._classes = arrays.arange_like(features, self.num_classes)
-        return tops
-
     def loss(self, features, labels):
-        self._labels, self._valid = checks.class_labels(self, labels, self._classes, self.ignore_label)
+        self._labels, self._valid = self.classes_of(labels)
         loss, self._difference = center_loss_forward(features, self.blobs[0].data, self._labels, self._valid)
         n = len(features)
         self._normalizer = normalizer(self.normalization, n, n, n if self._valid is None else int(self._valid.sum()))
         return loss / self._normalizer
 
-    def gradient(self, scale):
+    def gradient(self, scale, d_features):
         update = center_update(self._difference, self._labels, self.num_classes, self._valid)
         arrays.add_rows(self.blobs[0].diff, self._labels, update)
-        return self._difference * (scale / self._normalizer)
+        if d_features is not None:
+            self.xp.multiply(self._difference, scale / self._normalizer, out=d_features)

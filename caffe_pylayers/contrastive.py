@@ -171,6 +171,7 @@ class LabelContrastiveLoss(EmbeddingLoss):
         self._normalizer = normalizer(self.normalization, len(labels), pairs, valid)
         return terms.sum() / (2 * self._normalizer)
 
-    def gradient(self, scale):
+    def gradient(self, scale, d_features):
         d_squares = contrastive_backward(self.xp, self._squares, *self._pairs, self.margin, self.legacy_version)
-        return pairwise_backward(self.xp, self._features, d_squares) * (scale / (2 * self._normalizer))
+        d_squares *= scale / (2 * self._normalizer)
+        pairwise_backward(self.xp, self._features, d_squares, d_features)

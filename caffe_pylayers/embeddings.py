@@ -12,52 +12,29 @@ import math
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Layer, Parameter
+from caffe_pylayers._layer.embeddings.cosines import unit_vectors, unit_vectors_backward
 
-__all__ = ["L2Normalize", "l2_normalize_backward", "l2_normalize_forward"]
-
-
-def l2_normalize_forward(xp, x, y, work, eps=1e-12):
-    """Write y = x / max(|x|, eps) and return max(|x|, eps), with 1 on axis 1, along which the vectors lie.
-
-    y: may be x.
-    work: an array like x, whose values are overwritten.
-    """
-    xp.multiply(x, x, out=work)
-    norms = xp.sqrt(work.sum(1))[:, None].clip(eps, None)
-    xp.divide(x, norms, out=y)
-    return norms
-
-
-def l2_normalize_backward(xp, x, norms, d_y, d_x, work, eps=1e-12):
-    """Write d_x = (d_y - y (y d_y)) / |x| with y = x / |x|; d_y / eps where |x| is not above eps.
-
-    d_x: may be d_y.
-    """
-    xp.multiply(x, d_y, out=work)
-    along = work.sum(1)[:, None] / norms * (norms > eps) / norms
-    xp.multiply(x, along, out=work)
-    xp.subtract(d_y, work, out=d_x)
-    d_x /= norms
+__all__ = ["L2Normalize", "unit_vectors", "unit_vectors_backward"]
 
 
 class L2Normalize(Layer):
     """Vectors scaled to the length 1.
 
-    y = x / max(|x|, eps), with |x| = sqrt(sum(x**2)) over the axis.
+    y = x / |x|, with |x| = sqrt(sum(x**2)) over the axis; 0 where |x| < eps.
 
     Bottom:
         [0] x, any shape that has the axis
     Top:
         [0] y, the shape of x; may be the bottom itself (in place)
     Backward:
-        d_x = (d_y - y sum(y d_y)) / |x|; where |x| <= eps, d_y / eps: a vector of zeros stays one, and its gradient
-        is finite.
+        d_x = (d_y - y sum(y d_y)) / |x|; 0 where |x| < eps: a vector of zeros has no direction, and no gradient.
     Raises:
         ValueError for an axis that x does not have.
     References:
-        torch.nn.functional.normalize. Published as L2NormLayer and Norm2Layer: x / |x|, without the eps. The
-        Normalize layer of SSD is this with a Scale layer above, whose filler is the scale and bias_term false; that
-        of NormFace is this alone. Their eps is in the root.
+        torch.nn.functional.normalize, which divides shorter vectors by eps, and gives them a gradient of d_y / eps.
+        Published as L2NormLayer and Norm2Layer: x / |x|, without the eps. The Normalize layer of SSD is this with a
+        Scale layer above, whose filler is the scale and bias_term false; that of NormFace is this alone. Their eps is
+        in the root.
     Example:
         >>> from caffe_pylayers.testing import LayerRun
         >>> run = LayerRun(L2Normalize, [[[3, 4], [0, 0]]])
@@ -70,7 +47,7 @@ class L2Normalize(Layer):
 
     axis = Parameter(int, 1, doc="the axis along which the vectors lie; negative counts from the end")
     across_spatial = Parameter(bool, False, doc="all axes from `axis` on make one vector, as in SSD's Normalize")
-    eps = Parameter(float, 1e-12, above=0, doc="least length that is divided by")
+    eps = Parameter(float, 1e-12, above=0, doc="least length of a vector that has a direction")
 
     def setup(self, bottom, top):
         checks.tops(self, top, "y")
@@ -79,17 +56,16 @@ class L2Normalize(Layer):
         axis = checks.axis(self, self.axis, len(x.shape), f"bottom[0] (x) of shape {tuple(x.shape)}")
         end = len(x.shape) if self.across_spatial else axis + 1
         self._shape = math.prod(x.shape[:axis]), math.prod(x.shape[axis:end]), math.prod(x.shape[end:])
-        self._work = self.xp.empty_like(x.reshape(self._shape))
         return [x.shape]
 
     def forward(self, bottom, top):
         x, y = bottom[0].data.reshape(self._shape), top[0].data.reshape(self._shape)
         # The bottom is x in backward, unless it is the top, which a layer above may change in place too.
         self._kept = arrays.astype(x, x) if arrays.address(x) == arrays.address(y) else None
-        self._norms = l2_normalize_forward(self.xp, x, y, self._work, self.eps)
+        _, self._lengths = unit_vectors(self.xp, x if self._kept is None else self._kept, 1, self.eps, y)
 
     def backward(self, top, propagate_down, bottom):
         if propagate_down[0]:
             x = bottom[0].data.reshape(self._shape) if self._kept is None else self._kept
             d_y, d_x = top[0].diff.reshape(self._shape), bottom[0].diff.reshape(self._shape)
-            l2_normalize_backward(self.xp, x, self._norms, d_y, d_x, self._work, self.eps)
+            unit_vectors_backward(self.xp, x, self._lengths, d_y, 1, self.eps, d_x)

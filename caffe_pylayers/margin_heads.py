@@ -35,10 +35,122 @@ import math
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.embeddings.cosines import unit_rows, unit_rows_backward
 from caffe_pylayers._layer.embeddings.margin_head import CosineHead, MarginHead
 
-__all__ = ["ArcFace", "CosFace", "MarginInnerProduct", "angle_margin", "arc_margin"]
+__all__ = [
+    "ArcFace",
+    "CosFace",
+    "MarginInnerProduct",
+    "a_softmax_backward",
+    "a_softmax_forward",
+    "angle_margin_backward",
+    "angle_margin_forward",
+    "arc_margin_backward",
+    "arc_margin_forward",
+    "cos_margin_backward",
+    "cos_margin_forward",
+    "falling_lambda",
+]
+
+# Each function is of the cosines cos(theta_y) of features with their labels' vectors.
+
+
+def cos_margin_forward(cosines, margin=0.35):
+    """Return cos(theta) - margin."""
+    return cosines - margin
+
+
+def cos_margin_backward(d_values):
+    """Return d_cosines, which d_values is."""
+    return d_values
+
+
+def arc_margin_forward(xp, cosines, sines, margin=0.5):
+    """Return cos(theta + margin).
+
+    Where theta + margin > pi, cos(theta) - margin sin(margin) takes its place, so that it goes on falling.
+    """
+    values = cosines * math.cos(margin) - sines * math.sin(margin)
+    return xp.where(_turns(cosines, margin), values, cosines - margin * math.sin(margin))
+
+
+def arc_margin_backward(xp, cosines, sines, d_values, margin=0.5):
+    """Return d_cosines of arc_margin_forward: d_values (cos(margin) + sin(margin) / tan(theta)), or d_values.
+
+    The slope grows without end near 0, while that of the cosine vanishes: below the root of the rounding error its
+    second part is left out.
+    """
+    known = sines > xp.finfo(cosines.dtype).eps ** 0.5
+    slopes = math.cos(margin) + math.sin(margin) * (cosines * known) / (sines + ~known)
+    return xp.where(_turns(cosines, margin), slopes * d_values, d_values)
+
+
+def _turns(cosines, margin):
+    """Return where theta + margin < pi."""
+    return cosines > math.cos(math.pi - margin)
+
+
+def sines_between(xp, units, others):
+    """Return the sines (N, 1) of the angles between rows of length 1: |u - v| |u + v| / 2.
+
+    It has all its digits near 0, where sqrt(1 - cos(theta)**2) has none.
+    """
+    apart, together = units - others, units + others
+    return xp.sqrt((apart * apart).sum(1) * (together * together).sum(1))[:, None] / 2
+
+
+def angle_margin_forward(cosines, m=4):
+    """Return psi = (-1)**k cos(m theta) - 2 k for theta in [k pi / m, (k + 1) pi / m]; m: 1 to 4."""
+    squares = cosines * cosines
+    k = _turn(cosines, m)
+    return (1 - 2 * (k % 2)) * _CHEBYSHEV[m](cosines, squares) - 2 * k
+
+
+def angle_margin_backward(cosines, d_psi, m=4):
+    """Return d_cosines of angle_margin_forward, finite everywhere."""
+    squares = cosines * cosines
+    return (1 - 2 * (_turn(cosines, m) % 2)) * _CHEBYSHEV_SLOPES[m](cosines, squares) * d_psi
+
+
+def _turn(cosines, m):
+    """Return k, for theta in [k pi / m, (k + 1) pi / m]."""
+    return sum((arrays.astype(cosines < math.cos(j * math.pi / m), cosines) for j in range(1, m)), 0 * cosines)
+
+
+# cos(m theta) of c = cos(theta) and c**2, and its derivative by c.
+_CHEBYSHEV = {
+    1: lambda c, squares: c,
+    2: lambda c, squares: 2 * squares - 1,
+    3: lambda c, squares: (4 * squares - 3) * c,
+    4: lambda c, squares: 8 * squares * (squares - 1) + 1,
+}
+_CHEBYSHEV_SLOPES = {
+    1: lambda c, squares: 1,
+    2: lambda c, squares: 4 * c,
+    3: lambda c, squares: 12 * squares - 3,
+    4: lambda c, squares: (32 * squares - 16) * c,
+}
+
+
+def a_softmax_forward(cosines, m=4, lambda_=0.0):
+    """Return f = (psi + lambda cos(theta)) / (1 + lambda); a label's score is |x| f."""
+    share = 1 / (1 + lambda_)
+    return share * angle_margin_forward(cosines, m) + (1 - share) * cosines
+
+
+def a_softmax_backward(cosines, values, d_scores, m=4, lambda_=0.0):
+    """Return (d_dots, d_lengths) of the scores |x| f(dot / |x|), with dot = x w_y: d f' and d (f - cos(theta) f').
+
+    values: f of a_softmax_forward.
+    """
+    share = 1 / (1 + lambda_)
+    d_dots = share * angle_margin_backward(cosines, d_scores, m) + (1 - share) * d_scores
+    return d_dots, values * d_scores - cosines * d_dots
+
+
+def falling_lambda(t, base=1.0, gamma=0.0, power=1.0, lambda_min=0.0):
+    """Return lambda at forward t: max(lambda_min, base (1 + gamma t)**-power)."""
+    return max(lambda_min, base * (1 + gamma * t) ** -power)
 
 
 class CosFace(CosineHead):
@@ -69,30 +181,11 @@ class CosFace(CosineHead):
 
     margin = Parameter(float, 0.35, low=0, doc="m, taken from the label's cosine")
 
-    def margin_of(self, cosines, features, vectors):
-        return cosines - self.margin, 1 + 0 * cosines
+    def margin_forward(self, cosines, units, vectors):
+        return cos_margin_forward(cosines, self.margin)
 
-
-def arc_margin(xp, cosines, features, vectors, margin=0.5):
-    """Return (values, slopes): cos(theta + margin), and its derivative by cos(theta).
-
-    Where theta + margin > pi, cos(theta) - margin sin(margin) takes its place, so that it goes on falling.
-    The sine is |x - w| |x + w| / 2, which has all its digits near 0, where sqrt(1 - cos(theta)**2) has none. The
-    derivative cos(margin) + sin(margin) / tan(theta) grows without end there, while that of the cosine vanishes:
-    below the root of the rounding error its second part is left out.
-
-    cosines: cos(theta) (N, 1) of features x and vectors w (N, D), both of length 1.
-    """
-    apart, together = features - vectors, features + vectors
-    sines = xp.sqrt((apart * apart).sum(1) * (together * together).sum(1))[:, None] / 2
-    known = sines > xp.finfo(cosines.dtype).eps ** 0.5
-    turned = cosines > math.cos(math.pi - margin)
-    values = cosines * math.cos(margin) - sines * math.sin(margin)
-    slopes = math.cos(margin) + math.sin(margin) * (cosines * known) / (sines + ~known)
-    return (
-        xp.where(turned, values, cosines - margin * math.sin(margin)),
-        xp.where(turned, slopes, 1 + 0 * cosines),
-    )
+    def margin_backward(self, d_values):
+        return cos_margin_backward(d_values)
 
 
 class ArcFace(CosineHead):
@@ -123,25 +216,12 @@ class ArcFace(CosineHead):
 
     margin = Parameter(float, 0.5, low=0, high=math.pi / 2, doc="m, added to the label's angle, in radians")
 
-    def margin_of(self, cosines, features, vectors):
-        return arc_margin(self.xp, cosines, features, vectors, self.margin)
+    def margin_forward(self, cosines, units, vectors):
+        self._cosines, self._sines = cosines, sines_between(self.xp, units, vectors)
+        return arc_margin_forward(self.xp, self._cosines, self._sines, self.margin)
 
-
-def angle_margin(cosines, m):
-    """Return (psi, slopes): psi = (-1)**k cos(m theta) - 2 k for theta in [k pi / m, (k + 1) pi / m], and its slopes.
-
-    cosines: cos(theta). m: 1 to 4. The slopes are by the cosine, and finite everywhere.
-    """
-    squares = cosines * cosines
-    polynomial, slopes = {
-        1: lambda: (cosines, 1 + 0 * cosines),
-        2: lambda: (2 * squares - 1, 4 * cosines),
-        3: lambda: ((4 * squares - 3) * cosines, 12 * squares - 3),
-        4: lambda: (8 * squares * (squares - 1) + 1, (32 * squares - 16) * cosines),
-    }[m]()
-    k = sum((arrays.astype(cosines < math.cos(j * math.pi / m), cosines) for j in range(1, m)), 0 * cosines)
-    sign = 1 - 2 * (k % 2)
-    return sign * polynomial - 2 * k, sign * slopes
+    def margin_backward(self, d_values):
+        return arc_margin_backward(self.xp, self._cosines, self._sines, d_values, self.margin)
 
 
 class MarginInnerProduct(MarginHead):
@@ -149,7 +229,7 @@ class MarginInnerProduct(MarginHead):
 
     scores = |x| cos(theta_c) for c != y, (|x| psi(theta_y) + lambda |x| cos(theta_y)) / (1 + lambda) for the label y,
     psi = (-1)**k cos(m theta) - 2 k for theta in [k pi / m, (k + 1) pi / m], which falls from 1 to 1 - 2 m,
-    lambda = max(lambda_min, base (1 + gamma t)**-power), with t = iteration + the number of forwards so far.
+    lambda = max(lambda_min, base (1 + gamma t)**-power), with t = start_iter + the number of forwards so far.
 
     Bottom:
         [0] features x (N, ...), whose values after the first axis make the vector
@@ -166,8 +246,8 @@ class MarginInnerProduct(MarginHead):
         Liu et al., "SphereFace: Deep Hypersphere Embedding for Face Recognition", 2017, arXiv:1704.08063. The
         MarginInnerProduct of its Caffe: type SINGLE to QUADRUPLE is margin 1 to 4, num_output num_classes,
         weight_filler filler. With legacy_version as there: each forward scales the class vectors in blob 0 to length
-        1, and their gradient leaves out margin and scaling. The count of forwards starts anew with the net; iteration
-        says where. As there, forwards of a test net count for it too.
+        1, and their gradient leaves out margin and scaling. The count of forwards starts anew with the net;
+        start_iter says where. As there, forwards of a test net count for it too.
     Example:
         >>> from caffe_pylayers.testing import LayerRun
         >>> text = '{"num_classes": 2, "margin": 4, "base": 0, "filler": "constant", "filler_value": 1}'
@@ -179,12 +259,20 @@ class MarginInnerProduct(MarginHead):
     margin = Parameter(int, 4, low=1, high=4, doc="m, by which the label's angle is multiplied")
     base = Parameter(float, 1.0, low=0, doc="lambda at first; SphereFace: 1000")
     gamma = Parameter(float, 0.0, low=0, doc="how fast lambda falls; SphereFace: 0.12")
-    power = Parameter(float, 1.0, doc="how fast lambda falls")
+    power = Parameter(float, 1.0, low=0, doc="how fast lambda falls")
     lambda_min = Parameter(float, 0.0, low=0, doc="lambda in the end; SphereFace: 5")
-    iteration = Parameter(int, 0, low=0, doc="t before the first forward")
+    start_iter = Parameter(int, 0, low=0, doc="t before the first forward")
     legacy_version = Parameter(bool, False, doc="class vectors and their gradient as in SphereFace's Caffe")
 
     _forwards = 0
+
+    def margin_forward(self, cosines, units, vectors):
+        self._cosines, self._values = cosines, a_softmax_forward(cosines, self.margin, self._lambda)
+        return self._values
+
+    def margin_backward(self, d_values):
+        d_dots, self._d_lengths = a_softmax_backward(self._cosines, self._values, d_values, self.margin, self._lambda)
+        return d_dots
 
     def setup(self, bottom, top):
         super().setup(bottom, top)
@@ -192,46 +280,27 @@ class MarginInnerProduct(MarginHead):
 
     def forward(self, bottom, top):
         self._forwards += 1
-        lambda_ = self.base * (1 + self.gamma * (self.iteration + self._forwards)) ** -self.power
-        self._lambda = max(lambda_, self.lambda_min)
-        self._features, self._lengths = unit_rows(self.xp, bottom[0].data.reshape(self._shape))
-        self._weights, self._weight_lengths = unit_rows(self.xp, self.blobs[0].data)
-        if self.legacy_version:
-            self.blobs[0].data[...] = self._weights
-        self._labels, valid = self.read_labels(bottom)
+        t = self.start_iter + self._forwards
+        self._lambda = falling_lambda(t, self.base, self.gamma, self.power, self.lambda_min)
         scores = top[0].data
-        self.xp.matmul(self._features, self._weights.T, out=scores)
-        if self._labels is not None:
-            self._cosines = arrays.take_along(scores, self._labels, 1).clip(-1, 1)
-            self._psi, self._slopes = angle_margin(self._cosines, self.margin)
-            if valid is not None:
-                self._psi = self.xp.where(valid, self._psi, self._cosines)
-                self._slopes = self.xp.where(valid, self._slopes, 1 + 0 * self._cosines)
-            arrays.put_along(scores, self._labels, self._blend(self._psi, self._cosines), 1)
+        self.cosines_forward(bottom, scores)
         scores *= self._lengths
+        if self.legacy_version:
+            self.blobs[0].data[...] = self._vectors
         if len(top) > 1:
             top[1].data[...] = self._lambda
 
     def backward(self, top, propagate_down, bottom):
-        d_dots = top[0].diff * 1
-        if self._labels is not None:
-            d_labels = arrays.take_along(d_dots, self._labels, 1)
-            arrays.put_along(d_dots, self._labels, d_labels * self._blend(self._slopes, 1 + 0 * self._slopes), 1)
-        features = self._features * self._lengths
+        x = bottom[0].data.reshape(self._shape)
+        d_dots = self.cosines_backward(top[0].diff * 1)
         if self.legacy_version:
-            self.blobs[0].diff[...] += top[0].diff.T @ features
+            self.blobs[0].diff[...] += top[0].diff.T @ x
         else:
-            d_weights = unit_rows_backward(self._weights, self._weight_lengths, d_dots.T @ features)
-            self.blobs[0].diff[...] += d_weights
+            self.add_to_vectors(d_dots.T @ x)
         if propagate_down[0]:
-            d_features = d_dots @ self._weights
+            d_x = bottom[0].diff.reshape(self._shape)
+            self.xp.matmul(d_dots, self._vectors, out=d_x)
             if self._labels is not None:
-                # By |x| alone, with x w_y held: psi - cos(theta) psi' in place of the cosine's 0.
-                d_lengths = d_labels * self._blend(self._psi - self._cosines * self._slopes, 0 * self._psi)
-                d_features += d_lengths * self._features
-            bottom[0].diff[...] = d_features.reshape(tuple(bottom[0].diff.shape))
+                d_x += self._where_valid(self._d_lengths, 0 * self._d_lengths) * self._units
         if len(bottom) > 1 and propagate_down[1]:
             arrays.fill(bottom[1].diff, 0)
-
-    def _blend(self, of_margin, plain):
-        return (of_margin + self._lambda * plain) / (1 + self._lambda)

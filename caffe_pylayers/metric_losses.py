@@ -202,9 +202,9 @@ class LiftedStructureLoss(EmbeddingLoss):
         self._normalizer = normalizer(self.normalization, n, n * (n - 1) // 2, int(same.sum()) // 2)
         return (self._j.clip(0, None) ** 2).sum() / (4 * self._normalizer)
 
-    def gradient(self, scale):
+    def gradient(self, scale, d_features):
         d_distances = lifted_structure_backward(
             self.xp, self._distances, self._different, self._j, self._log_negatives, self.margin
         )
         d_squares = root_backward(self._distances, d_distances * (scale / (4 * self._normalizer)))
-        return pairwise_backward(self.xp, self._features, d_squares)
+        pairwise_backward(self.xp, self._features, d_squares, d_features)

@@ -22,9 +22,9 @@ import numpy as np
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.embeddings.cosines import unit_rows
+from caffe_pylayers._layer.embeddings.cosines import unit_vectors
 from caffe_pylayers._layer.embeddings.distances import squares_between
-from caffe_pylayers._layer.embeddings.embedding_loss import rows_of
+from caffe_pylayers._layer.embeddings.embedding_loss import check_rows
 from caffe_pylayers._layer.metrics.metric import Metric
 
 __all__ = ["RecallAtK", "Verification", "equal_error_rate", "error_rates", "merge_nearest"]
@@ -77,9 +77,7 @@ class RecallAtK(Metric):
         checks.tops(self, top, "recall")
 
     def plan(self, features, labels):
-        self._shape = rows_of(self, "bottom[0] (features)", features.shape)
-        names = "bottom[1] (labels)", "bottom[0] (features)"
-        checks.one_label_each(self, names[0], labels.shape, names[1], self._shape, 1)
+        self._shape = check_rows(self, features, labels)
         return [(len(self.k),)]
 
     def start(self):
@@ -93,7 +91,7 @@ class RecallAtK(Metric):
         if bad:
             raise checks.error(self, f"bottom[0] (features) holds {bad} NaN, which have no distance")
         if self.distance == "cosine":
-            features, _ = unit_rows(self.xp, features)
+            features, _ = unit_vectors(self.xp, features)
         if self._features is None:
             self._features, self._labels, self._partners = features[:0], labels[:0], labels[:0]
             self._found = self._no_neighbours(features[:0])

@@ -34,7 +34,13 @@ from __future__ import annotations
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Layer, Parameter
 from caffe_pylayers._layer.embeddings.distances import pairwise_backward, pairwise_squares, root_backward
-from caffe_pylayers._layer.embeddings.embedding_loss import EmbeddingLoss, pairs_by_label, rows_of
+from caffe_pylayers._layer.embeddings.embedding_loss import (
+    EmbeddingLoss,
+    check_rows,
+    pairs_by_label,
+    rows_of,
+    without_ignored,
+)
 from caffe_pylayers._layer.embeddings.triplets import (
     STRATEGIES,
     AllTriplets,
@@ -208,9 +214,7 @@ class TripletSelection(Layer):
         checks.tops(self, top, "anchors", "positives", "negatives", "is_triplet", optional=1)
 
     def plan(self, features, labels):
-        self._shape = rows_of(self, "bottom[0] (features)", features.shape)
-        names = "bottom[1] (labels)", "bottom[0] (features)"
-        checks.one_label_each(self, names[0], labels.shape, names[1], self._shape, 1)
+        self._shape = check_rows(self, features, labels)
         row = (1, *features.shape[1:])
         return row, row, row, (1,)
 
@@ -234,7 +238,7 @@ class TripletSelection(Layer):
             arrays.fill(bottom[1].diff, 0)
 
     def _select(self, features, labels):
-        distances = pairwise_squares(self.xp, features)
+        distances = pairwise_squares(self.xp, without_ignored(features, labels, self.ignore_label))
         same, different = pairs_by_label(labels, self.ignore_label)
         anchors, positives, negatives = select_triplets(self.xp, self.strategy, distances, same, different)
         if self.margin is None:
@@ -301,13 +305,13 @@ class BatchTripletLoss(EmbeddingLoss):
         self._normalizer = normalizer(self.normalization, len(features), count, valid)
         return total / self._normalizer
 
-    def gradient(self, scale):
+    def gradient(self, scale, d_features):
         scale = scale / self._normalizer
         all_ = self.strategy == "all"
         d_distances = self._all.d_distances() * scale if all_ else self._gradient_of_selected(scale)
         if self.distance == "euclidean":
             d_distances = root_backward(self._distances, d_distances)
-        return pairwise_backward(self.xp, self._features, d_distances)
+        pairwise_backward(self.xp, self._features, d_distances, d_features)
 
     def _loss_of_selected(self, same, different):
         chosen = select_triplets(self.xp, self.strategy, self._distances, same, different)

@@ -25,14 +25,25 @@ MAPS = rng.standard_normal((3, 4, 2, 5))
 def test_is_pytorchs(options, dims):
     torch = pytest.importorskip("torch")
     x, d_y = torch.tensor(MAPS, requires_grad=True), rng.standard_normal(MAPS.shape)
-    eps = options.get("eps", 1e-12)
-    y = x / torch.linalg.vector_norm(x, dim=dims, keepdim=True).clamp_min(eps)
-    if isinstance(dims, int):
-        np.testing.assert_array_equal(y.detach(), torch.nn.functional.normalize(x, dim=dims, eps=eps).detach())
+    lengths = torch.linalg.vector_norm(x, dim=dims, keepdim=True)
+    y = torch.where(lengths >= options.get("eps", 1e-12), x / lengths, 0)
+    if isinstance(dims, int) and "eps" not in options:
+        np.testing.assert_array_equal(y.detach(), torch.nn.functional.normalize(x, dim=dims).detach())
     y.backward(torch.tensor(d_y))
     run = LayerRun(L2Normalize, [MAPS], param_str=repr(options))
     np.testing.assert_allclose(run.forward()[0], y.detach().numpy(), rtol=1e-13)
     np.testing.assert_allclose(run.backward([d_y])[0], x.grad.numpy(), rtol=1e-11, atol=1e-14)
+
+
+def test_a_vector_without_a_direction_has_no_gradient():
+    x = MAPS.copy()
+    x[0, :, 1, 2], x[1, :, 0, 3] = 0, 1e-13
+    run = LayerRun(L2Normalize, [x])
+    y, d_x = run.forward()[0], run.backward([rng.standard_normal(x.shape)])[0]
+    for found in (y, d_x):
+        np.testing.assert_array_equal(found[0, :, 1, 2], np.zeros(4))
+        np.testing.assert_array_equal(found[1, :, 0, 3], np.zeros(4))
+    assert np.abs(d_x).max() < 100
 
 
 NET = """

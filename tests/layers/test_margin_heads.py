@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from caffe_pylayers import _engine
-from caffe_pylayers.margin_heads import ArcFace, CosFace, MarginInnerProduct, angle_margin
+from caffe_pylayers.margin_heads import (
+    ArcFace,
+    CosFace,
+    MarginInnerProduct,
+    angle_margin_backward,
+    angle_margin_forward,
+)
 from caffe_pylayers.testing import LayerRun
 
 rng = np.random.RandomState(5)
@@ -64,7 +70,7 @@ def test_a_softmax(m, lambda_):
 @pytest.mark.parametrize("m", [1, 2, 3, 4])
 def test_psi_falls_without_a_jump(m):
     cosines = np.cos(np.linspace(0, np.pi, 4001))
-    psi, slopes = angle_margin(cosines, m)
+    psi, slopes = angle_margin_forward(cosines, m), angle_margin_backward(cosines, 1, m)
     np.testing.assert_allclose(psi[[0, -1]], [1, 1 - 2 * m])
     assert (np.diff(psi) <= 1e-12).all()
     assert np.abs(np.diff(psi)).max() < 0.01
@@ -91,8 +97,15 @@ def test_lambda_falls():
     run = run_of(MarginInnerProduct, tops=2, **options)
     found = [run.forward()[1][0] for _ in range(3)]
     np.testing.assert_allclose(found, [1000 / (1 + 0.12 * t) for t in (1, 2, 3)])
-    late = run_of(MarginInnerProduct, tops=2, iteration=10**6, **options)
+    late = run_of(MarginInnerProduct, tops=2, start_iter=10**6, **options)
     assert late.forward()[1][0] == 5
+
+
+def test_lambda_of_any_parameters():
+    for options in ({"base": 1e300}, {"gamma": 1e300, "power": 1e300}, {"lambda_min": 1e300, "power": 0}):
+        run = run_of(MarginInnerProduct, dtype=np.float32, **options)
+        assert np.isfinite(run.forward()[0]).all()
+        assert np.isfinite(run.backward([1])[0]).all()
 
 
 HEADS = [CosFace, ArcFace, MarginInnerProduct]
@@ -130,6 +143,19 @@ def test_angles_of_0_and_180_degrees(layer, sign):
         np.testing.assert_allclose(d_features, 0 * X, atol=1e-3)
     assert np.isfinite(d_features).all()
     assert np.isfinite(run.layer.blobs[0].diff).all()
+
+
+@pytest.mark.parametrize("layer", [CosFace, ArcFace])
+def test_a_zero_vector_has_no_gradient(layer):
+    x = X.copy()
+    x[2] = 0
+    run = run_of(layer, [x, LABELS])
+    run.layer.blobs[0].data[3] = 0
+    run.forward()
+    d_x, _ = run.backward([rng.standard_normal((9, C))])
+    np.testing.assert_array_equal(d_x[2], np.zeros(4))
+    np.testing.assert_array_equal(run.layer.blobs[0].diff[3], np.zeros(4))
+    assert np.abs(d_x).max() < 1e3
 
 
 def test_arcface_near_0_degrees_in_float32():

@@ -71,6 +71,16 @@ def test_ignored_samples_are_as_if_not_there(layer):
 
 
 @pytest.mark.parametrize("layer", [ProxyNCALoss, ProxyAnchorLoss])
+def test_a_zero_embedding_has_no_gradient(layer):
+    run = run_of(layer)
+    run.bottom[0].data[2] = 0
+    run.forward()
+    d_x = run.backward([G])[0]
+    np.testing.assert_array_equal(d_x[2], np.zeros(5))
+    assert np.abs(d_x).max() < 100
+
+
+@pytest.mark.parametrize("layer", [ProxyNCALoss, ProxyAnchorLoss])
 def test_proxies_learn_without_the_features_gradient(layer):
     run, other = run_of(layer), run_of(layer)
     run.forward()

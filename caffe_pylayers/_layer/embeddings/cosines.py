@@ -1,21 +1,39 @@
-"""Cosines of the angles between the rows of two matrices, and their gradients."""
+"""Vectors of length 1, along any axis, and the gradients through them.
+
+A vector shorter than eps has no direction: 0 takes its place, and it gets no gradient.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["unit_rows", "unit_rows_backward"]
+__all__ = ["unit_vectors", "unit_vectors_backward"]
 
-_LEAST = 1e-12  # length that is divided by
-
-
-def unit_rows(xp: Any, x: Any) -> tuple[Any, Any]:
-    """Return (x / |x|, |x|) of the rows of x (N, D), the lengths (N, 1) not below 1e-12."""
-    lengths = xp.sqrt((x * x).sum(1))[:, None].clip(_LEAST, None)
-    return x / lengths, lengths
+_EPS = 1e-12
 
 
-def unit_rows_backward(unit: Any, lengths: Any, d_unit: Any) -> Any:
-    """Return d_x = (d_unit - unit (unit d_unit)) / |x|; d_unit / 1e-12 where |x| is not above it."""
-    along = (unit * d_unit).sum(1)[:, None] * (lengths > _LEAST)
-    return (d_unit - unit * along) / lengths
+def unit_vectors(xp: Any, x: Any, axis: int = 1, eps: float = _EPS, out: Any = None) -> tuple[Any, Any]:
+    """Return (x / |x|, |x|) of the vectors along the axis, where the lengths have 1; 0 for one shorter than eps.
+
+    out: receives x / |x|; not x itself.
+    """
+    lengths = xp.sqrt(xp.multiply(x, x, out=out).sum(axis, keepdims=True))
+    return xp.multiply(x, _inverse(lengths, eps), out=out), lengths
+
+
+def unit_vectors_backward(
+    xp: Any, x: Any, lengths: Any, d_unit: Any, axis: int = 1, eps: float = _EPS, out: Any = None
+) -> Any:
+    """Return d_x = (d_unit - u (u d_unit)) / |x| with u = x / |x|; 0 for a vector shorter than eps.
+
+    out: receives d_x; may be d_unit.
+    """
+    inverse = _inverse(lengths, eps)
+    along = (x * d_unit).sum(axis, keepdims=True) * inverse * inverse
+    d_x = xp.subtract(d_unit, x * along, out=out)
+    d_x *= inverse
+    return d_x
+
+
+def _inverse(lengths: Any, eps: float) -> Any:
+    return (lengths >= eps) / lengths.clip(eps, None)

@@ -34,11 +34,13 @@ def squares_between(xp: Any, a: Any, b: Any) -> Any:
     return squares
 
 
-def pairwise_backward(xp: Any, x: Any, d_squares: Any) -> Any:
-    """Return d_x of sum(d_squares * pairwise_squares(x)); d_squares need not be symmetric."""
+def pairwise_backward(xp: Any, x: Any, d_squares: Any, d_x: Any) -> None:
+    """Write d_x of sum(d_squares * pairwise_squares(x)); d_squares need not be symmetric."""
     both = d_squares + d_squares.T
     x = x - _mean(x)
-    return 2 * (both.sum(1)[:, None] * x - both @ x)
+    xp.matmul(both, x, out=d_x)
+    d_x -= both.sum(1)[:, None] * x
+    d_x *= -2
 
 
 def root_backward(roots: Any, d_roots: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Layer, Parameter
 
-__all__ = ["EmbeddingLoss", "pairs_by_label", "rows_of"]
+__all__ = ["EmbeddingLoss", "check_rows", "pairs_by_label", "rows_of", "without_ignored"]
 
 
 def rows_of(layer: Any, what: str, shape: Any) -> tuple[int, int]:
@@ -16,6 +16,23 @@ def rows_of(layer: Any, what: str, shape: Any) -> tuple[int, int]:
     if len(shape) == 0:
         raise checks.error(layer, f"{what} must have an axis of samples, got shape {tuple(shape)}")
     return shape[0], math.prod(shape[1:])
+
+
+def check_rows(layer: Any, features: Any, labels: Any = None) -> tuple[int, int]:
+    """Return rows_of for the bottoms features and labels; raise unless there is one label for each of them."""
+    rows = rows_of(layer, "bottom[0] (features)", features.shape)
+    if labels is not None:
+        checks.one_label_each(layer, "bottom[1] (labels)", labels.shape, "bottom[0] (features)", rows, 1)
+    return rows
+
+
+def without_ignored(features: Any, labels: Any, ignore_label: int | None) -> Any:
+    """Return features (N, D) with zeros for samples of the ignored label, whatever is there."""
+    if ignore_label is None:
+        return features
+    features = features * 1
+    features[labels == ignore_label] = 0
+    return features
 
 
 def pairs_by_label(labels: Any, ignore_label: int | None = None) -> tuple[Any, Any]:
@@ -39,8 +56,9 @@ class EmbeddingLoss(Layer):
 
     A subclass has these in place of forward and backward:
 
-        def loss(self, features, labels):     # (N, D) and (N,); return the loss
-        def gradient(self, scale):            # return d_features (N, D), times scale; add to the blobs' diffs
+        def loss(self, features, labels):         # (N, D) and (N,); return the loss
+        def gradient(self, scale, d_features):    # write d_features (N, D), times scale, unless it is None;
+                                                  # add to the diffs of learned blobs
     """
 
     array_api = True
@@ -51,26 +69,24 @@ class EmbeddingLoss(Layer):
         """Return the loss of features (N, D) with labels (N,)."""
         raise NotImplementedError(f"{type(self).__name__}: loss is not defined")
 
-    def gradient(self, scale: Any) -> Any:
-        """Return scale times the gradient of the last loss, (N, D)."""
+    def gradient(self, scale: Any, d_features: Any) -> None:
+        """Write scale times the gradient of the last loss, (N, D)."""
         raise NotImplementedError(f"{type(self).__name__}: gradient is not defined")
 
     def setup(self, bottom: Any, top: Any) -> None:
         checks.tops(self, top, "loss")
 
     def plan(self, features: Any, labels: Any) -> Any:
-        self._shape = rows_of(self, "bottom[0] (features)", features.shape)
-        names = "bottom[1] (labels)", "bottom[0] (features)"
-        checks.one_label_each(self, names[0], labels.shape, names[1], self._shape, 1)
+        self._shape = check_rows(self, features, labels)
         return [(1,)]
 
     def forward(self, bottom: Any, top: Any) -> None:
-        top[0].data[...] = self.loss(bottom[0].data.reshape(self._shape), bottom[1].data.reshape(-1))
+        features, labels = bottom[0].data.reshape(self._shape), bottom[1].data.reshape(-1)
+        top[0].data[...] = self.loss(without_ignored(features, labels, self.ignore_label), labels)
 
     def backward(self, top: Any, propagate_down: Any, bottom: Any) -> None:
         if propagate_down[0] or len(self.blobs):
-            d_features = self.gradient(top[0].diff[0])
-            if propagate_down[0]:
-                bottom[0].diff[...] = d_features.reshape(tuple(bottom[0].diff.shape))
+            d_features = bottom[0].diff.reshape(self._shape) if propagate_down[0] else None
+            self.gradient(top[0].diff[0], d_features)
         if propagate_down[1]:
             arrays.fill(bottom[1].diff, 0)

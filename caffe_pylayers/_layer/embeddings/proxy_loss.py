@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from caffe_pylayers._layer import arrays, checks
-from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.bases.learned import Learned
-from caffe_pylayers._layer.embeddings.cosines import unit_rows, unit_rows_backward
-from caffe_pylayers._layer.embeddings.embedding_loss import EmbeddingLoss, rows_of
+from caffe_pylayers._layer.embeddings.class_vectors import ClassVectorsLoss
+from caffe_pylayers._layer.embeddings.cosines import unit_vectors, unit_vectors_backward
 
 __all__ = ["ProxyLoss"]
 
 
-class ProxyLoss(Learned, EmbeddingLoss):
+class ProxyLoss(ClassVectorsLoss):
     """Features and labels to a loss (1,), by the cosines of the features with learned proxies, blob 0 (C, D).
 
     A subclass has these in place of forward and backward:
@@ -21,8 +18,6 @@ class ProxyLoss(Learned, EmbeddingLoss):
         def loss_of(self, cosines, one_hot):    # (N, C); return the loss
         def d_cosines(self):                    # return its gradient with respect to the cosines
     """
-
-    num_classes = Parameter(int, low=1, doc="C, the number of classes, and of proxies")
 
     def loss_of(self, cosines: Any, one_hot: Any) -> Any:
         """Return the loss for cosines (N, C) and booleans (N, C), True at the label's class."""
@@ -32,28 +27,20 @@ class ProxyLoss(Learned, EmbeddingLoss):
         """Return the gradient of the last loss with respect to the cosines."""
         raise NotImplementedError(f"{type(self).__name__}: d_cosines is not defined")
 
-    def setup(self, bottom: Any, top: Any) -> None:
-        super().setup(bottom, top)
-        checks.bottoms(self, bottom, "features", "labels")
-        self.learn(self.num_classes, rows_of(self, "bottom[0] (features)", tuple(bottom[0].shape))[1])
-
-    def plan(self, features: Any, labels: Any) -> Any:
-        tops = super().plan(features, labels)
-        self.check_learned(self._shape[1], "bottom[0] (features)")
-        self._classes = arrays.arange_like(features, self.num_classes)
-        return tops
-
     def loss(self, features: Any, labels: Any) -> Any:
-        index, valid = checks.class_labels(self, labels, self._classes, self.ignore_label)
+        index, valid = self.classes_of(labels)
         one_hot = index[:, None] == self._classes[None, :]
         if valid is not None:
             one_hot &= valid[:, None]
-        self._features, self._lengths = unit_rows(self.xp, features)
-        self._proxies, self._proxy_lengths = unit_rows(self.xp, self.blobs[0].data)
-        return self.loss_of(self._features @ self._proxies.T, one_hot)
+        self._features, self._proxies = features, self.blobs[0].data
+        self._units, self._lengths = unit_vectors(self.xp, features)
+        self._directions, self._proxy_lengths = unit_vectors(self.xp, self._proxies)
+        return self.loss_of(self._units @ self._directions.T, one_hot)
 
-    def gradient(self, scale: Any) -> Any:
+    def gradient(self, scale: Any, d_features: Any) -> None:
         d_cosines = self.d_cosines() * scale
-        d_proxies = d_cosines.T @ self._features
-        self.blobs[0].diff[...] += unit_rows_backward(self._proxies, self._proxy_lengths, d_proxies)
-        return unit_rows_backward(self._features, self._lengths, d_cosines @ self._proxies)
+        d_directions = d_cosines.T @ self._units
+        self.blobs[0].diff[...] += unit_vectors_backward(self.xp, self._proxies, self._proxy_lengths, d_directions)
+        if d_features is not None:
+            d_units = d_cosines @ self._directions
+            unit_vectors_backward(self.xp, self._features, self._lengths, d_units, out=d_features)

@@ -38,7 +38,7 @@ CASES = {
     "MarginInnerProduct": [
         *cases(', "base": 5'),
         *(case([x, labels], f'{{"num_classes": 4, "margin": {m}, "base": 0}}', exhaustive=True) for m in (1, 2, 3, 4)),
-        case([x, labels], '{"num_classes": 4, "base": 100, "gamma": 0.5, "iteration": 7}', tops=2, repeatable=False),
+        case([x, labels], '{"num_classes": 4, "base": 100, "gamma": 0.5, "start_iter": 7}', tops=2, repeatable=False),
         case([x, labels], '{"num_classes": 4, "base": 1, "power": 2, "lambda_min": 3}', tops=2),
         case([x, labels], '{"num_classes": 4, "margin": 3, "legacy_version": true}', tops=2, repeatable=False),
         case([x, labels], f'{{"margin": 2, {ones}}}'),
