@@ -19,6 +19,7 @@ import math
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.bases.elementwise import Elementwise
 from caffe_pylayers._layer.functions.erf import erf
+from caffe_pylayers._layer.functions.fused import one_pass
 from caffe_pylayers._layer.functions.sigmoid import sigmoid
 
 __all__ = [
@@ -54,45 +55,45 @@ def _sigmoid(xp, x):
     return out
 
 
+@one_pass
 def relu6_forward(xp, x, negative_slope=0.0):
     """Return min(max(x, 0), 6) + negative_slope min(x, 0)."""
     y = x.clip(0, 6)
     return y + x.clip(None, 0) * negative_slope if negative_slope else y
 
 
-def relu6_backward(xp, x, negative_slope=0.0):
-    """Return the derivative of relu6_forward: 1 where 0 < x < 6, 0 from 6 on, else negative_slope."""
-    slopes = _inside(xp, x.clip(0, 6), 6)
-    return slopes + (x <= 0) * negative_slope if negative_slope else slopes
+@one_pass
+def relu6_backward(xp, x, d_y, negative_slope=0.0):
+    """Return d_x of relu6_forward: d_y where 0 < x < 6, 0 from 6 on, else negative_slope d_y."""
+    return xp.where(x <= 0, d_y * negative_slope, xp.where(x >= 6, xp.zeros_like(d_y), d_y))
 
 
-def _inside(xp, y, high):
-    """Return 1 where 0 < y < high, and 0 where y is 0 or high: signs, as torch takes long over booleans."""
-    return xp.sign(y) * xp.sign(high - y)
-
-
+@one_pass
 def swish_forward(xp, x, beta=1.0):
     """Return x sigmoid(beta x)."""
     return _sigmoid(xp, x * beta) * x
 
 
-def swish_backward(xp, x, beta=1.0):
-    """Return the derivative of swish_forward: s + beta x s (1 - s), s = sigmoid(beta x)."""
+@one_pass
+def swish_backward(xp, x, d_y, beta=1.0):
+    """Return d_x of swish_forward: d_y (s + beta x s (1 - s)), s = sigmoid(beta x)."""
     s = _sigmoid(xp, x * beta)
-    return s + x * beta * s * _sigmoid(xp, x * -beta)
+    return d_y * (s + x * beta * s * _sigmoid(xp, x * -beta))
 
 
+@one_pass
 def mish_forward(xp, x):
     """Return x tanh(log(1 + exp(x))), with n = exp(x) (exp(x) + 2) that is x n / (n + 2)."""
     n = _mish_quotient(xp, x)
     return n / (n + 2) * x
 
 
-def mish_backward(xp, x):
-    """Return the derivative of mish_forward: t + x (1 - t**2) sigmoid(x), t = tanh(log(1 + exp(x))) = n / (n + 2)."""
+@one_pass
+def mish_backward(xp, x, d_y):
+    """Return d_x of mish_forward: d_y (t + x (1 - t**2) sigmoid(x)), t = tanh(log(1 + exp(x))) = n / (n + 2)."""
     n = _mish_quotient(xp, x)
     t = n / (n + 2)
-    return t + x * 2 / (n + 2) * (1 + t) * _sigmoid(xp, x)
+    return d_y * (t + x * 2 / (n + 2) * (1 + t) * _sigmoid(xp, x))
 
 
 def _mish_quotient(xp, x):
@@ -101,58 +102,68 @@ def _mish_quotient(xp, x):
     return e * (e + 2)
 
 
+@one_pass
 def hard_sigmoid_forward(xp, x, alpha=1 / 6, beta=0.5):
     """Return alpha x + beta, cut to [0, 1]."""
     return (x * alpha + beta).clip(0, 1)
 
 
-def hard_sigmoid_backward(xp, x, alpha=1 / 6, beta=0.5):
-    """Return the derivative of hard_sigmoid_forward: alpha where it is between 0 and 1, else 0."""
-    return _inside(xp, hard_sigmoid_forward(xp, x, alpha, beta), 1) * alpha
+@one_pass
+def hard_sigmoid_backward(xp, x, d_y, alpha=1 / 6, beta=0.5):
+    """Return d_x of hard_sigmoid_forward: alpha d_y where it is between 0 and 1, else 0."""
+    y = x * alpha + beta
+    return xp.where((y > 0) & (y < 1), d_y * alpha, xp.zeros_like(d_y))
 
 
+@one_pass
 def hard_swish_forward(xp, x):
     """Return x min(max(x + 3, 0), 6) / 6."""
     return (x + 3).clip(0, 6) * x / 6
 
 
-def hard_swish_backward(xp, x):
-    """Return the derivative of hard_swish_forward: 0 to -3, x / 3 + 1 / 2 between -3 and 3, 1 from 3 on."""
-    sixths = (x + 3).clip(0, 6)
-    return (_inside(xp, sixths, 6) * x + sixths) / 6
+@one_pass
+def hard_swish_backward(xp, x, d_y):
+    """Return d_x of hard_swish_forward: 0 to -3, d_y (x / 3 + 1 / 2) between -3 and 3, d_y from 3 on."""
+    return xp.where(x <= -3, xp.zeros_like(d_y), xp.where(x < 3, d_y * (x / 3 + 0.5), d_y))
 
 
+@one_pass
 def gelu_forward(xp, x):
     """Return x Phi(x), with the normal distribution Phi(x) = (1 + erf(x / sqrt(2))) / 2."""
     return (erf(x * math.sqrt(0.5)) + 1) * x / 2
 
 
-def gelu_backward(xp, x):
-    """Return the derivative of gelu_forward: Phi(x) + x exp(-x**2 / 2) / sqrt(2 pi)."""
+@one_pass
+def gelu_backward(xp, x, d_y):
+    """Return d_x of gelu_forward: d_y (Phi(x) + x exp(-x**2 / 2) / sqrt(2 pi))."""
     density = xp.exp(x * x * -0.5) * (1 / math.sqrt(2 * math.pi))
-    return (erf(x * math.sqrt(0.5)) + 1) / 2 + x * density
+    return d_y * ((erf(x * math.sqrt(0.5)) + 1) / 2 + x * density)
 
 
+@one_pass
 def gelu_tanh_forward(xp, x):
     """Return x (1 + tanh(u)) / 2, u = sqrt(2 / pi) (x + 0.044715 x**3)."""
     return (xp.tanh((x * x * 0.044715 + 1) * x * math.sqrt(2 / math.pi)) + 1) * x / 2
 
 
-def gelu_tanh_backward(xp, x):
-    """Return the derivative of gelu_tanh_forward: (1 + t) / 2 + x (1 - t**2) u' / 2, t = tanh(u)."""
+@one_pass
+def gelu_tanh_backward(xp, x, d_y):
+    """Return d_x of gelu_tanh_forward: d_y ((1 + t) / 2 + x (1 - t**2) u' / 2), t = tanh(u)."""
     t = xp.tanh((x * x * 0.044715 + 1) * x * math.sqrt(2 / math.pi))
     d_u = (x * x * (3 * 0.044715) + 1) * math.sqrt(2 / math.pi)
-    return (t + 1) / 2 + x * (1 - t * t) * d_u / 2
+    return d_y * ((t + 1) / 2 + x * (1 - t * t) * d_u / 2)
 
 
+@one_pass
 def softplus_forward(xp, x, beta=1.0):
     """Return log(1 + exp(beta x)) / beta, as max(x, 0) + log(1 + exp(-|beta x|)) / beta."""
     return x.clip(0, None) + xp.log1p(xp.exp(abs(x) * -beta)) / beta
 
 
-def softplus_backward(xp, x, beta=1.0):
-    """Return the derivative of softplus_forward: sigmoid(beta x)."""
-    return _sigmoid(xp, x * beta)
+@one_pass
+def softplus_backward(xp, x, d_y, beta=1.0):
+    """Return d_x of softplus_forward: d_y sigmoid(beta x)."""
+    return d_y * _sigmoid(xp, x * beta)
 
 
 class ReLU6(Elementwise):
@@ -183,11 +194,11 @@ class ReLU6(Elementwise):
 
     negative_slope = Parameter(float, 0.0, doc="the slope below 0")
 
-    def activate(self, x):
-        return relu6_forward(self.xp, x, self.negative_slope)
+    def activate(self, x, y):
+        relu6_forward(self.xp, x, self.negative_slope, out=y)
 
-    def slope(self, x):
-        return relu6_backward(self.xp, x, self.negative_slope)
+    def gradient(self, x, d_y, d_x):
+        relu6_backward(self.xp, x, d_y, self.negative_slope, out=d_x)
 
 
 class Swish(Elementwise):
@@ -217,11 +228,11 @@ class Swish(Elementwise):
 
     beta = Parameter(float, 1.0, doc="of the sigmoid; 0: x / 2")
 
-    def activate(self, x):
-        return swish_forward(self.xp, x, self.beta)
+    def activate(self, x, y):
+        swish_forward(self.xp, x, self.beta, out=y)
 
-    def slope(self, x):
-        return swish_backward(self.xp, x, self.beta)
+    def gradient(self, x, d_y, d_x):
+        swish_backward(self.xp, x, d_y, self.beta, out=d_x)
 
 
 class Mish(Elementwise):
@@ -249,11 +260,11 @@ class Mish(Elementwise):
         array([0.0592, 0.6   , 1.0693])
     """
 
-    def activate(self, x):
-        return mish_forward(self.xp, x)
+    def activate(self, x, y):
+        mish_forward(self.xp, x, out=y)
 
-    def slope(self, x):
-        return mish_backward(self.xp, x)
+    def gradient(self, x, d_y, d_x):
+        mish_backward(self.xp, x, d_y, out=d_x)
 
 
 class HardSigmoid(Elementwise):
@@ -284,11 +295,11 @@ class HardSigmoid(Elementwise):
     alpha = Parameter(float, 1 / 6, above=0, doc="the slope")
     beta = Parameter(float, 0.5, doc="the value at 0")
 
-    def activate(self, x):
-        return hard_sigmoid_forward(self.xp, x, self.alpha, self.beta)
+    def activate(self, x, y):
+        hard_sigmoid_forward(self.xp, x, self.alpha, self.beta, out=y)
 
-    def slope(self, x):
-        return hard_sigmoid_backward(self.xp, x, self.alpha, self.beta)
+    def gradient(self, x, d_y, d_x):
+        hard_sigmoid_backward(self.xp, x, d_y, self.alpha, self.beta, out=d_x)
 
 
 class HardSwish(Elementwise):
@@ -315,11 +326,11 @@ class HardSwish(Elementwise):
         array([0.1667, 0.5   , 1.    ])
     """
 
-    def activate(self, x):
-        return hard_swish_forward(self.xp, x)
+    def activate(self, x, y):
+        hard_swish_forward(self.xp, x, out=y)
 
-    def slope(self, x):
-        return hard_swish_backward(self.xp, x)
+    def gradient(self, x, d_y, d_x):
+        hard_swish_backward(self.xp, x, d_y, out=d_x)
 
 
 class GELU(Elementwise):
@@ -350,13 +361,13 @@ class GELU(Elementwise):
 
     approximate = Parameter(str, "none", choices=("none", "tanh"), doc="tanh: the approximation of BERT and GPT-2")
 
-    def activate(self, x):
+    def activate(self, x, y):
         function = gelu_forward if self.approximate == "none" else gelu_tanh_forward
-        return function(self.xp, x)
+        function(self.xp, x, out=y)
 
-    def slope(self, x):
+    def gradient(self, x, d_y, d_x):
         function = gelu_backward if self.approximate == "none" else gelu_tanh_backward
-        return function(self.xp, x)
+        function(self.xp, x, d_y, out=d_x)
 
 
 class Softplus(Elementwise):
@@ -386,8 +397,8 @@ class Softplus(Elementwise):
 
     beta = Parameter(float, 1.0, above=0, doc="how sharp the bend is")
 
-    def activate(self, x):
-        return softplus_forward(self.xp, x, self.beta)
+    def activate(self, x, y):
+        softplus_forward(self.xp, x, self.beta, out=y)
 
-    def slope(self, x):
-        return softplus_backward(self.xp, x, self.beta)
+    def gradient(self, x, d_y, d_x):
+        softplus_backward(self.xp, x, d_y, self.beta, out=d_x)

@@ -43,7 +43,8 @@ def test_as_pytorch(name, tensors):
     expected = x.grad.numpy()
     smooth = ~(np.isin(abs(X), [0, 3, 6]) & name.startswith(("Hard", "ReLU6")))  # what to have at a corner is free
     found = np.asarray(ours.backward([d_y])[0])
-    np.testing.assert_allclose(found[smooth], expected[smooth], rtol=1e-12, atol=1e-13)
+    rtol = 1e-7 if tensors and name == "HardSigmoid" else 1e-12  # PyTorch's own slope of it has float32's digits
+    np.testing.assert_allclose(found[smooth], expected[smooth], rtol=rtol, atol=1e-13)
 
 
 @pytest.mark.parametrize("name", LAYERS)

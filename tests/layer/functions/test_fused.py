@@ -1,0 +1,92 @@
+"""PyTorch's kernels in place of formulas: the same numbers on the same tensors, and the formula where there is none."""
+
+import numpy as np
+import pytest
+
+from caffe_pylayers import activations
+from caffe_pylayers._layer import blocks
+from caffe_pylayers._layer.functions import fused
+
+torch = pytest.importorskip("torch")
+
+FORMULAS = [f"{name}_{which}" for name in fused.KERNELS for which in ("forward", "backward")]
+OTHERS = {"relu6": [(0.1,)], "swish": [(1.7,)], "hard_sigmoid": [(0.2, 0.4)], "softplus": [(0.7,), (20.0,)]}
+CALLS = [(name, others) for name in FORMULAS for others in [(), *OTHERS.get(name.rpartition("_")[0], ())]]
+FINITE = [*np.linspace(-12, 12, 40), 0.0, -0.0, 1e4, -1e4, 1e-30, 88.0, -88.0, 104.0, -104.0]
+SLOPE_TIMES_X = ("swish_backward", "mish_backward", "gelu_backward", "gelu_tanh_backward")  # 0 times infinity
+
+
+def arrays_of(name, x):
+    return (x, torch.full_like(x, 3.7)) if name.endswith("backward") else (x,)
+
+
+def no_blocks(array):
+    raise AssertionError("the formula was computed")
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("name", "others"), CALLS)
+def test_the_kernel_computes_the_formula(name, others, dtype):
+    function = getattr(activations, name)
+    x = torch.tensor(FINITE, dtype=dtype)
+    given = arrays_of(name, x)
+    before = [array.clone() for array in given]
+    # In hardsigmoid_backward 1 / 6 is float32's.
+    eps = torch.finfo(torch.float32 if name == "hard_sigmoid_backward" else dtype).eps
+    expected = function.__wrapped__(torch, *given, *others)
+    found = function(torch, *given, *others)
+    torch.testing.assert_close(found, expected, rtol=16 * eps, atol=32 * eps)
+    for array, as_was in zip(given, before):
+        assert torch.equal(array, as_was)
+
+
+@pytest.mark.parametrize("name", [name for name in FORMULAS if not name.startswith(SLOPE_TIMES_X)])
+def test_at_infinity(name):
+    compare(name, [np.inf, -np.inf])
+
+
+@pytest.mark.parametrize("name", [f"{name}_forward" for name in fused.KERNELS])
+def test_of_no_number(name):
+    """Forward alone: PyTorch's kernels give NaN a slope that depends on how many values there are."""
+    compare(name, [np.inf, -np.inf, np.nan])
+
+
+def compare(name, values):
+    given = arrays_of(name, torch.tensor(values * 16))
+    function = getattr(activations, name)
+    expected = function.__wrapped__(torch, *given)
+    torch.testing.assert_close(function(torch, *given), expected, equal_nan=True)
+    with np.errstate(invalid="ignore"):
+        on_numpy = function(np, *(array.numpy() for array in given))
+    np.testing.assert_allclose(on_numpy, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_memory_of_any_kind(name):
+    function = getattr(activations, name)
+    x = torch.linspace(-4, 4, 35).reshape(5, 7)
+    expected = function.__wrapped__(torch, *arrays_of(name, x.T))
+    torch.testing.assert_close(function(torch, *arrays_of(name, x.T)), expected)
+    assert function(torch, *arrays_of(name, x[:0])).shape == (0, 7)
+    out = torch.zeros(5, 14)[:, ::2]
+    assert function(torch, *arrays_of(name, x), out=out) is out
+    torch.testing.assert_close(out, expected.T)
+    given = arrays_of(name, x.clone())
+    function(torch, *given, out=given[-1])  # into x, or into d_y
+    torch.testing.assert_close(given[-1], expected.T)
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_a_pytorch_without_the_kernel(name, monkeypatch):
+    function, given = getattr(activations, name), arrays_of(name, torch.tensor(FINITE))
+    row = fused.KERNELS[name.rpartition("_")[0]]
+    monkeypatch.setitem(fused.KERNELS, name.rpartition("_")[0], row._replace(name="none_such"))
+    monkeypatch.setattr(blocks, "_MOST", 7)
+    assert torch.equal(function(torch, *given), function.__wrapped__(torch, *given))
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_every_kernel_is_there_and_used(name, monkeypatch):
+    function, given = getattr(activations, name), arrays_of(name, torch.tensor(FINITE))
+    monkeypatch.setattr(fused, "blocks", no_blocks)
+    function(torch, *given)
