@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+_MANY_TO_SORT = 2000  # from here on keys of integers pay off
+
 # From 1.24 on, numpy warns of a NaN cast to an integer; errstate takes as long as the cast.
 _CAST_WARNS = tuple(map(int, np.__version__.split(".")[:2])) >= (1, 24)
 
@@ -146,9 +148,28 @@ def index_like(index: Any, array: Any) -> Any:
 
 def argsort(array: Any, axis: int = -1) -> Any:
     """Return the int64 index that sorts, equal values in their order, NaN last."""
+    values = host_view(array)
+    if isinstance(values, np.ndarray) and values.dtype == np.float32 and values.shape[axis] > _MANY_TO_SORT:
+        index = np.moveaxis(_argsort_float32(np.moveaxis(values, axis, -1)), -1, axis)
+        return index if isinstance(array, np.ndarray) else namespace(array).from_numpy(index)
     if isinstance(array, np.ndarray):
         return np.argsort(array, axis, "stable")
     return namespace(array).argsort(array, dim=axis, stable=True)
+
+
+def _argsort_float32(values: Any) -> Any:
+    """Return the index that sorts along the last axis, by keys that hold a value's bits above its place.
+
+    To sort integers takes an eighth of the time of a stable argsort, with numpy 1.19 two thirds.
+    """
+    keys = (values + np.float32(0)).view(np.int32).astype(np.int64)  # + 0: of the two zeros one
+    keys ^= (keys >> 63) & 0x7FFFFFFF  # the larger the value, the larger the integer
+    keys[np.isnan(values)] = 0x7FFFFFFF
+    keys <<= 32
+    keys |= np.arange(values.shape[-1])
+    keys.sort(-1)
+    keys &= 0xFFFFFFFF
+    return keys
 
 
 def take_clipped(table: Any, index: Any) -> Any:

@@ -129,6 +129,17 @@ def test_argsort_keeps_the_order_of_equal_values(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_argsort_of_many(kind, dtype, axis):
+    given = np.random.RandomState(0).randint(-5, 5, (2100, 2)).astype(dtype)
+    given[::7], given[3::7], given[1::11], given[2::13], given[5::13] = np.nan, -np.nan, -0.0, np.inf, -np.inf
+    given = given if axis == 0 else given.T
+    wanted = np.argsort(given, axis, "stable")
+    np.testing.assert_array_equal(arrays.to_numpy(arrays.argsort(array(kind, given, dtype), axis)), wanted)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_take_rows_into(kind):
     given, rows = array(kind, [[1, 2], [3, 4]], "float32"), array(kind, [[0, 0]] * 3, "float32")
     arrays.take_rows_into(given, array(kind, [1, 1, 0]), rows)
