@@ -20,7 +20,7 @@ from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.bases.elementwise import Elementwise
 from caffe_pylayers._layer.functions.erf import erf
 from caffe_pylayers._layer.functions.fused import one_pass
-from caffe_pylayers._layer.functions.sigmoid import sigmoid
+from caffe_pylayers._layer.functions.sigmoid import sigmoid, softplus
 
 __all__ = [
     "GELU",
@@ -49,12 +49,6 @@ __all__ = [
 ]
 
 
-def _sigmoid(xp, x):
-    out = xp.empty_like(x)
-    sigmoid(xp, x, out)
-    return out
-
-
 @one_pass
 def relu6_forward(xp, x, negative_slope=0.0):
     """Return min(max(x, 0), 6) + negative_slope min(x, 0)."""
@@ -71,14 +65,14 @@ def relu6_backward(xp, x, d_y, negative_slope=0.0):
 @one_pass
 def swish_forward(xp, x, beta=1.0):
     """Return x sigmoid(beta x)."""
-    return _sigmoid(xp, x * beta) * x
+    return sigmoid(xp, x * beta) * x
 
 
 @one_pass
 def swish_backward(xp, x, d_y, beta=1.0):
     """Return d_x of swish_forward: d_y (s + beta x s (1 - s)), s = sigmoid(beta x)."""
-    s = _sigmoid(xp, x * beta)
-    return d_y * (s + x * beta * s * _sigmoid(xp, x * -beta))
+    s = sigmoid(xp, x * beta)
+    return d_y * (s + x * beta * s * sigmoid(xp, x * -beta))
 
 
 @one_pass
@@ -93,7 +87,7 @@ def mish_backward(xp, x, d_y):
     """Return d_x of mish_forward: d_y (t + x (1 - t**2) sigmoid(x)), t = tanh(log(1 + exp(x))) = n / (n + 2)."""
     n = _mish_quotient(xp, x)
     t = n / (n + 2)
-    return d_y * (t + x * 2 / (n + 2) * (1 + t) * _sigmoid(xp, x))
+    return d_y * (t + x * 2 / (n + 2) * (1 + t) * sigmoid(xp, x))
 
 
 def _mish_quotient(xp, x):
@@ -156,14 +150,14 @@ def gelu_tanh_backward(xp, x, d_y):
 
 @one_pass
 def softplus_forward(xp, x, beta=1.0):
-    """Return log(1 + exp(beta x)) / beta, as max(x, 0) + log(1 + exp(-|beta x|)) / beta."""
-    return x.clip(0, None) + xp.log1p(xp.exp(abs(x) * -beta)) / beta
+    """Return log(1 + exp(beta x)) / beta."""
+    return softplus(xp, x * beta) / beta
 
 
 @one_pass
 def softplus_backward(xp, x, d_y, beta=1.0):
     """Return d_x of softplus_forward: d_y sigmoid(beta x)."""
-    return d_y * _sigmoid(xp, x * beta)
+    return d_y * sigmoid(xp, x * beta)
 
 
 class ReLU6(Elementwise):

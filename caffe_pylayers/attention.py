@@ -18,6 +18,8 @@ import numpy as np
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Layer, Parameter
+from caffe_pylayers._layer.functions.log_sum_exp import NOTHING
+from caffe_pylayers._layer.functions.softmax import softmax, softmax_backward
 
 __all__ = [
     "ScaledDotProductAttention",
@@ -25,12 +27,9 @@ __all__ = [
     "attention_backward",
     "attention_forward",
     "masked_softmax",
-    "masked_softmax_backward",
     "softmax_pooling_backward",
     "softmax_pooling_forward",
 ]
-
-_FAR = 1e30  # a score that is so much lower has a weight of 0, and is no infinity, of which NaN could come
 
 
 def masked_softmax(xp, scores, kept=None):
@@ -41,20 +40,10 @@ def masked_softmax(xp, scores, kept=None):
     if scores.shape[-1] == 0:
         return
     if kept is not None:
-        scores += (kept - 1) * _FAR
-    scores -= xp.amax(scores, -1)[..., None]
-    xp.exp(scores, out=scores)
+        scores += (1 - kept) * NOTHING
+    softmax(xp, scores, -1, scores)
     if kept is not None:
         scores *= kept
-    total = scores.sum(-1)[..., None]
-    total += total == 0
-    scores /= total
-
-
-def masked_softmax_backward(weights, d_weights):
-    """Replace the weights' gradient by that of the scores."""
-    d_weights -= (d_weights * weights).sum(-1)[..., None]
-    d_weights *= weights
 
 
 def attention_forward(xp, queries, keys, values, scale, weights, attended, kept=None):
@@ -94,7 +83,7 @@ def attention_backward(
     xp.matmul(d_attended, values.swapaxes(-1, -2), out=d_scores)
     if d_weights is not None:
         d_scores += d_weights
-    masked_softmax_backward(weights, d_scores)
+    softmax_backward(xp, weights, d_scores, -1, d_scores)
     if d_queries is not None:
         xp.matmul(d_scores, keys * scale, out=d_queries)
     if d_keys is not None:
@@ -210,7 +199,7 @@ def softmax_pooling_backward(xp, features, weights, d_pooled, d_features=None, d
         xp.matmul(d_pooled.swapaxes(1, 2), weights, out=d_features)
     if d_weights is not None:
         d_weights += xp.matmul(d_pooled, features)
-        masked_softmax_backward(weights, d_weights)
+        softmax_backward(xp, weights, d_weights, -1, d_weights)
 
 
 class SoftmaxPooling(Layer):

@@ -14,9 +14,8 @@ lr_mult, times the solver's rate, is the paper's alpha, with which the centres f
 from __future__ import annotations
 
 from caffe_pylayers._layer import arrays
-from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.embeddings.class_vectors import ClassVectorsLoss
-from caffe_pylayers._layer.losses.normalizers import NORMALIZATIONS, normalizer
+from caffe_pylayers._layer.losses.normalizers import normalization, normalizer
 
 __all__ = ["CenterLoss", "center_loss_forward", "center_update"]
 
@@ -70,12 +69,7 @@ class CenterLoss(ClassVectorsLoss):
         array([7.5])
     """
 
-    normalization = Parameter(
-        str,
-        "batch",
-        choices=NORMALIZATIONS,
-        doc="Z: N (batch, full), the number of samples without ignore_label (valid), or 1; never below 1",
-    )
+    normalization = normalization("batch", valid="the samples without ignore_label")
 
     def loss(self, features, labels):
         self._labels, self._valid = self.classes_of(labels)

@@ -25,7 +25,7 @@ from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Layer, Parameter
 from caffe_pylayers._layer.embeddings.distances import pairwise_backward, pairwise_squares, root_backward
 from caffe_pylayers._layer.embeddings.embedding_loss import EmbeddingLoss, pairs_by_label, rows_of
-from caffe_pylayers._layer.losses.normalizers import NORMALIZATIONS, normalizer
+from caffe_pylayers._layer.losses.normalizers import normalization, normalizer
 
 __all__ = ["ContrastiveLoss", "LabelContrastiveLoss", "contrastive_backward", "contrastive_forward"]
 
@@ -84,12 +84,7 @@ class ContrastiveLoss(Layer):
     margin = Parameter(float, 1.0, low=0, doc="distance from which pairs that do not belong together cost nothing")
     legacy_version = Parameter(bool, False, doc="max(0, margin - d**2) in place of max(0, margin - d)**2")
     ignore_label = Parameter(int, None, doc="pairs with this y take no part")
-    normalization = Parameter(
-        str,
-        "batch",
-        choices=NORMALIZATIONS,
-        doc="Z: N (batch, full), the number of pairs without ignore_label (valid), or 1; never below 1",
-    )
+    normalization = normalization("batch", valid="the pairs without ignore_label")
 
     def setup(self, bottom, top):
         checks.tops(self, top, "loss")
@@ -156,12 +151,7 @@ class LabelContrastiveLoss(EmbeddingLoss):
 
     margin = Parameter(float, 1.0, low=0, doc="distance from which samples of two labels cost nothing")
     legacy_version = Parameter(bool, False, doc="max(0, margin - d**2) in place of max(0, margin - d)**2")
-    normalization = Parameter(
-        str,
-        "full",
-        choices=NORMALIZATIONS,
-        doc="Z: N (batch), the number of pairs (full), that of pairs without ignore_label (valid), or 1; never below 1",
-    )
+    normalization = normalization("full", full="all pairs", valid="those without ignore_label")
 
     def loss(self, features, labels):
         self._features, self._squares = features, pairwise_squares(self.xp, features)

@@ -26,7 +26,7 @@ from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.functions.sigmoid import sigmoid_cross_entropy_backward, sigmoid_cross_entropy_forward
 from caffe_pylayers._layer.functions.softmax import label_backward, softmax_backward
-from caffe_pylayers._layer.losses.class_loss import LabelLoss, ScoreLoss, on_axis
+from caffe_pylayers._layer.losses.class_loss import LabelLoss, ScoreLoss
 
 __all__ = [
     "SigmoidCrossEntropyLoss",
@@ -49,7 +49,7 @@ def softmax_cross_entropy_forward(xp, log_p, labels, axis=1, smoothing=0.0, clas
     if class_weights is not None:
         loss *= class_weights[labels]
     if smoothing:
-        every = log_p if class_weights is None else log_p * on_axis(class_weights, log_p, axis)
+        every = log_p if class_weights is None else log_p * arrays.on_axis(class_weights, len(log_p.shape), axis)
         loss *= 1 - smoothing
         loss -= every.sum(axis, keepdims=True) * (smoothing / log_p.shape[axis])
     return loss
@@ -65,7 +65,7 @@ def softmax_cross_entropy_backward(xp, log_p, labels, scale, d_scores, axis=1, s
     if class_weights is None:
         other, at_label, total = smoothing / classes, 1 - smoothing, 1.0
     else:
-        other = on_axis(class_weights, log_p, axis) * (smoothing / classes)
+        other = arrays.on_axis(class_weights, len(log_p.shape), axis) * (smoothing / classes)
         at_label = class_weights[labels] * (1 - smoothing)
         total = at_label + other.sum()
     xp.exp(log_p, out=d_scores)

@@ -17,7 +17,7 @@ import math
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Layer, Parameter
 from caffe_pylayers._layer.blocks import blocks, part, sum_to
-from caffe_pylayers._layer.losses.normalizers import NORMALIZATIONS, normalizer
+from caffe_pylayers._layer.losses.normalizers import normalization, normalizer
 
 __all__ = [
     "AngularLoss",
@@ -85,13 +85,7 @@ class _DirectionLoss(Layer):
     axis = Parameter(int, 1, doc="the axis of the vectors; negative counts from the end")
     eps = Parameter(float, 1e-8, above=0, doc="vectors shorter than this have no direction, and no gradient")
     ignore_zeros = Parameter(bool, False, doc="positions whose target is shorter than eps count nothing")
-    normalization = Parameter(
-        str,
-        "batch",
-        choices=NORMALIZATIONS,
-        doc="Z: N, the number of positions, that of positions that count with a weight other than 0, or 1; "
-        "never below 1",
-    )
+    normalization = normalization("batch", full="the positions", valid="those that count, of a weight other than 0")
 
     def setup(self, bottom, top):
         checks.tops(self, top, "loss")

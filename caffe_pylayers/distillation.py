@@ -23,10 +23,11 @@ layer {
 
 from __future__ import annotations
 
-from caffe_pylayers._layer import checks
+from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.functions.softmax import log_softmax, softmax_backward, targets_backward
-from caffe_pylayers._layer.losses.class_loss import SoftmaxLoss, class_table, on_axis
+from caffe_pylayers._layer.losses.class_loss import SoftmaxLoss
+from caffe_pylayers._layer.losses.class_table import class_table
 
 __all__ = ["KLDivergenceLoss", "SoftTargetLoss", "kl_divergence_forward", "soft_target_forward"]
 
@@ -107,7 +108,7 @@ class SoftTargetLoss(_DistributionLoss):
     def plan(self, scores, targets, weights=None):
         shapes = super().plan(scores, targets, weights)
         table = class_table(self, self.class_weights, "class_weights", scores, self._axis)
-        self._class_weights = None if table is None else on_axis(table, scores, self._axis)
+        self._class_weights = None if table is None else arrays.on_axis(table, len(scores.shape), self._axis)
         self._scale = self.temperature**2 if self.square else 1.0
         return shapes
 

@@ -26,7 +26,7 @@ from caffe_pylayers._layer import arrays
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.functions.sigmoid import sigmoid, sigmoid_cross_entropy_forward
 from caffe_pylayers._layer.losses.class_loss import LabelProbabilityLoss, ScoreLoss
-from caffe_pylayers._layer.losses.weighted_loss import normalization
+from caffe_pylayers._layer.losses.weighted_loss import weighted_normalization
 
 __all__ = [
     "SigmoidFocalLoss",
@@ -144,7 +144,7 @@ class SoftmaxFocalLoss(LabelProbabilityLoss):
 
     alpha = Parameter(float, 1.0, above=0, doc="a factor for all classes; for each its own: class_weights")
     gamma = Parameter(float, 2.0, low=0, doc="how little a position counts whose label is probable; 0: cross entropy")
-    normalization = normalization("valid", ("positives",), "; positives: labels other than background_label")
+    normalization = weighted_normalization("valid", positives="labels other than background_label")
     background_label = Parameter(int, 0, doc="the label that normalization positives does not count")
 
     def of_log_p(self, log_p):
@@ -202,7 +202,7 @@ class SigmoidFocalLoss(ScoreLoss):
         float, 0.25, low=-1, high=1, doc="the weight of targets 1, 1 - alpha that of 0; below 0: 1 for both"
     )
     gamma = Parameter(float, 2.0, low=0, doc="how little a score counts that is near its target; 0: cross entropy")
-    normalization = normalization("batch", ("positives",), "; positives: targets above 0.5")
+    normalization = weighted_normalization("batch", positives="targets above 0.5")
 
     def losses(self, bottom, target):
         losses, self._parts = sigmoid_focal_forward(self.xp, bottom[0].data, target, self.alpha, self.gamma)

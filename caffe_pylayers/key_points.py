@@ -16,6 +16,7 @@ import math
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Layer, Parameter
+from caffe_pylayers._layer.functions.softmax import softmax, softmax_backward
 
 __all__ = [
     "HeatMaps",
@@ -153,17 +154,14 @@ def soft_argmax_forward(xp, maps, beta, places, weights, points):
     maps: (N, K, P). places: (P, 2). weights: receives them, (N, K, P). points: receives the means, (N, K, 2).
     """
     xp.multiply(maps, beta, out=weights)
-    weights -= xp.amax(weights, -1)[..., None]
-    xp.exp(weights, out=weights)
-    weights /= weights.sum(-1)[..., None]
+    softmax(xp, weights, -1, weights)
     xp.matmul(weights, places, out=points)
 
 
 def soft_argmax_backward(xp, weights, beta, places, d_points, d_maps):
     """Write the gradient of the maps."""
     xp.matmul(d_points, places.swapaxes(0, 1), out=d_maps)
-    d_maps -= (d_maps * weights).sum(-1)[..., None]
-    d_maps *= weights
+    softmax_backward(xp, weights, d_maps, -1, d_maps)
     d_maps *= beta
 
 

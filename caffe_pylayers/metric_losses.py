@@ -16,7 +16,7 @@ from caffe_pylayers._layer.embeddings.distances import pairwise_backward, pairwi
 from caffe_pylayers._layer.embeddings.embedding_loss import EmbeddingLoss, pairs_by_label, rows_of
 from caffe_pylayers._layer.functions.log_sum_exp import NOTHING, log_sum_exp
 from caffe_pylayers._layer.functions.softmax import log_softmax, scratch_of
-from caffe_pylayers._layer.losses.normalizers import NORMALIZATIONS, normalizer
+from caffe_pylayers._layer.losses.normalizers import normalization, normalizer
 
 __all__ = [
     "LiftedStructureLoss",
@@ -85,12 +85,7 @@ class NPairLoss(Layer):
     temperature = Parameter(float, 1.0, above=0, doc="divides the similarities")
     l2_weight = Parameter(float, 0.0, low=0, doc="of the mean squared length of anchors and positives")
     ignore_label = Parameter(int, None, doc="pairs with this label take no part as anchors, nor as positives")
-    normalization = Parameter(
-        str,
-        "batch",
-        choices=NORMALIZATIONS,
-        doc="Z: N (batch, full), the number of pairs without ignore_label (valid), or 1; never below 1",
-    )
+    normalization = normalization("batch", valid="the pairs without ignore_label")
 
     def setup(self, bottom, top):
         checks.tops(self, top, "loss")
@@ -186,12 +181,7 @@ class LiftedStructureLoss(EmbeddingLoss):
     """
 
     margin = Parameter(float, 1.0, doc="alpha, by which negatives are to be farther")
-    normalization = Parameter(
-        str,
-        "valid",
-        choices=NORMALIZATIONS,
-        doc="Z: N (batch), the number of pairs i < j (full), that of pairs of one label (valid), or 1; never below 1",
-    )
+    normalization = normalization("valid", full="the pairs i < j", valid="those of one label")
 
     def loss(self, features, labels):
         self._features, self._distances = features, self.xp.sqrt(pairwise_squares(self.xp, features))

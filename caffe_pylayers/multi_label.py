@@ -19,12 +19,11 @@ import numpy as np
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
+from caffe_pylayers._layer.functions.log_sum_exp import NOTHING, log_sum_exp
 from caffe_pylayers._layer.functions.sigmoid import sigmoid, softplus
 from caffe_pylayers._layer.losses.weighted_loss import WeightedLoss, counting
 
 __all__ = ["MultiLabelRankingLoss", "lsep", "ranked_hinge"]
-
-FAR = -1e30  # in place of a score that takes no part
 
 
 def ranked_hinge(xp, scores, relevant, irrelevant, margin, method):
@@ -63,23 +62,13 @@ def ranked_hinge(xp, scores, relevant, irrelevant, margin, method):
 
 def lsep(xp, scores, relevant, irrelevant):
     """Return (loss, d_scores): log(1 + sum_pn exp(s_n - s_p)) of each relevant p and irrelevant n; see ranked_hinge."""
-    far = xp.full_like(scores, FAR)
-    negative, positive = xp.empty_like(scores), xp.empty_like(scores)
-    total = _log_sum_exp(xp, xp.where(irrelevant, scores, far), negative)
-    total += _log_sum_exp(xp, xp.where(relevant, -scores, far), positive)
-    loss, d_total = softplus(xp, total), xp.empty_like(total)
-    sigmoid(xp, total, d_total)
-    d_scores = counting(irrelevant, scores) * negative - counting(relevant, scores) * positive
-    return loss[:, 0], d_scores * d_total
-
-
-def _log_sum_exp(xp, values, softmax):
-    """Return log(sum(exp(values))) of each row, and write the softmax."""
-    most = xp.amax(values, axis=1, keepdims=True)
-    xp.exp(values - most, out=softmax)
-    total = softmax.sum(1, keepdims=True)
-    softmax /= total
-    return most + xp.log(total)
+    nothing = xp.full_like(scores, NOTHING)
+    negative, positive = xp.where(irrelevant, scores, nothing), xp.where(relevant, -scores, nothing)
+    all_negative, all_positive = log_sum_exp(xp, negative, 1, True), log_sum_exp(xp, positive, 1, True)
+    total = all_negative + all_positive
+    d_scores = counting(irrelevant, scores) * xp.exp(negative - all_negative)
+    d_scores -= counting(relevant, scores) * xp.exp(positive - all_positive)
+    return softplus(xp, total)[:, 0], d_scores * sigmoid(xp, total)
 
 
 class MultiLabelRankingLoss(WeightedLoss):

@@ -23,8 +23,9 @@ from __future__ import annotations
 from caffe_pylayers._layer import arrays
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.embeddings.proxy_loss import ProxyLoss
-from caffe_pylayers._layer.functions.log_sum_exp import NOTHING, log_one_plus_sum_exp, log_sum_exp
-from caffe_pylayers._layer.losses.normalizers import NORMALIZATIONS, normalizer
+from caffe_pylayers._layer.functions.log_sum_exp import NOTHING, log_sum_exp
+from caffe_pylayers._layer.functions.sigmoid import softplus
+from caffe_pylayers._layer.losses.normalizers import normalization, normalizer
 
 __all__ = [
     "ProxyAnchorLoss",
@@ -83,12 +84,7 @@ class ProxyNCALoss(ProxyLoss):
 
     scale = Parameter(float, 1.0, above=0, doc="of the squared distances, which are in [0, 4]")
     positive_in_sum = Parameter(bool, False, doc="the sum is over all classes, so that the loss is never negative")
-    normalization = Parameter(
-        str,
-        "batch",
-        choices=NORMALIZATIONS,
-        doc="Z: N (batch, full), the number of samples without ignore_label (valid), or 1; never below 1",
-    )
+    normalization = normalization("batch", valid="the samples without ignore_label")
 
     def loss_of(self, cosines, one_hot):
         self._one_hot = one_hot
@@ -112,7 +108,7 @@ def proxy_anchor_forward(xp, cosines, one_hot, others, scale=32.0, margin=0.1):
     terms, slopes = [], []
     for chosen, sign in (one_hot, -1), (others, 1):
         exponents = xp.where(chosen, cosines * (sign * scale) + scale * margin, NOTHING)
-        terms.append(log_one_plus_sum_exp(xp, exponents))
+        terms.append(softplus(xp, log_sum_exp(xp, exponents, 0)))
         slopes.append(xp.exp(exponents - terms[-1]))
         slopes[-1] *= sign * scale
     return (*terms, slopes)

@@ -15,8 +15,8 @@ from __future__ import annotations
 import math
 
 from caffe_pylayers._layer import checks
-from caffe_pylayers._layer.base import Layer, Parameter
-from caffe_pylayers._layer.losses.normalizers import NORMALIZATIONS, normalizer
+from caffe_pylayers._layer.base import Layer
+from caffe_pylayers._layer.losses.normalizers import normalization, normalizer
 
 __all__ = ["EuclideanLossLayer", "euclidean_loss_backward", "euclidean_loss_forward"]
 
@@ -81,12 +81,7 @@ class EuclideanLossLayer(Layer):
 
     array_api = True
 
-    normalization = Parameter(
-        str,
-        "batch",
-        choices=NORMALIZATIONS,
-        doc="Z: N, the number of values in p, that of values with a weight other than 0, or 1; never below 1",
-    )
+    normalization = normalization("batch", full="the values in p", valid="those with a weight other than 0")
 
     def setup(self, bottom, top):
         checks.tops(self, top, "loss")

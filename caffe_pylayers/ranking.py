@@ -35,14 +35,9 @@ import math
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
+from caffe_pylayers._layer.functions.log_sum_exp import NOTHING, log_cumulative_sum_exp
 from caffe_pylayers._layer.functions.sigmoid import sigmoid, softplus
-from caffe_pylayers._layer.functions.softmax import (
-    log_cumulative_sum_exp,
-    log_softmax,
-    scratch_of,
-    softmax_backward,
-    targets_backward,
-)
+from caffe_pylayers._layer.functions.softmax import log_softmax, scratch_of, softmax_backward, targets_backward
 from caffe_pylayers._layer.losses.weighted_loss import WeightedLoss, counting
 
 __all__ = [
@@ -54,8 +49,6 @@ __all__ = [
     "pair_backward",
     "pair_forward",
 ]
-
-FAR = -1e30  # in place of a score that takes no part
 
 
 def pair_forward(xp, difference, margin, method):
@@ -69,9 +62,7 @@ def pair_backward(xp, difference, margin, method):
     missing = margin - difference
     if method == "hinge":
         return -counting(missing > 0, missing)
-    d_difference = xp.empty_like(missing)
-    sigmoid(xp, missing, d_difference)
-    return -d_difference
+    return -sigmoid(xp, missing)
 
 
 def listnet(xp, scores, relevance, valid, log_p, q):
@@ -79,7 +70,7 @@ def listnet(xp, scores, relevance, valid, log_p, q):
 
     valid: booleans. log_p, q: receive their values, q 0 at entries that are not valid.
     """
-    far = xp.full_like(scores, FAR)
+    far = xp.full_like(scores, NOTHING)
     scratch = scratch_of(scores)
     log_softmax(xp, xp.where(valid, relevance, far), 1, log_p, scratch)
     xp.exp(log_p, out=q)
@@ -94,7 +85,7 @@ def listmle(xp, scores, relevance, valid):
     loss = sum_i(log(sum_{j >= i} exp(s_j)) - s_i), i in that order, over valid entries; of equal
     relevance the first come first.
     """
-    far = xp.full_like(scores, FAR)
+    far = xp.full_like(scores, NOTHING)
     order = arrays.argsort(xp.where(valid, -relevance, -far), 1)
     ordered = arrays.new(scores, scores.shape, float)  # far scores leave float32 no digits for their differences
     ordered[...] = arrays.take_along(xp.where(valid, scores, far), order, 1)
@@ -103,7 +94,7 @@ def listmle(xp, scores, relevance, valid):
     loss = (counts * (rest - ordered)).sum(1)
     chances = log_cumulative_sum_exp(xp, -rest, 1) + ordered
     d_scores = xp.empty_like(scores)
-    d_ordered = counts * (xp.exp(xp.where(counts > 0, chances, xp.full_like(chances, FAR))) - 1)
+    d_ordered = counts * (xp.exp(xp.where(counts > 0, chances, xp.full_like(chances, NOTHING))) - 1)
     arrays.put_along(d_scores, order, arrays.astype(d_ordered, scores), 1)
     return arrays.astype(loss, scores), d_scores
 

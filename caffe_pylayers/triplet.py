@@ -48,7 +48,7 @@ from caffe_pylayers._layer.embeddings.triplets import (
     select_triplets,
     soft_hinge,
 )
-from caffe_pylayers._layer.losses.normalizers import NORMALIZATIONS, normalizer
+from caffe_pylayers._layer.losses.normalizers import normalization, normalizer
 
 __all__ = [
     "BatchTripletLoss",
@@ -118,12 +118,7 @@ class TripletLoss(Layer):
     margin = Parameter(float, 0.2, low=0, doc="by which the negative is to be farther, in units of the distance")
     distance = Parameter(str, "squared", choices=DISTANCES, doc="d: the square of the Euclidean distance, or itself")
     soft_margin = Parameter(bool, False, doc="log(1 + exp(.)) in place of the hinge; margin is not used then")
-    normalization = Parameter(
-        str,
-        "batch",
-        choices=NORMALIZATIONS,
-        doc="Z: N (batch, full), the number of triplets with w * term other than 0 (valid), or 1; never below 1",
-    )
+    normalization = normalization("batch", valid="the triplets with w * term other than 0")
 
     def setup(self, bottom, top):
         checks.tops(self, top, "loss")
@@ -279,12 +274,7 @@ class BatchTripletLoss(EmbeddingLoss):
     margin = Parameter(float, 0.2, low=0, doc="by which the negative is to be farther, in units of the distance")
     distance = Parameter(str, "squared", choices=DISTANCES, doc="d: the square of the Euclidean distance, or itself")
     soft_margin = Parameter(bool, False, doc="log(1 + exp(.)) in place of the hinge; margin is not used then")
-    normalization = Parameter(
-        str,
-        "full",
-        choices=NORMALIZATIONS,
-        doc="Z: N (batch), the number of triplets (full), of those whose term is not 0 (valid), or 1; never below 1",
-    )
+    normalization = normalization("full", full="the triplets", valid="those whose term is not 0")
 
     def setup(self, bottom, top):
         super().setup(bottom, top)

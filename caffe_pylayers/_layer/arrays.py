@@ -179,6 +179,11 @@ def take_clipped(table: Any, index: Any) -> Any:
     return table[index.clip(0, len(table) - 1)]
 
 
+def on_axis(values: Any, axes: int, axis: int) -> Any:
+    """Return an array of one axis so that it broadcasts along this axis of arrays with so many axes."""
+    return values.reshape((-1,) + (1,) * (axes - axis - 1))
+
+
 def arange_like(array: Any, stop: int) -> Any:
     """Return the numbers 0 .. stop-1 with the dtype and on the device of the array."""
     if isinstance(array, np.ndarray):

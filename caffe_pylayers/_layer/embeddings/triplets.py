@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from caffe_pylayers._layer import arrays
+from caffe_pylayers._layer.functions.sigmoid import sigmoid, softplus
 
 __all__ = ["STRATEGIES", "AllTriplets", "hinge", "select_triplets", "soft_hinge"]
 
@@ -56,9 +57,7 @@ def hinge(differences: Any, margin: float) -> tuple[Any, Any]:
 
 def soft_hinge(xp: Any, differences: Any) -> tuple[Any, Any]:
     """Return log(1 + exp(differences)), and its slope, for differences of any size."""
-    small = xp.exp(-abs(differences))
-    terms = differences.clip(0, None) + xp.log1p(small)
-    return terms, xp.where(differences > 0, 1 / (1 + small), small / (1 + small))
+    return softplus(xp, differences), sigmoid(xp, differences)
 
 
 class AllTriplets:

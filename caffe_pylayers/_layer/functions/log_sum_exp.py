@@ -1,30 +1,33 @@
-"""Sums of exponentials over the rows of a matrix, for exponents of any size, some of them left out."""
+"""Logarithms of sums of exponentials, for exponents of any size, some of them left out."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from caffe_pylayers._layer import arrays
 
-__all__ = ["NOTHING", "log_one_plus_sum_exp", "log_sum_exp"]
+__all__ = ["NOTHING", "log_cumulative_sum_exp", "log_sum_exp"]
 
 # An exponent whose term is not in the sum. Infinity in its place would make NaN of differences.
 NOTHING = -1e30
 
 
-def log_sum_exp(xp: Any, exponents: Any) -> Any:
-    """Return log(sum(exp(exponents))) over axis 1, (N,); about NOTHING where all exponents are, or where none is."""
+def log_sum_exp(xp: Any, exponents: Any, axis: Any = 1, keepdims: bool = False) -> Any:
+    """Return log(sum(exp(exponents))) over an axis or several; about NOTHING where all exponents are, or where none is.
+
+    With 1 more in the sum it is softplus of this.
+    """
     if 0 in exponents.shape:
-        sums = arrays.new(exponents, exponents.shape[:1])
+        sums = exponents.sum(axis, keepdims=keepdims)
         arrays.fill(sums, NOTHING)
         return sums
-    largest = xp.amax(exponents, 1)
-    return largest + xp.log(xp.exp(exponents - largest[:, None]).sum(1))
+    largest = xp.amax(exponents, axis=axis, keepdims=True)
+    sums = xp.log(xp.exp(exponents - largest).sum(axis, keepdims=keepdims))
+    return sums + largest.reshape(sums.shape)
 
 
-def log_one_plus_sum_exp(xp: Any, exponents: Any) -> Any:
-    """Return log(1 + sum(exp(exponents))) over axis 0, (C,)."""
-    if 0 in exponents.shape:
-        return exponents.sum(0)
-    largest = xp.amax(exponents, 0).clip(0, None)
-    return largest + xp.log(xp.exp(-largest) + xp.exp(exponents - largest).sum(0))
+def log_cumulative_sum_exp(xp: Any, values: Any, axis: int) -> Any:
+    """Return log(exp(v_0) + ... + exp(v_i)) at each i along the axis."""
+    return np.logaddexp.accumulate(values, axis) if xp is np else xp.logcumsumexp(values, axis)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from caffe_pylayers._layer.functions.log_sum_exp import log_sum_exp
+
 OPERATIONS = ("mean", "sum", "max", "min", "norm", "logsumexp")
 
 
@@ -27,8 +29,7 @@ def reduce_forward(xp: Any, values: Any, operation: str, axes: tuple[int, ...], 
         parts = values / (scale + (scale == 0))
         reduced[...] = scale * xp.sqrt((parts * parts).sum(axes)).reshape(shape)
     else:
-        top = xp.amax(values, axes).reshape(shape)
-        reduced[...] = top + xp.log(xp.exp(values - top).sum(axes)).reshape(shape)
+        reduced[...] = log_sum_exp(xp, values, axes, True)
 
 
 def reduce_backward(

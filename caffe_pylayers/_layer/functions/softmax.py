@@ -1,4 +1,4 @@
-"""The softmax over a class axis, for any scores: log-softmax, and what backward makes of it."""
+"""The softmax over a class axis, for any scores: its values, their logarithms, and what backward makes of them."""
 
 from __future__ import annotations
 
@@ -8,14 +8,27 @@ import numpy as np
 
 from caffe_pylayers._layer import arrays
 
-__all__ = [
-    "label_backward",
-    "log_cumulative_sum_exp",
-    "log_softmax",
-    "scratch_of",
-    "softmax_backward",
-    "targets_backward",
-]
+__all__ = ["label_backward", "log_softmax", "scratch_of", "softmax", "softmax_backward", "targets_backward"]
+
+
+def softmax(xp: Any, scores: Any, axis: int, out: Any) -> None:
+    """Write p = exp(scores) / sum(exp(scores)) over the axis; out may be scores."""
+    if xp is not np:
+        xp.softmax(scores, axis, out=out)
+        return
+    np.exp(scores - np.amax(scores, axis=axis, keepdims=True), out=out)  # in place numpy 1.19 takes far longer
+    out /= out.sum(axis=axis, keepdims=True)
+
+
+def softmax_backward(xp: Any, p: Any, d_p: Any, axis: int, d_scores: Any = None, scratch: Any = None) -> Any:
+    """Return the gradient of the scores from that of their softmax p: p (d_p - sum(p d_p)).
+
+    d_scores: receives it, and may be d_p; default: new memory. scratch: receives anything; shaped like p.
+    """
+    change = xp.multiply(p, d_p, out=scratch)
+    d_scores = xp.subtract(d_p, change.sum(axis, keepdims=True), out=d_scores)
+    d_scores *= p
+    return d_scores
 
 
 def scratch_of(scores: Any) -> Any:
@@ -24,7 +37,7 @@ def scratch_of(scores: Any) -> Any:
 
 
 def log_softmax(xp: Any, scores: Any, axis: int, out: Any, scratch: Any = None) -> None:
-    """Write log p, with p = exp(scores) / sum(exp(scores)) over the axis; finite for all finite scores.
+    """Write log p, the logarithm of the softmax over the axis; finite for all finite scores.
 
     scratch: of scratch_of; what it holds afterwards is of no use.
     """
@@ -34,12 +47,6 @@ def log_softmax(xp: Any, scores: Any, axis: int, out: Any, scratch: Any = None) 
     np.subtract(scores, np.amax(scores, axis=axis, keepdims=True), out=out)
     np.exp(out, out=scratch)
     out -= np.log(scratch.sum(axis=axis, keepdims=True))
-
-
-def softmax_backward(xp: Any, p: Any, d_p: Any, axis: int) -> Any:
-    """Return the gradient of the scores from that of their softmax p: p (d_p - sum(p d_p))."""
-    change = p * d_p
-    return change - p * change.sum(axis=axis, keepdims=True)
 
 
 def label_backward(xp: Any, log_p: Any, labels: Any, d_log_p: Any, axis: int, d_scores: Any) -> None:
@@ -63,8 +70,3 @@ def targets_backward(xp: Any, log_p: Any, targets: Any, scale: Any, axis: int, d
     d_scores *= targets.sum(axis=axis, keepdims=True)
     d_scores -= targets
     d_scores *= scale
-
-
-def log_cumulative_sum_exp(xp: Any, values: Any, axis: int) -> Any:
-    """Return log(exp(v_0) + ... + exp(v_i)) at each i along the axis."""
-    return np.logaddexp.accumulate(values, axis) if xp is np else xp.logcumsumexp(values, axis)

@@ -8,9 +8,10 @@ from typing import Any
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.functions.softmax import label_backward, log_softmax, scratch_of
-from caffe_pylayers._layer.losses.weighted_loss import WeightedLoss, counting, normalization
+from caffe_pylayers._layer.losses.class_table import class_table
+from caffe_pylayers._layer.losses.weighted_loss import WeightedLoss, counting, weighted_normalization
 
-__all__ = ["LabelLoss", "LabelProbabilityLoss", "ScoreLoss", "SoftmaxLoss", "class_table", "on_axis"]
+__all__ = ["LabelLoss", "LabelProbabilityLoss", "ScoreLoss", "SoftmaxLoss"]
 
 
 class SoftmaxLoss(WeightedLoss):
@@ -106,7 +107,7 @@ class ScoreLoss(WeightedLoss):
     A subclass has ``losses``, and ``score_gradient`` and ``of_targets_backward`` in place of ``gradient``.
     """
 
-    normalization = normalization("batch")
+    normalization = weighted_normalization("batch")
     targets = Parameter(
         str,
         "values",
@@ -125,7 +126,8 @@ class ScoreLoss(WeightedLoss):
             checks.one_label_each(self, "bottom[1] (targets)", targets.shape, name, shape, axis)
             self._label_shape = (*shape[:axis], 1, *shape[axis + 1 :])
             self._labels = arrays.arange_like(targets, shape[axis] + 1)
-            self._classes = on_axis(1 + arrays.arange_like(arrays.to_int64(targets), shape[axis]), scores, axis)
+            classes = 1 + arrays.arange_like(arrays.to_int64(targets), shape[axis])
+            self._classes = arrays.on_axis(classes, len(shape), axis)
         else:
             checks.one_target_each(self, "bottom[1] (targets)", targets.shape, name, shape)
         self.plan_positions(shape[0], shape, weights, name)
@@ -137,7 +139,7 @@ class ScoreLoss(WeightedLoss):
         if not values:
             return None
         axis = checks.axis(self, self.axis, len(scores.shape), f"bottom[0] (scores) of shape {tuple(scores.shape)}")
-        return on_axis(class_table(self, values, parameter, scores, axis), scores, axis)
+        return arrays.on_axis(class_table(self, values, parameter, scores, axis), len(scores.shape), axis)
 
     def read(self, bottom: Any) -> Any:
         """Return the targets in the scores' shape, those ignored as 0, and which count."""
@@ -183,21 +185,3 @@ class ScoreLoss(WeightedLoss):
                 self, f"target {float(targets.ravel()[first]):g} at flat index {first} is outside [0, 1]"
             )
         return targets, valid
-
-
-def class_table(layer: Any, values: Any, parameter: str, scores: Any, axis: int) -> Any:
-    """Return a parameter's numbers as an array like scores, None where there are none; raise unless there are C."""
-    if not values:
-        return None
-    if len(values) != scores.shape[axis]:
-        raise checks.error(
-            layer,
-            f"parameter {parameter} must have {scores.shape[axis]} numbers, one for each class on axis {axis} of "
-            f"bottom[0] (scores) of shape {tuple(scores.shape)}, got {len(values)}",
-        )
-    return arrays.from_numpy(values, scores)
-
-
-def on_axis(values: Any, like: Any, axis: int) -> Any:
-    """Return an array of one axis so that it broadcasts along this axis of another."""
-    return values.reshape((-1,) + (1,) * (len(like.shape) - axis - 1))

@@ -9,7 +9,7 @@ import numpy as np
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.losses.weighted_loss import WeightedLoss, counting, normalization
+from caffe_pylayers._layer.losses.weighted_loss import WeightedLoss, counting, weighted_normalization
 
 __all__ = ["MinedLoss", "hardest"]
 
@@ -51,7 +51,7 @@ class MinedLoss(WeightedLoss):
     A subclass has ``negatives``.
     """
 
-    normalization = normalization("valid")
+    normalization = weighted_normalization("valid")
     ratio = Parameter(float, None, above=0, high=1, doc="keep this share of the positions, one at least")
     top_k = Parameter(int, None, low=1, doc="keep so many positions")
     threshold = Parameter(float, None, above=0, high=1, doc="keep positions whose target has a probability below this")

@@ -8,7 +8,7 @@ from typing import Any, Iterator, NamedTuple
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Layer, Parameter
 from caffe_pylayers._layer.blocks import blocks, part, sum_to
-from caffe_pylayers._layer.losses.normalizers import NORMALIZATIONS, normalizer
+from caffe_pylayers._layer.losses.normalizers import normalization, normalizer
 
 __all__ = ["PairLoss"]
 
@@ -39,12 +39,8 @@ class PairLoss(Layer):
     array_api = True
     weights_bottom = 2
 
-    normalization = Parameter(
-        str,
-        "batch",
-        choices=NORMALIZATIONS,
-        doc="Z: N, the number of values in p, that of values with a target that counts and a weight other than 0, "
-        "or 1; never below 1",
+    normalization = normalization(
+        "batch", full="the values in p", valid="those with a target that counts and a weight other than 0"
     )
     ignore_value = Parameter(float, None, doc="targets equal to it count nothing")
     ignore_nan = Parameter(bool, False, doc="targets that are NaN count nothing; else they make the loss NaN")

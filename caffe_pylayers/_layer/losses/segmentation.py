@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from caffe_pylayers._layer import arrays, checks
+from caffe_pylayers._layer.losses.class_table import class_table
 
 
 def are_numbers(layer: Any, targets: Any, predictions: Any) -> bool:
@@ -52,15 +53,9 @@ def read_numbers(layer: Any, targets: Any, shape: tuple[int, int, int]) -> Any:
 def class_factors(layer: Any, weights: Any, exclude: Any, predictions: Any) -> Any:
     """Return v (C,) like the predictions (N, C, ...): the parameters class_weights, and 0 for those of exclude."""
     classes = predictions.shape[1]
-    if weights and len(weights) != classes:
-        raise checks.error(
-            layer,
-            f"parameter class_weights must have {classes} numbers, one for each class of bottom[0] (predictions) of "
-            f"shape {tuple(predictions.shape)}, got {len(weights)}",
-        )
-    factors = list(weights) or [1.0] * classes
+    factors = class_table(layer, weights or [1.0] * classes, "class_weights", predictions, 1, "bottom[0] (predictions)")
     for c in exclude:
         if c >= classes:
             raise checks.error(layer, f"parameter exclude names class {c}, which is outside [0, {classes})")
-        factors[c] = 0.0
-    return arrays.from_numpy(factors, predictions)
+        factors[c] = 0
+    return factors

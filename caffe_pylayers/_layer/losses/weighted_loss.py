@@ -8,19 +8,19 @@ from typing import Any
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Layer, Parameter
 from caffe_pylayers._layer.blocks import sum_to
-from caffe_pylayers._layer.losses.normalizers import NORMALIZATIONS, normalizer
+from caffe_pylayers._layer.losses.normalizers import normalization, normalizer
 
-__all__ = ["WeightedLoss", "counting", "normalization"]
+__all__ = ["WeightedLoss", "counting", "weighted_normalization"]
 
 
-def normalization(default: str, more: tuple[str, ...] = (), doc: str = "") -> Parameter:
-    """Return the declaration of a weighted loss's normalization; more: further choices, which doc explains."""
-    return Parameter(
-        str,
+def weighted_normalization(default: str, **more: str) -> Parameter:
+    """Return the declaration of a weighted loss's normalization; more: further choices, with what Z is then."""
+    return normalization(
         default,
-        choices=(*NORMALIZATIONS, "weights", *more),
-        doc="Z; batch: N; full: all positions; valid: those not ignored, of a weight bottom other than 0; none: 1; "
-        f"weights: the sum of all weights, PyTorch's mean{doc}; at least 1, but any sum of weights above 0",
+        full="all positions",
+        valid="those not ignored, of a weight bottom other than 0",
+        more={"weights": "the sum of all weights, PyTorch's mean", **more},
+        least="at least 1, but any sum of weights above 0",
     )
 
 
@@ -41,7 +41,7 @@ class WeightedLoss(Layer):
 
     array_api = True
 
-    normalization = normalization("valid")
+    normalization = weighted_normalization("valid")
 
     weights_at = 2  # the bottom with the weights
     weighs_inside = False  # True where losses has label_weights in it already

@@ -63,7 +63,7 @@ class OneVsRestMetric(ClassMetric):
 
     def _along_axis(self, values: Any) -> Any:
         """Return values, one for each class, with the scores' axes."""
-        return values.reshape((-1, *(1,) * (len(self._shape) - self._axis - 1)))
+        return arrays.on_axis(values, len(self._shape), self._axis)
 
     def _labels(self, bottom: Any) -> tuple[Any, Any]:
         if not self._own:

@@ -52,7 +52,7 @@ CASES = {
         case([lists, grades], '{"method": "listmle", "ignore_label": -1, "normalization": "none"}'),
         case([lists[:1, :1], [[2]]], '{"normalization": "full"}'),
         case([far, grades], '{"method": "listmle"}', wrt=[]),
-        case([far, grades], wrt=[]),
+        case([far / 10, grades], wrt=[]),
         case([lists[:0], relevance[:0]], wrt=[]),
     ],
 }
