@@ -24,7 +24,8 @@ HAVE=(
                                      # for Caffe's notebooks; a newer matplotlib comes as a wheel
 )
 # The wheels: what tests, training and `run --compat` need, and what builds this package without a network.
-WHEELS=(pip pytest pytest-xdist hypothesis tqdm 'matplotlib<3.7' pooch fissix hatchling editables)   # 3.7 wants numpy 1.20
+WHEELS=(pip pytest pytest-xdist hypothesis tqdm 'matplotlib<3.7' pooch fissix hatchling editables   # 3.7 wants numpy 1.20
+  'opencv-python-headless<4.5.2')    # for the layers of images: of the version that Caffe is built with
 
 lock_debs() {
   local mirror=${1%/} tmp package

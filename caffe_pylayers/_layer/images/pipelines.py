@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import threading
 from typing import Any
 
@@ -18,6 +19,7 @@ class Pipeline:
     """
 
     def __init__(self, path: str) -> None:
+        os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # or its import asks a server for a newer version
         try:
             import albumentations
         except ImportError as error:
