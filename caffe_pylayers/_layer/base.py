@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 import sys
 import traceback
 from typing import Any, Callable
@@ -52,12 +53,30 @@ def _visible(method: Callable[..., None]) -> Callable[..., None]:
         try:
             method(self, *blobs)
         except Exception as error:
+            named = _naming_layer(self, error)
             if not getattr(error, "_printed_by_layer", False):
-                error._printed_by_layer = True  # type: ignore[attr-defined]
+                named._printed_by_layer = True  # type: ignore[attr-defined]
                 _print_failure(self, method.__name__, blobs)
-            raise
+            if named is error:
+                raise
+            raise named from error
 
     return wrapper
+
+
+# Of numpy and torch, where a size is beyond what they can ask the system for, or the system refuses.
+_REFUSED = re.compile(
+    r"tried to allocate .*?bytes|Storage size calculation overflowed|array is too big|Maximum allowed dimension"
+)
+
+
+def _naming_layer(layer: Any, error: Exception) -> Exception:
+    """Return an exception for memory that cannot be had as a MemoryError with the layer's name, others as they are."""
+    name, text = type(layer).__name__, str(error)
+    refused = _REFUSED.search(text)
+    if text.startswith(f"{name}: ") or not (refused or isinstance(error, MemoryError)):
+        return error
+    return MemoryError(f"{name}: not enough memory{': ' if text else ''}{refused.group() if refused else text}")
 
 
 def _with_parameters(setup: Callable[..., None]) -> Callable[..., None]:

@@ -14,6 +14,11 @@ REQUIRED = object()
 _ONE = {int: "an integer", float: "a number", bool: "true or false", str: "a string"}
 _MANY = {int: "integers", float: "numbers", bool: "booleans", str: "strings"}
 
+# What a number may be beyond its own range: an integer as Caffe's own parameters, of 32 bits; and a number whose
+# square, and the reciprocal of that, a float32 blob can hold.
+_LARGEST = 1e18
+_SIZES = {int: "of 32 bits", float: f"of a size in [{1 / _LARGEST:g}, {_LARGEST:g}]"}
+
 
 class Parameter:
     """One parameter of a layer, declared as a class attribute and read as an instance attribute.
@@ -26,7 +31,9 @@ class Parameter:
 
     kind: int, float, bool or str; [kind], a list of them, read as a tuple; (kind, kind, ...), a
         list of exactly these; {int: kind} or {str: kind}, a dictionary. They nest. An integer is
-        a valid float; true and false are no numbers; infinity and NaN are refused.
+        a valid float; true and false are no numbers; infinity and NaN are refused. So is what is
+        beyond 32 bits, but for an explicit low or high, and a float whose size, if not 0, is outside
+        [1e-18, 1e18]: float32 blobs cannot hold its square.
     default: the value when param_str does not name it; without one the parameter is required.
         None means "not given" and is then the only value outside kind that is allowed.
     low, high: the inclusive range of each number (not of a dictionary's keys).
@@ -111,6 +118,8 @@ class Parameter:
             name = int(key) if key_kind is int and isinstance(key, str) and _is_integer(key) else key
             if not isinstance(name, key_kind) or isinstance(name, bool):
                 raise TypeError(f"a key of {where} must be {_ONE[key_kind]}, got {short(key)}")
+            if isinstance(name, int) and not -(2**31) <= name < 2**31:
+                raise ValueError(f"a key of {where} must be an integer {_SIZES[int]}, got {short(key)}")
             if name in result:
                 raise ValueError(f"{where} gives the key {short(name)} twice")
             result[name] = self._read(item_kind, item, f"{where}[{short(name)}]")
@@ -130,7 +139,14 @@ class Parameter:
             or (kind in (int, float) and not self._in_range(value))
         ):
             raise self._error(ValueError, where, kind, value)
+        if kind in _SIZES and not self._is_usable(value):
+            raise ValueError(f"{where} must be {self._words(kind)} {_SIZES[kind]}, got {short(value)}")
         return value
+
+    def _is_usable(self, number: float) -> bool:
+        if isinstance(number, int):
+            return (self.low is not None or number >= -(2**31)) and (self.high is not None or number < 2**31)
+        return number == 0 or 1 / _LARGEST <= abs(number) <= _LARGEST
 
     def _in_range(self, number: float) -> bool:
         return (

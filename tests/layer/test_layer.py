@@ -135,6 +135,35 @@ def test_failure_in_super_is_printed_once(capfd):
     assert capfd.readouterr().err.count("Traceback") == 1
 
 
+class Large(Layer):
+    library = np
+
+    def plan(self, x):
+        self.library.empty(self.shape)
+        return [x.shape]
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [((2**50, 8), "Unable to allocate 64.0 PiB"), ((2**31,) * 3, "array is too big|Maximum allowed")],
+)
+def test_memory_that_cannot_be_had_names_the_layer(capfd, shape, message):
+    Large.library, Large.shape = np, shape
+    with pytest.raises(MemoryError, match=rf"^Large: not enough memory: (?:{message})"):
+        LayerRun(Large, [[1.0]])
+    assert capfd.readouterr().err.count("Large.reshape failed") == 1
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [((2**50, 8), "tried to allocate 36028797018963968 bytes"), ((2**31,) * 3, "Storage size calculation overflowed")],
+)
+def test_memory_that_torch_cannot_have_names_the_layer(shape, message):
+    Large.library, Large.shape = pytest.importorskip("torch"), shape
+    with pytest.raises(MemoryError, match=f"^Large: not enough memory: {message}$"):
+        LayerRun(Large, [[1.0]])
+
+
 def test_older_engines_set_param_str_with_an_underscore_and_no_phase():
     layer = Doubles.__new__(Doubles)
     layer.param_str_ = "factor: 4"
