@@ -22,8 +22,11 @@ from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.detection import box_blobs, gt_boxes
 from caffe_pylayers._layer.detection.anchor_boxes import inside
 from caffe_pylayers._layer.detection.anchor_parameters import AnchorParameters
-from caffe_pylayers._layer.detection.boxes import check_sizes, encode, overlaps
+from caffe_pylayers._layer.detection.box_codes import box_encode_forward
+from caffe_pylayers._layer.detection.boxes import check_sizes
+from caffe_pylayers._layer.detection.overlaps import box_iou_forward
 from caffe_pylayers._layer.detection.sampling import balanced
+from caffe_pylayers._layer.functions.draws import Draws, seed_parameter
 
 __all__ = ["AnchorTarget", "Anchors", "anchor_labels"]
 
@@ -86,7 +89,7 @@ class Anchors(AnchorParameters):
     def plan(self, features, im_info=None):
         self._anchors = self.anchors_at(*self.map_size("bottom[0] (features)", features))
         if im_info is not None:
-            box_blobs.image_info(self, "bottom[1] (im_info)", im_info, 1)
+            box_blobs.check_info(self, "bottom[1] (im_info)", im_info, 1)
         return [(len(self._anchors), 4), (len(self._anchors),)]
 
     def forward(self, bottom, top):
@@ -118,7 +121,8 @@ class AnchorTarget(AnchorParameters):
         Zeros. Caffe takes the tops for learned, as the scores are: a SoftmaxWithLoss on the labels
         needs ``propagate_down: true  propagate_down: false``.
     Raises:
-        ValueError for shapes that do not fit, and for a box without width or height.
+        ValueError for shapes that do not fit, for a box of an object without width or height, and for
+        boxes or im_info that are not finite.
     References:
         Ren et al., "Faster R-CNN: Towards Real-Time Object Detection with Region Proposal
         Networks", 2015, arXiv:1506.01497. py-faster-rcnn's AnchorTargetLayer, with batches of several
@@ -147,12 +151,15 @@ class AnchorTarget(AnchorParameters):
         doc="p in (0, 1): outside weights are p over the number of positives, 1 - p over that of negatives; "
         "below 0: 1 over the number of both",
     )
+    seed = seed_parameter()
 
     def setup(self, bottom, top):
+        self._draws = Draws(self.seed)
         checks.tops(self, top, "labels", "bbox_targets", "bbox_inside_weights", "bbox_outside_weights")
 
     def plan(self, scores, gt_boxes, im_info, data=None):
         images, (height, width) = len(scores), self.map_size("bottom[0] (scores)", scores)
+        box_blobs.check_info(self, "bottom[2] (im_info)", im_info, images)
         self._anchors = self.anchors_at(height, width)
         maps = (images, 4 * self.anchors_per_cell, height, width)
         return (images, 1, self.anchors_per_cell * height, width), maps, maps, maps
@@ -167,21 +174,23 @@ class AnchorTarget(AnchorParameters):
             columns = self._of_image(truth.of(i).boxes, *info[i, :2])
             for j, column in enumerate(columns):
                 # (H W A, K) to (A, K, H, W), as the maps have it
-                cells = column.reshape(height, width, self.anchors_per_cell, -1).transpose(2, 3, 0, 1)
-                top[j].data[i] = cells.reshape(top[j].data.shape[1:])
+                cells = column.reshape(height, width, self.anchors_per_cell, column.shape[1])
+                top[j].data[i] = cells.transpose(2, 3, 0, 1).reshape(top[j].data.shape[1:])
 
     def _of_image(self, boxes, height, width):
         """Return labels, targets, inside and outside weights of the anchors of an image with these objects."""
         within = np.flatnonzero(inside(self._anchors, height, width, self.allowed_border))
-        iou = overlaps(self._anchors[within], boxes, self.legacy_plus_one)
+        iou = box_iou_forward(self._anchors[within], boxes, self.legacy_plus_one)
         found = anchor_labels(iou, self.RPN_POSITIVE_OVERLAP, self.RPN_NEGATIVE_OVERLAP, self.RPN_CLOBBER_POSITIVES)
         most_positive = int(self.RPN_FG_FRACTION * self.RPN_BATCHSIZE)
-        positive, negative = balanced(within[found == 1], within[found == 0], self.RPN_BATCHSIZE, most_positive)
-        labels = np.full(len(self._anchors), -1)
+        positive, negative = balanced(
+            self._draws.host, within[found == 1], within[found == 0], self.RPN_BATCHSIZE, most_positive
+        )
+        labels = np.full((len(self._anchors), 1), -1)
         labels[positive], labels[negative] = 1, 0
         targets, inside_weights, outside_weights = np.zeros((3, len(self._anchors), 4))
         if len(boxes):
-            targets[within] = encode(self._anchors[within], boxes[iou.argmax(1)], self.legacy_plus_one)
+            targets[within] = box_encode_forward(self._anchors[within], boxes[iou.argmax(1)], self.legacy_plus_one)
         inside_weights[positive] = self.RPN_BBOX_INSIDE_WEIGHTS
         p = self.RPN_POSITIVE_WEIGHT
         shares = (1, 1) if p < 0 else (p, 1 - p)

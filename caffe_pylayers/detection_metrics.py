@@ -13,16 +13,23 @@ layer {
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from caffe_pylayers._layer import checks
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.detection import box_blobs, gt_boxes
-from caffe_pylayers._layer.detection.average_precision import PROTOCOLS, average_precision, match_coco, match_voc
+from caffe_pylayers._layer.detection.average_precision import (
+    PROTOCOLS,
+    interpolated_average_precision,
+    match_coco,
+    match_voc,
+)
 from caffe_pylayers._layer.detection.nms import by_score
 from caffe_pylayers._layer.metrics.metric import Metric
 
-__all__ = ["MeanAveragePrecision", "average_precision"]
+__all__ = ["MeanAveragePrecision", "interpolated_average_precision", "match_coco", "match_voc"]
 
 
 class MeanAveragePrecision(Metric):
@@ -45,7 +52,8 @@ class MeanAveragePrecision(Metric):
         Zeros.
     Raises:
         ValueError for shapes that do not fit, a class that is no integer or outside [1, num_classes),
-        a score that is NaN, and a batch index that is no integer or without its image in gt_boxes.
+        a score that is NaN, a box that is not finite, and a batch index that is no integer or without its
+        image in gt_boxes.
     References:
         Everingham et al., "The PASCAL Visual Object Classes (VOC) Challenge", 2010,
         doi:10.1007/s11263-009-0275-4; Lin et al., "Microsoft COCO: Common Objects in Context", 2014,
@@ -89,59 +97,59 @@ class MeanAveragePrecision(Metric):
         return [(1,), (self.num_classes - 1,), (len(self._thresholds),)]
 
     def start(self):
-        none = np.zeros(0), *np.zeros((2, len(self._thresholds), 0), bool)
-        self._found = [none] * self.num_classes
+        self._found: list[list[Any]] = [[] for _ in range(self.num_classes)]
         self._objects = np.zeros(self.num_classes, np.int64)
         self._precision = np.full((len(self._thresholds), self.num_classes), np.nan)
+        self._changed: set[int] = set()  # classes whose precision is not that of their detections
 
     def update(self, bottom):
         rows = box_blobs.rows(self, "bottom[0] (detections)", bottom[0].data, 7)
         box_blobs.whole(self, "bottom[0] (detections)", rows[:, 1], "class")
-        unknown = np.isnan(rows[:, 2])
-        if unknown.any():
+        real = rows[:, 1] >= 0
+        of_scores = np.arange(7) == 2
+        checks.numbers(self, "bottom[0] (detections)", rows, real[:, None] & of_scores, -np.inf, np.inf)
+        checks.numbers(self, "bottom[0] (detections)", rows, real[:, None] & ~of_scores)
+        truth = gt_boxes.read(self, "bottom[1] (gt_boxes)", bottom[1].data, num_classes=self.num_classes)
+        rows = rows[real]
+        index = box_blobs.image_index(self, "bottom[0] (detections)", rows[:, 0], truth.images)
+        bad = (rows[:, 1] < 1) | (rows[:, 1] >= self.num_classes)
+        if bad.any():
             raise checks.error(
-                self, f"bottom[0] (detections) has the score nan in row {unknown.argmax()}, which has no rank"
+                self,
+                f"bottom[0] (detections) has the class {rows[bad, 1][0]:g}, outside [1, {self.num_classes})",
             )
-        rows = rows[rows[:, 1] >= 0]
-        truth, images = self._truth(bottom[1].data, rows)
-        index = box_blobs.image_index(self, "bottom[0] (detections)", rows[:, 0], images)
-        for what, classes in (("bottom[0] (detections)", rows[:, 1]), ("bottom[1] (gt_boxes)", truth.classes)):
-            bad = (classes < 1) | (classes >= self.num_classes)
-            if bad.any():
-                raise checks.error(self, f"{what} has the class {classes[bad][0]:g}, outside [1, {self.num_classes})")
         for c in np.union1d(rows[:, 1], truth.classes).astype(int):
             mine = rows[:, 1] == c
-            self._update_class(c, index[mine], rows[mine, 2], rows[mine, 3:], truth)
+            self._match_class(c, index[mine], rows[mine, 2], rows[mine, 3:], truth)
 
     def values(self):
+        for c in self._changed:
+            # Sorted ones and a few more: a stable sort is a merge.
+            scores, found, ignored = (np.concatenate(parts, -1) for parts in zip(*self._found[c]))
+            order = by_score(scores)
+            scores, found, ignored = scores[order], found[:, order], ignored[:, order]
+            self._found[c] = [(scores, found, ignored)]
+            self._precision[:, c] = [
+                interpolated_average_precision(*each, self._objects[c], self.protocol) for each in zip(found, ignored)
+            ]
+        self._changed.clear()
         of_classes = self._precision[:, 1:]
         return _mean(of_classes), _means(of_classes, 0), _means(of_classes, 1)
 
-    def _truth(self, blob, rows):
-        """Return the objects of a batch, and the number of its images."""
-        truth = gt_boxes.read(self, "bottom[1] (gt_boxes)", blob)
-        if blob.shape[-1] == 5:
-            return truth, len(blob) if len(blob.shape) > 2 else 1
-        return truth, 1 + int(max(truth.image.max(initial=0), np.nan_to_num(rows[:, 0]).max(initial=0)))
-
-    def _update_class(self, c, index, scores, boxes, truth):
-        """Add detections and objects of a class in a batch, and measure what there is of it by now."""
+    def _match_class(self, c, index, scores, boxes, truth):
+        """Add detections of a class in a batch, with what each has found, and count the class's objects."""
         objects = truth.classes == c
         self._objects[c] += np.count_nonzero(objects & ~truth.flagged)
-        parts = [self._found[c]]
+        self._changed.add(c)
+        levels = len(self._thresholds)
+        parts = [(np.zeros(0), np.zeros((levels, 0), bool), np.zeros((levels, 0), bool))]
         for i in np.unique(index):
             mine = np.flatnonzero(index == i)
             mine = mine[by_score(scores[mine], self._most)]
             here = objects & (truth.image == i)
             found = self._match(boxes[mine], truth.boxes[here], truth.flagged[here], self._thresholds, self._plus_one)
             parts.append((scores[mine].astype(np.float64), *found))
-        scores, found, ignored = (np.concatenate(column, -1) for column in zip(*parts))
-        order = by_score(scores)
-        self._found[c] = scores[order], found[:, order], ignored[:, order]
-        for t in range(len(self._thresholds)):
-            self._precision[t, c] = average_precision(
-                self._found[c][1][t], self._found[c][2][t], self._objects[c], self.protocol
-            )
+        self._found[c] += parts
 
 
 def _mean(values):

@@ -1,4 +1,4 @@
-"""Non-maximum suppression: detections from RoIs and their scores.
+"""Non-maximum suppression: detections from ROIs and their scores.
 
 layer {
   name: "detections"  type: "Python"
@@ -19,9 +19,9 @@ from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.bases.no_gradient import NoGradient
 from caffe_pylayers._layer.detection import box_blobs
 from caffe_pylayers._layer.detection.boxes import plus_one_parameter
-from caffe_pylayers._layer.detection.nms import METHODS, by_score, greedy, soft
+from caffe_pylayers._layer.detection.nms import METHODS, by_score, greedy_nms, soft_nms
 
-__all__ = ["NMS"]
+__all__ = ["NMS", "greedy_nms", "soft_nms"]
 
 
 class NMS(NoGradient):
@@ -32,7 +32,7 @@ class NMS(NoGradient):
     nms_threshold, or by exp(-IoU**2 / sigma).
 
     Bottom:
-        [0] RoIs (R, 5), or boxes (R, 4) of one image
+        [0] ROIs (R, 5), or boxes (R, 4) of one image
         [1] scores (R, C), (R,) or (R, C, 1, 1): of C classes, the background among them where C > 1
         [2] boxes by class, optional: (R, 4 C); (R, 4) or (R, 8), whose last four are used for every
             class. Default: those of bottom[0]
@@ -43,7 +43,8 @@ class NMS(NoGradient):
     Backward:
         Zeros. A BatchReindex by ``index`` in training needs ``propagate_down: true  propagate_down: false``.
     Raises:
-        ValueError for shapes that do not fit, and for a batch index that is no integer.
+        ValueError for shapes that do not fit, for a batch index that is no integer, for a score that is NaN, and for a
+        box that is not finite and whose score counts.
     References:
         Bodla et al., "Soft-NMS: Improving Object Detection With One Line of Code", 2017,
         arXiv:1704.04503. Greedy it is py-faster-rcnn's nms with the loop over classes of its test_net
@@ -64,7 +65,7 @@ class NMS(NoGradient):
     )
     top_k = Parameter(int, None, low=1, doc="of each class the best so many go in; default: all")
     keep_top_k = Parameter(int, None, low=1, doc="of each image the best so many come out; default: all")
-    background_label_id = Parameter(int, None, low=-1, doc="a class left out, -1: none; default: 0, none where C is 1")
+    background_label = Parameter(int, None, low=-1, doc="a class left out, -1: none; default: 0, none where C is 1")
     legacy_plus_one = plus_one_parameter()
 
     def setup(self, bottom, top):
@@ -94,8 +95,8 @@ class NMS(NoGradient):
             boxes = bottom[2].data.reshape(len(rois), int(np.prod(bottom[2].data.shape[1:])))
         images = np.zeros(len(rois), np.int64)
         if rois.shape[1] == 5:
-            last = int(np.nan_to_num(rois[:, 0]).max(initial=0)) + 1
-            images = box_blobs.image_index(self, "bottom[0] (rois)", rois[:, 0], max(last, 1))
+            images = box_blobs.image_index(self, "bottom[0] (rois)", rois[:, 0])
+        self._check(scores, boxes, len(bottom) == 3)
         found = [self._of_image(i, np.flatnonzero(images == i), boxes, scores) for i in np.unique(images)]
         detections = np.concatenate([x for x, _ in found]) if found else np.zeros((0, 7))
         top[0].reshape(*detections.shape)
@@ -105,20 +106,23 @@ class NMS(NoGradient):
             top[1].reshape(len(index))
             top[1].data[...] = index
 
+    def _check(self, scores, boxes, given):
+        """Raise for a score that has no rank, and for a box of one that counts that is not finite."""
+        classes = np.arange(self._classes) != self._background()
+        checks.numbers(self, "bottom[1] (scores)", scores, classes, -np.inf, np.inf)
+        counts = (scores > self._lowest()) & classes
+        counts = counts.repeat(4, 1) if self._per_class(boxes) else counts.any(1)[:, None]
+        checks.numbers(self, "bottom[2] (boxes)" if given else "bottom[0] (rois)", boxes, counts)
+
     def _of_image(self, image, rows, boxes, scores):
-        """Return detections (K, 7) and their rows, of one image whose RoIs are these rows."""
+        """Return detections (K, 7) and their rows, of one image whose ROIs are these rows."""
         detections, index = [np.zeros((0, 7), scores.dtype)], [rows[:0]]
-        background = self.background_label_id
-        if background is None:
-            background = 0 if self._classes > 1 else -1
-        lowest = self._lowest()
-        per_class = boxes.shape[1] == 4 * self._classes
         for c in range(self._classes):
-            if c == background:
+            if c == self._background():
                 continue
-            mine = rows[scores[rows, c] > lowest]
+            mine = rows[scores[rows, c] > self._lowest()]
             mine = mine[by_score(scores[mine, c], self.top_k)]
-            of_class = boxes[mine, 4 * c : 4 * c + 4] if per_class else boxes[mine, -4:]
+            of_class = boxes[mine, 4 * c : 4 * c + 4] if self._per_class(boxes) else boxes[mine, -4:]
             kept, weights = self._suppress(of_class, scores[mine, c])
             columns = np.full(len(kept), image), np.full(len(kept), c), weights
             detections.append(np.column_stack([*columns, of_class[kept]]))
@@ -129,12 +133,23 @@ class NMS(NoGradient):
             found, where = found[best], where[best]
         return found, where
 
+    def _per_class(self, boxes):
+        """Return True where each class has boxes of its own."""
+        return boxes.shape[1] == 4 * self._classes
+
+    def _background(self):
+        if self.background_label is not None:
+            return self.background_label
+        return 0 if self._classes > 1 else -1
+
     def _suppress(self, boxes, scores):
         """Return the indices of the boxes kept, and their scores."""
         if self.method == "greedy":
-            kept = greedy(boxes, scores, self.nms_threshold, self.legacy_plus_one)
+            kept = greedy_nms(boxes, scores, self.nms_threshold, self.legacy_plus_one)
             return kept, scores[kept]
-        return soft(boxes, scores, self.legacy_plus_one, self.method, self.nms_threshold, self.sigma, self._lowest())
+        return soft_nms(
+            boxes, scores, self.legacy_plus_one, self.method, self.nms_threshold, self.sigma, self._lowest()
+        )
 
     def _lowest(self):
         if self.score_threshold is not None:

@@ -1,9 +1,9 @@
-"""RoIs to the levels of a feature pyramid, and back into their order.
+"""ROIs to the levels of a feature pyramid, and back into their order.
 
 layer {
   name: "levels"  type: "Python"
   bottom: "rois"  top: "rois_p2"  top: "rois_p3"  top: "rois_p4"  top: "rois_p5"  top: "order"
-  python_param { module: "caffe_pylayers.roi_levels"  layer: "RoIsToLevels"  param_str: "k_min: 2" }
+  python_param { module: "caffe_pylayers.roi_levels"  layer: "ROIsToLevels"  param_str: "k_min: 2" }
 }
 
 layer {
@@ -36,53 +36,53 @@ from caffe_pylayers._layer.bases.no_gradient import NoGradient
 from caffe_pylayers._layer.detection import box_blobs
 from caffe_pylayers._layer.detection.boxes import areas, plus_one_parameter
 
-__all__ = ["RoIsToLevels", "pyramid_levels"]
+__all__ = ["ROIsToLevels", "pyramid_levels"]
 
 
 def pyramid_levels(boxes, k_min, k_max, k0=4, canonical_size=224, plus_one=True):
     """Return the level of each box, int64 (R,): floor(k0 + log2(sqrt(w h) / canonical_size)), in [k_min, k_max]."""
-    sizes = np.sqrt(areas(boxes, plus_one)) / canonical_size
+    sizes = np.sqrt(areas(boxes.astype(np.float64), plus_one)) / canonical_size
     # The small number, Detectron's, keeps a box of the canonical size on its level in spite of rounding.
     levels = np.floor(k0 + np.log2(sizes + 1e-6))
     return levels.clip(k_min, k_max).astype(np.int64)
 
 
-class RoIsToLevels(NoGradient):
-    """RoIs spread over the levels of a feature pyramid by their size.
+class ROIsToLevels(NoGradient):
+    """ROIs spread over the levels of a feature pyramid by their size.
 
     k = floor(k0 + log2(sqrt(w h) / canonical_size)), moved into [k_min, k_max]
 
     Bottom:
-        [0] RoIs (R, 5)
+        [0] ROIs (R, 5)
     Top:
-        [0 .. L-1] RoIs (R_k, 5) of each of the L levels k_min, k_min + 1, .., in their order
-        [L] order (R,): where in all levels' RoIs together each RoI of the bottom is, for
+        [0 .. L-1] ROIs (R_k, 5) of each of the L levels k_min, k_min + 1, .., in their order
+        [L] order (R,): where in all levels' ROIs together each ROI of the bottom is, for
             BatchReindex
     Backward:
-        Zeros. Caffe takes ``order`` for learned where the RoIs are proposed: BatchReindex needs
+        Zeros. Caffe takes ``order`` for learned where the ROIs are proposed: BatchReindex needs
         ``propagate_down: true  propagate_down: false``.
     Raises:
-        ValueError for a bottom that is no RoIs, and for fewer than two tops.
+        ValueError for a bottom that is no ROIs, for one that is not finite, and for fewer than two tops.
     References:
         Lin et al., "Feature Pyramid Networks for Object Detection", 2017, arXiv:1612.03144,
         equation 1; Detectron's distribution, collect and restore layers.
     Example:
         >>> from caffe_pylayers.testing import LayerRun
         >>> rois = [[0, 0, 0, 223, 223], [0, 0, 0, 31, 31], [0, 0, 0, 299, 299]]
-        >>> run = LayerRun(RoIsToLevels, [rois], tops=4, param_str="k_min: 2")
+        >>> run = LayerRun(ROIsToLevels, [rois], tops=4, param_str="k_min: 2")
         >>> [len(top) for top in run.forward()]
         [1, 1, 2, 3]
-        >>> run.forward()[3]  # the second level has a row of zeros, no RoI
+        >>> run.forward()[3]  # the second level has a row of zeros, no ROI
         array([2., 0., 3.])
     """
 
     in_place = False
 
     k_min = Parameter(int, 2, doc="the level of the first top")
-    k0 = Parameter(int, 4, doc="the level of a RoI of the canonical size")
+    k0 = Parameter(int, 4, doc="the level of a ROI of the canonical size")
     canonical_size = Parameter(float, 224.0, above=0, doc="in pixels of the input")
     pad_empty = Parameter(
-        bool, True, doc="a level without RoIs has one of zeros, which order leaves out: Caffe's GPU layers need a row"
+        bool, True, doc="a level without ROIs has one of zeros, which order leaves out: Caffe's GPU layers need a row"
     )
     legacy_plus_one = plus_one_parameter()
 
@@ -97,6 +97,7 @@ class RoIsToLevels(NoGradient):
 
     def forward(self, bottom, top):
         rois = box_blobs.rows(self, "bottom[0] (rois)", bottom[0].data, 5)
+        checks.numbers(self, "bottom[0] (rois)", rois)
         k_max = self.k_min + self._levels - 1
         level = pyramid_levels(rois[:, 1:], self.k_min, k_max, self.k0, self.canonical_size, self.legacy_plus_one)
         order = np.zeros(len(rois), np.int64)

@@ -40,14 +40,14 @@ __all__ = [
 
 
 def roi_pooling_bins(rois, pooled, spatial_scale, size):
-    """Return ((top, bottom), (left, right)), the bins of RoIs on a map, int64 (R, ph) and (R, pw).
+    """Return ((top, bottom), (left, right)), the bins of ROIs on a map, int64 (R, ph) and (R, pw).
 
-    RoIs are rounded to cells, half away from zero; the i-th of p bins of n cells reaches from
+    ROIs are rounded to cells, half away from zero; the i-th of p bins of n cells reaches from
     floor(i n / p) to ceil((i + 1) n / p), cut to the map. All in float32, as Caffe's C++ has it.
 
     pooled, size: (height, width), of the top and of the map.
     """
-    scaled = rois[:, 1:5].astype(np.float32) * np.float32(spatial_scale)
+    scaled = _in_cells(rois, spatial_scale, np.dtype(np.float32))
     # float64: to add 0.5 to the float32 below it gives 1
     corners = np.copysign(np.floor(np.abs(scaled.astype(np.float64)) + 0.5), scaled)
     bins = []
@@ -61,7 +61,7 @@ def roi_pooling_bins(rois, pooled, spatial_scale, size):
 
 
 def roi_pooling_forward(xp, data, rois, pooled, spatial_scale):
-    """Return the maximum of each bin of each RoI, (R, C, ph, pw); 0 for an empty bin.
+    """Return the maximum of each bin of each ROI, (R, C, ph, pw); 0 for an empty bin.
 
     data: maps (N, C, H, W).
     rois: numpy (R, 5), in pixels; see roi_pooling_bins.
@@ -72,7 +72,7 @@ def roi_pooling_forward(xp, data, rois, pooled, spatial_scale):
 
 
 def roi_pooling_backward(xp, data, rois, d_pooled, spatial_scale, d_data):
-    """Write to d_data the sum, over RoIs and bins, of each bin's gradient at its first maximum in row-major order."""
+    """Write to d_data the sum, over ROIs and bins, of each bin's gradient at its first maximum in row-major order."""
     images, channels, height, width = data.shape
     pooled = tuple(d_pooled.shape[2:])
     image, rows, columns = _flat_bins(rois, pooled, spatial_scale, (height, width))
@@ -96,8 +96,14 @@ def roi_pooling_backward(xp, data, rois, d_pooled, spatial_scale, d_data):
     arrays.put_along(d_data.reshape(images, channels, cells), order, d_ranks.reshape(order.shape), 2)
 
 
+def _in_cells(rois, spatial_scale, dtype):
+    """Return the corners of ROIs in cells of the map, (R, 4), cut where no map reaches and no arithmetic overflows."""
+    reach = 1e9 / spatial_scale
+    return rois[:, 1:5].clip(-reach, reach).astype(dtype) * dtype.type(spatial_scale)
+
+
 def _flat_bins(rois, pooled, spatial_scale, size):
-    """Return image, (top, bottom), (left, right) of the bins of all RoIs, each (R ph pw,)."""
+    """Return image, (top, bottom), (left, right) of the bins of all ROIs, each (R ph pw,)."""
     shape = len(rois), *pooled
     rows, columns = roi_pooling_bins(rois, pooled, spatial_scale, size)
     image = np.broadcast_to(rois[:, 0].astype(np.int64)[:, None, None], shape).reshape(-1)
@@ -114,7 +120,7 @@ def _channels_last(xp, data):
 
 
 def roi_align_weights(rois, pooled, spatial_scale, size, sampling_ratio=0, aligned=False):
-    """Return (first, count, weights) of the rows and of the columns that RoIs are averages of.
+    """Return (first, count, weights) of the rows and of the columns that ROIs are averages of.
 
     A bin's value is that of sampling_ratio x sampling_ratio points, evenly spread, on average; 0 takes
     one for each cell that the bin is long, rounded up. At a point it is bilinear between cells;
@@ -123,47 +129,61 @@ def roi_align_weights(rois, pooled, spatial_scale, size, sampling_ratio=0, align
         value[i, j] = sum(weights_y[i, y] weights_x[j, x] data[first_y + y, first_x + x])
 
     pooled, size: (height, width), of the top and of the map.
-    first, count: int64 (R,); weights: (R, p, the largest count), 0 from its RoI's own count on.
+    first, count: int64 (R,); weights: (R, p, the largest count), 0 from its ROI's own count on.
     """
-    scaled = rois[:, 1:5] * np.asarray(spatial_scale, rois.dtype) - (0.5 if aligned else 0)
+    scaled = _in_cells(rois, spatial_scale, rois.dtype) - rois.dtype.type(0.5 if aligned else 0)
     found = []
     for axis in range(2):
         start, length = scaled[:, 1 - axis], scaled[:, 3 - axis] - scaled[:, 1 - axis]
         if not aligned:
             length = np.maximum(length, 1)
         bins = length / pooled[axis]
-        points = (
-            np.full(len(rois), sampling_ratio) if sampling_ratio > 0 else np.ceil(bins).clip(0, None).astype(np.int64)
-        )
+        points = np.full(len(rois), float(sampling_ratio)) if sampling_ratio > 0 else np.ceil(bins).clip(0, None)
         found.append(_axis_weights(start, bins, points, pooled[axis], size[axis]))
     return found
 
 
 def _axis_weights(start, bins, points, pooled, size):
     """Return (first, count, weights) for bins of these lengths from start, each with so many points, (R,) all."""
-    shape = len(start), pooled, max(int(points.max(initial=1)), 1)
-    start, bins, points = (x[:, None, None] for x in (start, bins, points))
+    start, bins = start.astype(np.float64), bins.astype(np.float64)
     step = bins / np.maximum(points, 1)
-    at = start + bins * np.arange(pooled)[:, None] + (np.arange(shape[2]) + 0.5) * step
-    counts = (np.arange(shape[2]) < points) & (at >= -1) & (at <= size)
-    at = at.clip(0, size - 1)
-    low = np.where(counts, np.floor(at), size).astype(np.int64)
-    high = np.minimum(low + 1, size - 1)
-    first = low.min((1, 2), initial=size) % max(size, 1)  # 0 where no point counts
-    count = np.where(counts, high + 1, 0).max((1, 2), initial=0) - first
+    ends = np.stack([start + step / 2, start + bins * pooled - step / 2]).clip(0, max(size - 1, 0))
+    first, last = np.floor(ends.min(0)).astype(np.int64), np.floor(ends.max(0)).astype(np.int64)
+    count = np.minimum(last + 2, size) - first
     longest = int(count.max(initial=1))
-    row = np.arange(len(start) * pooled).reshape(len(start), pooled, 1) * longest - first[:, None, None]
-    weights = np.zeros(len(start) * pooled * longest)
-    share = 1 / np.maximum(points, 1)
-    for cell, weight in ((low, 1 - (at - low)), (high, at - low)):
-        weights += np.bincount((row + cell)[counts], (share * weight)[counts], len(weights))
-    return first, count.clip(0, None), weights.reshape(len(start), pooled, longest)
+    # Points are made only where they may count: a ROI may be larger than the map by any factor.
+    begin = (start[:, None] + bins[:, None] * np.arange(pooled)).ravel()
+    step, points = step.repeat(pooled), points.repeat(pooled)
+    lowest, many = _near(begin, step, points, size)
+    of = np.arange(len(begin)).repeat(many)  # the bin of each point
+    place = np.arange(len(of)) - (many.cumsum() - many)[of] + lowest[of]
+    at = begin[of] + (place + 0.5) * step[of]
+    counts = (at >= -1) & (at <= size) & (size > 0)
+    of, at = of[counts], at[counts].clip(0, max(size - 1, 0))
+    low = at.astype(np.int64)
+    row = of * longest - first[of // pooled]
+    weights = np.zeros(len(begin) * longest)
+    for cell, weight in ((low, 1 - (at - low)), (np.minimum(low + 1, size - 1), at - low)):
+        weights += np.bincount(row + cell, weight / points[of], len(weights))
+    return first, count, weights.reshape(len(start), pooled, longest)
+
+
+def _near(begin, step, points, size):
+    """Return the number of the first point of each bin that may be within a cell of the map, and how many may.
+
+    A bin's points are at begin + (k + 0.5) step, for k from 0 to points - 1; one or two more on each side are taken.
+    """
+    pace = np.where(step == 0, 1, step)
+    ends = np.sort([(-1 - begin) / pace, (size - begin) / pace], 0)
+    ends = np.stack([np.floor(ends[0]) - 1, np.ceil(ends[1]) + 1]).clip(0, points)
+    low, high = np.where(step == 0, [np.zeros_like(points), points], ends).astype(np.int64)
+    return low, high - low
 
 
 def roi_align_forward(xp, data, rois, weights):
     """Return the average of each bin's points, (R, C, ph, pw).
 
-    Each RoI is two matrix products on its own part of the map, where it lies: to gather the parts for
+    Each ROI is two matrix products on its own part of the map, where it lies: to gather the parts for
     one product of all takes as long again.
 
     data: maps (N, C, H, W).
@@ -182,7 +202,7 @@ def roi_align_forward(xp, data, rois, weights):
 
 
 def roi_align_backward(xp, rois, weights, d_pooled, d_data):
-    """Write to d_data the gradient: each bin's, times the weights of its cells, summed over RoIs and bins."""
+    """Write to d_data the gradient: each bin's, times the weights of its cells, summed over ROIs and bins."""
     (tops, heights, down), (lefts, widths, along) = weights
     down, along = arrays.from_numpy(down, d_data), arrays.from_numpy(along, d_data)
     channels, pooled_w = d_data.shape[1], along.shape[1]
@@ -190,7 +210,7 @@ def roi_align_backward(xp, rois, weights, d_pooled, d_data):
     arrays.fill(d_maps, 0)
     d_pooled = _channels_last(xp, d_pooled)
     for r, (image, y, x, h, w) in enumerate(_windows(rois, tops, lefts, heights, widths)):
-        d_narrow = xp.matmul(down[r, :, :h].T, d_pooled[r].reshape(-1, pooled_w * channels))
+        d_narrow = xp.matmul(down[r, :, :h].T, d_pooled[r].reshape(d_pooled.shape[1], pooled_w * channels))
         d_maps[image, y : y + h, x : x + w] += xp.matmul(along[r, :, :w].T, d_narrow.reshape(h, pooled_w, channels))
     d_data[...] = xp.moveaxis(d_maps, -1, 1)
 
@@ -200,13 +220,13 @@ def _windows(rois, *columns):
 
 
 class _ROILayer(Layer):
-    """A layer that gives each RoI of a map features of one size."""
+    """A layer that gives each ROI of a map features of one size."""
 
     array_api = True
 
-    pooled_h = Parameter(int, low=1, doc="bins from top to bottom of a RoI, the top's height")
+    pooled_h = Parameter(int, low=1, doc="bins from top to bottom of a ROI, the top's height")
     pooled_w = Parameter(int, low=1, doc="bins from left to right, the top's width")
-    spatial_scale = Parameter(float, 1.0, above=0, doc="cells of the map for a pixel of the RoIs: 1 / stride")
+    spatial_scale = Parameter(float, 1.0, above=0, doc="cells of the map for a pixel of the ROIs: 1 / stride")
 
     def setup(self, bottom, top):
         checks.tops(self, top, "features")
@@ -220,27 +240,27 @@ class _ROILayer(Layer):
         return [(len(rows), shape[1], *self._pooled)]
 
     def _read(self, bottom):
-        """Return what computes on the data, the data, and the RoIs as numpy (R, 5)."""
+        """Return what computes on the data, the data, and the ROIs as numpy (R, 5)."""
         data = arrays.host_view(bottom[0].data)
         rois = box_blobs.rows(self, "bottom[1] (rois)", bottom[1].data, 5)
-        box_blobs.finite(self, "bottom[1] (rois)", rois)
+        checks.numbers(self, "bottom[1] (rois)", rois)
         box_blobs.image_index(self, "bottom[1] (rois)", rois[:, 0], data.shape[0])
         return arrays.namespace(data), data, rois
 
 
 class ROIPooling(_ROILayer):
-    """The maximum in each bin of a RoI, Fast R-CNN's RoI pooling.
+    """The maximum in each bin of a ROI, Fast R-CNN's ROI pooling.
 
-    top[r, c, i, j] = max of data[n, c] over the cells of bin (i, j), 0 for an empty one; a RoI's
+    top[r, c, i, j] = max of data[n, c] over the cells of bin (i, j), 0 for an empty one; a ROI's
     corners are rounded to cells, and bins to whole cells, which overlap (see roi_pooling_bins).
 
     Bottom:
         [0] data (N, C, H, W)
-        [1] RoIs (R, 5): the map's index, x1, y1, x2, y2 in pixels
+        [1] ROIs (R, 5): the map's index, x1, y1, x2, y2 in pixels
     Top:
         [0] features (R, C, pooled_h, pooled_w)
     Backward:
-        Each bin's gradient goes to its maximum, the first in row-major order of equal ones; RoIs get
+        Each bin's gradient goes to its maximum, the first in row-major order of equal ones; ROIs get
         zeros.
     Raises:
         ValueError for shapes that do not fit, for an index outside [0, N), and for a corner that is no
@@ -272,17 +292,17 @@ class ROIPooling(_ROILayer):
 
 
 class ROIAlign(_ROILayer):
-    """The average of a map, bilinear between cells, at points spread over each bin of a RoI: nothing is rounded.
+    """The average of a map, bilinear between cells, at points spread over each bin of a ROI: nothing is rounded.
 
     top[r, c, i, j] = mean over the points (y, x) of bin (i, j) of data[n, c, y, x], see roi_align_weights
 
     Bottom:
         [0] data (N, C, H, W)
-        [1] RoIs (R, 5): the map's index, x1, y1, x2, y2 in pixels
+        [1] ROIs (R, 5): the map's index, x1, y1, x2, y2 in pixels
     Top:
         [0] features (R, C, pooled_h, pooled_w)
     Backward:
-        The gradient of the data; RoIs get zeros, as everywhere in R-CNN.
+        The gradient of the data; ROIs get zeros, as everywhere in R-CNN.
     Raises:
         ValueError for shapes that do not fit, for an index outside [0, N), and for a corner that is no
         finite number.
@@ -300,10 +320,10 @@ class ROIAlign(_ROILayer):
     """
 
     sampling_ratio = Parameter(
-        int, 0, low=-1, doc="points of a bin on each axis; 0 and -1: its length in cells, rounded up"
+        int, 0, low=-1, high=1000, doc="points of a bin on each axis; 0 and -1: its length in cells, rounded up"
     )
     aligned = Parameter(
-        bool, False, doc="a cell's centre is at half a pixel: RoIs move by half a cell, and may be shorter than one"
+        bool, False, doc="a cell's centre is at half a pixel: ROIs move by half a cell, and may be shorter than one"
     )
 
     def forward(self, bottom, top):

@@ -99,11 +99,11 @@ def test_targets_of_two_images():
 @pytest.mark.parametrize(("fraction", "positives"), [(0.5, 4), (0.25, 2), (1.0, 6)])
 def test_a_sample(fraction, positives):
     gt = [[16 * i, 0, 16 * i + 15, 15, 1] for i in range(6)]
-    text = f"{{scales: [1], ratios: [1], RPN_BATCHSIZE: 8, RPN_FG_FRACTION: {fraction}, RPN_POSITIVE_WEIGHT: 0.75}}"
-    run = LayerRun(AnchorTarget, [np.zeros((1, 2, 4, 10)), gt, [[64, 160, 1]]], tops=4, param_str=text)
+    text = f"scales: [1], ratios: [1], RPN_BATCHSIZE: 8, RPN_FG_FRACTION: {fraction}, RPN_POSITIVE_WEIGHT: 0.75"
     drawn = []
     for seed in (0, 1, 0):
-        np.random.seed(seed)
+        bottoms = [np.zeros((1, 2, 4, 10)), gt, [[64, 160, 1]]]
+        run = LayerRun(AnchorTarget, bottoms, tops=4, param_str=f"{{{text}, seed: {seed}}}")
         labels, _, _inside, outside = (top.copy() for top in run.forward())
         assert ((labels == 1).sum(), (labels == 0).sum()) == (positives, 8 - positives)
         np.testing.assert_allclose(outside[:, 0].ravel()[labels.ravel() == 1], 0.75 / positives)
@@ -130,14 +130,15 @@ def test_labels_by_hand():
         ),
         (np.ones((1, 2, 5)), np.ones((2, 3)), "got a batch of 2"),
         ([[2, 0, 0, 9, 9, 1]], np.ones((2, 3)), "has the batch index 2 in row 0; it must be one of the 2 images"),
-        ([[1, 0, 0, 9, -9, 1]], np.ones((2, 3)), r"a width and a height above 0, got \(0, 0, 9, -9\)"),
+        ([[1, 0, 0, 9, -9, 1]], np.ones((2, 3)), r"a width and a height above 0, and finite, got \(0, 0, 9, -9\)"),
+        ([[1, 0, 0, np.inf, 9, 1]], np.ones((2, 3)), r"\(gt_boxes\) must be finite, got inf at index \(0, 3\)"),
+        ([[1, 0, 0, 9, 9, 1]], [[9, np.nan, 1]], r"\(im_info\) must be finite, got nan at index \(0, 1\)"),
         ([[1, 0, 0, 9, 9, 1]], np.ones((3, 3)), "must have 1 row, or one for each of 2 images, got 3"),
     ],
 )
 def test_refused(gt, info, message):
-    run = LayerRun(AnchorTarget, [np.zeros((2, 8, 4, 5)), gt, info], tops=4)
     with pytest.raises(ValueError, match=f"^AnchorTarget: .*{message}"):
-        run.forward()
+        LayerRun(AnchorTarget, [np.zeros((2, 8, 4, 5)), gt, info], tops=4).forward()
 
 
 def test_refused_maps():
@@ -147,3 +148,11 @@ def test_refused_maps():
         LayerRun(Anchors, [np.zeros((2, 3))])
     with pytest.raises(ValueError, match=r"^Anchors: top\[1\] \(inside\) needs bottom\[1\] \(im_info\)"):
         LayerRun(Anchors, [np.zeros((1, 1, 2, 2))], tops=2)
+
+
+@pytest.mark.parametrize("shape", [(0, 8, 4, 5), (2, 8, 0, 5), (2, 8, 4, 0)])
+def test_empty_maps(shape):
+    images, _, height, width = shape
+    tops = LayerRun(AnchorTarget, [np.zeros(shape), np.zeros((images, 2, 5)), [[60, 60, 1]]], tops=4).forward()
+    assert tops[0].shape == (images, 1, 9 * height, width)
+    assert [top.shape for top in tops[1:]] == [(images, 36, height, width)] * 3

@@ -107,8 +107,12 @@ def test_refused_shapes(layer, shapes, message):
 @pytest.mark.parametrize(
     ("layer", "bottoms", "message"),
     [
-        (BoxEncode, [[[0, 0, 9, 9]], [[5, 5, 2, 9]]], r"a width and a height above 0, got \(5, 5, 2, 9\) in row 0"),
-        (BoxDecode, [[[0, 0, 9, 9]], np.zeros((1, 4)), np.ones((2, 3))], r"must be RoIs \(R, 5\) for the 2 images"),
+        (
+            BoxEncode,
+            [[[0, 0, 9, 9]], [[5, 5, 2, 9]]],
+            r"a width and a height above 0, and finite, got \(5, 5, 2, 9\) in row 0",
+        ),
+        (BoxDecode, [[[0, 0, 9, 9]], np.zeros((1, 4)), np.ones((2, 3))], r"must be ROIs \(R, 5\) for the 2 images"),
         (BoxDecode, [[[2, 0, 0, 9, 9]], np.zeros((1, 4)), np.ones((2, 3))], "batch index 2 in row 0; .* the 2 images"),
         (BoxDecode, [[[0.5, 0, 0, 9, 9]], np.zeros((1, 4)), np.ones((2, 3))], "the batch index 0.5 in row 0"),
     ],
@@ -116,3 +120,24 @@ def test_refused_shapes(layer, shapes, message):
 def test_refused_values(layer, bottoms, message):
     with pytest.raises(ValueError, match=f"^{layer.__name__}: .*{message}"):
         run(layer, *bottoms).forward()
+
+
+def test_images_without_im_info():
+    with pytest.raises(ValueError, match=r"^BoxDecode: .*it must be one of the 0 images"):
+        run(BoxDecode, np.ones((2, 5)), np.zeros((2, 4)), np.zeros((0, 3))).forward()
+    assert run(BoxDecode, np.ones((0, 5)), np.zeros((0, 4)), np.zeros((0, 3))).forward()[0].shape == (0, 4)
+
+
+@pytest.mark.parametrize("layer", [BoxEncode, BoxDecode, BoxIoU])
+def test_only_gradients_asked_for_are_written(layer):
+    bottoms = [boxes(3), boxes(3) / 40 if layer is BoxDecode else boxes(3)]
+    made = run(layer, *bottoms)
+    (top,) = made.forward()
+    weights = rng.standard_normal(top.shape)
+    both = [x.copy() for x in made.backward([weights])]
+    for i in range(2):
+        for blob in made.bottom:
+            blob.diff[...] = 7.25
+        made.layer.backward(made.top, [j == i for j in range(2)], made.bottom)
+        np.testing.assert_array_equal(made.bottom[i].diff, both[i])
+        assert (made.bottom[1 - i].diff == 7.25).all()

@@ -6,7 +6,7 @@ import io
 import numpy as np
 import pytest
 
-from caffe_pylayers.detection_metrics import MeanAveragePrecision, average_precision
+from caffe_pylayers.detection_metrics import MeanAveragePrecision, interpolated_average_precision
 from caffe_pylayers.testing import LayerRun
 from tests.layers.cases.boxes import boxes
 
@@ -151,8 +151,8 @@ def test_an_overlap_at_the_threshold_counts():
 def test_nothing_found_is_zero_and_no_objects_are_undefined():
     none = np.zeros(0, bool)
     for protocol in ("voc07", "voc10", "coco"):
-        assert average_precision(none, none, 3, protocol) == 0
-        assert np.isnan(average_precision(none, none, 0, protocol))
+        assert interpolated_average_precision(none, none, 3, protocol) == 0
+        assert np.isnan(interpolated_average_precision(none, none, 0, protocol))
 
 
 @pytest.mark.parametrize(
@@ -161,9 +161,11 @@ def test_nothing_found_is_zero_and_no_objects_are_undefined():
         ([[0, 4, 0.5, 0, 0, 9, 9]], OBJECTS, r"bottom\[0\] \(detections\) has the class 4, outside \[1, 4\)"),
         ([[0, 1.5, 0.5, 0, 0, 9, 9]], OBJECTS, r"has the class 1.5 in row 0, which is no integer"),
         ([FOUND[0], [0, np.nan, 0.5, 0, 0, 9, 9]], OBJECTS, r"has the class nan in row 1, which is no integer"),
-        ([FOUND[0], [0, 1, np.nan, 0, 0, 9, 9]], OBJECTS, r"has the score nan in row 1, which has no rank"),
+        ([FOUND[0], [0, 1, np.nan, 0, 0, 9, 9]], OBJECTS, r"\(detections\) must be numbers, got nan at index \(1, 2\)"),
+        ([[0, 1, 0.5, 0, 0, np.inf, 9]], OBJECTS, r"\(detections\) must be finite, got inf at index \(0, 5\)"),
+        (FOUND, [[0, 0, np.nan, 9, 1]], r"\(gt_boxes\) must be finite, got nan at index \(0, 2\)"),
         (FOUND, [[0, 0, 9, 9, np.nan]], r"\(gt_boxes\) has the class nan in row 0, which is no integer"),
-        (FOUND, [[0, 0, 9, 9, 4]], r"bottom\[1\] \(gt_boxes\) has the class 4, outside \[1, 4\)"),
+        (FOUND, [[0, 0, 9, 9, 4]], r"bottom\[1\] \(gt_boxes\) has the class 4, outside \[0, 4\)"),
         (
             [[1, 1, 0.5, 0, 0, 9, 9]],
             [[0, 0, 9, 9, 1]],

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from caffe_pylayers._layer.detection import nms
-from caffe_pylayers._layer.detection.boxes import overlaps
+from caffe_pylayers._layer.detection.overlaps import box_iou_forward
 from caffe_pylayers.nms import NMS
 from caffe_pylayers.testing import LayerRun
 from tests.layers.cases.boxes import boxes
@@ -21,7 +21,7 @@ def crowded(count):
 
 def one_by_one(boxes, scores, threshold, plus_one, eta=1.0):
     """Greedy suppression as its definition reads."""
-    iou, kept = overlaps(boxes, boxes, plus_one), []
+    iou, kept = box_iou_forward(boxes, boxes, plus_one), []
     for i in np.argsort(-scores, kind="stable"):
         if all(iou[i, j] <= threshold for j in kept):
             kept.append(i)
@@ -35,15 +35,15 @@ def test_greedy_is_its_definition(count, threshold):
     some, scores = crowded(count) if count else (np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
     scores = scores.round(1)  # ties
     expected = one_by_one(some, scores, threshold, True)
-    assert nms.greedy(some, scores, threshold, True).tolist() == expected
-    assert nms.greedy(some, scores, threshold, True, most=7).tolist() == expected[:7]
+    assert nms.greedy_nms(some, scores, threshold, True).tolist() == expected
+    assert nms.greedy_nms(some, scores, threshold, True, most=7).tolist() == expected[:7]
 
 
 def test_ssds_threshold_shrinks():
     some, scores = crowded(300)
-    kept = nms.greedy(some, scores, 0.7, False, eta=0.9).tolist()
+    kept = nms.greedy_nms(some, scores, 0.7, False, eta=0.9).tolist()
     assert kept == one_by_one(some, scores, 0.7, False, eta=0.9)
-    assert len(kept) < len(nms.greedy(some, scores, 0.7, False))
+    assert len(kept) < len(nms.greedy_nms(some, scores, 0.7, False))
 
 
 def as_opencv(boxes):
@@ -116,3 +116,17 @@ def test_the_best_so_many():
 def test_refused_shapes(shapes, message):
     with pytest.raises(ValueError, match=f"^NMS: .*{message}"):
         LayerRun(NMS, list(map(np.zeros, shapes)))
+
+
+@pytest.mark.parametrize("method", ["greedy", "linear"])
+def test_only_what_counts_must_be_numbers(method):
+    some, scores = boxes(3), np.array([[np.nan, 0.5, 0.1], [0.2, 0.6, 0.1], [0.2, 0.0, 0.0]])
+    some[2] = np.nan  # no score above the threshold
+    text = f"{{method: {method}, score_threshold: 0.05}}"
+    assert set(LayerRun(NMS, [some, scores], tops=2, param_str=text).forward()[1]) == {0, 1}
+    scores[1, 2] = np.nan
+    with pytest.raises(ValueError, match=r"^NMS: bottom\[1\] \(scores\) must be numbers, got nan at index \(1, 2\)"):
+        LayerRun(NMS, [some, scores], param_str=text).forward()
+    some[1, 3] = np.inf
+    with pytest.raises(ValueError, match=r"^NMS: bottom\[0\] \(rois\) must be finite, got inf at index \(1, 3\)"):
+        LayerRun(NMS, [some, np.nan_to_num(scores)], param_str=text).forward()

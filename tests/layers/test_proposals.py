@@ -104,11 +104,10 @@ def test_images_and_their_objects_are_apart():
 def test_a_sample():
     rois = np.tile([[0, 0, 0, 19, 19], [0, 10, 0, 29, 19]], (40, 1)).astype(float)
     rois[:, 1] += np.arange(80) / 1000  # to tell them
-    text = "{num_classes: 2, BATCH_SIZE: 16, FG_FRACTION: 0.25}"
-    run = LayerRun(ProposalTarget, [rois, [[0, 0, 19, 19, 1]]], tops=5, param_str=text)
     drawn = []
     for seed in (0, 1, 0):
-        np.random.seed(seed)
+        text = f"{{num_classes: 2, BATCH_SIZE: 16, FG_FRACTION: 0.25, seed: {seed}}}"
+        run = LayerRun(ProposalTarget, [rois, [[0, 0, 19, 19, 1]]], tops=5, param_str=text)
         found, labels = (top.copy() for top in run.forward()[:2])
         assert labels.tolist() == [1] * 4 + [0] * 12
         assert len(np.unique(found[:, 1])) == 16
@@ -144,6 +143,8 @@ def test_refused_maps(shapes, message):
         ([[1, 0, 0, 9, 9]], [[0, 0, 9, 9, 1]], r"bottom\[0\] \(rois\) has the batch index 1 in row 0; .* the 1 images"),
         ([[0, 0, 0, 9, 9]], [[0, 0, 9, 9, 5]], r"bottom\[1\] \(gt_boxes\) has the class 5, outside \[0, 4\)"),
         ([[0, 0, 0, 9, 9]], [[0, 9, 0, 0, 9, 1]], "a width and a height above 0"),
+        ([[0, 0, 0, 9, 9]], [[0, 0, 9, np.inf, 1]], r"\(gt_boxes\) must be finite, got inf at index \(0, 3\)"),
+        ([[0, 0, 0, 9, np.nan]], [[0, 0, 9, 9, 1]], r"\(rois\) must be finite, got nan at index \(0, 4\)"),
     ],
 )
 def test_refused_values(rois, gt, message):
@@ -161,3 +162,33 @@ def test_the_largest_index_costs_nothing():
     rois, objects = [[1e9, 0, 0, 9, 9]], [[0, 0, 0, 9, 9, 1]]
     labels = LayerRun(ProposalTarget, [rois, objects], param_str="num_classes: 3", tops=5).forward()[1]
     assert labels.tolist() == [1]
+
+
+@pytest.mark.parametrize("shape", [(0, 4, 5), (2, 0, 5), (2, 4, 0)])
+def test_empty_maps(shape):
+    images, *cells = shape
+    bottoms = [np.zeros((images, 18, *cells)), np.zeros((images, 36, *cells)), [[60, 60, 1]]]
+    assert [top.shape for top in LayerRun(Proposal, bottoms, tops=2).forward()] == [(0, 5), (0, 1)]
+
+
+@pytest.mark.parametrize(
+    ("which", "value", "message"),
+    [
+        (0, np.nan, r"bottom\[0\] \(scores\) must be numbers, got nan at index \(0, 5, 1, 2\)"),
+        (1, np.inf, r"bottom\[1\] \(deltas\) must be finite, got inf at index \(0, 5, 1, 2\)"),
+    ],
+)
+def test_what_has_no_rank_is_refused(which, value, message):
+    bottoms = [scores[:1].copy(), deltas[:1].copy(), im_info[:1]]
+    bottoms[which][0, 5, 1, 2] = value
+    with pytest.raises(ValueError, match=f"^Proposal: {message}"):
+        LayerRun(Proposal, bottoms, param_str=f"{{{SMALL}}}").forward()
+
+
+def test_scores_of_background_are_not_looked_at():
+    whole = LayerRun(Proposal, [scores, deltas, im_info], param_str=f"{{{SMALL}}}").forward()[0]
+    unknown = scores.copy()
+    unknown[:, :4] = np.nan
+    np.testing.assert_array_equal(
+        LayerRun(Proposal, [unknown, deltas, im_info], param_str=f"{{{SMALL}}}").forward()[0], whole
+    )

@@ -1,9 +1,9 @@
-"""RoIsToLevels: the levels of known sizes, the way back, and what it refuses."""
+"""ROIsToLevels: the levels of known sizes, the way back, and what it refuses."""
 
 import numpy as np
 import pytest
 
-from caffe_pylayers.roi_levels import RoIsToLevels
+from caffe_pylayers.roi_levels import ROIsToLevels
 from caffe_pylayers.testing import LayerRun
 
 
@@ -15,26 +15,28 @@ def square(size, image=0):
     ("size", "level"), [(1, 2), (111, 2), (112, 3), (223, 3), (224, 4), (447, 4), (448, 5), (896, 5), (5000, 5)]
 )
 def test_the_level_of_a_size(size, level):
-    run = LayerRun(RoIsToLevels, [[square(size)]], tops=5, param_str="pad_empty: false")
+    run = LayerRun(ROIsToLevels, [[square(size)]], tops=5, param_str="pad_empty: false")
     assert [len(top) for top in run.forward()[:4]] == [int(k == level) for k in range(2, 6)]
 
 
 @pytest.mark.parametrize("pad", ["true", "false"])
 def test_order_restores(pad):
     rois = [square(size, image) for image, size in enumerate((600, 20, 500, 230, 30, 25))]
-    *levels, order = LayerRun(RoIsToLevels, [rois], tops=5, param_str=f"pad_empty: {pad}").forward()
+    *levels, order = LayerRun(ROIsToLevels, [rois], tops=5, param_str=f"pad_empty: {pad}").forward()
     assert [len(level) for level in levels] == [3, 1 if pad == "true" else 0, 1, 2]
     np.testing.assert_array_equal(np.concatenate(levels)[order.astype(int)], rois)
 
 
 def test_a_width_alone_goes_by_the_area():
     rois = [[0, 0, 0, 447, 111]]  # the area of 224 x 224
-    run = LayerRun(RoIsToLevels, [rois], tops=5, param_str="pad_empty: false")
+    run = LayerRun(ROIsToLevels, [rois], tops=5, param_str="pad_empty: false")
     assert [len(top) for top in run.forward()[:4]] == [0, 0, 1, 0]
 
 
 def test_refused():
-    with pytest.raises(ValueError, match=r"^RoIsToLevels: bottom\[0\] \(rois\) must have shape \(R, 5\), got \(2, 4\)"):
-        LayerRun(RoIsToLevels, [np.zeros((2, 4))], tops=3)
-    with pytest.raises(ValueError, match=r"^RoIsToLevels: needs 2 or more tops .*, got 1"):
-        LayerRun(RoIsToLevels, [np.zeros((2, 5))])
+    with pytest.raises(ValueError, match=r"^ROIsToLevels: bottom\[0\] \(rois\) must have shape \(R, 5\), got \(2, 4\)"):
+        LayerRun(ROIsToLevels, [np.zeros((2, 4))], tops=3)
+    with pytest.raises(ValueError, match=r"^ROIsToLevels: needs 2 or more tops .*, got 1"):
+        LayerRun(ROIsToLevels, [np.zeros((2, 5))])
+    with pytest.raises(ValueError, match=r"^ROIsToLevels: .* must be finite, got nan at index \(0, 3\)"):
+        LayerRun(ROIsToLevels, [[[0, 0, 0, np.nan, 9]]], tops=3).forward()

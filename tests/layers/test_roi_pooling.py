@@ -190,6 +190,36 @@ def test_refused(layer):
     with pytest.raises(ValueError, match=rf"^{layer.__name__}: bottom\[1\] \(rois\) has the batch index 2 in row 1; "):
         run(layer, [[0, 0, 0, 9, 9], [2, 0, 0, 9, 9]]).forward()
     with pytest.raises(
-        ValueError, match=rf"^{layer.__name__}: bottom\[1\] \(rois\) has 0, nan, 0, 9, 9 in row 0, not all finite"
+        ValueError, match=rf"^{layer.__name__}: bottom\[1\] \(rois\) must be finite, got nan at index \(0, 1\)"
     ):
         run(layer, [[0, np.nan, 0, 9, 9]]).forward()
+
+
+@pytest.mark.parametrize("options", [{}, {"aligned": True}, {"sampling_ratio": 2}])
+@pytest.mark.parametrize("side", [1e4, 3e8, 1e30])
+def test_align_of_a_roi_of_any_size(side, options):
+    rois = [[0, -side, 8, side, 60], [0, 8, -side, 60, side / 2], [1, side / 2, 0, side, 9]]
+    (found,) = run(ROIAlign, rois, pooled=(7, 7), **options).forward()
+    assert found.shape == (3, 4, 7, 7)
+    middle = found[0, :, :, 3]  # of its many columns a few are on the map
+    assert (np.abs(middle).max() < 1e-2 * np.abs(maps).max()) or options.get("sampling_ratio")
+    assert not found[0, :, :, [0, 1, 2, 4, 5, 6]].any()
+    assert not found[2].any()
+    assert not run(ROIPooling, rois).forward()[0][2].any()
+
+
+def test_align_of_a_roi_larger_than_the_map_is_grid_sample():
+    torch = pytest.importorskip("torch")
+    rois = np.array([[0, -300.0, -500, 700, 900], [1, -3000, 20, 90, 50], [0, 40, -999, 60, 5000]])
+    for aligned in (False, True):
+        expected = [aligned_roi(torch, torch.tensor(maps), roi, (3, 4), 0, aligned).numpy() for roi in rois]
+        np.testing.assert_allclose(run(ROIAlign, rois, aligned=aligned).forward()[0], expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("layer", [ROIPooling, ROIAlign])
+@pytest.mark.parametrize("shape", [(1, 0, 4, 4), (1, 2, 0, 4), (1, 2, 4, 0)])
+def test_maps_of_nothing_give_zeros(layer, shape):
+    made = run(layer, [[0, 0, 0, 9, 9], [0, 3, 3, 20, 20]], data=np.zeros(shape))
+    assert made.forward(before=7.25)[0].shape == (2, shape[1], 3, 4)
+    assert not made.top[0].data.any()
+    assert made.backward([np.ones((2, shape[1], 3, 4))])[0].shape == shape

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from caffe_pylayers._layer.detection.boxes import overlaps
+from caffe_pylayers._layer.detection.overlaps import box_iou_forward
 
 PROTOCOLS = ("voc07", "voc10", "coco")
 
@@ -24,7 +24,7 @@ def match_voc(boxes: Any, objects: Any, difficult: Any, thresholds: Any, plus_on
     ignored = np.zeros_like(found)
     if not len(objects):
         return found, ignored
-    iou = overlaps(boxes, objects, plus_one)
+    iou = box_iou_forward(boxes, objects, plus_one)
     nearest = iou.argmax(1)
     best = iou.max(1)
     for t, threshold in enumerate(thresholds):
@@ -48,7 +48,7 @@ def match_coco(boxes: Any, objects: Any, crowd: Any, thresholds: Any, plus_one: 
     thresholds = np.minimum(thresholds, 1 - 1e-10)
     found = np.zeros((len(thresholds), len(boxes)), bool)
     ignored = np.zeros_like(found)
-    iou = overlaps(boxes, objects, plus_one, crowd)
+    iou = box_iou_forward(boxes, objects, plus_one, crowd)
     ignored |= (iou[:, crowd].max(1, initial=0) >= thresholds[:, None]) if crowd.any() else False
     iou, levels = iou[:, ~crowd], np.arange(len(thresholds))
     free = np.ones((len(thresholds), iou.shape[1]), bool)
@@ -62,7 +62,7 @@ def match_coco(boxes: Any, objects: Any, crowd: Any, thresholds: Any, plus_one: 
     return found, ignored & ~found
 
 
-def average_precision(found: Any, ignored: Any, count: int, protocol: str) -> float:
+def interpolated_average_precision(found: Any, ignored: Any, count: int, protocol: str) -> float:
     """Return the average precision of detections, the best score first; NaN where there are no objects.
 
     voc07: the mean, at the recalls 0, 0.1 .. 1, of the largest precision at that recall or more.

@@ -26,25 +26,14 @@ def rows(layer: Any, what: str, blob: Any, *columns: int) -> Any:
     return array.reshape(int(np.prod(outer)), last)
 
 
-def finite(layer: Any, what: str, found: Any) -> Any:
-    """Return the rows; raise for one with a value that is no finite number."""
-    good = np.isfinite(found).all(1)
-    if not good.all():
-        row = int(good.argmin())
-        raise checks.error(layer, f"{what} has {', '.join(f'{x:g}' for x in found[row])} in row {row}, not all finite")
-    return found
-
-
-def image_index(layer: Any, what: str, index: Any, images: int) -> Any:
-    """Return batch indices as int64; raise for one that is no integer in [0, images)."""
+def image_index(layer: Any, what: str, index: Any, images: int | None = None) -> Any:
+    """Return batch indices as int64; raise for one that is no integer in [0, images), or below 0 without images."""
     found = arrays.to_int64(index)
-    bad = (found != index) | (found < 0) | (found >= images)
+    bad = (found != index) | (found < 0) | (images is not None and found >= images)
     if bad.any():
         row = int(bad.argmax())
-        raise checks.error(
-            layer,
-            f"{what} has the batch index {float(index[row]):g} in row {row}; it must be one of the {images} images",
-        )
+        wanted = "an integer of 0 or more" if images is None else f"one of the {images} images"
+        raise checks.error(layer, f"{what} has the batch index {float(index[row]):g} in row {row}; it must be {wanted}")
     return found
 
 
@@ -56,14 +45,21 @@ def whole(layer: Any, what: str, values: Any, noun: str) -> None:
         raise checks.error(layer, f"{what} has the {noun} {float(values[row]):g} in row {row}, which is no integer")
 
 
-def image_info(layer: Any, what: str, im_info: Any, images: int) -> Any:
-    """Return (N, 3): height, width and scale of each image; scale 1 where only the sizes are given.
-
-    One row serves all images.
-    """
+def check_info(layer: Any, what: str, im_info: Any, images: int) -> Any:
+    """Return im_info as rows (height, width, scale) or (height, width); raise unless one serves all, or each image."""
     found = rows(layer, what, im_info, 3, 2)
     if len(found) not in (1, images):
         raise checks.error(layer, f"{what} must have 1 row, or one for each of {images} images, got {len(found)}")
+    return found
+
+
+def image_info(layer: Any, what: str, im_info: Any, images: int) -> Any:
+    """Return (N, 3): height, width and scale of each image; scale 1 where only the sizes are given.
+
+    One row serves all images. Raises for a value that is not finite.
+    """
+    found = check_info(layer, what, im_info, images)
+    checks.numbers(layer, what, found)
     if found.shape[1] == 2:
         found = np.concatenate([found, np.ones_like(found[:, :1])], 1)
     return np.broadcast_to(found, (images, 3))

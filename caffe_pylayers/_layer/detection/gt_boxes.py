@@ -22,45 +22,58 @@ class GroundTruth(NamedTuple):
     boxes: (G, 4).
     classes: int64 (G,).
     flagged: booleans (G,), True for difficult ones or crowds.
+    images: N; None where the form does not say, and any index is one.
     """
 
     image: Any
     boxes: Any
     classes: Any
     flagged: Any
+    images: int | None = None
 
     def of(self, image: int) -> GroundTruth:
         """Return the rows of one image."""
         mine = self.image == image
-        return GroundTruth(*(column[mine] for column in self))
+        return GroundTruth(self.image[mine], self.boxes[mine], self.classes[mine], self.flagged[mine], self.images)
 
 
-def read(layer: Any, what: str, blob: Any, images: int | None = None) -> GroundTruth:
+def read(layer: Any, what: str, blob: Any, images: int | None = None, num_classes: int | None = None) -> GroundTruth:
     """Return the objects of a blob, without the rows that pad it: those of class 0 or less, or of index -1.
 
     what: how to name it: "bottom[1] (gt_boxes)".
     images: N, where it is known: an index outside [0, N) is refused, and (G, 5) where N is not 1.
+    num_classes: classes from that on are refused.
 
-    Raises for a class or an index, of any row, that is no integer.
+    Raises for a class or an index, of any row, that is no integer, and for other values of an object that are not
+    finite.
     """
     shape = tuple(blob.shape)
+    held = None
     if len(shape) >= 3 and shape[-1] == 5:
-        index = np.arange(shape[0]).repeat(int(np.prod(shape[1:-1])))
-        found, held = blob.reshape(-1, 5), shape[0]
+        found, held = blob.reshape(int(np.prod(shape[:-1])), 5), shape[0]
+        index = np.arange(held).repeat(int(np.prod(shape[1:-1])))
     else:
-        found, held = box_blobs.rows(layer, what, blob, 5, 6, 7, 8), 1
-        index = np.zeros(len(found)) if found.shape[1] == 5 else found[:, 0]
-    if found.shape[1] == 5 and images not in (None, held):
+        found = box_blobs.rows(layer, what, blob, 5, 6, 7, 8)
+        index = found[:, 0]
+        if found.shape[1] == 5:
+            index, held = np.zeros(len(found)), 1
+    if None not in (held, images) and held != images:
         raise checks.error(layer, f"{what} of shape {shape} are of {held} image(s), got a batch of {images}")
     boxes, classes, flagged = _columns(found)
     box_blobs.whole(layer, what, index, "batch index")
     box_blobs.whole(layer, what, classes, "class")
     real = (index >= 0) & (classes > 0)
-    index = box_blobs.image_index(layer, what, index[real], images or int(index.max(initial=0)) + 1)
-    return GroundTruth(index, boxes[real], classes[real].astype(np.int64), flagged[real])
+    checks.numbers(layer, what, found, real[:, None])
+    images = held if images is None else images
+    index = box_blobs.image_index(layer, what, index[real], images)
+    classes = classes[real].astype(np.int64)
+    if num_classes is not None and classes.max(initial=0) >= num_classes:
+        raise checks.error(layer, f"{what} has the class {classes.max()}, outside [0, {num_classes})")
+    return GroundTruth(index, boxes[real], classes, flagged[real], images)
 
 
 def _columns(rows: Any) -> Any:
+    """Return boxes (G, 4), classes (G,) and flags (G,) of rows of any form."""
     count = rows.shape[1]
     if count == 8:
         return rows[:, 3:7], rows[:, 1], rows[:, 7] != 0

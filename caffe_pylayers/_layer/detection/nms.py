@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from caffe_pylayers._layer.detection.boxes import areas, intersections, overlaps
+from caffe_pylayers._layer.detection.boxes import areas
+from caffe_pylayers._layer.detection.overlaps import box_iou_forward, intersections
 
 METHODS = ("greedy", "linear", "gaussian")
 
@@ -28,7 +29,7 @@ def by_score(scores: Any, most: Any = None) -> Any:
     return order if most is None else order[:most]
 
 
-def greedy(boxes: Any, scores: Any, threshold: float, plus_one: bool, most: Any = None, eta: float = 1.0) -> Any:
+def greedy_nms(boxes: Any, scores: Any, threshold: float, plus_one: bool, most: Any = None, eta: float = 1.0) -> Any:
     """Return the indices of the boxes kept, the best score first.
 
     A box stays unless its intersection over union with one that is kept is above the threshold.
@@ -53,7 +54,7 @@ def greedy(boxes: Any, scores: Any, threshold: float, plus_one: bool, most: Any 
     return np.concatenate(kept) if kept else order
 
 
-def soft(
+def soft_nms(
     boxes: Any,
     scores: Any,
     plus_one: bool,
@@ -78,7 +79,7 @@ def soft(
         best = int(left.argmax())
         kept.append(int(order[best]))
         weights.append(float(left[best]))
-        overlap = overlaps(boxes[best : best + 1], boxes, plus_one)[0]
+        overlap = box_iou_forward(boxes[best : best + 1], boxes, plus_one)[0]
         if method == "linear":
             left = left * np.where(overlap > threshold, 1 - overlap, 1)
         else:
@@ -120,7 +121,7 @@ def _adaptive(boxes: Any, order: Any, threshold: float, plus_one: bool, most: in
     for i in order.tolist():
         if len(kept) == most:
             break
-        if kept and overlaps(boxes[i : i + 1], boxes[kept], plus_one).max() > threshold:
+        if kept and box_iou_forward(boxes[i : i + 1], boxes[kept], plus_one).max() > threshold:
             continue
         kept.append(i)
         if threshold > 0.5:

@@ -52,10 +52,10 @@ def _starts(start: Any, end: Any, log: int) -> Any:
 
 def _gather(xp: Any, table: Any, image: Any, tops: Any, lefts: Any, where: Any, result: Any) -> None:
     """Write the maxima of the table's values at every top and left to result[where]."""
-    _, height, width, channels = table.shape
-    flat = table.reshape(-1, channels)
+    images, height, width, channels = table.shape
+    flat = table.reshape(images * height * width, channels)
     places = [(image * height + y) * width + x for y in tops for x in lefts]
-    step = max(_BLOCK // channels, 1) if isinstance(table, np.ndarray) else max(len(where), 1)
+    step = max(_BLOCK // max(channels, 1), 1) if isinstance(table, np.ndarray) else max(len(where), 1)
     for start in range(0, len(where), step):
         part = where[start : start + step]
         found, values = (arrays.new(table, (len(part), channels)) for _ in range(2))

@@ -12,7 +12,7 @@ def apart(bottoms, param_str="", **options):
 
 
 CASES = {
-    "RoIsToLevels": [
+    "ROIsToLevels": [
         apart([rois], tops=5),
         apart([rois], "{k_min: 3, k0: 5, canonical_size: 100}", tops=4),
         apart([rois / [1, 1500, 1500, 1500, 1500]], "{legacy_plus_one: false, canonical_size: 0.2}", tops=5),
