@@ -48,7 +48,8 @@ def columns(row):
     if row.caffe:
         layers.append(("Caffe", row.caffe, ""))
     named = {f"bottom{i}": x for i, x in enumerate(row.bottoms)}
-    net, indices = make_net(layers, named, loss=row.loss, param_strs={f"caffe_pylayers.{row.layer}": row.param_str})
+    param_strs = {f"caffe_pylayers.{row.layer}": row.param_str}
+    net, indices = make_net(layers, named, loss=row.loss, param_strs=param_strs, wrt=row.wrt)
     timed = {
         title: lambda i=i: call_time(net._forward, i) + call_time(net._backward, i)
         for (title, *_), i in zip(layers, indices)

@@ -35,14 +35,19 @@ LOSS = [
 ]
 
 
-def make_net(rows, bottoms, loss, param_strs=()):
-    """A net with the input blobs and a layer for each row; returns it with the rows' layer indices."""
-    text = "force_backward: true\n"
-    for name, array in bottoms.items():
+def make_net(rows, bottoms, loss, param_strs=(), wrt=None):
+    """A net with the input blobs and a layer for each row; returns it with the rows' layer indices.
+
+    wrt: the numbers of the bottoms that get a gradient; default: all.
+    """
+    text = "force_backward: true\n" if wrt is None else ""
+    for i, (name, array) in enumerate(bottoms.items()):
         dims = " ".join(f"dim: {n}" for n in array.shape)
-        # A Power layer each, so that the inputs' gradients have a layer to go to, as in a real net.
+        # A layer each, so that the inputs' gradients have where to go, as in a real net; a learned one asks for them.
+        kind = "Bias" if wrt is not None and i in wrt else "Power"
+        scalar = "bias_param { axis: 0 num_axes: 0 }" if kind == "Bias" else ""
         text += f'layer {{ name: "in_{name}" type: "Input" top: "in_{name}" input_param {{ shape {{ {dims} }} }} }}\n'
-        text += f'layer {{ name: "{name}" type: "Power" bottom: "in_{name}" top: "{name}" }}\n'
+        text += f'layer {{ name: "{name}" type: "{kind}" bottom: "in_{name}" top: "{name}" {scalar} }}\n'
     for i, (_, kind, path) in enumerate(rows):
         python = ""
         if kind == "Python":

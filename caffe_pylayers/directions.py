@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import math
 
-from caffe_pylayers._layer import arrays, checks
-from caffe_pylayers._layer.base import Layer, Parameter
-from caffe_pylayers._layer.blocks import blocks, part, sum_to
-from caffe_pylayers._layer.losses.normalizers import normalization, normalizer
+from caffe_pylayers._layer import checks
+from caffe_pylayers._layer.base import Parameter
+from caffe_pylayers._layer.blocks import blocks, part
+from caffe_pylayers._layer.losses.pair_loss import BlockLoss, Part
 
 __all__ = [
     "AngularLoss",
@@ -76,71 +76,47 @@ def angular_backward(xp, units, others, axis, eps=1e-6):
     return directions_forward(xp, away, axis, eps)[0]
 
 
-class _DirectionLoss(Layer):
+class _DirectionLoss(BlockLoss):
     """loss = sum(w f(a, b)) / Z over the positions of two blobs of vectors; term and d_unit are f and its gradient."""
 
-    array_api = True
     without_direction = 0.0  # f where a vector is too short to have a direction
 
     axis = Parameter(int, 1, doc="the axis of the vectors; negative counts from the end")
     eps = Parameter(float, 1e-8, above=0, doc="vectors shorter than this have no direction, and no gradient")
     ignore_zeros = Parameter(bool, False, doc="positions whose target is shorter than eps count nothing")
-    normalization = normalization("batch", full="the positions", valid="those that count, of a weight other than 0")
-
-    def setup(self, bottom, top):
-        checks.tops(self, top, "loss")
 
     def plan(self, predictions, targets, weights=None):
         shape = tuple(predictions.shape)
         checks.same_shape(self, "bottom[1] (targets)", targets.shape, "bottom[0] (predictions)", shape)
-        self._axis = checks.axis(self, self.axis, len(shape), f"bottom[0] (predictions) of shape {shape}")
-        self._positions = (*shape[: self._axis], 1, *shape[self._axis + 1 :])
-        if weights is not None:
-            of = "bottom[0] (predictions), 1 on its axis,"
-            self._weights_view = checks.weights(self, "bottom[2] (weights)", weights.shape, of, self._positions)
-        self._blocks = blocks(predictions, [self._axis])
+        self._axis = axis = checks.axis(self, self.axis, len(shape), f"bottom[0] (predictions) of shape {shape}")
+        positions = (*shape[:axis], 1, *shape[axis + 1 :])
+        self.plan_positions(shape[0], positions, weights, "bottom[0] (predictions), 1 on its axis,")
+        self._whole = predictions.shape
+        self._views = [shape, shape] if weights is None else [shape, shape, self._weights_shape]
+        self._blocks = blocks(predictions, [axis])
         return [(1,)]
 
-    def forward(self, bottom, top):
-        sums, valid = [], 0
-        for _, a, b, weights, known, counts in self._parts(bottom):
-            terms = self._terms(a, b, known) * counts
-            sums.append((terms if weights is None else terms * weights).sum())
-            if self.normalization == "valid":
-                valid += int(self.xp.count_nonzero(counts if weights is None else counts & (weights != 0)))
-        self._normalizer = normalizer(self.normalization, self._positions[0], math.prod(self._positions), valid)
-        top[0].data[...] = self.xp.stack(sums).sum() / self._normalizer
-
-    def backward(self, top, propagate_down, bottom):
-        scale = top[0].diff[0] / self._normalizer
-        d_weights = None
-        if len(bottom) == 3 and propagate_down[2]:
-            d_weights = bottom[2].diff.reshape(self._weights_view)
-            arrays.fill(d_weights, 0)
-        for block, a, b, weights, known, counts in self._parts(bottom):
-            factor = known * counts * scale
-            if weights is not None:
-                factor = factor * weights
-            for i, (x, y) in enumerate(((a, b), (b, a))):
-                if propagate_down[i]:
-                    d_units = self.d_unit(x[0], y[0]) * factor
-                    bottom[i].diff[block] = directions_backward(self.xp, d_units, x[1], self.eps)
-            if d_weights is not None:
-                place = part(d_weights, block)
-                place += sum_to(self._terms(a, b, known) * counts * scale, place.shape)
-
-    def _parts(self, bottom):
-        """Yield block by block: it, units and lengths of either bottom, weights, what has directions, and counts."""
+    def parts(self, bottom):
+        all_weights = self.weights_of(bottom)
         for block in self._blocks:
             a, b = (directions_forward(self.xp, bottom[i].data[block], self._axis, self.eps) for i in (0, 1))
-            weights = part(bottom[2].data.reshape(self._weights_view), block) if len(bottom) == 3 else None
-            counts = b[1] >= (self.eps if self.ignore_zeros else 0)
-            yield block, a, b, weights, (a[1] >= self.eps) & (b[1] >= self.eps), counts
+            short = [lengths < self.eps for _, lengths in (a, b)]
+            valid = ~short[1] if self.ignore_zeros else None
+            weights = None if all_weights is None else part(all_weights, block)
+            factors = [] if weights is None else [weights]
+            if weights is not None and valid is not None:
+                weights = self.xp.where(valid, weights, 0)
+            yield Part(block, [a, b, short[0] | short[1]], valid, weights, factors)
 
-    def _terms(self, a, b, known):
-        terms = self.term(a[0], b[0])
-        terms[~known] = self.without_direction
-        return terms
+    def terms(self, a, b, unknown):
+        return self.xp.where(unknown, self.without_direction, self.term(a[0], b[0]))
+
+    def gradient(self, each, factor, diffs):
+        a, b, unknown = each.arrays
+        for diff, x, y in ((diffs[0], a, b), (diffs[1], b, a)):
+            if diff is not None:
+                d_units = self.xp.where(unknown, 0, self.d_unit(x[0], y[0]) * factor)
+                diff[each.block] = self.counted(directions_backward(self.xp, d_units, x[1], self.eps), each)
 
 
 class CosineLoss(_DirectionLoss):

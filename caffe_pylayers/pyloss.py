@@ -15,8 +15,8 @@ from __future__ import annotations
 import math
 
 from caffe_pylayers._layer import checks
-from caffe_pylayers._layer.base import Layer
-from caffe_pylayers._layer.losses.normalizers import normalization, normalizer
+from caffe_pylayers._layer.blocks import sum_to
+from caffe_pylayers._layer.losses.weighted_loss import PositionLoss, hide
 
 __all__ = ["EuclideanLossLayer", "euclidean_loss_backward", "euclidean_loss_forward"]
 
@@ -48,7 +48,7 @@ def euclidean_loss_backward(xp, weighted, scale, d_predictions=None, d_targets=N
         xp.multiply(weighted, -scale, out=d_targets)
 
 
-class EuclideanLossLayer(Layer):
+class EuclideanLossLayer(PositionLoss):
     """Half the mean squared Euclidean distance.
 
     loss = sum(w * (p - t)**2) / (2 Z), with Z from the normalization.
@@ -79,51 +79,36 @@ class EuclideanLossLayer(Layer):
                [1.5, 0. ]])
     """
 
-    array_api = True
-
-    normalization = normalization("batch", full="the values in p", valid="those with a weight other than 0")
-
-    def setup(self, bottom, top):
-        checks.tops(self, top, "loss")
-
     def plan(self, predictions, targets, weights=None):
         of = "bottom[0] (predictions)"
         checks.one_target_each(self, "bottom[1] (targets)", targets.shape, of, predictions.shape)
+        self.plan_positions(len(predictions), predictions.shape, weights, of)
         self._difference = self._weighted = self.xp.empty_like(predictions)
         if weights is not None:
-            name = "bottom[2] (weights)"
-            self._weights_shape = checks.weights(self, name, weights.shape, of, predictions.shape)
             self._weighted = self.xp.empty_like(predictions)
-        self._count = math.prod(predictions.shape)
-        self._normalizer = normalizer(self.normalization, len(predictions), self._count, self._count)
         return [(1,)]
 
     def forward(self, bottom, top):
-        predictions, targets, weights = bottom[0].data, bottom[1].data, None
+        predictions, targets, weights = bottom[0].data, bottom[1].data, self.weights_of(bottom)
         if targets.shape != predictions.shape:
             targets = targets.reshape(predictions.shape)
-        if len(bottom) == 3:
-            weights = bottom[2].data.reshape(self._weights_shape)
-            if self.normalization == "valid":
-                self._normalizer = self._count_valid(weights)
-        loss = euclidean_loss_forward(self.xp, predictions, targets, self._difference, weights, self._weighted)
-        top[0].data[...] = loss / self._normalizer
+        self._normalizer = self.divisor(self.amount(self._size, weights))
+        pair = predictions, targets, self._difference
+        self._loss = euclidean_loss_forward(self.xp, *pair, weights, self._weighted)
+        if weights is not None and not math.isfinite(self._loss):
+            self._difference[...] = hide(self.xp, self._difference, weights == 0)
+            pair = self._difference, 0, self._difference
+            self._loss = euclidean_loss_forward(self.xp, *pair, weights, self._weighted)
+        top[0].data[...] = self._loss / self._normalizer
 
     def backward(self, top, propagate_down, bottom):
         scale = top[0].diff[0] / self._normalizer
         d_predictions = bottom[0].diff if propagate_down[0] else None
         d_targets = bottom[1].diff.reshape(self._difference.shape) if propagate_down[1] else None
         euclidean_loss_backward(self.xp, self._weighted, scale, d_predictions, d_targets)
-        if len(bottom) == 3 and propagate_down[2]:
-            self._backward_weights(scale, bottom[2].diff)
-
-    def _count_valid(self, weights):
-        repeats = self._count // max(math.prod(self._weights_shape), 1)
-        return max(int(self.xp.count_nonzero(weights)) * repeats, 1)
-
-    def _backward_weights(self, scale, d_weights):
-        squares = self._difference * self._difference
-        shared = tuple(i for i, w in enumerate(self._weights_shape) if w == 1)
-        if shared:
-            squares = squares.sum(shared)
-        d_weights[...] = (squares * (scale / 2)).reshape(d_weights.shape)
+        if self._weights_shape is not None and propagate_down[2]:
+            terms = self._difference * self._difference / 2
+            if self.normalization == "weights" and self._weights_divide:
+                terms -= self._loss / self._normalizer
+            d_weights = bottom[2].diff
+            d_weights[...] = (sum_to(terms, self._weights_shape) * scale).reshape(d_weights.shape)

@@ -24,6 +24,7 @@ from __future__ import annotations
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.blocks import part
+from caffe_pylayers._layer.functions.fused import by_kernel
 from caffe_pylayers._layer.losses.pair_loss import PairLoss
 
 __all__ = [
@@ -45,66 +46,73 @@ __all__ = [
 ]
 
 
-def l1_forward(xp, differences):
-    """Return |d| of each difference d = prediction - target."""
-    return abs(differences)
+@by_kernel
+def l1_forward(xp, predictions, targets):
+    """Return |p - t|."""
+    return abs(predictions - targets)
 
 
-def l1_backward(xp, differences):
-    """Return d_predictions of l1_forward: the sign of d, 0 at 0."""
-    return xp.sign(differences)
+@by_kernel
+def l1_backward(xp, predictions, targets, d_terms, out=None):
+    """Return d_predictions of l1_forward: d_terms times the sign of p - t, 0 where they are equal.
+
+    out: receives it; of this and of the functions below.
+    """
+    return xp.multiply(xp.sign(predictions - targets), d_terms, out=out)
 
 
-def l2_forward(xp, differences):
-    """Return d**2 / 2 of each difference d = prediction - target."""
+def l2_forward(xp, predictions, targets):
+    """Return (p - t)**2 / 2."""
+    differences = predictions - targets
     return differences * differences / 2
 
 
-def l2_backward(xp, differences):
-    """Return d_predictions of l2_forward: d."""
+def l2_backward(xp, predictions, targets, d_terms, out=None):
+    """Return d_predictions of l2_forward: d_terms (p - t)."""
+    return xp.multiply(predictions - targets, d_terms, out=out)
+
+
+@by_kernel
+def huber_forward(xp, predictions, targets, delta=1.0):
+    """Return d**2 / 2 where |d| <= delta, and delta (|d| - delta / 2) elsewhere, of d = p - t."""
+    differences = predictions - targets
+    near = differences.clip(-delta, delta)
+    differences -= near / 2
+    differences *= near
     return differences
 
 
-def huber_forward(xp, differences, delta=1.0):
-    """Return d**2 / 2 where |d| <= delta, and delta (|d| - delta / 2) elsewhere."""
-    near = differences.clip(-delta, delta)
-    terms = near * -0.5
-    terms += differences
-    terms *= near
-    return terms
+@by_kernel
+def huber_backward(xp, predictions, targets, d_terms, delta=1.0, out=None):
+    """Return d_predictions of huber_forward: d_terms (p - t), with p - t cut at delta on either side."""
+    return xp.multiply((predictions - targets).clip(-delta, delta), d_terms, out=out)
 
 
-def huber_backward(xp, differences, delta=1.0):
-    """Return d_predictions of huber_forward: d, cut at delta on either side."""
-    return differences.clip(-delta, delta)
+@by_kernel
+def smooth_l1_forward(xp, predictions, targets, sigma=1.0):
+    """Return sigma**2 d**2 / 2 where |d| < 1 / sigma**2, and |d| - 1 / (2 sigma**2) elsewhere, of d = p - t."""
+    return huber_forward(xp, predictions, targets, 1 / sigma**2) * sigma**2
 
 
-def smooth_l1_forward(xp, differences, sigma=1.0):
-    """Return sigma**2 d**2 / 2 where |d| < 1 / sigma**2, and |d| - 1 / (2 sigma**2) elsewhere."""
-    slopes = smooth_l1_backward(xp, differences, sigma)
-    terms = slopes * (-0.5 / sigma**2)
-    terms += differences
-    terms *= slopes
-    return terms
+@by_kernel
+def smooth_l1_backward(xp, predictions, targets, d_terms, sigma=1.0, out=None):
+    """Return d_predictions of smooth_l1_forward: d_terms sigma**2 (p - t), with the product cut at 1 on either side."""
+    return huber_backward(xp, predictions, targets, d_terms * sigma**2, 1 / sigma**2, out=out)
 
 
-def smooth_l1_backward(xp, differences, sigma=1.0):
-    """Return d_predictions of smooth_l1_forward: sigma**2 d, cut at 1 on either side."""
-    return differences.clip(-1 / sigma**2, 1 / sigma**2) * sigma**2
-
-
-def quantile_forward(xp, differences, quantiles):
+def quantile_forward(xp, predictions, targets, quantiles):
     """Return q (t - p) where the target t is above the prediction p, and (1 - q) (p - t) elsewhere.
 
-    differences: p - t.
     quantiles: q, broadcasts to them.
     """
-    return abs(differences) / 2 + differences * (0.5 - quantiles)
+    return l1_forward(xp, predictions, targets) / 2 + (predictions - targets) * (0.5 - quantiles)
 
 
-def quantile_backward(xp, differences, quantiles):
-    """Return d_predictions of quantile_forward: -q or 1 - q; at d = 0 what lies between, 1 / 2 - q."""
-    return xp.sign(differences) / 2 + (0.5 - quantiles)
+def quantile_backward(xp, predictions, targets, d_terms, quantiles, out=None):
+    """Return d_predictions of quantile_forward: d_terms times -q or 1 - q; at p = t what lies between, 1 / 2 - q."""
+    slopes = l1_backward(xp, predictions, targets, xp.ones_like(predictions) / 2)
+    slopes += 0.5 - quantiles
+    return xp.multiply(slopes, d_terms, out=out)
 
 
 class L1Loss(PairLoss):
@@ -137,11 +145,11 @@ class L1Loss(PairLoss):
                [0.5, 0. ]])
     """
 
-    def penalty(self, differences):
-        return l1_forward(self.xp, differences)
+    def penalty(self, predictions, targets):
+        return l1_forward(self.xp, predictions, targets)
 
-    def slope(self, differences):
-        return l1_backward(self.xp, differences)
+    def slope(self, predictions, targets, d_terms, *, out=None):
+        return l1_backward(self.xp, predictions, targets, d_terms, out=out)
 
 
 class L2Loss(PairLoss):
@@ -173,11 +181,11 @@ class L2Loss(PairLoss):
                [0., 0.]])
     """
 
-    def penalty(self, differences):
-        return l2_forward(self.xp, differences)
+    def penalty(self, predictions, targets):
+        return l2_forward(self.xp, predictions, targets)
 
-    def slope(self, differences):
-        return l2_backward(self.xp, differences)
+    def slope(self, predictions, targets, d_terms, *, out=None):
+        return l2_backward(self.xp, predictions, targets, d_terms, out=out)
 
 
 class SmoothL1Loss(PairLoss):
@@ -213,30 +221,30 @@ class SmoothL1Loss(PairLoss):
         array([[ 0.5, -1. ,  0. ]])
     """
 
-    weights_bottom = 3
+    weights_at, weights_name = 3, "outside_weights"
 
     sigma = Parameter(float, 1.0, above=0, doc="it is linear from differences of 1 / sigma**2 on; R-CNN's RPN has 3")
 
     def plan(self, predictions, targets, inside_weights=None, outside_weights=None):
-        return self.plan_pair(predictions, targets, inside_weights=inside_weights, outside_weights=outside_weights)
+        return self.plan_pair(predictions, targets, outside_weights, inside_weights=inside_weights)
 
-    def backward(self, top, propagate_down, bottom):
-        super().backward(top, propagate_down, bottom)
-        if len(bottom) > 2 and propagate_down[2]:
-            self._backward_inside_weights(top[0].diff[0] / self._normalizer, bottom)
+    def penalty(self, predictions, targets, inside=None):
+        if inside is not None:
+            predictions, targets = predictions * inside, targets * inside
+        return smooth_l1_forward(self.xp, predictions, targets, self.sigma)
 
-    def penalty(self, differences, inside=1):
-        return smooth_l1_forward(self.xp, differences * inside, self.sigma)
+    def slope(self, predictions, targets, d_terms, inside=None, *, out=None):
+        if inside is not None:
+            predictions, targets, d_terms = predictions * inside, targets * inside, d_terms * inside
+        return smooth_l1_backward(self.xp, predictions, targets, d_terms, self.sigma, out=out)
 
-    def slope(self, differences, inside=1):
-        return smooth_l1_backward(self.xp, differences * inside, self.sigma) * inside
-
-    def _backward_inside_weights(self, scale, bottom):
-        d_inside = self.diffs([i == 2 for i in range(len(bottom))], bottom)[2]
-        for each in self.parts(bottom):
-            slopes = smooth_l1_backward(self.xp, each.differences * each.more[0], self.sigma)
-            values = slopes * each.differences
-            self.write(d_inside, each.block, values if each.weights is None else values * each.weights, scale)
+    def gradient(self, each, factor, diffs):
+        super().gradient(each, factor, diffs)
+        if len(diffs) > 2 and diffs[2] is not None:
+            predictions, targets, inside = each.arrays
+            d_terms = factor * (predictions - targets)
+            d_inside = smooth_l1_backward(self.xp, predictions * inside, targets * inside, d_terms, self.sigma)
+            self.write(diffs[2], each.block, self.counted(d_inside, each), 1)
 
 
 class HuberLoss(PairLoss):
@@ -269,11 +277,11 @@ class HuberLoss(PairLoss):
 
     delta = Parameter(float, 1.0, above=0, doc="the difference from which on it is linear, in the predictions' unit")
 
-    def penalty(self, differences):
-        return huber_forward(self.xp, differences, self.delta)
+    def penalty(self, predictions, targets):
+        return huber_forward(self.xp, predictions, targets, self.delta)
 
-    def slope(self, differences):
-        return huber_backward(self.xp, differences, self.delta)
+    def slope(self, predictions, targets, d_terms, *, out=None):
+        return huber_backward(self.xp, predictions, targets, d_terms, self.delta, out=out)
 
 
 class QuantileLoss(PairLoss):
@@ -324,11 +332,11 @@ class QuantileLoss(PairLoss):
         self._quantiles = arrays.from_numpy(self.quantiles, predictions).reshape(shape)
         return tops
 
-    def penalty(self, differences, quantiles=0.5):
-        return quantile_forward(self.xp, differences, quantiles)
+    def penalty(self, predictions, targets, quantiles=0.5):
+        return quantile_forward(self.xp, predictions, targets, quantiles)
 
-    def slope(self, differences, quantiles=0.5):
-        return quantile_backward(self.xp, differences, quantiles)
+    def slope(self, predictions, targets, d_terms, quantiles=0.5, *, out=None):
+        return quantile_backward(self.xp, predictions, targets, d_terms, quantiles, out=out)
 
     def targets_view(self, predictions, targets):
         if len(self.quantiles) == 1:
@@ -345,4 +353,4 @@ class QuantileLoss(PairLoss):
 
     def parts(self, bottom):
         for each in super().parts(bottom):
-            yield each._replace(more=[part(self._quantiles, each.block)])
+            yield each._replace(arrays=[*each.arrays, part(self._quantiles, each.block)])

@@ -34,43 +34,51 @@ __all__ = [
 ]
 
 
-def charbonnier_forward(xp, differences, epsilon=1e-3, alpha=0.5):
-    """Return (d**2 + epsilon**2)**alpha."""
+def charbonnier_forward(xp, predictions, targets, epsilon=1e-3, alpha=0.5):
+    """Return (d**2 + epsilon**2)**alpha of d = p - t."""
+    differences = predictions - targets
     squares = differences * differences + epsilon**2
     return xp.sqrt(squares) if alpha == 0.5 else squares**alpha
 
 
-def charbonnier_backward(xp, differences, epsilon=1e-3, alpha=0.5):
-    """Return d_predictions of charbonnier_forward: 2 alpha d (d**2 + epsilon**2)**(alpha - 1)."""
-    if alpha == 0.5:
-        return differences / charbonnier_forward(xp, differences, epsilon)
-    return differences * (differences * differences + epsilon**2) ** (alpha - 1) * (2 * alpha)
+def charbonnier_backward(xp, predictions, targets, d_terms, epsilon=1e-3, alpha=0.5, out=None):
+    """Return d_predictions of charbonnier_forward: 2 alpha d (d**2 + epsilon**2)**(alpha - 1) times d_terms.
+
+    out: receives it; of this and of the functions below.
+    """
+    differences = predictions - targets
+    squares = differences * differences + epsilon**2
+    slopes = differences / xp.sqrt(squares) if alpha == 0.5 else differences * squares ** (alpha - 1) * (2 * alpha)
+    return xp.multiply(slopes, d_terms, out=out)
 
 
-def log_cosh_forward(xp, differences):
-    """Return log(cosh(d)) as log(1 + 2 sinh(d / 2)**2), which is exact near 0; from 20 on it is linear."""
+def log_cosh_forward(xp, predictions, targets):
+    """Return log(cosh(d)) of d = p - t, as log(1 + 2 sinh(d / 2)**2), exact near 0; from 20 on it is linear."""
+    differences = predictions - targets
     near = differences.clip(-20, 20)
     halves = xp.sinh(near / 2)
     return xp.log1p(halves * halves * 2) + abs(differences - near)
 
 
-def log_cosh_backward(xp, differences):
-    """Return d_predictions of log_cosh_forward: tanh(d)."""
-    return xp.tanh(differences)
+def log_cosh_backward(xp, predictions, targets, d_terms, out=None):
+    """Return d_predictions of log_cosh_forward: d_terms tanh(p - t)."""
+    return xp.multiply(xp.tanh(predictions - targets), d_terms, out=out)
 
 
-def wing_forward(xp, differences, w=10.0, epsilon=2.0):
-    """Return w log(1 + |d| / epsilon) where |d| < w, and |d| - C elsewhere, C such that the two meet."""
-    sizes = abs(differences)
+def wing_forward(xp, predictions, targets, w=10.0, epsilon=2.0):
+    """Return w log(1 + |d| / epsilon) where |d| < w, and |d| - C elsewhere, C such that the two meet; d = p - t."""
+    sizes = abs(predictions - targets)
     near = xp.log1p(sizes.clip(0, w) / epsilon) * w
     return near + (sizes - w).clip(0, None)
 
 
-def wing_backward(xp, differences, w=10.0, epsilon=2.0):
+def wing_backward(xp, predictions, targets, d_terms, w=10.0, epsilon=2.0, out=None):
     """Return d_predictions of wing_forward: w / (epsilon + |d|) where |d| < w, else 1, with d's sign; 0 at 0."""
+    differences = predictions - targets
     sizes = abs(differences)
     near = xp.sign((w - sizes).clip(0, None))  # 1 or 0: torch takes long over booleans
-    return (near * (w / (sizes + epsilon) - 1) + 1) * xp.sign(differences)
+    slopes = (near * (w / (sizes + epsilon) - 1) + 1) * xp.sign(differences)
+    return xp.multiply(slopes, d_terms, out=out)
 
 
 class CharbonnierLoss(PairLoss):
@@ -104,14 +112,18 @@ class CharbonnierLoss(PairLoss):
         array([0.8])
     """
 
-    epsilon = Parameter(float, 1e-3, above=0, doc="differences below it count as squares, in the predictions' unit")
-    alpha = Parameter(float, 0.5, above=0, doc="the exponent: 0.5 is linear far from 0; less forgives outliers")
+    epsilon = Parameter(
+        float, 1e-3, low=1e-12, high=1e12, doc="differences below it count as squares, in the predictions' unit"
+    )
+    alpha = Parameter(
+        float, 0.5, low=0.01, high=2, doc="the exponent: 0.5 is linear far from 0; less forgives outliers"
+    )
 
-    def penalty(self, differences):
-        return charbonnier_forward(self.xp, differences, self.epsilon, self.alpha)
+    def penalty(self, predictions, targets):
+        return charbonnier_forward(self.xp, predictions, targets, self.epsilon, self.alpha)
 
-    def slope(self, differences):
-        return charbonnier_backward(self.xp, differences, self.epsilon, self.alpha)
+    def slope(self, predictions, targets, d_terms, *, out=None):
+        return charbonnier_backward(self.xp, predictions, targets, d_terms, self.epsilon, self.alpha, out=out)
 
 
 class LogCoshLoss(PairLoss):
@@ -142,11 +154,11 @@ class LogCoshLoss(PairLoss):
         array([0. , 0.5])
     """
 
-    def penalty(self, differences):
-        return log_cosh_forward(self.xp, differences)
+    def penalty(self, predictions, targets):
+        return log_cosh_forward(self.xp, predictions, targets)
 
-    def slope(self, differences):
-        return log_cosh_backward(self.xp, differences)
+    def slope(self, predictions, targets, d_terms, *, out=None):
+        return log_cosh_backward(self.xp, predictions, targets, d_terms, out=out)
 
 
 class WingLoss(PairLoss):
@@ -182,8 +194,8 @@ class WingLoss(PairLoss):
     w = Parameter(float, 10.0, above=0, doc="the error from which on it is linear, in the predictions' unit")
     epsilon = Parameter(float, 2.0, above=0, doc="how flat the logarithm is: its slope at 0 is w / epsilon")
 
-    def penalty(self, differences):
-        return wing_forward(self.xp, differences, self.w, self.epsilon)
+    def penalty(self, predictions, targets):
+        return wing_forward(self.xp, predictions, targets, self.w, self.epsilon)
 
-    def slope(self, differences):
-        return wing_backward(self.xp, differences, self.w, self.epsilon)
+    def slope(self, predictions, targets, d_terms, *, out=None):
+        return wing_backward(self.xp, predictions, targets, d_terms, self.w, self.epsilon, out=out)

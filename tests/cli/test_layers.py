@@ -54,7 +54,8 @@ def test_a_page(capsys, name):
 
 
 def test_choices_are_listed(capsys):
-    assert "  normalization  one of batch, full, valid, none  batch    Z: " in layers(capsys, "EuclideanLossLayer")
+    shown = "  normalization  one of batch, full, valid, weights, none  batch    Z; batch: N"
+    assert shown in layers(capsys, "EuclideanLossLayer")
 
 
 def test_a_block_within_which_one_ends_is_whole(capsys):

@@ -74,7 +74,9 @@ def test_refused_shapes(shapes, message):
 
 
 def test_refused_normalization():
-    with pytest.raises(ValueError, match="parameter normalization must be one of batch, full, valid, none, got 'mean'"):
+    with pytest.raises(
+        ValueError, match="parameter normalization must be one of batch, full, valid, weights, none, got 'mean'"
+    ):
         run(P, T, normalization="mean")
 
 

@@ -172,3 +172,27 @@ def test_log_cosh_keeps_its_digits(difference, dtype, rtol):
 def test_refused(name, shapes, param_str, message):
     with pytest.raises(ValueError, match=rf"^{name}: .*{message}"):
         run(name, list(map(np.zeros, shapes)), param_str)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("l1", []),
+        ("smooth_l1", [3.0]),
+        ("smooth_l1", [1e-18]),
+        ("smooth_l1", [1e18]),
+        ("huber", [0.7]),
+        ("huber", [1e18]),
+    ],
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_kernels_are_the_formulas(name, options, dtype):
+    torch = pytest.importorskip("torch")
+    p, t = P.astype(dtype), T.astype(dtype)
+    p[0], p[1, 0, 0, 0], d_terms = t[0], np.nan, W.astype(dtype)
+    tensors = [torch.tensor(x) for x in (p, t, d_terms)]
+    for which, count in (("forward", 2), ("backward", 3)):
+        function = getattr(regression, f"{name}_{which}")
+        formula = function.__wrapped__(np, *[p, t, d_terms][:count], *options)
+        kernel = function(torch, *tensors[:count], *options)
+        np.testing.assert_allclose(kernel.numpy(), formula, rtol=2e-6 if dtype == np.float32 else 1e-12)

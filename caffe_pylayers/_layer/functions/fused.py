@@ -22,7 +22,9 @@ import numpy as np
 
 from caffe_pylayers._layer.blocks import blocks
 
-__all__ = ["KERNELS", "Kernel", "one_pass"]
+__all__ = ["KERNELS", "Kernel", "by_kernel", "one_pass"]
+
+_TINY = 1.1754944e-38  # float32's least normal number
 
 
 class Kernel(NamedTuple):
@@ -45,6 +47,9 @@ KERNELS = {
     "hard_swish": Kernel("hardswish"),
     "gelu": Kernel("gelu"),
     "gelu_tanh": Kernel("gelu", lambda: {"approximate": "tanh"}),
+    "l1": Kernel("smooth_l1_loss", lambda: {"reduction": 0, "beta": _TINY}),  # whose gradient of NaN is NaN
+    "smooth_l1": Kernel("smooth_l1_loss", lambda sigma=1.0: {"reduction": 0, "beta": 1 / sigma**2}),
+    "huber": Kernel("huber_loss", lambda delta=1.0: {"reduction": 0, "delta": delta}),
     "softplus": Kernel("softplus", lambda beta=1.0: {"beta": beta, "threshold": 50}),  # linear to the last digit there
 }
 
@@ -72,6 +77,28 @@ def one_pass(formula: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+def by_kernel(formula: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a formula as a function that leaves tensors to the kernel; it is for parts of arrays, and cuts none.
+
+    formula: NAME_forward or NAME_backward of (xp, array, ..., other arguments); all arrays broadcast to the first.
+    out: of NAME_backward, receives its result, or is None.
+    """
+
+    @functools.wraps(formula)
+    def function(xp: Any, *arguments: Any, **named: Any) -> Any:
+        if xp is np:
+            return formula(xp, *arguments, **named)
+        count = sum(hasattr(argument, "shape") for argument in arguments)
+        arrays, others, out = arguments[:count], arguments[count:], named.pop("out", None)
+        if out is None:
+            out = xp.empty_like(arrays[0])
+        if not _by_kernel(xp, formula.__name__, arrays, others, named, out):
+            out[...] = formula(xp, *arguments, **named)
+        return out
+
+    return function
+
+
 def _by_kernel(xp: Any, formula: str, arrays: Sequence[Any], others: Any, named: Any, out: Any) -> bool:
     """Compute a formula by PyTorch's kernel; return False where there is none that does it."""
     name, _, which = formula.rpartition("_")
@@ -84,10 +111,19 @@ def _by_kernel(xp: Any, formula: str, arrays: Sequence[Any], others: Any, named:
         return False
     if which == "backward":
         arrays = (arrays[-1], *arrays[:-1])
-    # What a kernel calls the memory that it writes to: some only return their result, and gelu misses strided memory.
-    receivers = [word for word in ("out", "grad_input") if word in kernel.overloads()]
-    if receivers and out.is_contiguous():
-        kernel(*arrays, **options, **{receivers[0]: out})
+    receiver, word = _receiver(kernel)
+    if word and out.is_contiguous():  # gelu misses strided memory
+        receiver(*arrays, **options, **{word: out})
     else:
         out[...] = kernel(*arrays, **options)
     return True
+
+
+@functools.lru_cache(maxsize=None)
+def _receiver(kernel: Any) -> tuple[Any, str]:
+    """Return the kind of a kernel that writes to memory it is given, and what it calls that; "" for none."""
+    for kind in kernel.overloads():
+        last = getattr(kernel, kind)._schema.arguments[-1]
+        if last.is_out:
+            return getattr(kernel, kind), last.name
+    return kernel, ""

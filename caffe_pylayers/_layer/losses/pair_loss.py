@@ -1,104 +1,156 @@
-"""The base class of losses that sum a function of the difference between predictions and targets."""
+"""The bases of losses computed block by block: of two blobs, and of the numbers in them."""
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any, Iterator, NamedTuple
 
 from caffe_pylayers._layer import arrays, checks
-from caffe_pylayers._layer.base import Layer, Parameter
+from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.blocks import blocks, part, sum_to
-from caffe_pylayers._layer.losses.normalizers import normalization, normalizer
+from caffe_pylayers._layer.losses.weighted_loss import PositionLoss, hide
 
-__all__ = ["PairLoss"]
+__all__ = ["BlockLoss", "PairLoss", "Part"]
 
 
 class Part(NamedTuple):
-    """What a block of the bottoms has; all broadcast to the differences."""
+    """What a block of the bottoms has; all broadcast to the block's positions."""
 
     block: Any
-    differences: Any  # p - t, 0 where the target is ignored
-    more: Any  # what the bottoms hold that a loss has beside predictions, targets and weights
-    valid: Any  # False where the target is ignored; None where none is
-    weights: Any  # or None
+    arrays: list[Any]  # what the loss is a function of
+    valid: Any  # False where a position is ignored; None where none is
+    weights: Any  # or None; finite where a position is ignored
+    factors: list[Any]  # what a position has no part through where it is 0: the weights among them
 
 
-class PairLoss(Layer):
-    """loss = sum(w * rho(p - t)) / Z over predictions p, targets t and weights w.
+class BlockLoss(PositionLoss):
+    """loss = sum(w l) / Z, computed block by block (see blocks.py), so that temporaries cost little.
 
-    A subclass has two functions of the differences p - t. They are computed block by block (see
-    blocks.py), so that temporaries cost little:
+    A subclass has a plan, which calls ``plan_positions`` and sets ``self._views``, the shape in which
+    each bottom is read, and:
 
-        def penalty(self, differences):      # return rho
-        def slope(self, differences):        # return its derivative
-
-    A subclass with bottoms of its own defines plan, says in weights_bottom which one holds the
-    weights, and gets the others as further arguments of the two.
+        def parts(self, bottom):                     # yield each Part
+        def terms(self, *arrays):                    # l of a part, in new memory
+        def gradient(self, each, factor, diffs):     # write a part's gradients but for the weights'
     """
 
-    array_api = True
-    weights_bottom = 2
-
-    normalization = normalization(
-        "batch", full="the values in p", valid="those with a target that counts and a weight other than 0"
-    )
-    ignore_value = Parameter(float, None, doc="targets equal to it count nothing")
-    ignore_nan = Parameter(bool, False, doc="targets that are NaN count nothing; else they make the loss NaN")
-
-    def setup(self, bottom: Any, top: Any) -> None:
-        checks.tops(self, top, "loss")
-
-    def plan(self, predictions: Any, targets: Any, weights: Any = None) -> Any:
-        return self.plan_pair(predictions, targets, weights=weights)
-
     def forward(self, bottom: Any, top: Any) -> None:
-        sums, valid = [], 0
-        for each in self.parts(bottom):
-            terms = self.penalty(each.differences, *each.more)
-            for factor in (each.valid, each.weights):
-                if factor is not None:
-                    terms = terms * factor
-            sums.append(terms.sum())
-            if self.normalization == "valid":
-                valid += self._count_valid(each)
-        self._normalizer = normalizer(self.normalization, self._shape[0], math.prod(self._shape), valid)
-        top[0].data[...] = self.xp.stack(sums).sum() / self._normalizer
+        self._careful = False
+        total = self._total(bottom)
+        if not math.isfinite(total):
+            self._careful = True
+            total = self._total(bottom)
+        self._mean = total / self._normalizer
+        top[0].data[...] = self._mean
 
     def backward(self, top: Any, propagate_down: Any, bottom: Any) -> None:
         scale = top[0].diff[0] / self._normalizer
-        d_predictions, d_targets, *others = self.diffs(propagate_down, bottom)
-        d_weights = dict(enumerate(others, 2)).get(self.weights_bottom)
+        diffs = self._diffs(propagate_down, bottom)
+        d_weights = None if self._weights_shape is None else diffs[self.weights_at]
+        others = [i for i, diff in enumerate(diffs) if diff is not None and diff is not d_weights]
         for each in self.parts(bottom):
-            if d_predictions is not None or d_targets is not None:
-                slopes = self.slope(each.differences, *each.more)
-                for factor in (each.valid, each.weights):
-                    if factor is not None:
-                        slopes = slopes * factor
-                self.write(d_predictions, each.block, slopes, scale)
-                self.write(d_targets, each.block, slopes, -scale)
+            if others:
+                self.gradient(each, scale if each.weights is None else each.weights * scale, diffs)
             if d_weights is not None:
-                terms = self.penalty(each.differences, *each.more)
-                self.write(d_weights, each.block, terms if each.valid is None else terms * each.valid, scale)
+                terms = self.terms(*each.arrays)
+                if self.normalization == "weights" and self._weights_divide:
+                    terms = terms - self._mean
+                self.write(d_weights, each.block, self.counted(terms, each), scale)
 
-    def penalty(self, differences: Any) -> Any:
-        """Return rho of each difference, in new memory."""
-        raise NotImplementedError(f"{type(self).__name__}: penalty is not defined")
+    def parts(self, bottom: Any) -> Iterator[Part]:
+        """Yield what there is block by block."""
+        raise NotImplementedError(f"{type(self).__name__}: parts is not defined")
 
-    def slope(self, differences: Any) -> Any:
-        """Return the derivative of rho at each difference."""
-        raise NotImplementedError(f"{type(self).__name__}: slope is not defined")
+    def terms(self, *arrays: Any) -> Any:
+        """Return the loss at each position of a part, in new memory."""
+        raise NotImplementedError(f"{type(self).__name__}: terms is not defined")
 
-    def plan_pair(self, predictions: Any, targets: Any, **more: Any) -> Any:
-        """Return the top's shape; more: the further bottoms by name, None where there is none."""
-        self._shape = tuple(predictions.shape)
-        self._views = [self._shape, self.targets_view(self._shape, tuple(targets.shape))]
+    def gradient(self, each: Part, factor: Any, diffs: list[Any]) -> None:
+        """Write a part's gradients into those of the diffs that are not None; factor: by which the terms count."""
+        raise NotImplementedError(f"{type(self).__name__}: gradient is not defined")
+
+    def counted(self, values: Any, each: Part) -> Any:
+        """Return the values with 0 where a position has no part."""
+        if each.valid is not None:
+            values = self.xp.where(each.valid, values, 0)
+        if self._careful:
+            for factor in each.factors:
+                values = hide(self.xp, values, factor == 0)
+        return values
+
+    def write(self, diff: Any, block: Any, values: Any, scale: Any) -> None:
+        """Write scale * values into a block of a diff, their sum where it is repeated; None is passed over."""
+        if diff is None:
+            return
+        place = part(diff, block)
+        if diff.shape != self._whole:
+            place += sum_to(values, place.shape) * scale
+        else:
+            self.xp.multiply(values, scale, out=place)
+
+    def _total(self, bottom: Any) -> Any:
+        """Return the sum, not normalized, and keep Z."""
+        sums, amounts = [], []
+        for each in self.parts(bottom):
+            terms = self.counted(self.terms(*each.arrays), each)
+            size = math.prod(terms.shape)
+            sums.append((terms if each.weights is None else terms * each.weights).sum())
+            valid = None if each.valid is None else self.xp.broadcast_to(each.valid, terms.shape)
+            amounts.append(self.amount(size, valid, each.weights))
+        self._normalizer = self.divisor(sum(amounts))
+        return functools.reduce(lambda a, b: a + b, sums)
+
+    def _diffs(self, propagate_down: Any, bottom: Any) -> list[Any]:
+        """Return the bottoms' diffs, to be written block by block, and None in place of those not asked for."""
+        asked = [bottom[i].diff.reshape(v) if propagate_down[i] else None for i, v in enumerate(self._views)]
+        for diff in asked:
+            if diff is not None and diff.shape != self._whole:
+                arrays.fill(diff, 0)
+        return asked
+
+
+class PairLoss(BlockLoss):
+    """loss = sum(w rho(p, t)) / Z over predictions p, targets t and weights w; rho depends on p - t alone.
+
+    A subclass has two functions of them:
+
+        def penalty(self, predictions, targets):                 # return rho, in new memory
+        def slope(self, predictions, targets, d_terms, *, out):  # return d_terms times its derivative by p;
+                                                                 # out: receives it, or None
+
+    A subclass with bottoms of its own defines plan, says in weights_at which one holds the weights,
+    and gets the others as further arguments of the two, the last ones.
+    """
+
+    ignore_value = Parameter(float, None, doc="targets equal to it count nothing")
+    ignore_nan = Parameter(bool, False, doc="targets that are NaN count nothing; else they make the loss NaN")
+
+    def plan(self, predictions: Any, targets: Any, weights: Any = None) -> Any:
+        return self.plan_pair(predictions, targets, weights)
+
+    def plan_pair(self, predictions: Any, targets: Any, weights: Any, **more: Any) -> Any:
+        """Return the top's shape; more: the bottoms before the weights by name, None where there is none."""
+        self._whole, of = predictions.shape, "bottom[0] (predictions)"
+        shape = tuple(predictions.shape)
+        self._views = [shape, self.targets_view(shape, tuple(targets.shape))]
         for name, array in more.items():
             if array is not None:
                 what = f"bottom[{len(self._views)}] ({name})"
-                shape = checks.weights(self, what, array.shape, "bottom[0] (predictions)", self._shape)
-                self._views.append(shape)
+                self._views.append(checks.weights(self, what, array.shape, of, shape))
+        self.plan_positions(shape[0], shape, weights, of)
+        if weights is not None:
+            self._views.append(self._weights_shape)
         self._blocks = blocks(predictions)
         return [(1,)]
+
+    def penalty(self, predictions: Any, targets: Any) -> Any:
+        """Return rho of each prediction, in new memory."""
+        raise NotImplementedError(f"{type(self).__name__}: penalty is not defined")
+
+    def slope(self, predictions: Any, targets: Any, d_terms: Any, *, out: Any = None) -> Any:
+        """Return d_terms times the derivative of rho by the predictions; out: receives it, or None."""
+        raise NotImplementedError(f"{type(self).__name__}: slope is not defined")
 
     def targets_view(self, predictions: Any, targets: Any) -> Any:
         """Return the shape in which targets of this shape meet the predictions."""
@@ -106,39 +158,35 @@ class PairLoss(Layer):
         return predictions
 
     def parts(self, bottom: Any) -> Iterator[Part]:
-        """Yield what there is block by block."""
+        """Yield predictions, targets and what there is beside them, block by block."""
         data = [bottom[i].data.reshape(view) for i, view in enumerate(self._views)]
         for block in self._blocks:
-            predictions, targets, *more = [part(array, block) for array in data]
-            differences = predictions - targets
-            valid = self._valid(targets)
-            if valid is not None:
-                valid = self.xp.broadcast_to(valid, differences.shape)
-                differences[~valid] = 0
-            at = self.weights_bottom - 2
-            weights = more.pop(at) if at < len(more) else None
-            yield Part(block, differences, more, valid, weights)
+            found = [part(array, block) for array in data]
+            factors, valid, weights = found[2:], self._valid(found[1]), None
+            if self._weights_shape is not None:
+                weights = found.pop()
+                if valid is not None:
+                    weights = self.xp.where(valid, weights, 0)
+            yield Part(block, found, valid, weights, factors)
 
-    def diffs(self, propagate_down: Any, bottom: Any) -> list[Any]:
-        """Return the bottoms' diffs, to be written block by block, and None in place of those not asked for."""
-        asked = [bottom[i].diff.reshape(v) if propagate_down[i] else None for i, v in enumerate(self._views)]
-        for diff in asked:
-            if diff is not None and self._is_shared(diff):
-                arrays.fill(diff, 0)
-        return asked
+    def terms(self, *arrays: Any) -> Any:
+        """Return rho at each position."""
+        return self.penalty(*arrays)
 
-    def write(self, diff: Any, block: Any, values: Any, scale: Any) -> None:
-        """Write scale * values into a block of a diff, their sum where it is repeated; None is passed over."""
-        if diff is None:
+    def gradient(self, each: Part, factor: Any, diffs: list[Any]) -> None:
+        """Write the gradients of predictions and targets."""
+        d_predictions, d_targets = diffs[:2]
+        if d_predictions is None and d_targets is None:
             return
-        place = part(diff, block)
-        if self._is_shared(diff):
-            place += sum_to(values, place.shape) * scale
-        else:
-            self.xp.multiply(values, scale, out=place)
-
-    def _is_shared(self, diff: Any) -> bool:
-        return tuple(diff.shape) != self._shape
+        out = None if d_predictions is None else part(d_predictions, each.block)
+        predictions, targets, *more = each.arrays
+        slope: Any = self.slope
+        slopes = slope(predictions, targets, factor, *more, out=out)
+        if each.valid is not None or self._careful:
+            slopes = self.counted(slopes, each)
+            if out is not None:
+                out[...] = slopes
+        self.write(d_targets, each.block, slopes, -1)
 
     def _valid(self, targets: Any) -> Any:
         valid = None
@@ -148,7 +196,3 @@ class PairLoss(Layer):
             numbers = targets == targets  # noqa: PLR0124 - False for NaN only
             valid = numbers if valid is None else valid & numbers
         return valid
-
-    def _count_valid(self, each: Part) -> int:
-        counts = self.xp.ones_like(each.differences, dtype=bool) if each.valid is None else each.valid
-        return int(self.xp.count_nonzero(counts if each.weights is None else counts & (each.weights != 0)))

@@ -1,4 +1,4 @@
-"""The base of losses that are a weighted sum over positions: weights, ignored positions, normalizer."""
+"""The bases of losses that are a weighted sum over positions: weights, ignored positions, normalizer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from caffe_pylayers._layer.base import Layer, Parameter
 from caffe_pylayers._layer.blocks import sum_to
 from caffe_pylayers._layer.losses.normalizers import normalization, normalizer
 
-__all__ = ["WeightedLoss", "counting", "weighted_normalization"]
+__all__ = ["PositionLoss", "WeightedLoss", "counting", "hide", "product", "weighted_normalization"]
 
 
 def weighted_normalization(default: str, **more: str) -> Parameter:
@@ -24,7 +24,54 @@ def weighted_normalization(default: str, **more: str) -> Parameter:
     )
 
 
-class WeightedLoss(Layer):
+class PositionLoss(Layer):
+    """loss = sum(w l) / Z over the positions that count; what the kinds of it share: w, what counts, and Z.
+
+    A position that is ignored, or has a weight of 0, adds nothing to loss and gradients whatever its
+    other bottoms hold: where the sum is no finite number, it is taken once more without them.
+    """
+
+    array_api = True
+
+    normalization = weighted_normalization("batch")
+
+    weights_at, weights_name = 2, "weights"  # the bottom with the weights
+
+    def setup(self, bottom: Any, top: Any) -> None:
+        checks.tops(self, top, "loss")
+
+    def plan_positions(self, batch: int, positions: Any, weights: Any, of: str) -> None:
+        """Take the number of samples, the shape of what is summed, and the weights or None."""
+        self._batch, self._positions = batch, tuple(map(int, positions))
+        self._count = self._size = math.prod(self._positions)
+        self._weights_shape = None
+        if weights is not None:
+            name = f"bottom[{self.weights_at}] ({self.weights_name})"
+            self._weights_shape = checks.weights(self, name, weights.shape, of, self._positions)
+
+    def weights_of(self, bottom: Any) -> Any:
+        """Return the weights, of a shape that broadcasts to the positions; None where there are none."""
+        return None if self._weights_shape is None else bottom[self.weights_at].data.reshape(self._weights_shape)
+
+    def amount(self, size: int, *factors: Any) -> Any:
+        """Return what a part of so many positions adds to Z: how many have no factor of 0, or the factors' sum."""
+        if self.normalization not in ("valid", "weights"):
+            return 0
+        factor = product(*factors)
+        if factor is None:
+            return size
+        repeats = size // max(math.prod(factor.shape), 1)  # how many positions share a factor
+        return (int(self.xp.count_nonzero(factor)) if self.normalization == "valid" else factor.sum()) * repeats
+
+    def divisor(self, amount: Any) -> Any:
+        """Return Z for the sum of the parts' amounts."""
+        if self.normalization != "weights":
+            return normalizer(self.normalization, self._batch, self._count, amount)
+        self._weights_divide = float(amount) > 0
+        return amount if self._weights_divide else 1
+
+
+class WeightedLoss(PositionLoss):
     """loss = sum(v w a l) / Z over positions.
 
     l: what the subclass's ``losses`` returns. v: 0 where a position is ignored, else 1. w: the
@@ -39,48 +86,38 @@ class WeightedLoss(Layer):
                                                      # v w a times the loss weight over Z, or a number
     """
 
-    array_api = True
-
     normalization = weighted_normalization("valid")
 
-    weights_at = 2  # the bottom with the weights
     weighs_inside = False  # True where losses has label_weights in it already
-
-    def setup(self, bottom: Any, top: Any) -> None:
-        checks.tops(self, top, "loss")
-
-    def plan_positions(self, batch: int, positions: Any, weights: Any, of: str) -> None:
-        """Take the number of samples, the shape of what is summed, and the weights or None."""
-        self._batch, self._positions = batch, tuple(map(int, positions))
-        self._count = self._size = math.prod(self._positions)
-        self._weights_shape = None
-        if weights is not None:
-            name = f"bottom[{self.weights_at}] (weights)"
-            self._weights_shape = checks.weights(self, name, weights.shape, of, self._positions)
 
     def forward(self, bottom: Any, top: Any) -> None:
         target, valid = self.read(bottom)
-        losses = self.losses(bottom, target)
-        weights = None
-        if self._weights_shape is not None:
-            weights = bottom[self.weights_at].data.reshape(self._weights_shape)
+        losses, weights = self.losses(bottom, target), self.weights_of(bottom)
+        if weights is not None and valid is not None:
+            weights = self.xp.where(valid != 0, weights, 0)
         valid = self.select(losses, target, valid, weights)
-        label_weights = self.label_weights(target)
-        self._target, self._losses = target, losses
-        self._of_sum = _product(valid, label_weights)
+        self._target, self._losses, self._hidden = target, losses, None
+        self._of_sum = product(valid, self.label_weights(target))
         self._of_loss = valid if self.weighs_inside else self._of_sum
-        self._factors = _product(self._of_loss, weights)
+        self._factors = product(self._of_loss, weights)
         self._normalizer = self.normalizer(target, valid, weights)
-        total = losses.sum() if self._factors is None else (losses * self._factors).sum()
+        total = self._total()
+        if self._factors is not None and not math.isfinite(total):
+            self._hidden = self.xp.broadcast_to(self._factors == 0, self._positions)
+            self._losses = hide(self.xp, losses, self._hidden)
+            total = self._total()
         self._mean = total / self._normalizer
         top[0].data[...] = self._mean
 
     def backward(self, top: Any, propagate_down: Any, bottom: Any) -> None:
         scale = top[0].diff[0] / self._normalizer
-        self.gradient(bottom, self._target, _product(self._factors, scale), propagate_down)
+        self.gradient(bottom, self._target, product(self._factors, scale), propagate_down)
+        for i in range(len(bottom)):
+            if propagate_down[i] and self._hidden is not None and i != self.weights_at:
+                self._hide(bottom[i].diff)
         if self._weights_shape is not None and propagate_down[self.weights_at]:
             d_weights = self._losses if self._of_loss is None else self._losses * self._of_loss
-            if self.normalization == "weights" and self._sum_counts:
+            if self.normalization == "weights" and self._weights_divide:
                 d_weights = d_weights - (self._mean if self._of_sum is None else self._of_sum * self._mean)
             diff = bottom[self.weights_at].diff
             diff[...] = (sum_to(d_weights, self._weights_shape) * scale).reshape(diff.shape)
@@ -107,28 +144,38 @@ class WeightedLoss(Layer):
 
     def normalizer(self, target: Any, valid: Any, weights: Any) -> Any:
         """Return Z."""
-        if self.normalization == "weights":
-            total = self._sum(_product(self._of_sum, weights))
-            self._sum_counts = float(total) > 0
-            return total if self._sum_counts else 1
-        counted = self._count
-        if self.normalization == "valid":
-            chosen = _product(valid, weights)
-            if chosen is not None:
-                counted = int(self.xp.count_nonzero(chosen)) * self._repeats(chosen)
-        return normalizer(self.normalization, self._batch, self._count, counted)
+        of_labels = self._of_sum if self.normalization == "weights" else valid
+        return self.divisor(self.amount(self._size, of_labels, weights))
 
-    def _sum(self, factors: Any) -> Any:
-        return self._count if factors is None else factors.sum() * self._repeats(factors)
+    def _total(self) -> Any:
+        return self._losses.sum() if self._factors is None else (self._losses * self._factors).sum()
 
-    def _repeats(self, factors: Any) -> int:
-        """Return how many positions share a factor."""
-        return int(self._size // max(math.prod(factors.shape), 1))
+    def _hide(self, diff: Any) -> None:
+        """Write 0 into a gradient where a position is hidden, if its axes are the positions', of any size for a 1."""
+        hidden: Any = self._hidden
+        shape = tuple(diff.shape)
+        if hidden.shape != shape and math.prod(hidden.shape) == math.prod(shape):
+            hidden = hidden.reshape(shape)
+        hidden = hidden.reshape((*hidden.shape, *(1,) * (len(shape) - len(hidden.shape))))
+        if len(hidden.shape) == len(shape) and all(size in (1, n) for size, n in zip(hidden.shape, shape)):
+            diff[...] = self.xp.where(hidden, 0, diff)
 
 
-def _product(one: Any, other: Any) -> Any:
-    """Return the product of factors of which each may be None, for 1."""
-    return other if one is None else one if other is None else one * other
+def hide(xp: Any, values: Any, without: Any) -> Any:
+    """Return the values, 0 in place of those that are no finite numbers and have no part in a sum.
+
+    without: booleans that broadcast to the values, True where a factor is 0.
+    """
+    return xp.where(without & ~xp.isfinite(values), 0, values)
+
+
+def product(*factors: Any) -> Any:
+    """Return the product of factors of which each may be None, for 1; None for no factor at all."""
+    found = None
+    for factor in factors:
+        if factor is not None:
+            found = factor if found is None else found * factor
+    return found
 
 
 def counting(flags: Any, like: Any) -> Any:
