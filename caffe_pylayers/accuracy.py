@@ -13,7 +13,7 @@
     layer {
       name: "top"  type: "Python"  include { phase: TEST }
       bottom: "ip2"  bottom: "label"  top: "top1"  top: "top5"
-      python_param { module: "caffe_pylayers.accuracy"  layer: "TopKAccuracy"  param_str: '{"top_k": [1, 5]}' }
+      python_param { module: "caffe_pylayers.accuracy"  layer: "TopKAccuracy"  param_str: '{"k": [1, 5]}' }
     }
 
 A class with the label's score counts as better than the label, as in Caffe's Accuracy: a net that
@@ -36,7 +36,7 @@ def label_ranks(xp, scores, labels, axis=1):
 
         rank = C - #{c : s_c < s_label}
 
-    so that classes with the label's score, and scores that are NaN, count against it.
+    so that classes with the label's score count against it.
 
     labels: int64 in [0, C), the shape of scores with 1 on the class axis.
     """
@@ -53,9 +53,9 @@ class _Ranks(ClassMetric):
             self.xp, scores, labels.reshape(*shape[: self._axis], 1, *shape[self._axis + 1 :]), self._axis
         )
 
-    def _check_top_k(self, top_k):
-        if top_k > self._classes:
-            raise checks.error(self, f"parameter top_k is {top_k}, but bottom[0] (scores) has {self._classes} classes")
+    def _check_k(self, name, k):
+        if k > self._classes:
+            raise checks.error(self, f"parameter {name} is {k}, but bottom[0] (scores) has {self._classes} classes")
 
 
 class _ByClass(_Ranks):
@@ -68,8 +68,8 @@ class _ByClass(_Ranks):
 
     def update(self, bottom):
         labels, valid = self._labels(bottom)
-        weights = self._weights(bottom)
-        right = self._ranks(bottom[0].data, labels) <= self.top_k
+        weights = self._weights(bottom, valid)
+        right = self._ranks(self._scores(bottom, valid), labels) <= self.top_k
         self._count += count(self.xp, labels, self._classes, weights, valid)
         self._right += count(self.xp, labels, self._classes, weights, right if valid is None else right & valid)
 
@@ -107,7 +107,7 @@ class ClassAccuracy(_ByClass):
 
     def plan(self, scores, labels, weights=None):
         classes = self._plan_classes(scores, labels, weights)
-        self._check_top_k(self.top_k)
+        self._check_k("top_k", self.top_k)
         return [(classes,), (1,)]
 
     def values(self):
@@ -149,7 +149,7 @@ class BalancedAccuracy(_ByClass):
 
     def plan(self, scores, labels, weights=None):
         self._plan_classes(scores, labels, weights)
-        self._check_top_k(self.top_k)
+        self._check_k("top_k", self.top_k)
         return [(1,)]
 
     def values(self):
@@ -170,7 +170,7 @@ class TopKAccuracy(_Ranks):
         [1] labels, integers in [0, C), one for each position: (N,), (N, 1), (N, H, W), ...
         [2] weights w, optional: shaped like the labels, or (N,). Default: 1
     Top:
-        One for each k, (1,), in the order of top_k; or one alone with all of them, (K,).
+        One for each k, (1,), in the order of k; or one alone with all of them, (K,).
     Backward:
         Zeros: a count has no gradient.
     Raises:
@@ -182,33 +182,31 @@ class TopKAccuracy(_Ranks):
     Example:
         >>> from caffe_pylayers.testing import LayerRun
         >>> scores = [[0.6, 0.3, 0.1], [0.5, 0.3, 0.2]]
-        >>> LayerRun(TopKAccuracy, [scores, [1, 0]], param_str='{"top_k": [1, 2]}').forward()[0]
+        >>> LayerRun(TopKAccuracy, [scores, [1, 0]], param_str='{"k": [1, 2]}').forward()[0]
         array([0.5, 1. ])
     """
 
-    top_k = Parameter([int], (1, 5), low=1, length=(1, None), doc="each k: a label among the k best scores is right")
+    k = Parameter([int], (1, 5), low=1, length=(1, None), doc="for each: a label among the k best scores is right")
 
     def setup(self, bottom, top):
-        if len(top) not in (1, len(self.top_k)):
-            raise checks.error(
-                self, f"needs 1 top, or {len(self.top_k)}, one for each k of {list(self.top_k)}, got {len(top)}"
-            )
+        if len(top) not in (1, len(self.k)):
+            raise checks.error(self, f"needs 1 top, or {len(self.k)}, one for each k of {list(self.k)}, got {len(top)}")
         self._together = len(top) == 1
 
     def plan(self, scores, labels, weights=None):
         self._plan_classes(scores, labels, weights)
-        self._check_top_k(max(self.top_k))
-        return [(len(self.top_k),)] if self._together else [(1,)] * len(self.top_k)
+        self._check_k("k", max(self.k))
+        return [(len(self.k),)] if self._together else [(1,)] * len(self.k)
 
     def start(self):
         self._by_rank = np.zeros(self._classes + 1)
 
     def update(self, bottom):
         labels, valid = self._labels(bottom)
-        ranks = self._ranks(bottom[0].data, labels)
-        self._by_rank += count(self.xp, ranks, self._classes + 1, self._weights(bottom), valid)
+        ranks = self._ranks(self._scores(bottom, valid), labels)
+        self._by_rank += count(self.xp, ranks, self._classes + 1, self._weights(bottom, valid), valid)
 
     def values(self):
         right = self._by_rank.cumsum()
-        accuracies = ratio(right[list(self.top_k)], right[-1])
+        accuracies = ratio(right[list(self.k)], right[-1])
         return [accuracies] if self._together else list(accuracies)

@@ -69,11 +69,11 @@ class ExpectedCalibrationError(ClassMetric):
         self._counts, self._right, self._confidence = np.zeros((3, self.bins))
 
     def update(self, bottom):
-        probabilities = bottom[0].data
         labels, valid = self._labels(bottom)
-        predicted, confidence = probabilities.argmax(self._axis).ravel(), self._confidences(probabilities)
+        probabilities = self._scores(bottom, valid)
+        predicted, confidence = probabilities.argmax(self._axis).ravel(), self._confidences(probabilities, valid)
         index = arrays.to_int64(self.xp.ceil(confidence * self.bins)).clip(1, self.bins) - 1
-        weights, right = self._weights(bottom), predicted == labels
+        weights, right = self._weights(bottom, valid), predicted == labels
         weighted = confidence if weights is None else confidence * weights
         right = right if valid is None else right & valid
         self._counts += count(self.xp, index, self.bins, weights, valid)
@@ -86,6 +86,8 @@ class ExpectedCalibrationError(ClassMetric):
 
     def picture(self):
         used = self._counts > 0
+        if not used.any():
+            return None
         sure = ratio(self._confidence, self._counts)[used]
         right = ratio(self._right, self._counts)[used]
         return Lines(
@@ -96,13 +98,10 @@ class ExpectedCalibrationError(ClassMetric):
             diagonal=True,
         )
 
-    def _confidences(self, probabilities):
-        """Return each position's highest probability, float64 and flat."""
+    def _confidences(self, probabilities, valid):
+        """Return each position's highest probability, float64 and flat; 0 where no label counts."""
         highest = self.xp.amax(probabilities, self._axis).ravel()
+        checks.numbers(self, "bottom[0]'s highest probability, as of a Softmax's top,", highest, valid, 0, 1 + 1e-5)
         confidence = arrays.new(highest, highest.shape, float)
-        confidence[...] = highest
-        outside = ~((confidence >= 0) & (confidence <= 1 + 1e-5))
-        if outside.any():
-            first = float(confidence[outside][0])
-            raise checks.error(self, f"bottom[0] must hold probabilities, such as a Softmax's top, got {first:g}")
+        confidence[...] = highest if valid is None else self.xp.where(valid, highest, self.xp.zeros_like(highest))
         return confidence

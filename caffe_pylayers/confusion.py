@@ -64,16 +64,16 @@ class ConfusionMatrix(ConfusionMetric):
     normalize = Parameter(
         str, "none", choices=("none", "label", "prediction", "all"), doc="m as counts, or as shares of what"
     )
-    names = Parameter([str], (), doc="of the classes, for the picture; default: their numbers")
+    class_names = Parameter([str], (), doc="for the picture; default: the classes' numbers")
 
     def setup(self, bottom, top):
         checks.tops(self, top, "matrix", optional=1)
 
     def plan(self, scores, labels, weights=None):
         classes = self._plan_confusion(scores, labels, weights)
-        if self.names and len(self.names) != classes:
+        if self.class_names and len(self.class_names) != classes:
             raise checks.error(
-                self, f"parameter names must hold one for each of {classes} classes, got {len(self.names)}"
+                self, f"parameter class_names must hold one for each of {classes} classes, got {len(self.class_names)}"
             )
         return [(classes, classes)]
 
@@ -81,11 +81,13 @@ class ConfusionMatrix(ConfusionMetric):
         return [normalize_confusion(self._matrix, self.normalize)]
 
     def picture(self):
+        if not self._matrix.any():
+            return None
         accuracy = ratio(np.trace(self._matrix), self._matrix.sum())
         return Matrix(
             f"{self._matrix.sum():g} labels, {accuracy:.2%} right",
             normalize_confusion(self._matrix, self.normalize),
             rows="label",
             columns="prediction",
-            names=self.names,
+            names=self.class_names,
         )

@@ -76,18 +76,14 @@ class _Moments:
 class _Correlation(Metric):
     """A correlation of each output over the samples."""
 
+    _bounds: tuple[float, ...] = ()  # of the values; default: finite
+
     def setup(self, bottom, top):
         checks.tops(self, top, "mean", "by output", optional=1)
 
     def plan(self, predictions, targets):
-        found, wanted = tuple(predictions.shape), tuple(targets.shape)
-        if not found or found[:1] != wanted[:1] or math.prod(found[1:]) != math.prod(wanted[1:]):
-            raise checks.error(
-                self,
-                f"bottom[1] (targets) must have the first size and as many values as bottom[0] (predictions) of "
-                f"shape {found}, got {wanted}",
-            )
-        outputs = math.prod(found[1:])
+        checks.one_target_each(self, "bottom[1] (targets)", targets.shape, "bottom[0] (predictions)", predictions.shape)
+        outputs = math.prod(predictions.shape[1:])
         if outputs != getattr(self, "_outputs", outputs):
             self.start_pass()
         self._outputs = outputs
@@ -97,8 +93,10 @@ class _Correlation(Metric):
         found = self.correlation()
         return mean(found), found
 
-    def _columns(self, blob):
-        return blob.data.reshape(len(blob.data), self._outputs)
+    def _columns(self, bottom, i):
+        values = bottom[i].data
+        checks.numbers(self, f"bottom[{i}] ({('predictions', 'targets')[i]})", values, None, *self._bounds)
+        return values.reshape(len(values), self._outputs)
 
 
 class PearsonCorrelation(_Correlation):
@@ -116,7 +114,7 @@ class PearsonCorrelation(_Correlation):
     Backward:
         Zeros: it is a metric, no loss.
     Raises:
-        ValueError for shapes that do not fit.
+        ValueError for values that are not finite, and for shapes that do not fit.
     References:
         scipy.stats.pearsonr. The LCC or PLCC of image quality, of which published layers give the
         mean of batches.
@@ -130,7 +128,7 @@ class PearsonCorrelation(_Correlation):
         self._moments = _Moments(self._outputs)
 
     def update(self, bottom):
-        self._moments.add(*(self._columns(bottom[i]).astype(np.float64) for i in range(2)))
+        self._moments.add(*(self._columns(bottom, i).astype(np.float64) for i in range(2)))
 
     def correlation(self):
         return self._moments.correlation()
@@ -161,17 +159,17 @@ class SpearmanCorrelation(_Correlation):
         array([0.8])
     """
 
+    _bounds = (-math.inf, math.inf)
+
     def start(self):
         self._kept = ([], [])  # type: ignore[var-annotated]
 
     def update(self, bottom):
-        for i, name in enumerate(("predictions", "targets")):
-            values = self._columns(bottom[i])
-            if np.isnan(values).any():
-                raise checks.error(self, f"bottom[{i}] ({name}) holds {np.isnan(values).sum()} NaN, which have no rank")
-            self._kept[i].append(values.copy())
+        for i in range(2):
+            self._kept[i].append(self._columns(bottom, i).copy())
 
     def correlation(self):
         moments = _Moments(self._outputs)
-        moments.add(*(mean_ranks(np.concatenate(batches)) for batches in self._kept))
+        if self._kept[0]:
+            moments.add(*(mean_ranks(np.concatenate(batches)) for batches in self._kept))
         return moments.correlation()

@@ -48,7 +48,7 @@ class PrecisionRecallF1(OneVsRestMetric):
     Raises:
         ValueError for a label that is no integer in its range, and for shapes that do not fit.
     References:
-        scikit-learn's precision_recall_fscore_support, whose labels=[1] is positive here; there a
+        scikit-learn's precision_recall_fscore_support, whose labels=[1] is positive_class here; there a
         class of several at a position counts in an average even if it does not occur. van
         Rijsbergen, "Information Retrieval", 1979, chapter 7, has F.
     Example:
@@ -72,7 +72,7 @@ class PrecisionRecallF1(OneVsRestMetric):
 
     def update(self, bottom):
         labels, valid = self._labels(bottom)
-        weights, scores = self._weights(bottom), bottom[0].data
+        weights, scores = self._weights(bottom, valid), self._scores(bottom, valid)
         if self._own:
             of, hit = self._class_of_score.ravel(), labels == 1
             predicted = scores.ravel() > self.threshold
@@ -86,7 +86,7 @@ class PrecisionRecallF1(OneVsRestMetric):
 
     def values(self):
         counts = self._counts
-        if self.average == "micro" and self.positive is None:
+        if self.average == "micro" and self.positive_class is None:
             counts = counts.sum(1, keepdims=True)
         hits, predicted, true = counts
         found = precision_recall_f(hits, predicted, true, self.beta)

@@ -206,7 +206,7 @@ class BoundaryIoU(ConfusionMetric):
 
     def update(self, bottom):
         labels, valid = self._labels(bottom)
-        predicted, weights = self._predicted_classes(bottom[0].data), self._weights(bottom)
+        predicted, weights = self._predicted_classes(bottom, valid), self._weights(bottom, valid)
         if valid is not None:
             labels = self.xp.where(valid, labels, self.xp.full_like(labels, self._classes))
         true, guess = self._boundary(labels), self._boundary(predicted)

@@ -38,8 +38,8 @@ def test_top_k(weighted):
         metrics.top_k_accuracy_score(labels, scores, k=k, sample_weight=weights if weighted else None)
         for k in (2, 1, 3)
     ]
-    (together,) = run_pass(TopKAccuracy, given, "top_k: [2, 1, 3]")
-    alone = run_pass(TopKAccuracy, given, "top_k: [2, 1, 3]", tops=3)
+    (together,) = run_pass(TopKAccuracy, given, "k: [2, 1, 3]")
+    alone = run_pass(TopKAccuracy, given, "k: [2, 1, 3]", tops=3)
     np.testing.assert_allclose(together, expected, rtol=1e-5)
     np.testing.assert_allclose(np.ravel(alone), expected, rtol=1e-5)
 
@@ -66,8 +66,8 @@ def test_a_batch_has_the_numbers_of_caffes_accuracy(make_net, ignore, top_k):
 
 
 def test_equal_scores_are_no_prediction():
-    scores = np.array([[1.0, 1.0, 0.0], [2.0, 2.0, 2.0], [np.nan, 1.0, 0.0]])
-    np.testing.assert_array_equal(label_ranks(np, scores, np.array([[0], [2], [1]])), [2, 3, 2])
+    scores = np.array([[1.0, 1.0, 0.0], [2.0, 2.0, 2.0]])
+    np.testing.assert_array_equal(label_ranks(np, scores, np.array([[0], [2]])), [2, 3])
 
 
 @pytest.mark.parametrize(
@@ -77,15 +77,15 @@ def test_equal_scores_are_no_prediction():
         (ClassAccuracy, [(4, 3), (4,), (3,)], "", 1, r"bottom\[2\] \(weights\) must have the shape of .* got \(3,\)"),
         (BalancedAccuracy, [(4, 3), (4,)], "axis: 2", 1, "axis 2 is outside"),
         (ClassAccuracy, [(4, 3), (4,)], "top_k: 4", 1, r"top_k is 4, but bottom\[0\] \(scores\) has 3 classes"),
-        (TopKAccuracy, [(4, 3), (4,)], "", 1, r"top_k is 5, but bottom\[0\] \(scores\) has 3 classes"),
+        (TopKAccuracy, [(4, 3), (4,)], "", 1, r"k is 5, but bottom\[0\] \(scores\) has 3 classes"),
         (
             TopKAccuracy,
             [(4, 3), (4,)],
-            "top_k: [1, 2, 3]",
+            "k: [1, 2, 3]",
             2,
             r"needs 1 top, or 3, one for each k of \[1, 2, 3\], got 2",
         ),
-        (TopKAccuracy, [(4, 3), (4,)], "top_k: []", 1, "parameter top_k must be a list of 1 or more integers >= 1"),
+        (TopKAccuracy, [(4, 3), (4,)], "k: []", 1, "parameter k must be a list of 1 or more integers >= 1"),
     ],
 )
 def test_refused(layer, bottoms, param_str, tops, message):

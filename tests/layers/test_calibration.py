@@ -53,5 +53,8 @@ def test_against_a_calibration_curve():
 
 def test_scores_are_no_probabilities():
     run = LayerRun(ExpectedCalibrationError, [[[2.0, 1.0]], [0]])
-    with pytest.raises(ValueError, match=r"^ExpectedCalibrationError: bottom\[0\] must hold probabilities, .* got 2"):
+    with pytest.raises(
+        ValueError,
+        match=r"^ExpectedCalibrationError: bottom\[0\]'s highest prob.* must lie in .*, got 2 at",
+    ):
         run.forward()

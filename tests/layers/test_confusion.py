@@ -34,7 +34,7 @@ def test_predicted_classes_do_for_scores():
     assert found.any()
 
 
-NAMED = "{num_classes: 2, names: [cat, dog]}"
+NAMED = "{num_classes: 2, class_names: [cat, dog]}"
 
 
 def test_picture():
@@ -51,7 +51,7 @@ def test_picture():
     ("shapes", "param_str", "message"),
     [
         ([(4, 2), (4,)], "num_classes: 2", r"bottom\[0\] \(predicted classes, .*\) must have the shape .* \(4,\), got"),
-        ([(4, 2), (4,)], "names: [cat]", "parameter names must hold one for each of 2 classes, got 1"),
+        ([(4, 2), (4,)], "class_names: [cat]", "parameter class_names must hold one for each of 2 classes, got 1"),
     ],
 )
 def test_refused(shapes, param_str, message):
@@ -61,5 +61,5 @@ def test_refused(shapes, param_str, message):
 
 def test_a_prediction_that_is_no_class():
     run = LayerRun(ConfusionMatrix, [[0, 2], [0, 1]], param_str="num_classes: 2")
-    with pytest.raises(ValueError, match=r"^ConfusionMatrix: label 2 at index 1 is outside \[0, 2\)"):
+    with pytest.raises(ValueError, match=r"^ConfusionMatrix: prediction 2 at index 1 is outside \[0, 2\)"):
         run.forward()

@@ -39,7 +39,18 @@ def test_refused_shapes(layer):
         LayerRun(layer, [np.zeros((4, 2)), np.zeros((2, 4))])
 
 
-def test_ranks_of_nan_are_refused():
-    run = LayerRun(SpearmanCorrelation, [[0.0, 1.0], [np.nan, 1.0]])
-    with pytest.raises(ValueError, match=r"^SpearmanCorrelation: bottom\[1\] \(targets\) holds 1 NaN"):
+@pytest.mark.parametrize(
+    ("layer", "value", "expected"),
+    [
+        (SpearmanCorrelation, np.nan, "numbers"),
+        (PearsonCorrelation, np.nan, "finite"),
+        (PearsonCorrelation, np.inf, "finite"),
+    ],
+)
+def test_what_has_no_correlation_is_refused(layer, value, expected):
+    bottoms = [[0.0, value], [1.0, 2.0]]
+    run = LayerRun(layer, bottoms[::-1] if value != value else bottoms)
+    with pytest.raises(
+        ValueError, match=rf"^{layer.__name__}: bottom\[\d\] \(\w+\) must be {expected}, got {value:g} at index 1$"
+    ):
         run.forward()

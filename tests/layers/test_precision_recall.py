@@ -48,7 +48,7 @@ def test_the_positive_of_two_classes_in_three_forms():
     expected = metrics.precision_recall_fscore_support(labels, scores[:, 1] > scores[:, 0], average="binary")[:3]
     margins = [(scores[:, 1] - scores[:, 0], labels) for scores, labels in batches]
     columns = [(margin[:, None], labels) for margin, labels in margins]
-    for given, param_str in ((batches, "positive: 1"), (margins, "threshold: 0"), (columns, "threshold: 0")):
+    for given, param_str in ((batches, "positive_class: 1"), (margins, "threshold: 0"), (columns, "threshold: 0")):
         found = run_pass(PrecisionRecallF1, given, param_str, tops=3)
         np.testing.assert_allclose(np.ravel(found), expected, rtol=1e-5)
 
@@ -67,8 +67,10 @@ def test_ignored_scores_of_several_classes():
 
 
 def test_refused():
-    with pytest.raises(ValueError, match=r"^PrecisionRecallF1: parameter positive is 2, but bottom\[0\] has 2 classes"):
-        LayerRun(PrecisionRecallF1, [np.zeros((4, 2)), np.zeros(4)], param_str="positive: 2")
+    with pytest.raises(
+        ValueError, match=r"^PrecisionRecallF1: parameter positive_class is 2, but bottom\[0\] has 2 classes"
+    ):
+        LayerRun(PrecisionRecallF1, [np.zeros((4, 2)), np.zeros(4)], param_str="positive_class: 2")
     run = LayerRun(PrecisionRecallF1, [np.zeros((1, 2)), [[0, 2]]])
     with pytest.raises(ValueError, match=r"^PrecisionRecallF1: label 2 at index \(0, 1\) is outside \[0, 2\)"):
         run.forward()

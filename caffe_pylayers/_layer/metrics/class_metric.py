@@ -84,11 +84,23 @@ class ClassMetric(Metric):
         """Return the labels, int64 in [0, C) and flat, and where they count; see checks.class_labels."""
         return checks.class_labels(self, bottom[1].data, self._classes, self.ignore_label)
 
-    def _weights(self, bottom: Any) -> Any:
-        """Return the weights of the positions, float64 and flat; None where there are none."""
+    def _scores(self, bottom: Any, valid: Any) -> Any:
+        """Return the scores: where a label counts, they are numbers, infinity among them."""
+        scores = bottom[0].data
+        if valid is not None:
+            each = len(valid) == math.prod(scores.shape)  # has a label, not each position
+            shape = scores.shape if each else (*self._positions[: self._axis], 1, *self._positions[self._axis :])
+            valid = valid.reshape(tuple(shape))
+        checks.numbers(self, "bottom[0] (scores)", scores, valid, -math.inf, math.inf)
+        return scores
+
+    def _weights(self, bottom: Any, valid: Any) -> Any:
+        """Return the weights of the positions, float64 and flat, 0 where a label does not count; None without any."""
         if len(bottom) < 3:
             return None
         given = bottom[2].data
         weights = arrays.new(given, self._positions, float)
         weights[...] = given.reshape(self._weights_shape)
-        return weights.reshape(math.prod(self._positions))
+        weights = weights.reshape(math.prod(self._positions))
+        checks.numbers(self, "bottom[2] (weights)", weights, valid)
+        return weights if valid is None else self.xp.where(valid, weights, self.xp.zeros_like(weights))

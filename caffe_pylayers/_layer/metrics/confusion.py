@@ -45,10 +45,14 @@ class ConfusionMetric(ClassMetric):
 
     def update(self, bottom: Any) -> None:
         labels, valid = self._labels(bottom)
-        predicted = self._predicted_classes(bottom[0].data)
-        self._matrix += confusion_counts(self.xp, labels, predicted, self._classes, self._weights(bottom), valid)
+        predicted, weights = self._predicted_classes(bottom, valid), self._weights(bottom, valid)
+        self._matrix += confusion_counts(self.xp, labels, predicted, self._classes, weights, valid)
 
-    def _predicted_classes(self, scores: Any) -> Any:
+    def _predicted_classes(self, bottom: Any, valid: Any) -> Any:
+        """Return the predicted classes, int64 and flat, any where no label counts."""
         if self.num_classes is None:
-            return scores.argmax(self._axis).ravel()
-        return checks.class_labels(self, scores, self._classes)[0]
+            return self._scores(bottom, valid).argmax(self._axis).ravel()
+        predicted = bottom[0].data
+        if valid is not None:
+            predicted = self.xp.where(valid.reshape(predicted.shape), predicted, self.xp.zeros_like(predicted))
+        return checks.class_labels(self, predicted, self._classes, noun="prediction")[0]

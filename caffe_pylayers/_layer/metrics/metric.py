@@ -24,8 +24,11 @@ class Metric(NoGradient):
 
         top_k = k V_k - (top_1 + ... + top_(k-1)),   V_k the value of batches 1 .. k
 
-    A value that is not defined, such as the recall of a class without samples, is 0, as in Caffe's
-    Accuracy. In the TRAIN phase every batch has its own value.
+    A value that is not defined, such as the recall of a class without samples, or any over a pass
+    without samples, is 0, as in Caffe's Accuracy. In the TRAIN phase every batch has its own value.
+
+    Samples that count, those that no parameter ignores, have to be numbers; what the others hold is
+    not looked at.
 
     A subclass has setup and plan, as every layer, and in place of forward:
 
@@ -53,6 +56,7 @@ class Metric(NoGradient):
 
     _pass: Any = None
     _batches = 0
+    _reported: list[Any]
 
     def start(self) -> None:
         """Forget all batches."""
@@ -74,12 +78,16 @@ class Metric(NoGradient):
         """Begin a pass with the next batch."""
         self._pass = None
 
+    def reshape(self, bottom: Any, top: Any) -> None:
+        super().reshape(bottom, top)
+        if not hasattr(self, "_reported"):  # so that there are values before the first batch
+            self._begin(len(top))
+
     def forward(self, bottom: Any, top: Any) -> None:
         alone = self.phase == TRAIN or self.report == "batch"
         if alone or self._pass != passes.current() or (self.test_iter and self._batches == self.test_iter):
-            self._pass, self._batches = passes.current(), 0
-            self._reported: list[Any] = [0.0] * len(top)
-            self.start()
+            self._begin(len(top))
+            self._pass = passes.current()
         self.update(bottom)
         self._batches += 1
         for i, value in zip(range(len(top)), self.values()):
@@ -90,6 +98,10 @@ class Metric(NoGradient):
             top[i].data[...] = arrays.from_numpy(found, top[i].data)
             reported = arrays.to_numpy(top[i].data)  # as the blob rounds it: the next share makes up for that
             self._reported[i] = self._reported[i] + np.where(np.isfinite(reported), reported, 0)
+
+    def _begin(self, tops: int) -> None:
+        self._batches, self._reported = 0, [0.0] * tops
+        self.start()
 
     def _share_of_pass(self, value: Any, reported: Any) -> Any:
         """Return what makes the mean of a top over the batches so far the value; reported: the sum of those before."""

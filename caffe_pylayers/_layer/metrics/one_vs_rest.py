@@ -41,7 +41,7 @@ class OneVsRestMetric(ClassMetric):
         choices=AVERAGES,
         doc="of the classes: macro, each the same; weighted, by its labels; micro, all as one; none, (C,) values",
     )
-    positive = Parameter(int, None, low=0, doc="the one class to report, such as 1 of two; default: the average")
+    positive_class = Parameter(int, None, low=0, doc="the one to report, such as 1 of two; default: the average")
 
     def _plan_one_vs_rest(self, scores: Any, labels: Any, weights: Any = None) -> tuple[int, ...]:
         """Check the shapes, and return that of a value: (C,) or (1,)."""
@@ -57,9 +57,11 @@ class OneVsRestMetric(ClassMetric):
         if own:
             self._class_of_score = arrays.new(scores, self._shape, int)
             self._class_of_score[...] = self._along_axis(arrays.arange_like(self._class_of_score, classes))
-        if self.positive is not None and self.positive >= classes:
-            raise checks.error(self, f"parameter positive is {self.positive}, but bottom[0] has {classes} classes")
-        return (classes,) if self.average == "none" and self.positive is None else (1,)
+        if self.positive_class is not None and self.positive_class >= classes:
+            raise checks.error(
+                self, f"parameter positive_class is {self.positive_class}, but bottom[0] has {classes} classes"
+            )
+        return (classes,) if self.average == "none" and self.positive_class is None else (1,)
 
     def _along_axis(self, values: Any) -> Any:
         """Return values, one for each class, with the scores' axes."""
@@ -70,16 +72,17 @@ class OneVsRestMetric(ClassMetric):
             return super()._labels(bottom)
         return checks.class_labels(self, bottom[1].data, 2, self.ignore_label)
 
-    def _weights(self, bottom: Any) -> Any:
-        weights = super()._weights(bottom)
-        if weights is None or not self._own:
-            return weights
+    def _weights(self, bottom: Any, valid: Any) -> Any:
+        if len(bottom) < 3 or not self._own:
+            return super()._weights(bottom, valid)
+        valid = valid if valid is None else valid.reshape(self._shape).any(self._axis).ravel()
+        weights = super()._weights(bottom, valid)
         of_scores = arrays.new(weights, self._shape, float)
         of_scores[...] = weights.reshape(*self._shape[: self._axis], 1, *self._shape[self._axis + 1 :])
         return of_scores.ravel()
 
     def _summary(self, values: Any, occurs: Any, labels: Any) -> Any:
         """Return what a top holds of values by class; see ``averaged``."""
-        if self.positive is not None:
-            return values[self.positive]
+        if self.positive_class is not None:
+            return values[self.positive_class]
         return averaged(values, occurs, labels, self.average)

@@ -37,10 +37,10 @@ COMMON = [
 ]
 
 
-def with_top_k(row, top_k):
-    """The row, with a top_k that its classes allow."""
+def with_k(row, k):
+    """The row, with a k that its classes allow."""
     given = row["param_str"]
-    return {**row, "param_str": f"{given}\ntop_k: {top_k}" if given else f"top_k: {top_k}"}
+    return {**row, "param_str": f"{given}\nk: {k}" if given else f"k: {k}"}
 
 
 CASES = {
@@ -55,8 +55,8 @@ CASES = {
         metric([scores[:, :1], labels * 0], "adjusted: true"),
     ],
     "TopKAccuracy": [
-        *(with_top_k(row, [1]) for row in COMMON),
-        metric([scores, labels], "top_k: [1, 3, 2]", tops=3),
-        metric([maps, label_maps, rng.rand(3)], "top_k: [2, 4]", phase=TEST),
+        *(with_k(row, [1]) for row in COMMON),
+        metric([scores, labels], "k: [1, 3, 2]", tops=3),
+        metric([maps, label_maps, rng.rand(3)], "k: [2, 4]", phase=TEST),
     ],
 }

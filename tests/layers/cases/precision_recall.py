@@ -14,7 +14,7 @@ OWN = [
     metric([rng.rand(3, 2, 5, 4), rng.randint(0, 2, (3, 2, 5, 4)), rng.rand(3, 2, 5)], "axis: -1"),
     metric([probabilities[:, 0], several[:, 0]]),
     metric([probabilities[:, :1], several[:, 0].reshape(6, 1, 1, 1)], phase=TEST),
-    metric([probabilities, labels], "positive: 2"),
+    metric([probabilities, labels], "positive_class: 2"),
     metric([np.zeros((0, 4)), np.zeros((0, 4))], phase=TEST),
     metric([probabilities, np.ones((6, 4))]),
     metric([maps, label_maps, rng.rand(3)], "{'average': 'none', 'axis': 1}", phase=TEST),
