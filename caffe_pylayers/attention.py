@@ -120,7 +120,6 @@ class ScaledDotProductAttention(Layer):
     """
 
     array_api = True
-    in_place = False
 
     heads = Parameter(int, 1, low=1, doc="equal parts of the columns, each attended by itself")
     scale = Parameter(float, None, doc="of the products of queries and keys; default: 1 / sqrt(E / heads)")
@@ -229,7 +228,6 @@ class SoftmaxPooling(Layer):
     """
 
     array_api = True
-    in_place = False
 
     def setup(self, bottom, top):
         checks.tops(self, top, "pooled", "weights", optional=1)

@@ -229,6 +229,7 @@ class SignedSqrt(Layer):
     """
 
     array_api = True
+    in_place = True
 
     eps = Parameter(float, 1e-6, above=0, doc="keeps the gradient at 0 finite")
 

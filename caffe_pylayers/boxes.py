@@ -96,7 +96,6 @@ class BoxEncode(_Boxes):
         array([[1.    , 0.    , 0.6931, 0.    ]])
     """
 
-    in_place = False
     second = "targets"
 
     means = Parameter((float,) * 4, (0.0,) * 4, doc="subtracted from the deltas")
@@ -157,8 +156,6 @@ class BoxDecode(_Boxes):
         >>> LayerRun(BoxDecode, bottoms).forward()[0]
         array([[10.,  0., 20., 10.]])
     """
-
-    in_place = False
 
     exact_inverse = Parameter(
         bool,

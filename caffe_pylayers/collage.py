@@ -85,8 +85,6 @@ class Collage(NoGradient):
         (array([[7., 5., 5., 0.]]), array([[4., 1., 1., 0.]]))
     """
 
-    in_place = False
-
     patches = Parameter(int, low=1, doc="K, the patches on each canvas")
     size = Parameter((int, int), low=1, doc="height and width of a canvas, in pixels")
     background = Parameter(float, 0.0, doc="value of a canvas without patches")

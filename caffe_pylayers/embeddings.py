@@ -44,6 +44,7 @@ class L2Normalize(Layer):
     """
 
     array_api = True
+    in_place = True
 
     axis = Parameter(int, 1, doc="the axis along which the vectors lie; negative counts from the end")
     across_spatial = Parameter(bool, False, doc="all axes from `axis` on make one vector, as in SSD's Normalize")

@@ -99,7 +99,6 @@ class HeatMaps(Layer):
     """
 
     array_api = True
-    in_place = False
 
     size = Parameter((int, int), None, low=1, doc="height and width of the maps; default: the reference's")
     sigma = Parameter(float, 1.0, above=0, doc="standard deviation of the Gaussian, in pixels of the map")
@@ -188,7 +187,6 @@ class SoftArgmax(Layer):
     """
 
     array_api = True
-    in_place = False
 
     temperature = Parameter(float, 1.0, above=0, doc="the maps are divided by it; towards 0 the place is the maximum's")
     stride = _STRIDE

@@ -205,7 +205,6 @@ class LearnedParameter(Learned):
     """
 
     array_api = True
-    in_place = False
 
     shape = Parameter([int], low=1, doc="of the blob")
     filler = Parameter(str, "constant", choices=FILLERS, doc="how the learned values are drawn, as Caffe's fillers")

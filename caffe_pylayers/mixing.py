@@ -140,7 +140,6 @@ class Mixup(Layer):
     """
 
     array_api = True
-    in_place = False
 
     alpha = Parameter(float, 0.2, above=0, doc="of the Beta distribution: below 1 mostly one sample; 1: any share")
     per_sample = Parameter(bool, False, doc="true: each sample has an l of its own; false: the batch has one")

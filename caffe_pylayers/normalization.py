@@ -45,6 +45,7 @@ class _Normalizer(Layer):
     """y = scale z + shift, z normalized over the last two axes of the view (N, G, K, M) that a subclass gives."""
 
     array_api = True
+    in_place = True
     _AXES = (2, 3)
 
     eps = Parameter(float, 1e-5, above=0, doc="added to the variance, in the square of the bottom's unit")

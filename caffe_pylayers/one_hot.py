@@ -78,7 +78,6 @@ class label2one_hot(Layer):
     """
 
     array_api = True
-    in_place = False
 
     num_classes = Parameter(int, None, low=1, doc="C; default: the size of the features' class axis")
     axis = Parameter(int, 1, doc="the class axis in the top; negative counts from the end")

@@ -186,8 +186,6 @@ class BoundaryWeights(Layer):
         array([[[[1.   , 4.247, 4.247, 1.   , 1.439]]]])
     """
 
-    in_place = False
-
     w0 = Parameter(float, 10.0, low=0, doc="the largest of the boundary's weights, where d1 + d2 is near 0")
     sigma = Parameter(float, 5.0, above=0, doc="in pixels: how fast it falls with d1 + d2")
     objects = Parameter(

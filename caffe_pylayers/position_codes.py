@@ -50,6 +50,7 @@ class SinePositions(Layer):
     """
 
     array_api = True
+    in_place = True
 
     axis = Parameter(int, 1, doc="the channels' axis; negative counts from the end")
     batch_axis = Parameter(int, 0, doc="the samples' axis; the others are positions")

@@ -82,7 +82,6 @@ class MatMul(Layer):
     """
 
     array_api = True
-    in_place = False
 
     transpose_a = Parameter(bool, False, doc="bottom[0] holds A with its last two axes swapped")
     transpose_b = Parameter(bool, False, doc="bottom[1] holds B with its last two axes swapped")
@@ -159,7 +158,6 @@ class OuterProduct(Layer):
     """
 
     array_api = True
-    in_place = False
 
     flatten = Parameter(bool, False, doc="true: the pairs on one axis, i J + j")
 

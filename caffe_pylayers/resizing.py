@@ -230,8 +230,6 @@ class CropLike(_Window):
         array([[1., 2.]])
     """
 
-    in_place = False
-
     def forward(self, bottom, top):
         crop_forward(bottom[0].data, self._window, top[0].data)
 
@@ -263,8 +261,6 @@ class Uncrop(_Window):
         >>> run.forward()[0]
         array([[255.,   1.,   2., 255., 255.]])
     """
-
-    in_place = False
 
     crops = False
 

@@ -76,8 +76,6 @@ class ROIsToLevels(NoGradient):
         array([2., 0., 3.])
     """
 
-    in_place = False
-
     k_min = Parameter(int, 2, doc="the level of the first top")
     k0 = Parameter(int, 4, doc="the level of a ROI of the canonical size")
     canonical_size = Parameter(float, 224.0, above=0, doc="in pixels of the input")

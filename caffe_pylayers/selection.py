@@ -76,7 +76,6 @@ class SelectRows(Layer):
     """
 
     array_api = True
-    in_place = False
 
     ignore_label = Parameter(int, -1, doc="rows with this label are left out")
     labels = Parameter([int], (), doc="where given, only rows with one of these labels are chosen")
@@ -151,6 +150,7 @@ class Mask(Layer):
     """
 
     array_api = True
+    in_place = True
 
     fill = Parameter(float, 0.0, doc="value where the mask is 0; -1e4 before a softmax leaves the position out")
 
@@ -215,7 +215,6 @@ class ArgMaxLabels(Layer):
     """
 
     array_api = True
-    in_place = False
 
     axis = Parameter(int, 1, doc="the class axis; negative counts from the end")
     keepdims = Parameter(bool, False, doc="true: the axis stays, with size 1")

@@ -128,7 +128,6 @@ class Tile(Layer):
     """
 
     array_api = True
-    in_place = False
 
     tiles = Parameter([int], (), low=1, doc="copies along each axis; trailing axes that x lacks are added to it")
     shape = Parameter([int], (), low=0, doc="sizes of the top, 0 for x's own; each a multiple of x's")
@@ -207,7 +206,6 @@ class Reduce(Layer):
     """
 
     array_api = True
-    in_place = False
 
     operation = Parameter(str, choices=OPERATIONS, doc="what becomes of the values along the axes")
     axes = Parameter([int], length=(1, None), doc="negative ones count from the end")
@@ -280,7 +278,6 @@ class Gather(Layer):
     """
 
     array_api = True
-    in_place = False
 
     axis = Parameter(int, 0, doc="the axis to choose along; negative counts from the end")
     batch_axes = Parameter(int, 0, low=0, doc="leading axes with an index of their own; 1: each sample has its own")

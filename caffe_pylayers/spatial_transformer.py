@@ -80,7 +80,6 @@ class AffineGrid(Layer):
     """
 
     array_api = True
-    in_place = False
 
     size = Parameter((int, int), None, low=1, doc="height and width of the grid; default: the reference's")
     align_corners = _ALIGN_CORNERS
@@ -163,7 +162,6 @@ class GridSample(Layer):
     """
 
     array_api = True
-    in_place = False
 
     padding = Parameter(
         str, "zeros", choices=("zeros", "border"), doc="values outside the map: 0, or those of the nearest pixel"

@@ -189,7 +189,6 @@ class TripletSelection(Layer):
     """
 
     array_api = True
-    in_place = False
 
     strategy = Parameter(
         str,

@@ -137,11 +137,11 @@ class Layer(_engine_layer()):  # type: ignore[misc]
     phase: caffe.TRAIN or caffe.TEST; TRAIN on engines that never set it.
     array_api: True on a class whose methods use only what numpy and torch share. The runtime
         then hands it tensors; ``self.xp`` is numpy or torch, whichever the bottoms belong to.
-    in_place: False on a class that cannot work with a top that is its bottom: it is refused.
+    in_place: True on a class whose top[0] may be its bottom[0]; any other top that is a bottom is refused.
     """
 
     array_api = False
-    in_place = True
+    in_place = False
     phase = TRAIN
     xp: Any
     _planned_for: Any = None
@@ -175,7 +175,7 @@ class Layer(_engine_layer()):  # type: ignore[misc]
             self._planned_for = found
         for i, shape in self._top_shapes:
             top[i].reshape(*shape)
-        if changed and not self.in_place:
+        if changed:
             checks.apart(self, bottom, top)
 
     @_visible

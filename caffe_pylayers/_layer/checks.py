@@ -32,11 +32,13 @@ def tops(layer: Any, top: Any, *names: str, optional: int = 0) -> None:
 
 
 def apart(layer: Any, bottom: Any, top: Any) -> None:
-    """Raise where a top is a bottom: blobs that have been shaped."""
+    """Raise where a top is a bottom, but for top[0] and bottom[0] of a layer in_place: blobs that have been shaped."""
     places = {arrays.address(bottom[i].data): i for i in range(len(bottom)) if bottom[i].count}
     for i in range(len(top)):
         if top[i].count and arrays.address(top[i].data) in places:
             which = places[arrays.address(top[i].data)]
+            if layer.in_place and i == which == 0:
+                continue
             raise error(layer, f"cannot work in place: top[{i}] is bottom[{which}], give it a name of its own")
 
 

@@ -48,6 +48,8 @@ def check_layer(
     - backward adds to the diffs of the layer's learned blobs;
     - backward gives forward's gradient, see check_gradient; GradientError where it does not;
     - the layer takes another batch size between two iterations;
+    - a class that says in_place gives the same numbers with top[0] as its bottom[0], and where a
+      layer above it works in place on its top;
     - in a net of the engine that is there, float32, it gives the same numbers within rtol, atol;
       skipped only where there is neither a caffe nor the runtime, and for bottoms without values.
 
@@ -72,6 +74,8 @@ def check_layer(
                 if repeatable:
                     wrong_gradients = _new(gradient_problems(made, options, before=0), found)
                 found += _problems_of_batch_size(made, other_bottoms, seed, repeatable)
+                if getattr(made.layer_class, "in_place", False):
+                    found += _problems_in_place(made, seed)
     except Exception as error:
         if not hasattr(error, "_raised_in"):
             raise
@@ -255,6 +259,32 @@ def _problems_after(run: LayerRun, fresh: LayerRun, change: str, seed: int, repe
         if repeatable and not np.array_equal(one, two, equal_nan=True):
             return [f"bottom[{i}].diff is wrong {change}"]
     return []
+
+
+def _problems_in_place(case: Case, seed: int) -> list[str]:
+    alone = LayerRun(case)
+    if not alone.top or alone.top[0].shape != alone.bottom[0].shape:
+        return []
+    found = []
+    tops = [data.copy() for data in alone.forward()]
+    if not all(map(np.array_equal, LayerRun(case).forward(), tops)):  # it is random
+        return []
+    diffs = [np.random.RandomState(seed).standard_normal(top.shape) for top in tops]
+    wanted = _gradients(alone, diffs)
+    for where, in_place in (("in place", True), ("below a layer that works in place", False)):
+        run = LayerRun(case, in_place=in_place)
+        if not all(map(np.allclose, run.forward(), tops)):
+            found.append(f"forward gives other tops {where}")
+        run.top[0].data[...] = _MARK
+        if not all(map(np.allclose, _gradients(run, diffs), wanted)):
+            found.append(f"backward gives other gradients {where}")
+    return found
+
+
+def _gradients(run: LayerRun, diffs: Sequence[Any]) -> list[Any]:
+    for blob in run.layer.blobs:
+        blob.diff[...] = 0
+    return [diff.copy() for diff in (*run.backward(diffs, before=0), *(blob.diff for blob in run.layer.blobs))]
 
 
 def _problems_in_net(case: Case, seed: int, rtol: float, atol: float, repeatable: bool) -> list[str]:

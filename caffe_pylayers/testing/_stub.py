@@ -21,16 +21,21 @@ class LayerRun:
     fails here.
 
     layer_class, bottoms, and by name param_str, tops, phase, dtype: see Case; or a Case alone.
+    in_place: True where top[0] is to be bottom[0].
     bottom, top: its blobs. The bottoms are copies; those of integers hold floats, as in Caffe.
     layer: the instance.
     """
 
     layer: Any
 
-    def __init__(self, layer_class: type | Case, bottoms: Sequence[Any] = (), **case: Any) -> None:
+    def __init__(
+        self, layer_class: type | Case, bottoms: Sequence[Any] = (), *, in_place: bool = False, **case: Any
+    ) -> None:
         self.case = Case.of(layer_class, bottoms, case)
         self.bottom = [Blob(_copy(x, self.case.dtype)) for x in self.case.bottoms]
         self.top = [Blob(self._empty(), shaped=False) for _ in range(self.case.tops)]
+        if in_place:
+            self.top[0] = self.bottom[0]
         self._seen = ShownBlobs(self.bottom, "bottom"), ShownBlobs(self.top, "top")
         self._call("__init__")
         self.layer.param_str = self.case.param_str
@@ -40,10 +45,11 @@ class LayerRun:
         self._call("reshape", *self._seen)
 
     def forward(self, before: float = math.nan) -> list[Any]:
-        """Call reshape, then forward with tops filled with ``before``; return the tops' data."""
+        """Call reshape, then forward with tops filled with ``before``, but for one in place; return the tops' data."""
         self._call("reshape", *self._seen)
         for blob in self.top:
-            blob.data[...] = before
+            if blob not in self.bottom:
+                blob.data[...] = before
         self._call("forward", *self._seen)
         return [blob.data for blob in self.top]
 
@@ -57,7 +63,8 @@ class LayerRun:
         for blob, diff in zip(self.top, top_diffs):
             blob.diff[...] = diff
         for blob in self.bottom:
-            blob.diff[...] = before
+            if blob not in self.top:
+                blob.diff[...] = before
         down = [True] * len(self.bottom) if propagate_down is None else list(propagate_down)
         bottom, top = self._seen
         self._call("backward", top, down, bottom)

@@ -134,6 +134,21 @@ class ModifiesBottomInBackward(Squares):
         bottom[0].data[...] *= 2
 
 
+class NeedsItsBottom(Squares):
+    in_place = True  # but backward reads the bottom, which forward has overwritten
+
+
+class NeedsItsTop(Squares):
+    in_place = True
+
+    def forward(self, bottom, top):
+        top[0].data[...] = np.exp(bottom[0].data)
+
+    def backward(self, top, propagate_down, bottom):
+        if propagate_down[0]:
+            bottom[0].diff[...] = top[0].diff * top[0].data
+
+
 class LearnsOnlyWithABottom(Squares):
     def backward(self, top, propagate_down, bottom):
         if propagate_down[0]:

@@ -108,6 +108,9 @@ FOUND = {
     faulty.IgnoresPropagateDown: [r"backward writes bottom\[0\].diff though propagate_down is \[False\]"],
     faulty.ReplacesLearnedGradient: [r"backward must add to blobs\[0\].diff, not replace it"],
     faulty.LearnsOnlyWithABottom: [r"backward does not add the same to blobs\[0\].diff whatever propagate_down is"],
+    # in place
+    faulty.NeedsItsBottom: [r"backward gives other gradients in place$"],
+    faulty.NeedsItsTop: [r"backward gives other gradients in place", r"gradients below a layer that works in place"],
     # gradients
     faulty.WrongFactor: [r"gradient of bottom\[0\] .*; backward is 2 times too small: .* \(ratio 0.5\)"],
     faulty.WrongInOnePlace: [r"gradient of bottom\[0\] .*; they differ at \(1, 2\) \("],

@@ -20,6 +20,7 @@ class Elementwise(Layer):
     """
 
     array_api = True
+    in_place = True
 
     _input: Any = None
 

@@ -18,6 +18,7 @@ class LearnedAlong(Learned):
     """
 
     array_api = True
+    in_place = True
 
     axes = Parameter([int], (1,), doc="there is a learned value for each place along these; none: one for all")
     filler = Parameter(str, "constant", choices=FILLERS, doc="how the learned values are drawn, as Caffe's fillers")

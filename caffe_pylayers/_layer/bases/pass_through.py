@@ -20,6 +20,7 @@ class PassThrough(Layer):
     """A layer of one bottom and one top of its shape; forward passes the values on, and backward the gradient."""
 
     array_api = True
+    in_place = True
 
     def setup(self, bottom: Any, top: Any) -> None:
         checks.tops(self, top, "top")

@@ -18,7 +18,6 @@ class PooledPair(Layer):
     """
 
     array_api = True
-    in_place = False
 
     average = Parameter(bool, False, doc="true: the mean over positions in place of the sum")
 

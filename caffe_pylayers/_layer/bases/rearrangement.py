@@ -34,7 +34,6 @@ class Rearrangement(Layer):
     """
 
     array_api = True
-    in_place = False
 
     def arrangement(self, shape: tuple[int, ...]) -> Any:
         """Return the shape to see the bottom in, the order of its axes in the top, and the top's shape."""

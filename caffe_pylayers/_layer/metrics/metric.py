@@ -43,8 +43,6 @@ class Metric(NoGradient):
     Bottoms get a gradient of zero.
     """
 
-    in_place = False
-
     report = Parameter(
         str,
         "pass",
