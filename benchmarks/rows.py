@@ -119,7 +119,7 @@ ROWS = [
         "SoftmaxOHEMLoss 8 x 21 x 64 x 64",
         "hard_examples.SoftmaxOHEMLoss",
         [MAPS, MAP_LABELS],
-        "ratio: 0.25",
+        "kept_ratio: 0.25",
         torch=lambda s, y: functional.cross_entropy(s, y[:, 0].long(), reduction="none").ravel().topk(8192)[0].mean(),
         loss=True,
     ),

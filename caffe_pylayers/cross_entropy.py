@@ -24,7 +24,12 @@ from __future__ import annotations
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.functions.sigmoid import sigmoid_cross_entropy_backward, sigmoid_cross_entropy_forward
+from caffe_pylayers._layer.blocks import part
+from caffe_pylayers._layer.functions.sigmoid import (
+    sigmoid_cross_entropy_backward,
+    sigmoid_cross_entropy_forward,
+    softplus,
+)
 from caffe_pylayers._layer.functions.softmax import label_backward, softmax_backward
 from caffe_pylayers._layer.losses.class_loss import LabelLoss, ScoreLoss
 
@@ -197,15 +202,17 @@ class SigmoidCrossEntropyLoss(ScoreLoss):
             self._pos_weight = self.for_classes(self.pos_weight, "pos_weight", scores)
         return shapes
 
-    def losses(self, bottom, target):
-        return sigmoid_cross_entropy_forward(self.xp, bottom[0].data, target, self._pos_weight)
+    def score_losses(self, scores, targets, block):
+        return sigmoid_cross_entropy_forward(self.xp, scores, targets, self._pos_weight_of(block)), None
 
-    def score_gradient(self, scores, targets, scale, d_scores):
-        sigmoid_cross_entropy_backward(self.xp, scores, targets, scale, d_scores, self._pos_weight)
+    def score_gradient(self, scores, targets, kept, scale, d_scores, block):
+        sigmoid_cross_entropy_backward(self.xp, scores, targets, scale, d_scores, self._pos_weight_of(block))
 
-    def of_targets_backward(self, scores, targets):
-        d_targets = super().of_targets_backward(scores, targets)
-        if self._pos_weight is not None:
-            minus_log_p = sigmoid_cross_entropy_forward(self.xp, scores, self.xp.ones_like(targets))
-            d_targets += (self._pos_weight - 1) * minus_log_p
+    def target_gradient(self, scores, targets, kept, block):
+        d_targets, pos_weight = -scores, self._pos_weight_of(block)
+        if pos_weight is not None:
+            d_targets += (pos_weight - 1) * softplus(self.xp, -scores)  # which is -log p
         return d_targets
+
+    def _pos_weight_of(self, block):
+        return part(self._pos_weight, block) if len(self.pos_weight) > 1 else self._pos_weight

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
+from caffe_pylayers._layer.functions.probabilities import check_probabilities
 from caffe_pylayers._layer.functions.softmax import log_softmax, softmax_backward, targets_backward
 from caffe_pylayers._layer.losses.class_loss import SoftmaxLoss
 from caffe_pylayers._layer.losses.class_table import class_table
@@ -53,6 +54,14 @@ class _DistributionLoss(SoftmaxLoss):
         self._log_q, self._q = self.xp.empty_like(targets), self.xp.empty_like(targets)
         return [(1,)]
 
+    def check(self, kind, what, bottom, i):
+        """Raise where a bottom that holds probabilities has something else, and a weight."""
+        if kind == "probabilities":
+            weights = self.weights_of(bottom)
+            check_probabilities(
+                self, f"bottom[{i}] ({what})", bottom[i].data, None if weights is None else weights != 0
+            )
+
     def _logarithm(self, kind, values, out):
         """Write the log-probabilities of a distribution that comes as scores, probabilities or their logarithms."""
         if kind == "scores":
@@ -71,7 +80,7 @@ class SoftTargetLoss(_DistributionLoss):
     q = softmax(targets / T) where the targets are scores, else the targets
 
     w: weights, a: class_weights, T: temperature, Z by the normalization. The factor T**2, which
-    ``square: false`` leaves out, keeps gradients of one size whatever T.
+    ``temperature_squared: false`` leaves out, keeps gradients of one size whatever T.
 
     Bottom:
         [0] scores (N, C, ...), before any softmax
@@ -84,7 +93,8 @@ class SoftTargetLoss(_DistributionLoss):
         d_targets = -g w T**2 a log p / Z for probabilities, for scores that through their softmax;
         d_w = g l / Z; with normalization "weights" Z depends on w too.
     Raises:
-        ValueError for shapes that do not fit, and for class_weights that are not C.
+        ValueError for shapes that do not fit, for probabilities outside [0, 1], and for class_weights
+        that are not C.
     References:
         Hinton et al., "Distilling the Knowledge in a Neural Network", 2015, arXiv:1503.02531; the
         KLDivergenceLoss of the same p and q has the same gradient for the scores, and is 0 where
@@ -102,17 +112,18 @@ class SoftTargetLoss(_DistributionLoss):
 
     targets = Parameter(str, "probabilities", choices=("scores", "probabilities"), doc="what bottom[1] holds")
     temperature = Parameter(float, 1.0, above=0, doc="T, by which scores are divided; higher: softer")
-    square = Parameter(bool, True, doc="multiply the loss by T squared")
+    temperature_squared = Parameter(bool, True, doc="multiply the loss by T squared")
     class_weights = Parameter([float], (), low=0, doc="a_c, a factor for each class: C of them; default: 1")
 
     def plan(self, scores, targets, weights=None):
         shapes = super().plan(scores, targets, weights)
         table = class_table(self, self.class_weights, "class_weights", scores, self._axis)
         self._class_weights = None if table is None else arrays.on_axis(table, len(scores.shape), self._axis)
-        self._scale = self.temperature**2 if self.square else 1.0
+        self._scale = self.temperature**2 if self.temperature_squared else 1.0
         return shapes
 
     def read(self, bottom):
+        self.check(self.targets, "targets", bottom, 1)
         q = bottom[1].data
         if self.targets == "scores":
             self._logarithm("scores", self._softened(q), self._log_q)
@@ -160,7 +171,7 @@ class KLDivergenceLoss(_DistributionLoss):
         d_predictions_c = g w (p_c sum(q) - q_c) / Z. A probability below 1.2e-38 counts as that in
         a logarithm. d_w = g l / Z; with normalization "weights" Z depends on w too.
     Raises:
-        ValueError for shapes that do not fit.
+        ValueError for shapes that do not fit, and for probabilities outside [0, 1].
     References:
         Kullback and Leibler, "On Information and Sufficiency", 1951,
         https://doi.org/10.1214/aoms/1177729694. With log_probabilities as predictions it is
@@ -180,6 +191,8 @@ class KLDivergenceLoss(_DistributionLoss):
     targets = Parameter(str, "probabilities", choices=KINDS, doc="what bottom[1] holds")
 
     def read(self, bottom):
+        self.check(self.predictions, "predictions", bottom, 0)
+        self.check(self.targets, "targets", bottom, 1)
         q = bottom[1].data
         self._logarithm(self.targets, q, self._log_q)
         if self.targets != "probabilities":

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from caffe_pylayers._layer import arrays
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.functions.sigmoid import sigmoid, sigmoid_cross_entropy_forward
+from caffe_pylayers._layer.functions.sigmoid import sigmoid_and_softplus
 from caffe_pylayers._layer.losses.class_loss import LabelProbabilityLoss, ScoreLoss
 from caffe_pylayers._layer.losses.weighted_loss import weighted_normalization
 
@@ -61,8 +61,8 @@ def sigmoid_focal_forward(xp, scores, targets, alpha, gamma):
     p = sigmoid(scores), p_t = p t + (1 - p) (1 - t), ce = -t log p - (1 - t) log(1 - p),
     a = alpha t + (1 - alpha) (1 - t), or 1 where alpha is below 0.
     """
-    p, ce = xp.empty_like(scores), sigmoid_cross_entropy_forward(xp, scores, targets)
-    sigmoid(xp, scores, p)
+    p, ce = sigmoid_and_softplus(xp, scores)
+    ce -= scores * targets
     wrong = 1 - 2 * p
     wrong *= targets
     wrong += p  # 1 - p_t
@@ -113,7 +113,7 @@ class SoftmaxFocalLoss(LabelProbabilityLoss):
     """Focal loss of class labels under a softmax.
 
     loss = sum_i(w_i a_i l_i) / Z over the positions i that are not ignored, with
-    l = -alpha (1 - p)**gamma log p, p the label's probability
+    l = -(1 - p)**gamma log p, p the label's probability
 
     w: weights, a: the label's class_weights, Z by the normalization. gamma = 0 is cross entropy.
 
@@ -124,7 +124,7 @@ class SoftmaxFocalLoss(LabelProbabilityLoss):
     Top:
         [0] loss (1,)
     Backward:
-        d_scores_c = g w a alpha (1 - p)**gamma (gamma p log(p) / (1 - p) - 1) ([c is the label] - p_c) / Z,
+        d_scores_c = g w a (1 - p)**gamma (gamma p log(p) / (1 - p) - 1) ([c is the label] - p_c) / Z,
         with the loss weight in g = top[0].diff[0]; d_w = g a l / Z; with normalization "weights" Z
         depends on w too. d_labels = 0.
     Raises:
@@ -132,9 +132,10 @@ class SoftmaxFocalLoss(LabelProbabilityLoss):
         that do not fit, and for class_weights that are not C.
     References:
         Lin et al., "Focal Loss for Dense Object Detection", 2017, arXiv:1708.02002, for a softmax
-        as the FocalLoss layers of Caffe's forks have it. Their gradients often lack alpha or the
-        power's own part, so that they train another loss than they show; this one is forward's.
-        The paper's alpha by class is class_weights: [0.75, 0.25] for alpha = 0.25 of class 1.
+        as the FocalLoss layers of Caffe's forks have it. The paper's alpha, a weight for each
+        class, is class_weights: [0.75, 0.25] for alpha = 0.25 of class 1; the forks' alpha, one
+        factor for all, is the loss weight. Their gradients often lack it or the power's own part,
+        so that they train another loss than they show; this one is forward's.
     Example:
         >>> from caffe_pylayers.testing import LayerRun
         >>> run = LayerRun(SoftmaxFocalLoss, [[[0, 0]], [1]])
@@ -142,16 +143,15 @@ class SoftmaxFocalLoss(LabelProbabilityLoss):
         array([0.1733])
     """
 
-    alpha = Parameter(float, 1.0, above=0, doc="a factor for all classes; for each its own: class_weights")
     gamma = Parameter(float, 2.0, low=0, doc="how little a position counts whose label is probable; 0: cross entropy")
     normalization = weighted_normalization("valid", positives="labels other than background_label")
     background_label = Parameter(int, 0, doc="the label that normalization positives does not count")
 
     def of_log_p(self, log_p):
-        return self.alpha * softmax_focal_forward(self.xp, log_p, self.gamma)
+        return softmax_focal_forward(self.xp, log_p, self.gamma)
 
     def of_log_p_backward(self, log_p):
-        return self.alpha * softmax_focal_backward(self.xp, log_p, self.gamma)
+        return softmax_focal_backward(self.xp, log_p, self.gamma)
 
     def normalizer(self, target, valid, weights):
         if self.normalization != "positives":
@@ -204,15 +204,14 @@ class SigmoidFocalLoss(ScoreLoss):
     gamma = Parameter(float, 2.0, low=0, doc="how little a score counts that is near its target; 0: cross entropy")
     normalization = weighted_normalization("batch", positives="targets above 0.5")
 
-    def losses(self, bottom, target):
-        losses, self._parts = sigmoid_focal_forward(self.xp, bottom[0].data, target, self.alpha, self.gamma)
-        return losses
+    def score_losses(self, scores, targets, block):
+        return sigmoid_focal_forward(self.xp, scores, targets, self.alpha, self.gamma)
 
-    def score_gradient(self, scores, targets, scale, d_scores):
-        sigmoid_focal_backward(self.xp, targets, self._parts, self.gamma, scale, d_scores)
+    def score_gradient(self, scores, targets, kept, scale, d_scores, block):
+        sigmoid_focal_backward(self.xp, targets, kept, self.gamma, scale, d_scores)
 
-    def of_targets_backward(self, scores, targets):
-        return sigmoid_focal_backward_targets(self.xp, scores, self._parts, self.alpha, self.gamma)
+    def target_gradient(self, scores, targets, kept, block):
+        return sigmoid_focal_backward_targets(self.xp, scores, kept, self.alpha, self.gamma)
 
     def normalizer(self, target, valid, weights):
         if self.normalization != "positives":

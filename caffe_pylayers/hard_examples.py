@@ -22,22 +22,148 @@ layer {
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
+
+from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.functions.sigmoid import sigmoid_cross_entropy_backward, sigmoid_cross_entropy_forward
 from caffe_pylayers._layer.losses.class_loss import LabelProbabilityLoss, ScoreLoss
-from caffe_pylayers._layer.losses.mining import MinedLoss, hardest
+from caffe_pylayers._layer.losses.weighted_loss import WeightedLoss, counting, weighted_normalization
 
-__all__ = ["SigmoidOHEMLoss", "SoftmaxOHEMLoss", "hardest"]
+__all__ = ["SigmoidOHEMLoss", "SoftmaxOHEMLoss", "hard_examples", "hardest"]
 
 
-class SoftmaxOHEMLoss(MinedLoss, LabelProbabilityLoss):
+def hard_examples(
+    xp, losses, candidates, kept_ratio=None, top_k=None, threshold=None, negative_ratio=None, min_kept=0, negatives=None
+):
+    """Return booleans (G, M): those of the candidates that are hard, row by row, by one of four rules.
+
+    kept_ratio: this share of them, one at least, of the largest losses. top_k: so many of the largest losses.
+    threshold: those of a loss above -log(threshold). negative_ratio: those that are no negatives, and so many times
+    as many negatives, of the largest losses.
+
+    losses: (G, M), numbers >= 0; one that is NaN counts as the largest. candidates, negatives: booleans (G, M).
+    min_kept: of the largest losses at least so many; with negative_ratio, so many negatives.
+    """
+    losses = xp.where(xp.isnan(losses), xp.full_like(losses, math.inf), losses)
+    if negative_ratio is not None:
+        positives = candidates & ~negatives
+        wanted = [math.floor(negative_ratio * n + 1e-6) for n in positives.sum(1).tolist()]
+        return positives | hardest(xp, losses, candidates & negatives, [max(n, min_kept) for n in wanted])
+    if threshold is not None:
+        hard = candidates & (losses > -math.log(threshold))
+        wanted = hard.sum(1).tolist()
+        if all(n >= min_kept for n in wanted):
+            return hard
+    elif top_k is not None:
+        wanted = [top_k] * len(losses)
+    else:
+        wanted = [max(math.floor(kept_ratio * n + 1e-6), 1) for n in candidates.sum(1).tolist()]
+    return hardest(xp, losses, candidates, [max(n, min_kept) for n in wanted])
+
+
+def hardest(xp, losses, candidates, counts):
+    """Return booleans (G, M): the counts[g] largest losses of each row among its candidates, the first of equals.
+
+    losses, candidates: (G, M), numbers >= 0 and booleans. counts: G integers.
+    """
+    size = losses.shape[1]
+    counts = [min(count, size) for count in counts]
+    if len(counts) == 1:
+        return _hardest_of_one(xp, losses, candidates, counts[0])
+    order = arrays.argsort(xp.where(candidates, -losses, xp.ones_like(losses)), 1)
+    ranks, counts = arrays.arange_like(order, size), arrays.from_numpy(counts, order)
+    chosen = xp.zeros_like(candidates)
+    arrays.put_along(chosen, order, ranks[None] < counts[:, None], 1)
+    return chosen & candidates
+
+
+def _hardest_of_one(xp, losses, candidates, count):
+    """Return hardest for one row, by its count-th largest loss: in a tenth of the time that sorting takes."""
+    size = losses.shape[1]
+    if count == size:
+        return candidates
+    if count == 0:
+        return xp.zeros_like(candidates)
+    losses = xp.where(candidates, losses, -xp.ones_like(losses))
+    if xp is np:
+        least = np.partition(losses, size - count, 1)[:, size - count]
+    else:
+        least = xp.kthvalue(losses, size - count + 1, 1)[0]
+    above, equal = losses > least, losses == least
+    first = xp.cumsum(equal, 1) <= count - above.sum()
+    return (above | (equal & first)) & candidates
+
+
+class _MinedLoss(WeightedLoss):
+    """A loss of which only hard positions count; which ones are, a parameter says: exactly one of four.
+
+    A subclass has ``negatives``.
+    """
+
+    normalization = weighted_normalization("valid")
+    kept_ratio = Parameter(float, None, above=0, high=1, doc="keep this share of the positions, one at least")
+    top_k = Parameter(int, None, low=1, doc="keep so many positions")
+    threshold = Parameter(float, None, above=0, high=1, doc="keep positions whose target has a probability below this")
+    negative_ratio = Parameter(float, None, low=0, doc="keep all positives, and so many times as many negatives")
+    min_kept = Parameter(int, 0, low=0, doc="at least so many positions; with negative_ratio, so many negatives")
+    per_image = Parameter(bool, False, doc="true: numbers are for each sample of the batch; false: for the batch")
+
+    RULES = ("kept_ratio", "top_k", "threshold", "negative_ratio")
+
+    def setup(self, bottom, top):
+        checks.tops(self, top, "loss", "kept", optional=1)
+        given = [name for name in self.RULES if getattr(self, name) is not None]
+        if len(given) != 1:
+            names = ", ".join(self.RULES)
+            raise checks.error(
+                self, f"needs one of the parameters {names}, got {' and '.join(given) or 'none of them'}"
+            )
+
+    def plan(self, scores, labels, weights=None):
+        shapes = super().plan(scores, labels, weights)
+        return [*shapes, labels.shape if math.prod(labels.shape) == self._size else self._positions]
+
+    def forward(self, bottom, top):
+        super().forward(bottom, top)
+        if len(top) == 2:
+            top[1].data[...] = self._kept.reshape(top[1].data.shape)
+
+    def select(self, losses, target, valid, weights):
+        """Return where the losses count: at the hard ones of the positions that are valid and have a weight."""
+        candidates = self.xp.ones_like(losses) > 0
+        for factor in (valid, weights):
+            if factor is not None:
+                candidates &= factor != 0
+        rows = max(losses.shape[0], 1) if self.per_image else 1, -1
+        rules = {name: getattr(self, name) for name in self.RULES}
+        negatives = None if self.negative_ratio is None else self.negatives(target).reshape(rows)
+        kept = hard_examples(
+            self.xp,
+            losses.reshape(rows),
+            candidates.reshape(rows),
+            **rules,
+            min_kept=self.min_kept,
+            negatives=negatives,
+        )
+        self._kept = counting(kept, losses).reshape(losses.shape)
+        return self._kept
+
+    def negatives(self, target):
+        """Return booleans: which positions are of the background."""
+        raise NotImplementedError
+
+
+class SoftmaxOHEMLoss(_MinedLoss, LabelProbabilityLoss):
     """Cross entropy under a softmax, of the positions with the largest losses.
 
     loss = sum_{i kept}(w_i a_i l_i) / Z, with l = -log p, p the label's probability
 
     w: weights, a: the label's class_weights, Z by the normalization. Kept, of the positions that
     are not ignored and have a weight, are those of the largest l, before weights: a share of them
-    (ratio), a number (top_k), those with p below a threshold, or all positives and of the
+    (kept_ratio), a number (top_k), those with p below a threshold, or all positives and of the
     negatives a multiple of their number (negative_ratio). Of equal losses the first are kept.
 
     Bottom:
@@ -54,8 +180,8 @@ class SoftmaxOHEMLoss(MinedLoss, LabelProbabilityLoss):
         depends on w too. d_labels = 0.
     Raises:
         ValueError for a label that is neither an integer in [0, C) nor ignore_label, for shapes
-        that do not fit, for class_weights that are not C, and unless exactly one of ratio, top_k,
-        threshold and negative_ratio is given.
+        that do not fit, for class_weights that are not C, and unless exactly one of kept_ratio,
+        top_k, threshold and negative_ratio is given.
     References:
         Shrivastava et al., "Training Region-based Object Detectors with Online Hard Example
         Mining", 2016, arXiv:1604.03540. top_k is R-FCN's SoftmaxWithLossOHEM and BoxAnnotatorOHEM
@@ -84,14 +210,14 @@ class SoftmaxOHEMLoss(MinedLoss, LabelProbabilityLoss):
         return target == self.background_label
 
 
-class SigmoidOHEMLoss(MinedLoss, ScoreLoss):
+class SigmoidOHEMLoss(_MinedLoss, ScoreLoss):
     """Cross entropy under a sigmoid, of the scores with the largest losses.
 
     loss = sum_{i kept}(w_i a_i l_i) / Z, with l = -t log p - (1 - t) log(1 - p), p = 1 / (1 + exp(-s))
 
     w: weights, a: class_weights, Z by the normalization; a position is a score. Kept, of the
     scores that are not ignored and have a weight, are those of the largest l, before weights: a
-    share of them (ratio), a number (top_k), those with l above -log(threshold), or all with a
+    share of them (kept_ratio), a number (top_k), those with l above -log(threshold), or all with a
     target above 0.5 and of the others a multiple of their number (negative_ratio).
 
     Bottom:
@@ -111,8 +237,8 @@ class SigmoidOHEMLoss(MinedLoss, ScoreLoss):
         normalization "weights" Z depends on w too.
     Raises:
         ValueError for a target that is neither in [0, 1] nor ignore_label, for shapes that do not
-        fit, for class_weights that are not C, and unless exactly one of ratio, top_k, threshold and
-        negative_ratio is given.
+        fit, for class_weights that are not C, and unless exactly one of kept_ratio, top_k, threshold
+        and negative_ratio is given.
     References:
         Shrivastava et al., "Training Region-based Object Detectors with Online Hard Example
         Mining", 2016, arXiv:1604.03540, for maps of text, edges and objects whose negatives are
@@ -126,10 +252,10 @@ class SigmoidOHEMLoss(MinedLoss, ScoreLoss):
         array([[1., 0., 1., 0.]])
     """
 
-    def losses(self, bottom, target):
-        return sigmoid_cross_entropy_forward(self.xp, bottom[0].data, target)
+    def score_losses(self, scores, targets, block):
+        return sigmoid_cross_entropy_forward(self.xp, scores, targets), None
 
-    def score_gradient(self, scores, targets, scale, d_scores):
+    def score_gradient(self, scores, targets, kept, scale, d_scores, block):
         sigmoid_cross_entropy_backward(self.xp, scores, targets, scale, d_scores)
 
     def negatives(self, target):

@@ -23,52 +23,69 @@ from caffe_pylayers._layer.functions.log_sum_exp import NOTHING, log_sum_exp
 from caffe_pylayers._layer.functions.sigmoid import sigmoid, softplus
 from caffe_pylayers._layer.losses.weighted_loss import WeightedLoss, counting
 
-__all__ = ["MultiLabelRankingLoss", "lsep", "ranked_hinge"]
+__all__ = [
+    "MultiLabelRankingLoss",
+    "lsep_backward",
+    "lsep_forward",
+    "ranked_hinge_backward",
+    "ranked_hinge_forward",
+]
 
 
-def ranked_hinge(xp, scores, relevant, irrelevant, margin, method):
-    """Return (loss, d_scores), of hinges max(0, margin - s_p + s_n) of each relevant p and irrelevant n.
+def ranked_hinge_forward(xp, scores, relevant, irrelevant, margin, method):
+    """Return (loss, parts), of hinges max(0, margin - s_p + s_n) of each relevant p and irrelevant n.
 
     hinge: sum_pn hinge / C. pairs: their mean. warp: sum_p L(r_p) (sum_n hinge) / r_p with r_p the
     number of n whose hinge is above 0, and L(r) = 1 + 1/2 + ... + 1/r.
 
     What is ahead of each p in the order of s_n and s_p - margin tells its hinges: C log C, not C C.
 
-    scores: (N, C). relevant, irrelevant: booleans (N, C). loss: (N,). d_scores: for loss.
+    scores: (N, C). relevant, irrelevant: booleans (N, C). loss: (N,). parts: what backward takes up.
     """
-    ahead = arrays.new(scores, scores.shape, float)
-    ahead[...] = scores
-    ahead -= counting(relevant, ahead) * margin
+    scores = xp.where(relevant | irrelevant, scores, xp.zeros_like(scores))
+    ahead = scores - counting(relevant, scores) * margin
     order = arrays.argsort(-ahead, 1)
-    ahead = arrays.take_along(ahead, order, 1)
-    negative = counting(arrays.take_along(irrelevant, order, 1), ahead)
-    positive = counting(arrays.take_along(relevant, order, 1), ahead)
-    rank = xp.cumsum(negative, 1) * positive
-    factor = positive
+    ordered = arrays.new(scores, scores.shape, float)
+    ordered[...] = arrays.take_along(ahead, order, 1)
+    negative = counting(arrays.take_along(irrelevant, order, 1), ordered)
+    positive = counting(arrays.take_along(relevant, order, 1), ordered)
+    rank = xp.cumsum(negative, 1)
+    rank *= positive
     if method == "warp":
-        harmonic = arrays.from_numpy(np.concatenate([[1.0], np.cumsum(1 / np.arange(1, scores.shape[1] + 1))]), ahead)
-        factor = positive * harmonic[arrays.to_int64(rank)] / rank.clip(1, None)
+        harmonic = np.concatenate([[1.0], np.cumsum(1 / np.arange(1, scores.shape[1] + 1))])
+        factor = positive * arrays.from_numpy(harmonic, ordered)[arrays.to_int64(rank)] / rank.clip(1, None)
     elif method == "pairs":
         factor = positive / (positive.sum(1, keepdims=True) * negative.sum(1, keepdims=True)).clip(1, None)
     else:
         factor = positive / scores.shape[1]
-    hinges = xp.cumsum(negative * ahead, 1) - rank * ahead
-    loss = (factor * hinges).sum(1)
-    behind = factor.sum(1, keepdims=True) - xp.cumsum(factor, 1)
-    d_scores = xp.empty_like(scores)
-    arrays.put_along(d_scores, order, arrays.astype(negative * behind - factor * rank, scores), 1)
-    return arrays.astype(loss, scores), d_scores
+    hinges = xp.cumsum(negative * ordered, 1)
+    hinges -= rank * ordered
+    return arrays.astype((factor * hinges).sum(1), scores), (order, negative, factor, rank)
 
 
-def lsep(xp, scores, relevant, irrelevant):
-    """Return (loss, d_scores): log(1 + sum_pn exp(s_n - s_p)) of each relevant p and irrelevant n; see ranked_hinge."""
+def ranked_hinge_backward(xp, parts, d_scores):
+    """Write the gradient of each row's loss, L(r_p) / r_p taken as constant."""
+    order, negative, factor, rank = parts
+    d_ordered = factor.sum(1, keepdims=True) - xp.cumsum(factor, 1)
+    d_ordered *= negative
+    d_ordered -= factor * rank
+    arrays.put_along(d_scores, order, arrays.astype(d_ordered, d_scores), 1)
+
+
+def lsep_forward(xp, scores, relevant, irrelevant):
+    """Return (loss, parts): log(1 + sum_pn exp(s_n - s_p)) of each relevant p and irrelevant n; see ranked_hinge."""
     nothing = xp.full_like(scores, NOTHING)
     negative, positive = xp.where(irrelevant, scores, nothing), xp.where(relevant, -scores, nothing)
-    all_negative, all_positive = log_sum_exp(xp, negative, 1, True), log_sum_exp(xp, positive, 1, True)
-    total = all_negative + all_positive
-    d_scores = counting(irrelevant, scores) * xp.exp(negative - all_negative)
-    d_scores -= counting(relevant, scores) * xp.exp(positive - all_positive)
-    return softplus(xp, total)[:, 0], d_scores * sigmoid(xp, total)
+    of_negative, of_positive = log_sum_exp(xp, negative, 1, True), log_sum_exp(xp, positive, 1, True)
+    return softplus(xp, of_negative + of_positive)[:, 0], (negative, positive, of_negative, of_positive)
+
+
+def lsep_backward(xp, parts, relevant, irrelevant, d_scores):
+    """Write the gradient of each row's loss: sigmoid(log of the sum) (softmax of s_n - softmax of -s_p)."""
+    negative, positive, of_negative, of_positive = parts
+    xp.multiply(xp.exp(negative - of_negative), irrelevant, out=d_scores)
+    d_scores -= xp.exp(positive - of_positive) * relevant
+    d_scores *= sigmoid(xp, of_negative + of_positive)
 
 
 class MultiLabelRankingLoss(WeightedLoss):
@@ -134,9 +151,11 @@ class MultiLabelRankingLoss(WeightedLoss):
         return [(1,)]
 
     def read(self, bottom):
-        targets = bottom[1].data.reshape(self._rows)
+        targets, weights = bottom[1].data.reshape(self._rows), self.weights_of(bottom)
         relevant, irrelevant = targets == 1, targets == 0
         known = relevant | irrelevant
+        if weights is not None:
+            known |= weights[:, None] == 0
         if self.ignore_label is not None:
             counts = targets != self.ignore_label
             known, relevant, irrelevant = known | ~counts, relevant & counts, irrelevant & counts
@@ -149,15 +168,18 @@ class MultiLabelRankingLoss(WeightedLoss):
     def losses(self, bottom, target):
         scores, (relevant, irrelevant) = bottom[0].data.reshape(self._rows), target
         if self.method == "lsep":
-            losses, self._d_scores = lsep(self.xp, scores, relevant, irrelevant)
+            losses, self._parts = lsep_forward(self.xp, scores, relevant, irrelevant)
         else:
-            arguments = scores, relevant, irrelevant, self.margin, self.method
-            losses, self._d_scores = ranked_hinge(self.xp, *arguments)
+            losses, self._parts = ranked_hinge_forward(self.xp, scores, relevant, irrelevant, self.margin, self.method)
         return losses
 
     def gradient(self, bottom, target, scale, propagate_down):
         if propagate_down[0]:
-            by_row = scale[:, None] if self._factors is not None else scale
-            bottom[0].diff[...] = (self._d_scores * by_row).reshape(bottom[0].diff.shape)
+            d_scores, (relevant, irrelevant) = bottom[0].diff.reshape(self._rows), target
+            if self.method == "lsep":
+                lsep_backward(self.xp, self._parts, relevant, irrelevant, d_scores)
+            else:
+                ranked_hinge_backward(self.xp, self._parts, d_scores)
+            d_scores *= scale[:, None] if self._factors is not None else scale
         if propagate_down[1]:
             arrays.fill(bottom[1].diff, 0)

@@ -23,7 +23,7 @@ layer {
   bottom: "score"  bottom: "label"  top: "bootstrapping_loss"
   python_param {
     module: "caffe_pylayers.noisy_labels"  layer: "BootstrappingLoss"
-    param_str: '{"mode": "soft", "beta": 0.95}'
+    param_str: '{"method": "soft", "beta": 0.95}'
   }
   loss_weight: 1
 }
@@ -238,21 +238,21 @@ class BootstrappingLoss(LabelLoss):
         array([[ 0.25, -0.25]])
     """
 
-    mode = Parameter(str, "hard", choices=("hard", "soft"), doc="the net's best class, or its probabilities")
+    method = Parameter(str, "hard", choices=("hard", "soft"), doc="the net's best class, or its probabilities")
     beta = Parameter(float, None, low=0, high=1, doc="the label's share; default: 0.8 for hard, 0.95 for soft")
 
     def setup(self, bottom, top):
         super().setup(bottom, top)
-        self._beta = {"hard": 0.8, "soft": 0.95}[self.mode] if self.beta is None else self.beta
+        self._beta = {"hard": 0.8, "soft": 0.95}[self.method] if self.beta is None else self.beta
 
     def plan(self, scores, labels, weights=None):
-        if self.mode == "soft":
+        if self.method == "soft":
             self._p = self.xp.empty_like(scores)
         return super().plan(scores, labels, weights)
 
     def losses(self, bottom, target):
         log_p = self.take_softmax(bottom[0].data)
-        if self.mode == "soft":
+        if self.method == "soft":
             loss, self._entropy = soft_bootstrapping_forward(self.xp, log_p, target, self._beta, self._axis, self._p)
         else:
             loss, self._best = hard_bootstrapping_forward(self.xp, log_p, target, self._beta, self._axis)
@@ -260,7 +260,7 @@ class BootstrappingLoss(LabelLoss):
 
     def score_gradient(self, labels, scale, d_scores):
         xp, log_p, beta, axis = self.xp, self._log_p, self._beta, self._axis
-        if self.mode == "soft":
+        if self.method == "soft":
             soft_bootstrapping_backward(xp, log_p, labels, self._entropy, beta, axis, self._p, scale, d_scores)
         else:
             hard_bootstrapping_backward(xp, log_p, labels, self._best, beta, axis, scale, d_scores)

@@ -44,8 +44,10 @@ __all__ = [
     "GroupRankingLoss",
     "ListwiseRankingLoss",
     "PairwiseRankingLoss",
-    "listmle",
-    "listnet",
+    "listmle_backward",
+    "listmle_forward",
+    "listnet_backward",
+    "listnet_forward",
     "pair_backward",
     "pair_forward",
 ]
@@ -65,38 +67,52 @@ def pair_backward(xp, difference, margin, method):
     return -sigmoid(xp, missing)
 
 
-def listnet(xp, scores, relevance, valid, log_p, q):
+def listnet_forward(xp, scores, relevance, valid, log_p, q):
     """Return -sum(q log p) of each row, p = softmax(scores) and q = softmax(relevance) over its valid entries.
 
     valid: booleans. log_p, q: receive their values, q 0 at entries that are not valid.
     """
-    far = xp.full_like(scores, NOTHING)
+    nothing = xp.full_like(scores, NOTHING)
     scratch = scratch_of(scores)
-    log_softmax(xp, xp.where(valid, relevance, far), 1, log_p, scratch)
+    log_softmax(xp, xp.where(valid, relevance, nothing), 1, log_p, scratch)
     xp.exp(log_p, out=q)
     q *= valid
-    log_softmax(xp, xp.where(valid, scores, far), 1, log_p, scratch)
+    log_softmax(xp, xp.where(valid, scores, nothing), 1, log_p, scratch)
     return -(q * log_p).sum(1)
 
 
-def listmle(xp, scores, relevance, valid):
-    """Return (loss, d_scores): -log of the chance of the order by relevance, the most relevant drawn first.
+def listnet_backward(xp, log_p, q, valid, scale, d_scores=None, d_relevance=None):
+    """Write the gradients asked for, times scale: p sum(q) - q, and that of q = softmax(relevance)."""
+    if d_scores is not None:
+        targets_backward(xp, log_p, q, scale, 1, d_scores)
+    if d_relevance is not None:
+        softmax_backward(xp, q, -log_p * valid, 1, d_relevance)
+        d_relevance *= scale
+
+
+def listmle_forward(xp, scores, relevance, valid):
+    """Return (loss, parts): -log of the chance of the order by relevance, the most relevant drawn first.
 
     loss = sum_i(log(sum_{j >= i} exp(s_j)) - s_i), i in that order, over valid entries; of equal
-    relevance the first come first.
+    relevance the first come first. parts: what backward takes up.
     """
-    far = xp.full_like(scores, NOTHING)
-    order = arrays.argsort(xp.where(valid, -relevance, -far), 1)
-    ordered = arrays.new(scores, scores.shape, float)  # far scores leave float32 no digits for their differences
-    ordered[...] = arrays.take_along(xp.where(valid, scores, far), order, 1)
+    nothing = xp.full_like(scores, NOTHING)
+    order = arrays.argsort(xp.where(valid, -relevance, -nothing), 1)
+    ordered = arrays.new(scores, scores.shape, float)  # NOTHING leaves float32 no digits for their differences
+    ordered[...] = arrays.take_along(xp.where(valid, scores, nothing), order, 1)
     counts = arrays.take_along(counting(valid, ordered), order, 1)
     rest = xp.flip(log_cumulative_sum_exp(xp, xp.flip(ordered, (1,)), 1), (1,))
     loss = (counts * (rest - ordered)).sum(1)
+    return arrays.astype(loss, scores), (order, ordered, counts, rest)
+
+
+def listmle_backward(xp, parts, scale, d_scores):
+    """Write the scores' gradient, times scale: at j, sum_{i <= j}(exp(s_j) / sum_{k >= i}(exp(s_k))) - 1."""
+    order, ordered, counts, rest = parts
     chances = log_cumulative_sum_exp(xp, -rest, 1) + ordered
-    d_scores = xp.empty_like(scores)
     d_ordered = counts * (xp.exp(xp.where(counts > 0, chances, xp.full_like(chances, NOTHING))) - 1)
-    arrays.put_along(d_scores, order, arrays.astype(d_ordered, scores), 1)
-    return arrays.astype(loss, scores), d_scores
+    arrays.put_along(d_scores, order, arrays.astype(d_ordered, d_scores), 1)
+    d_scores *= scale
 
 
 class PairwiseRankingLoss(WeightedLoss):
@@ -160,8 +176,11 @@ class PairwiseRankingLoss(WeightedLoss):
     def read(self, bottom):
         if len(bottom) == 2:
             return None, None
-        targets = bottom[2].data.reshape(self._positions)
+        targets, weights = bottom[2].data.reshape(self._positions), self.weights_of(bottom)
         wrong = targets * targets * targets != targets
+        if weights is not None:  # a target that has no weight and is none is 0
+            targets = self.xp.where(wrong & (weights == 0), 0, targets)
+            wrong &= weights != 0
         if self.xp.count_nonzero(wrong):
             first = wrong.ravel().tolist().index(True)
             value = float(targets.ravel()[first])
@@ -332,19 +351,17 @@ class ListwiseRankingLoss(WeightedLoss):
     def losses(self, bottom, target):
         scores, relevance = bottom[0].data, bottom[1].data
         if self.method == "listnet":
-            return listnet(self.xp, scores, relevance, target, self._log_p, self._q)
-        losses, self._d_scores = listmle(self.xp, scores, relevance, target)
+            return listnet_forward(self.xp, scores, relevance, target, self._log_p, self._q)
+        losses, self._parts = listmle_forward(self.xp, scores, relevance, target)
         return losses
 
     def gradient(self, bottom, target, scale, propagate_down):
         by_row = scale[:, None] if self._factors is not None else scale
-        if self.method == "listmle":
-            if propagate_down[0]:
-                bottom[0].diff[...] = self._d_scores * by_row
-            if propagate_down[1]:
-                arrays.fill(bottom[1].diff, 0)
+        d_scores, d_relevance = (bottom[i].diff if propagate_down[i] else None for i in range(2))
+        if self.method == "listnet":
+            listnet_backward(self.xp, self._log_p, self._q, target, by_row, d_scores, d_relevance)
             return
-        if propagate_down[0]:
-            targets_backward(self.xp, self._log_p, self._q, by_row, 1, bottom[0].diff)
-        if propagate_down[1]:
-            bottom[1].diff[...] = softmax_backward(self.xp, self._q, -self._log_p * target, 1) * by_row
+        if d_scores is not None:
+            listmle_backward(self.xp, self._parts, by_row, d_scores)
+        if d_relevance is not None:
+            arrays.fill(d_relevance, 0)

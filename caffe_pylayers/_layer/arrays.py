@@ -181,7 +181,7 @@ def take_clipped(table: Any, index: Any) -> Any:
 
 def on_axis(values: Any, axes: int, axis: int) -> Any:
     """Return an array of one axis so that it broadcasts along this axis of arrays with so many axes."""
-    return values.reshape((-1,) + (1,) * (axes - axis - 1))
+    return values.reshape((1,) * axis + (-1,) + (1,) * (axes - axis - 1))
 
 
 def arange_like(array: Any, stop: int) -> Any:

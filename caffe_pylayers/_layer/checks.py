@@ -178,14 +178,15 @@ def numbers(
 
 
 def class_labels(
-    layer: Any, labels: Any, classes: Any, ignore_label: int | None = None, noun: str = "label"
+    layer: Any, labels: Any, classes: Any, ignore_label: int | None = None, noun: str = "label", where: Any = None
 ) -> tuple[Any, Any]:
     """Return (index, valid): the labels as new int64 indices in [0, C), and where they count.
 
     labels: of any shape and real dtype (Caffe's labels are float32).
     classes: C; or the numbers 0 .. C-1 like labels, from a caller that keeps them.
     noun: what a message calls one of the labels.
-    index: flat; 0 where a label is ignore_label.
+    where: flat booleans, False for those that count for nothing, and may be anything.
+    index: flat; 0 where a label is ignore_label, or is no label and counts for nothing.
     valid: flat booleans, False where a label is ignore_label; None without ignore_label.
     Raises ValueError naming the first value that is neither an integer in [0, C) nor
     ignore_label, and its index.
@@ -203,6 +204,9 @@ def class_labels(
         valid = flat != ignore_label
         index *= valid
         good |= ~valid
+    if where is not None:
+        index *= good
+        good |= ~where
     if arrays.namespace(good).count_nonzero(good) != len(flat):
         raise _bad_label(layer, labels, good.tolist().index(False), len(classes), noun)
     return index, valid

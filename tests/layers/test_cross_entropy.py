@@ -152,7 +152,12 @@ def test_far_scores_under_a_sigmoid():
             "",
             r"bottom\[2\] \(weights\) must have the shape of the labels of bottom\[0\] \(scores\) \(5, 1, 3, 4\)",
         ),
-        (SigmoidCrossEntropyLoss, [SCORES, TARGETS + 1], "", r"target 1\.\d+ at flat index 0 is outside \[0, 1\]"),
+        (
+            SigmoidCrossEntropyLoss,
+            [SCORES, TARGETS + 1],
+            "",
+            r"\(targets\) must lie in \[0, 1\], got 1\.\d+ at ",
+        ),
         (
             SigmoidCrossEntropyLoss,
             [SCORES, TARGETS[:6]],

@@ -32,7 +32,7 @@ def test_a_teachers_scores(temperature, square):
         return (terms * w[:, 0]).sum() / w.sum() * (temperature**2 if square else 1)
 
     param_str = (
-        f'{{"targets": "scores", "temperature": {temperature}, "square": {str(square).lower()}, '
+        f'{{"targets": "scores", "temperature": {temperature}, "temperature_squared": {str(square).lower()}, '
         '"normalization": "weights"}'
     )
     against_torch(SoftTargetLoss, [MAPS, TEACHER, weights], param_str, loss, wrt=(0, 1, 2))
@@ -41,7 +41,10 @@ def test_a_teachers_scores(temperature, square):
 @pytest.mark.parametrize("predictions", ["scores", "probabilities", "log_probabilities"])
 @pytest.mark.parametrize("targets", ["scores", "probabilities", "log_probabilities"])
 def test_divergence_is_pytorchs_kl_div(predictions, targets):
-    given = {"scores": lambda x: x, "probabilities": np.exp, "log_probabilities": lambda x: x}
+    def probabilities(x):
+        return np.exp(x) / np.exp(x).max()
+
+    given = {"scores": lambda x: x, "probabilities": probabilities, "log_probabilities": lambda x: x}
     as_log = {
         "scores": lambda functional, x: functional.log_softmax(x, 1),
         "probabilities": lambda functional, x: x.log(),
@@ -78,8 +81,11 @@ def test_divergence_and_cross_entropy_have_one_gradient():
         (SoftTargetLoss, [MAPS, CHANCES[:4]], "", r"bottom\[1\] \(targets\) must have the shape of bottom\[0\] \(5, 6"),
         (SoftTargetLoss, [MAPS, CHANCES], "class_weights: [1]", "parameter class_weights must have 6 numbers"),
         (KLDivergenceLoss, [MAPS, CHANCES[:, :1]], "", r"got \(5, 1, 3, 4\)"),
+        (KLDivergenceLoss, [MAPS, CHANCES + 1], "", r"bottom\[1\] \(targets\) must lie in \[0, 1\], got 1\.\d+ at"),
+        (KLDivergenceLoss, [-CHANCES, CHANCES], "predictions: probabilities", r"\(predictions\) must lie in \[0, 1\]"),
+        (SoftTargetLoss, [MAPS, 2 * CHANCES], "", r"bottom\[1\] \(targets\) must lie in \[0, 1\]"),
     ],
 )
 def test_refused(layer, bottoms, param_str, message):
     with pytest.raises(ValueError, match=rf"^{layer.__name__}: .*{message}"):
-        LayerRun(layer, bottoms, param_str=param_str)
+        LayerRun(layer, bottoms, param_str=param_str).forward()

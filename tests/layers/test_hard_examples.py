@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from caffe_pylayers.hard_examples import SigmoidOHEMLoss, SoftmaxOHEMLoss
+from caffe_pylayers._layer import arrays
+from caffe_pylayers.hard_examples import SigmoidOHEMLoss, SoftmaxOHEMLoss, hard_examples, hardest
 from caffe_pylayers.testing import LayerRun
 from tests.layers.references import against_torch
 
@@ -30,8 +31,8 @@ def search(losses, valid, negative, parameters):
             keep[positives] = 1
             hardest = [i for i in hardest if no[i]]
             number = int(parameters["negative_ratio"] * len(positives))
-        elif "ratio" in parameters:
-            number = max(int(parameters["ratio"] * len(hardest)), 1)
+        elif "kept_ratio" in parameters:
+            number = max(int(parameters["kept_ratio"] * len(hardest)), 1)
         elif "top_k" in parameters:
             number = parameters["top_k"]
         else:
@@ -42,9 +43,9 @@ def search(losses, valid, negative, parameters):
 
 
 RULES = [
-    {"ratio": 0.3},
-    {"ratio": 1},
-    {"ratio": 0.001, "per_image": True},
+    {"kept_ratio": 0.3},
+    {"kept_ratio": 1},
+    {"kept_ratio": 0.001, "per_image": True},
     {"top_k": 7},
     {"top_k": 1000},
     {"top_k": 3, "per_image": True},
@@ -108,12 +109,58 @@ def test_rois_as_r_fcn_annotates_them():
     np.testing.assert_allclose(loss, [(0.9 + 0.7) / 2])
 
 
+def test_a_loss_that_is_nan_counts_as_the_largest_and_reaches_the_top():
+    scores = MAPS.copy()
+    scores[1, :, 0, 0] = np.nan
+    for rule in RULES:
+        run = LayerRun(SoftmaxOHEMLoss, [scores, LABELS], param_str=text(**rule), tops=2)
+        loss, kept = run.forward()
+        assert kept[1, 0, 0] == 1 or "negative_ratio" in rule, rule
+        assert np.isnan(loss[0]) == kept[1, 0, 0]
+
+
+def test_more_are_wanted_than_there_are():
+    losses, candidates = np.array([[1.0, 3.0, 2.0]] * 2), np.array([[True, True, False]] * 2)
+    np.testing.assert_array_equal(hard_examples(np, losses, candidates, top_k=2**80), candidates)
+    np.testing.assert_array_equal(
+        hard_examples(np, losses[:1], candidates[:1], top_k=1, min_kept=2**80), candidates[:1]
+    )
+
+
+ROWS = [[3.0, 1.0, 2.0, 2.0, 0.0], [5.0, 5.0, 5.0, 5.0, 5.0]]
+CANDIDATES = [[True, True, True, True, True], [False, True, True, False, True]]
+
+
+@pytest.mark.parametrize("kind", ["numpy", "torch"])
+@pytest.mark.parametrize(
+    ("counts", "kept"),
+    [
+        ([0, 0], [[], []]),
+        ([1, 1], [[0], [1]]),
+        ([2, 2], [[0, 2], [1, 2]]),
+        ([9, 9], [[0, 1, 2, 3, 4], [1, 2, 4]]),
+    ],
+)
+def test_hardest(kind, counts, kept):
+    make = np.array if kind == "numpy" else pytest.importorskip("torch").tensor
+    losses, candidates = make(ROWS), make(CANDIDATES)
+    xp = arrays.namespace(losses)
+    found = hardest(xp, losses, candidates, counts)
+    assert [np.flatnonzero(row).tolist() for row in arrays.to_numpy(found)] == kept
+    for i in range(2):
+        alone = hardest(xp, losses[i : i + 1], candidates[i : i + 1], counts[i : i + 1])
+        assert np.flatnonzero(arrays.to_numpy(alone)).tolist() == kept[i]
+
+
 @pytest.mark.parametrize(
     ("param_str", "message"),
     [
-        ("", "needs one of the parameters ratio, top_k, threshold, negative_ratio, got none of them"),
-        ("{top_k: 1, ratio: 0.5}", "got ratio and top_k"),
-        ("{ratio: 0}", "parameter ratio must be a number <= 1 and > 0|parameter ratio must be a number > 0 and <= 1"),
+        ("", "needs one of the parameters kept_ratio, top_k, threshold, negative_ratio, got none of them"),
+        ("{top_k: 1, kept_ratio: 0.5}", "got kept_ratio and top_k"),
+        (
+            "{kept_ratio: 0}",
+            "parameter kept_ratio must be a number <= 1 and > 0|parameter kept_ratio must be a number > 0 and <= 1",
+        ),
     ],
 )
 def test_refused(param_str, message):

@@ -43,8 +43,8 @@ def bootstrapping(mode, beta):
         (SymmetricCrossEntropyLoss, "{alpha: 6, beta: 0.1, A: -9.21}", symmetric(6, 0.1, -9.21)),
         (BootstrappingLoss, "", bootstrapping("hard", 0.8)),
         (BootstrappingLoss, "{beta: 0.3}", bootstrapping("hard", 0.3)),
-        (BootstrappingLoss, "{mode: soft}", bootstrapping("soft", 0.95)),
-        (BootstrappingLoss, "{mode: soft, beta: 0.3}", bootstrapping("soft", 0.3)),
+        (BootstrappingLoss, "{method: soft}", bootstrapping("soft", 0.95)),
+        (BootstrappingLoss, "{method: soft, beta: 0.3}", bootstrapping("soft", 0.3)),
     ],
 )
 def test_with_autograd(layer, param_str, terms):
@@ -63,7 +63,7 @@ def test_with_autograd(layer, param_str, terms):
         (GeneralizedCrossEntropyLoss, "q: 1e-9", 1e-7),
         (SymmetricCrossEntropyLoss, "{alpha: 1, beta: 0}", 1e-13),
         (BootstrappingLoss, "beta: 1", 1e-13),
-        (BootstrappingLoss, "{beta: 1, mode: soft}", 1e-13),
+        (BootstrappingLoss, "{beta: 1, method: soft}", 1e-13),
     ],
 )
 def test_limits_are_cross_entropy(layer, param_str, tolerance):

@@ -1,4 +1,12 @@
-"""The bases of classification losses: of class labels under a softmax, and of a target for each score."""
+"""The bases of classification losses: of class labels under a softmax, and of a target for each score.
+
+WeightedLoss                 sum(v w a l) / Z over positions
+├─ SoftmaxLoss               a position is one of the scores', without the class axis
+│  ├─ LabelLoss              a class label at each position
+│  │  └─ LabelProbabilityLoss   l depends on the label's log-probability alone
+│  └─ (distillation)         a distribution over the classes at each position
+└─ ScoreLoss                 a position is a score, with a target in [0, 1]
+"""
 
 from __future__ import annotations
 
@@ -7,6 +15,7 @@ from typing import Any
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
+from caffe_pylayers._layer.blocks import blocks, part
 from caffe_pylayers._layer.functions.softmax import label_backward, log_softmax, scratch_of
 from caffe_pylayers._layer.losses.class_table import class_table
 from caffe_pylayers._layer.losses.weighted_loss import WeightedLoss, counting, weighted_normalization
@@ -55,7 +64,10 @@ class LabelLoss(SoftmaxLoss):
 
     def read(self, bottom: Any) -> Any:
         """Return the labels as indices of the positions' shape, and where they count."""
-        labels, valid = checks.class_labels(self, bottom[1].data, self._classes, self.ignore_label)
+        weights, where = self.weights_of(bottom), None
+        if weights is not None:
+            where = self.xp.broadcast_to(weights != 0, self._positions).ravel()
+        labels, valid = checks.class_labels(self, bottom[1].data, self._classes, self.ignore_label, where=where)
         if valid is not None:
             valid = counting(valid, bottom[0].data).reshape(self._positions)
         return labels.reshape(self._positions), valid
@@ -104,7 +116,11 @@ class LabelProbabilityLoss(LabelLoss):
 class ScoreLoss(WeightedLoss):
     """A loss of scores and a target in [0, 1] for each of them: each score is a position.
 
-    A subclass has ``losses``, and ``score_gradient`` and ``of_targets_backward`` in place of ``gradient``.
+    It is computed block by block (see blocks.py), so that temporaries cost little. A subclass has, of the scores and
+    targets of a block:
+
+        def score_losses(self, scores, targets, block):      # the losses, and what backward takes up, or None
+        def score_gradient(self, scores, targets, kept, scale, d_scores, block):   # write the scores' gradient
     """
 
     normalization = weighted_normalization("batch")
@@ -122,7 +138,7 @@ class ScoreLoss(WeightedLoss):
     def plan(self, scores: Any, targets: Any, weights: Any = None) -> Any:
         shape, name = tuple(scores.shape), "bottom[0] (scores)"
         if self.targets == "classes":
-            self._class_axis = axis = checks.axis(self, self.axis, len(shape), f"{name} of shape {shape}")
+            axis = checks.class_axis(self, name, shape)
             checks.one_label_each(self, "bottom[1] (targets)", targets.shape, name, shape, axis)
             self._label_shape = (*shape[:axis], 1, *shape[axis + 1 :])
             self._labels = arrays.arange_like(targets, shape[axis] + 1)
@@ -132,13 +148,14 @@ class ScoreLoss(WeightedLoss):
             checks.one_target_each(self, "bottom[1] (targets)", targets.shape, name, shape)
         self.plan_positions(shape[0], shape, weights, name)
         self._class_weights = self.for_classes(self.class_weights, "class_weights", scores)
+        self._blocks = blocks(scores)
         return [(1,)]
 
     def for_classes(self, values: Any, parameter: str, scores: Any) -> Any:
         """Return a parameter's numbers, one for each class, so that they broadcast to scores; None for none."""
         if not values:
             return None
-        axis = checks.axis(self, self.axis, len(scores.shape), f"bottom[0] (scores) of shape {tuple(scores.shape)}")
+        axis = checks.class_axis(self, "bottom[0] (scores)", scores.shape)
         return arrays.on_axis(class_table(self, values, parameter, scores, axis), len(scores.shape), axis)
 
     def read(self, bottom: Any) -> Any:
@@ -149,22 +166,40 @@ class ScoreLoss(WeightedLoss):
         """Return the classes' weights, or None."""
         return self._class_weights
 
+    def losses(self, bottom: Any, target: Any) -> Any:
+        """Return the loss of each score."""
+        scores = bottom[0].data
+        losses, self._kept_parts = self.xp.empty_like(scores), []
+        for block in self._blocks:
+            losses[block], kept = self.score_losses(scores[block], target[block], block)
+            self._kept_parts.append(kept)
+        return losses
+
     def gradient(self, bottom: Any, target: Any, scale: Any, propagate_down: Any) -> None:
         """Write the gradients of scores and targets; labels have zeros."""
-        if propagate_down[0]:
-            self.score_gradient(bottom[0].data, target, scale, bottom[0].diff)
+        scores, d_targets = bottom[0].data, None
         if propagate_down[1] and self.targets == "classes":
             arrays.fill(bottom[1].diff, 0)
         elif propagate_down[1]:
-            d_targets = self.of_targets_backward(bottom[0].data, target) * scale
-            bottom[1].diff[...] = d_targets.reshape(bottom[1].diff.shape)
+            d_targets = bottom[1].diff.reshape(self._positions)
+        for block, kept in zip(self._blocks, self._kept_parts):
+            arguments = scores[block], target[block], kept
+            factor = part(scale, block) if scale.shape else scale
+            if propagate_down[0]:
+                self.score_gradient(*arguments, factor, bottom[0].diff[block], block)
+            if d_targets is not None:
+                d_targets[block] = self.target_gradient(*arguments, block) * factor
 
-    def score_gradient(self, scores: Any, targets: Any, scale: Any, d_scores: Any) -> None:
+    def score_losses(self, scores: Any, targets: Any, block: Any) -> Any:
+        """Return the losses, and what backward takes up, or None."""
+        raise NotImplementedError
+
+    def score_gradient(self, scores: Any, targets: Any, kept: Any, scale: Any, d_scores: Any, block: Any) -> None:
         """Write the scores' gradient."""
         raise NotImplementedError
 
-    def of_targets_backward(self, scores: Any, targets: Any) -> Any:
-        """Return the derivatives of ``losses`` by the targets, not normalized: those of the cross entropy."""
+    def target_gradient(self, scores: Any, targets: Any, kept: Any, block: Any) -> Any:
+        """Return the derivatives of the losses by the targets, not normalized: those of the cross entropy."""
         return -scores
 
     def _of_labels(self, bottom: Any) -> Any:
@@ -175,13 +210,17 @@ class ScoreLoss(WeightedLoss):
         return targets, valid
 
     def _of_values(self, bottom: Any) -> Any:
-        targets, valid = bottom[1].data.reshape(self._positions), None
-        if self.ignore_label is not None:
-            valid = counting(targets != self.ignore_label, targets)
-            targets = targets * valid
-        if self._size and not (targets.min() >= 0 and targets.max() <= 1):
-            first = ((targets >= 0) & (targets <= 1)).ravel().tolist().index(False)
-            raise checks.error(
-                self, f"target {float(targets.ravel()[first]):g} at flat index {first} is outside [0, 1]"
-            )
-        return targets, valid
+        targets, weights = bottom[1].data.reshape(self._positions), self.weights_of(bottom)
+        valid = where = None if self.ignore_label is None else targets != self.ignore_label
+        if weights is not None:
+            where = weights != 0 if valid is None else valid & (weights != 0)
+            where = self.xp.broadcast_to(where, self._positions)
+        shaped = None if where is None else where.reshape(bottom[1].data.shape)
+        checks.numbers(self, "bottom[1] (targets)", bottom[1].data, shaped, 0, 1)
+        used = valid
+        if weights is not None:  # what has no weight may be no target at all
+            inside = (targets >= 0) & (targets <= 1)
+            used = inside if valid is None else inside & valid
+        if used is not None:
+            targets = self.xp.where(used, targets, 0)
+        return targets, None if valid is None else counting(valid, targets)

@@ -7,7 +7,11 @@ from typing import Any
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Layer, Parameter
-from caffe_pylayers._layer.functions.probabilities import probabilities_backward, probabilities_forward
+from caffe_pylayers._layer.functions.probabilities import (
+    check_probabilities,
+    probabilities_backward,
+    probabilities_forward,
+)
 
 LEAST = 1e-20  # what is less counts as this in a logarithm, and has no gradient
 
@@ -47,6 +51,8 @@ class ProbabilityLoss(Layer):
         if self._probabilities is not None:
             probabilities_forward(self.xp, x, self.activation, self._probabilities)
             x = self._probabilities
+        else:
+            check_probabilities(self, "bottom[0] (predictions)", predictions)
         self._mix = 1 / (1 + self._shape[1] * self.min_prob)
         self._p[...] = x
         self._p += self.min_prob

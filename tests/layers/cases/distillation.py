@@ -20,7 +20,7 @@ CASES = {
     "SoftTargetLoss": [
         case([scores, chances], exhaustive=True),
         case([scores, teacher], '{"targets": "scores", "temperature": 4}', exhaustive=True),
-        case([maps, chance_maps], '{"temperature": 3, "square": false, "normalization": "batch"}'),
+        case([maps, chance_maps], '{"temperature": 3, "temperature_squared": false, "normalization": "batch"}'),
         case([maps, teacher_maps, rng.rand(3)], f'{{"targets": "scores", "temperature": 0.5, {weights}}}'),
         case([maps, chance_maps, rng.rand(3, 1, 2, 5)], f"{{{weights}}}"),
         case([np.moveaxis(maps, 1, -1), np.moveaxis(chance_maps, 1, -1)], '{"axis": -1, "normalization": "full"}'),

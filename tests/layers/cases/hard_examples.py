@@ -15,7 +15,7 @@ weights = '"class_weights": [0.5, 2, 0.1, 1]'
 
 CASES = {
     "SoftmaxOHEMLoss": [
-        case([scores, labels], '{"ratio": 0.5}', exhaustive=True),
+        case([scores, labels], '{"kept_ratio": 0.5}', exhaustive=True),
         case([maps, label_maps], '{"top_k": 7, "ignore_label": 2}', tops=2),
         case([maps, label_maps[:, 0]], '{"top_k": 4, "per_image": true, "normalization": "batch"}', tops=2),
         case([maps, label_maps, rng.rand(3, 1, 2, 5)], f'{{"threshold": 0.3, {weights}, "normalization": "weights"}}'),
@@ -24,15 +24,15 @@ CASES = {
             [maps, label_maps, rng.rand(3) + 0.1], '{"negative_ratio": 1.5, "per_image": true, "background_label": 3}'
         ),
         case([scores, labels.reshape(6, 1, 1, 1)], '{"negative_ratio": 0, "min_kept": 1, "normalization": "full"}'),
-        case([np.moveaxis(maps, 1, -1), label_maps[:, 0]], '{"ratio": 0.3, "axis": -1, "normalization": "none"}'),
+        case([np.moveaxis(maps, 1, -1), label_maps[:, 0]], '{"kept_ratio": 0.3, "axis": -1, "normalization": "none"}'),
         case([scores, np.full(6, 255)], '{"top_k": 3, "ignore_label": 255}', tops=2),
         case([np.zeros((6, 4)), labels], '{"top_k": 2}', wrt=[], tops=2),
         case([far, [0, 0]], '{"top_k": 1}', wrt=[0]),
         case([scores[:1, :1], [0]], '{"threshold": 1}'),
-        case([scores[:0], labels[:0]], '{"ratio": 0.5, "per_image": true}', wrt=[]),
+        case([scores[:0], labels[:0]], '{"kept_ratio": 0.5, "per_image": true}', wrt=[]),
     ],
     "SigmoidOHEMLoss": [
-        case([scores, targets], '{"ratio": 0.5}', exhaustive=True),
+        case([scores, targets], '{"kept_ratio": 0.5}', exhaustive=True),
         case([maps, target_maps], '{"top_k": 7, "ignore_label": 0}', tops=2),
         case([maps, label_maps, rng.rand(3)], '{"negative_ratio": 3, "targets": "classes", "ignore_label": 2}', tops=2),
         case([maps, target_maps.reshape(3, -1)], '{"negative_ratio": 0.5, "per_image": true}', tops=2),
@@ -42,6 +42,6 @@ CASES = {
         case([scores, soft, soft[:1]], f'{{"top_k": 9, {weights}}}', wrt=[0, 1, 2]),
         case([scores, np.full((6, 4), -1)], '{"top_k": 3, "ignore_label": -1}', tops=2),
         case([far, [[1, 0, 1], [1, 0, 0]]], '{"top_k": 3, "normalization": "none"}', wrt=[0]),
-        case([scores[:0], targets[:0]], '{"ratio": 0.5}', wrt=[]),
+        case([scores[:0], targets[:0]], '{"kept_ratio": 0.5}', wrt=[]),
     ],
 }

@@ -41,5 +41,5 @@ SHARED = [
 CASES = {
     "GeneralizedCrossEntropyLoss": cases("", '"q": 1', '"q": 0.1, "k": 0.2'),
     "SymmetricCrossEntropyLoss": cases("", '"alpha": 6, "beta": 0.1, "A": -9.2'),
-    "BootstrappingLoss": cases("", '"mode": "soft"', '"mode": "soft", "beta": 0.3', '"beta": 0.3'),
+    "BootstrappingLoss": cases("", '"method": "soft"', '"method": "soft", "beta": 0.3', '"beta": 0.3'),
 }
