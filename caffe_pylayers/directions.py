@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import math
 
-from caffe_pylayers._layer import checks
+from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.blocks import blocks, part
-from caffe_pylayers._layer.losses.pair_loss import BlockLoss, Part
+from caffe_pylayers._layer.losses.pair_loss import BlockLoss
 
 __all__ = [
     "AngularLoss",
@@ -101,12 +101,9 @@ class _DirectionLoss(BlockLoss):
         for block in self._blocks:
             a, b = (directions_forward(self.xp, bottom[i].data[block], self._axis, self.eps) for i in (0, 1))
             short = [lengths < self.eps for _, lengths in (a, b)]
-            valid = ~short[1] if self.ignore_zeros else None
+            valid = arrays.astype(~short[1], b[1]) if self.ignore_zeros else None
             weights = None if all_weights is None else part(all_weights, block)
-            factors = [] if weights is None else [weights]
-            if weights is not None and valid is not None:
-                weights = self.xp.where(valid, weights, 0)
-            yield Part(block, [a, b, short[0] | short[1]], valid, weights, factors)
+            yield self.part(block, [a, b, short[0] | short[1]], valid, weights)
 
     def terms(self, a, b, unknown):
         return self.xp.where(unknown, self.without_direction, self.term(a[0], b[0]))

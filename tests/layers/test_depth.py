@@ -34,7 +34,7 @@ def test_as_eigen_has_it(lam):
         if lam == 1:
             pairs = ((d[:, None] - d[None]) ** 2).sum() / (2 * len(d) ** 2)
             np.testing.assert_allclose(losses[-1].item(), pairs.item())
-    compare(run(LOGS, DEPTHS, param_str=f'{{"lam": {lam}}}'), p, torch.stack(losses).mean())
+    compare(run(LOGS, DEPTHS, param_str=f'{{"variance_focus": {lam}}}'), p, torch.stack(losses).mean())
 
 
 def test_as_bts_and_adabins_have_it():
@@ -43,17 +43,16 @@ def test_as_bts_and_adabins_have_it():
     y = torch.tensor(DEPTHS)
     mask = (y > 0.2) & (y <= 3)
     d = p[mask].log() - y[mask].log()
-    param_str = (
-        '{"log_predictions": false, "root": true, "per": "batch", "lam": 0.85, "min_depth": 0.2, "max_depth": 3}'
-    )
+    published = '"log_predictions": false, "sqrt": true, "per_image": false, "variance_focus": 0.85'
+    param_str = f'{{{published}, "min_depth": 0.2, "max_depth": 3}}'
     compare(run(np.exp(LOGS), DEPTHS, param_str=param_str), p, torch.sqrt((d**2).mean() - 0.85 * d.mean() ** 2))
 
 
 def test_a_wrong_scale_costs_nothing_in_float32_either():
     depths = np.exp(LOGS)
-    layer = run(LOGS + 9, depths, param_str='{"lam": 1}', dtype=np.float32)
+    layer = run(LOGS + 9, depths, param_str='{"variance_focus": 1}', dtype=np.float32)
     assert abs(layer.forward()[0][0]) < 1e-11
-    layer = run(depths * 1000, depths, param_str='{"lam": 1, "log_predictions": false}', dtype=np.float32)
+    layer = run(depths * 1000, depths, param_str='{"variance_focus": 1, "log_predictions": false}', dtype=np.float32)
     assert abs(layer.forward()[0][0]) < 1e-11
 
 
@@ -61,9 +60,11 @@ def test_what_is_masked_may_hold_anything():
     mask = rng.rand(4, 1, 6, 7) < 0.5
     logs, depths = LOGS.copy(), DEPTHS.copy()
     logs[~mask], depths[~mask] = np.nan, -np.inf
-    layer, other = run(logs, depths, mask), run(LOGS, np.where(mask, DEPTHS, 0))
-    np.testing.assert_array_equal(layer.forward(), other.forward())
-    np.testing.assert_array_equal(layer.backward([3.7])[0], other.backward([3.7])[0])
+    for param_str in ("", "log_predictions: false"):
+        layer = run(logs, depths, mask, param_str=param_str)
+        other = run(LOGS, np.where(mask, DEPTHS, 0), param_str=param_str)
+        np.testing.assert_array_equal(layer.forward(), other.forward())
+        np.testing.assert_array_equal(layer.backward([3.7])[:2], other.backward([3.7])[:2])
 
 
 def test_an_infinite_depth_is_not_valid():

@@ -9,7 +9,7 @@ from typing import Any, Iterator, NamedTuple
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.blocks import blocks, part, sum_to
-from caffe_pylayers._layer.losses.weighted_loss import PositionLoss, hide
+from caffe_pylayers._layer.losses.weighted_loss import PositionLoss, hide, product
 
 __all__ = ["BlockLoss", "PairLoss", "Part"]
 
@@ -19,9 +19,9 @@ class Part(NamedTuple):
 
     block: Any
     arrays: list[Any]  # what the loss is a function of
-    valid: Any  # False where a position is ignored; None where none is
-    weights: Any  # or None; finite where a position is ignored
-    factors: list[Any]  # what a position has no part through where it is 0: the weights among them
+    valid: Any  # 0 where a position is ignored, else 1; None where none is
+    weights: Any  # or None
+    factors: list[Any]  # where one of them is 0 a position has no part: valid, weights and what a loss has beside
 
 
 class BlockLoss(PositionLoss):
@@ -38,7 +38,7 @@ class BlockLoss(PositionLoss):
     def forward(self, bottom: Any, top: Any) -> None:
         self._careful = False
         total = self._total(bottom)
-        if not math.isfinite(total):
+        if not math.isfinite(total):  # by products with 0, which are faster than a choice by booleans
             self._careful = True
             total = self._total(bottom)
         self._mean = total / self._normalizer
@@ -72,12 +72,17 @@ class BlockLoss(PositionLoss):
 
     def counted(self, values: Any, each: Part) -> Any:
         """Return the values with 0 where a position has no part."""
-        if each.valid is not None:
-            values = self.xp.where(each.valid, values, 0)
         if self._careful:
             for factor in each.factors:
                 values = hide(self.xp, values, factor == 0)
-        return values
+        return values if each.valid is None else values * each.valid
+
+    def part(self, block: Any, arrays: list[Any], valid: Any, weights: Any, *more: Any) -> Part:
+        """Return a Part; more: its further factors."""
+        if self._careful and valid is not None and weights is not None:
+            weights = hide(self.xp, weights, valid == 0)
+        factors = [factor for factor in (valid, weights, *more) if factor is not None]
+        return Part(block, arrays, valid, weights, factors)
 
     def write(self, diff: Any, block: Any, values: Any, scale: Any) -> None:
         """Write scale * values into a block of a diff, their sum where it is repeated; None is passed over."""
@@ -94,10 +99,8 @@ class BlockLoss(PositionLoss):
         sums, amounts = [], []
         for each in self.parts(bottom):
             terms = self.counted(self.terms(*each.arrays), each)
-            size = math.prod(terms.shape)
             sums.append((terms if each.weights is None else terms * each.weights).sum())
-            valid = None if each.valid is None else self.xp.broadcast_to(each.valid, terms.shape)
-            amounts.append(self.amount(size, valid, each.weights))
+            amounts.append(self.amount(math.prod(terms.shape), each.valid, each.weights))
         self._normalizer = self.divisor(sum(amounts))
         return functools.reduce(lambda a, b: a + b, sums)
 
@@ -162,12 +165,8 @@ class PairLoss(BlockLoss):
         data = [bottom[i].data.reshape(view) for i, view in enumerate(self._views)]
         for block in self._blocks:
             found = [part(array, block) for array in data]
-            factors, valid, weights = found[2:], self._valid(found[1]), None
-            if self._weights_shape is not None:
-                weights = found.pop()
-                if valid is not None:
-                    weights = self.xp.where(valid, weights, 0)
-            yield Part(block, found, valid, weights, factors)
+            weights = None if self._weights_shape is None else found.pop()
+            yield self.part(block, found, self._valid(found[1]), weights, *found[2:])
 
     def terms(self, *arrays: Any) -> Any:
         """Return rho at each position."""
@@ -189,10 +188,9 @@ class PairLoss(BlockLoss):
         self.write(d_targets, each.block, slopes, -1)
 
     def _valid(self, targets: Any) -> Any:
-        valid = None
+        xp, valid = self.xp, None
         if self.ignore_value is not None:
-            valid = targets != self.ignore_value
+            valid = xp.not_equal(targets, self.ignore_value, out=xp.empty_like(targets))
         if self.ignore_nan:
-            numbers = targets == targets  # noqa: PLR0124 - False for NaN only
-            valid = numbers if valid is None else valid & numbers
+            valid = product(valid, xp.less_equal(targets, targets, out=xp.empty_like(targets)))  # 0 for NaN
         return valid
