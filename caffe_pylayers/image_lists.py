@@ -24,17 +24,14 @@ They need OpenCV: pip install 'caffe-pylayers[images]'.
 
 from __future__ import annotations
 
-import os
-
-from caffe_pylayers._layer import checks
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.data.list_files import labelled_files
-from caffe_pylayers._layer.images.image_list import Images, folder_of_classes
+from caffe_pylayers._layer.data.listed_data import FileList
+from caffe_pylayers._layer.images.image_list import LabelledImages
 
 __all__ = ["ImageFolder", "ImageList"]
 
 
-class ImageList(Images):
+class ImageList(LabelledImages, FileList):
     """Images of a list, each with any number of labels, or with a vector.
 
     data[n] = the image on line i_n of the list, changed as the parameters say; label[n] = the numbers behind it.
@@ -73,30 +70,20 @@ class ImageList(Images):
         array([[3. , 0.5]])
     """
 
-    source = Parameter(str, doc="the list: `path label label ...` on each line; paths may hold blanks")
-    root = Parameter(str, "", doc="the folder that the paths start from; default: the working directory")
-    label_count = Parameter(int, None, low=0, doc="numbers behind each path; default: as many as on the first line")
-
     def prepare(self):
         self.prepare_images()
-        try:
-            self.wheres, self.paths, self.labels = labelled_files(self.source, self.root, self.label_count)
-        except ValueError as error:
-            raise checks.error(self, str(error)) from error.__cause__
+        self.read_list()
         count = self.labels.shape[1]
-        if not count:
-            self.tops = ("data",)
-        elif self.top_count > 2:
+        if count and self.top_count > 2:
             self.tops, self.optional_tops = ("data", *(f"label {i}" for i in range(count))), 0
 
     def item(self, index, rng):
-        data = self.pixels(index, rng)
         if len(self.tops) > 2:
-            return (data, *self.labels[index])
-        return (data, self.label(index))[: len(self.tops)]
+            return (self.pixels(index, rng), *self.labels[index])
+        return super().item(index, rng)
 
 
-class ImageFolder(Images):
+class ImageFolder(LabelledImages):
     """Images of a folder that has a folder for each class.
 
     data[n] = an image, changed as the parameters say; label[n] = the number of its folder, in the order of names.
@@ -135,8 +122,4 @@ class ImageFolder(Images):
 
     def prepare(self):
         self.prepare_images()
-        try:
-            self.paths, self.labels = folder_of_classes(os.path.normpath(self.source))
-        except ValueError as error:
-            raise checks.error(self, str(error)) from error.__cause__
-        self.wheres = self.paths
+        self.read_folder()

@@ -77,7 +77,7 @@ class PairsByLabel(_Anchors):
     """Pairs of images, of one class or of two.
 
     data_a[n] = an image whose class has more than one; data_b[n] = another of its class with the probability
-    ``positive``, same[n] = 1; else an image of another class, same[n] = 0.
+    ``same_share``, same[n] = 1; else an image of another class, same[n] = 0.
 
     Top:
         [0] data_a (N, C, H, W)
@@ -102,19 +102,19 @@ class PairsByLabel(_Anchors):
         ...             _ = image.write(b"P5 1 1 255 " + name[1:].encode())
         ...     with open(os.path.join(folder, "list.txt"), "w") as source:
         ...         _ = source.write("a1 0" + chr(10) + "a2 0" + chr(10) + "b1 1")
-        ...     param_str = str({"source": source.name, "root": folder, "batch_size": 2, "positive": 1})
+        ...     param_str = str({"source": source.name, "root": folder, "batch_size": 2, "same_share": 1})
         ...     a, b, same, label_a, label_b = LayerRun(PairsByLabel, param_str=param_str, tops=5).forward()
         >>> same, label_a, label_b
         (array([1., 1.]), array([0., 0.]), array([0., 0.]))
     """
 
-    positive = Parameter(float, 0.5, low=0, high=1, doc="the part of pairs that are of one class")
+    same_share = Parameter(float, 0.5, low=0, high=1, doc="the part of pairs that are of one class")
 
     tops: Sequence[str] = ("data_a", "data_b", "same", "label_a", "label_b")
     optional_tops = 2
 
     def item(self, index, rng):
-        anchor, same = self._anchors[index], rng.random() < self.positive
+        anchor, same = self._anchors[index], rng.random() < self.same_share
         a, b, label_a, label_b = self.sampled(rng, anchor, self.partner(rng, anchor, same))
         return a, b, same, label_a, label_b
 

@@ -75,7 +75,7 @@ class CSVData(LabelledData):
     optional_tops = 1
 
     def prepare(self):
-        names, self._rows = self._read()
+        names, self._rows, self._lines = self._read()
         labels = [self._column(names, name) for name in self.labels]
         chosen = [self._column(names, name) for name in self.columns]
         chosen = chosen or [i for i in range(len(names)) if i not in labels]
@@ -89,18 +89,21 @@ class CSVData(LabelledData):
     def item_count(self):
         return len(self._rows)
 
+    def name_of(self, index):
+        return f"{self.source}:{self._lines[index]}"
+
     def item(self, index, rng):
         return (self._data[index], self._labels[index])[: len(self.tops)]
 
-    def classes(self):
+    def class_values(self):
         """Return the first label of each row."""
         if not self.labels:
             raise checks.error(self, "sampling by class needs the parameter labels")
-        return self._labels.reshape(len(self._labels), -1)[:, 0].astype(np.int64)
+        return self._labels.reshape(len(self._labels), -1)[:, 0]
 
     def _read(self):
-        """Return the columns' names, or their numbers, and the values (rows, columns)."""
-        names, rows = None, []
+        """Return the columns' names, or their numbers, the values (rows, columns), and the rows' lines."""
+        names, rows, lines = None, [], []
         try:
             with open(self.source, encoding="utf-8-sig", newline="") as file:
                 reader = csv.reader(file, delimiter=self.delimiter, skipinitialspace=True)
@@ -111,12 +114,13 @@ class CSVData(LabelledData):
                         if headed:
                             continue
                     rows.append(self._numbers(row, names, reader.line_num))
+                    lines.append(reader.line_num)
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise checks.error(self, f"{self.source}: {reason}") from error
         if not rows:
             raise checks.error(self, f"{self.source}: has no rows")
-        return names, np.array(rows)
+        return names, np.array(rows), lines
 
     def _numbers(self, row, names, line):
         if len(row) != len(names):
@@ -186,17 +190,20 @@ class NPZData(LabelledData):
     def item_count(self):
         return len(self._arrays[0])
 
+    def name_of(self, index):
+        return f"{self.source}: row {index}"
+
     def item(self, index, rng):
         first, *others = (array[index] for array in self._arrays)
         return (first if self.scale == 1 else first * self.scale, *others)
 
-    def classes(self):
+    def class_values(self):
         """Return the classes' array."""
         if self._by_class.ndim != 1:
             raise checks.error(
                 self, f"sampling by class needs an array of one axis, {self._classes_name} is {self._by_class.shape}"
             )
-        return self._by_class.astype(np.int64)
+        return self._by_class
 
     def _read(self, wanted):
         try:

@@ -18,14 +18,12 @@ from __future__ import annotations
 import itertools
 import math
 import os
-from typing import Sequence
 
 import numpy as np
 
 from caffe_pylayers._layer import checks
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.data.labelled_data import LabelledData
-from caffe_pylayers._layer.data.list_files import labelled_files
+from caffe_pylayers._layer.data.listed_data import FileList
 from caffe_pylayers._layer.images.image_data import ImageData
 from caffe_pylayers._layer.images.image_files import in_channels, opencv, read_image
 from caffe_pylayers._layer.images.image_list import EXTENSIONS
@@ -48,7 +46,7 @@ def frames_of_clip(frames, length, stride, place):
     return np.minimum(start + stride * np.arange(length), frames - 1)
 
 
-class VideoClips(ImageData, LabelledData):
+class VideoClips(ImageData, FileList):
     """Clips of a list of videos.
 
     data[n] = ``length`` frames of video i_n, every ``stride``-th, all changed alike; in the TRAIN phase from a random
@@ -86,46 +84,24 @@ class VideoClips(ImageData, LabelledData):
     """
 
     source = Parameter(str, doc="the list: `video label label ...` on each line, a video a file or a folder of frames")
-    root = Parameter(str, "", doc="the folder that the paths start from; default: the working directory")
-    label_count = Parameter(int, None, low=0, doc="numbers behind each path; default: as many as on the first line")
     length = Parameter(int, 16, low=1, doc="T, frames in a clip")
     stride = Parameter(int, 1, low=1, doc="from one frame of the clip to the next, in frames of the video")
     layout = Parameter(str, "NCTHW", choices=("NCTHW", "NTCHW"), doc="of the data's axes")
 
-    tops: Sequence[str] = ("data", "label")
-    optional_tops = 1
-
     def prepare(self):
         self.prepare_images()
-        try:
-            self._wheres, self._paths, self._labels = labelled_files(self.source, self.root, self.label_count)
-        except ValueError as error:
-            raise checks.error(self, str(error)) from error.__cause__
-        self._frames = {path: _frames(path) for path in self._paths if os.path.isdir(path)}
-        for where, path in zip(self._wheres, self._paths):
+        self.read_list()
+        self._frames = {path: _frames(path) for path in self.paths if os.path.isdir(path)}
+        for where, path in zip(self.wheres, self.paths):
             if not self._frames.get(path, True):
                 raise checks.error(self, f"{where}: the folder {path} holds no frames ({' '.join(EXTENSIONS)})")
-        if not self._labels.shape[1]:
-            self.tops = ("data",)
-
-    def item_count(self):
-        return len(self._paths)
-
-    def name_of(self, index):
-        return self._wheres[index]
-
-    def classes(self):
-        """Return the first label of each video."""
-        if not self._labels.shape[1]:
-            raise checks.error(self, "sampling by class needs labels, and the list has none")
-        return self._labels[:, 0].astype(np.int64)
 
     def item(self, index, rng):
-        path, labels = self._paths[index], self._labels[index]
+        path = self.paths[index]
         place = rng.random() if self.phase == TRAIN else 0.5
         read = self._from_folder if path in self._frames else self._from_file
         clip = np.stack(self.changed(rng, read(path, place)).images, 1 if self.layout == "NCTHW" else 0)
-        return (clip, labels[0] if len(labels) == 1 else labels)[: len(self.tops)]
+        return (clip, self.label(index))[: len(self.tops)]
 
     def _from_folder(self, path, place):
         files = self._frames[path]

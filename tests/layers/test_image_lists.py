@@ -6,6 +6,7 @@ import pytest
 pytest.importorskip("cv2")
 
 from caffe_pylayers import _engine
+from caffe_pylayers._layer.images.image_files import opencv
 from caffe_pylayers.image_lists import ImageFolder, ImageList
 from caffe_pylayers.testing import LayerRun
 from tests.layers.files import image, text
@@ -15,6 +16,12 @@ rng = np.random.RandomState(3)
 
 def run(layer=ImageList, tops=2, phase=1, **options):
     return LayerRun(layer, param_str=str(options), tops=tops, phase=phase)
+
+
+def encoded(kind):
+    """The bytes of an image."""
+    pixels = rng.randint(0, 256, (9, 9, 3)).astype(np.uint8)
+    return opencv().imencode(kind, pixels)[1].tobytes()
 
 
 @pytest.fixture
@@ -147,15 +154,35 @@ def test_folders_are_classes(tmp_path):
             r"random_scale must be the lower and the upper end, got \[2.0, 1.0\]$",
         ),
         (["a.ppm 1"], {"mean_file": "/none.npy"}, "parameter mean_file: /none.npy: No such file or directory$"),
+        (["a.ppm cat"], {}, r"list.txt:1: .*a.ppm cat is not there$"),
+        (
+            ["a.ppm 1", "a.ppm 0.5"],
+            {"sampling": "balanced"},
+            r"list.txt:2: sampling by class .* integers, got 0.5$",
+        ),
         (["bad.ppm 1"], {}, r"list.txt:1: .*bad.ppm: 3 bytes that are no image that OpenCV can decode$"),
+        (["empty.ppm 1"], {}, r"list.txt:1: .*empty.ppm: 0 bytes that are no image that OpenCV can decode$"),
+        (["zero.ppm 1"], {}, r"list.txt:1: .*zero.ppm: \d+ bytes that are no image that OpenCV can decode$"),
+        (["cut.jpg 1"], {}, r"list.txt:1: .*cut.jpg: \d+ bytes of a JPEG image that has more$"),
+        (["cut.png 1"], {}, r"list.txt:1: .*cut.png: \d+ bytes that are no image that OpenCV can decode$"),
     ],
 )
 def test_what_is_refused(tmp_path, lines, options, message):
     image(tmp_path / "a.ppm", np.zeros((2, 2, 3)))
+    image(tmp_path / "zero.ppm", np.zeros((0, 0, 3)))
     (tmp_path / "bad.ppm").write_bytes(b"abc")
+    (tmp_path / "empty.ppm").write_bytes(b"")
+    for kind in (".jpg", ".png"):
+        (tmp_path / f"cut{kind}").write_bytes(encoded(kind)[:-20])
     source = text(tmp_path / "list.txt", *lines)
     with pytest.raises(ValueError, match=rf"^ImageList: .*{message}"):
-        run(**{**{"source": str(source), "root": str(tmp_path)}, **options})
+        run(phase=0 if "sampling" in options else 1, **{"source": str(source), "root": str(tmp_path), **options})
+
+
+def test_what_stands_behind_a_jpeg_image_is_no_harm(tmp_path):
+    (tmp_path / "more.jpg").write_bytes(encoded(".jpg") + bytes(100))
+    source = text(tmp_path / "list.txt", f"{tmp_path}/more.jpg")
+    assert run(tops=1, source=str(source)).forward()[0].any()
 
 
 def test_an_image_of_another_shape_is_refused_by_its_line(listed):

@@ -25,7 +25,7 @@ def source(tmp_path):
 
 def test_pairs(source):
     a, b, same, label_a, label_b = run(
-        PairsByLabel, 5, source=source, channels="gray", batch_size=2000, positive=0.3, seed=1
+        PairsByLabel, 5, source=source, channels="gray", batch_size=2000, same_share=0.3, seed=1
     ).forward()
     a, b = a.ravel().astype(int), b.ravel().astype(int)
     assert 0.25 < same.mean() < 0.35

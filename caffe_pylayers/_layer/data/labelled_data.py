@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from caffe_pylayers._layer import checks
+import numpy as np
+
+from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.data import samplers
 from caffe_pylayers._layer.data.prefetched_data import PrefetchedData
@@ -14,7 +16,7 @@ from caffe_pylayers._layer.phases import TRAIN
 class LabelledData(PrefetchedData):
     """A data layer whose items have a class each.
 
-    A subclass defines ``classes()``, the class of each item, beside what a PrefetchedData defines.
+    A subclass defines ``class_values()``, the class of each item, beside what a PrefetchedData defines.
     """
 
     sampling = Parameter(
@@ -26,9 +28,19 @@ class LabelledData(PrefetchedData):
     )
     samples_per_class = Parameter(int, 4, low=1, doc="K, with sampling classes")
 
+    def class_values(self) -> Any:
+        """Return the class of each item, (items,), numbers."""
+        raise NotImplementedError(f"{type(self).__name__}: class_values is not defined")
+
     def classes(self) -> Any:
-        """Return the class of each item, integers."""
-        raise NotImplementedError(f"{type(self).__name__}: classes is not defined")
+        """Return the class of each item as integers; ValueError for what is none."""
+        values = self.class_values()
+        classes = arrays.to_int64(values)
+        wrong = np.flatnonzero(classes != values)
+        if len(wrong):
+            name, value = self.name_of(int(wrong[0])), values[wrong[0]]
+            raise checks.error(self, f"{name}: sampling by class needs labels that are integers, got {value:g}")
+        return classes
 
     def sampler(self) -> samplers.Sampler:
         if self.phase != TRAIN or self.sampling == "items":

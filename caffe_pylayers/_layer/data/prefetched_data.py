@@ -17,6 +17,7 @@ from caffe_pylayers._layer.data.batch import ItemError, batch_shapes, make_batch
 from caffe_pylayers._layer.data.memory import OwnMemory
 from caffe_pylayers._layer.data.workers import Ahead
 from caffe_pylayers._layer.phases import TRAIN
+from caffe_pylayers._layer.quote import short
 
 __all__ = ["PrefetchedData"]
 
@@ -24,24 +25,44 @@ INT_MAX = 2**31 - 1
 
 
 class PrefetchedData(Layer):
-    """A data layer of one's own: how many items there are, and how one is made::
+    """A data layer of one's own: how many items there are, and how one is made.
 
-        class Noise(PrefetchedData):
+    In a module that Python finds, such as ``my_data.py`` in the folder where training starts::
+
+        import numpy as np
+        from caffe_pylayers import Parameter, PrefetchedData
+
+        class Pictures(PrefetchedData):
             tops = ("data", "label")
-            items = Parameter(int, 1000, low=1, doc="in an epoch")
+            source = Parameter(str, doc="an npz file with x (items, channels, height, width) and y (items,)")
+
+            def prepare(self):
+                with np.load(self.source) as file:
+                    self.x, self.y = file["x"], file["y"]
 
             def item_count(self):
-                return self.items
+                return len(self.y)
 
-            def item(self, index, rng):  # arrays for the tops, without the batch axis
-                return rng.random((3, 8, 8)), index % 10
+            def item(self, index, rng):  # an array for each top, without the batch axis
+                x = self.x[index]
+                return x[:, :, ::-1] if rng.random() < 0.5 else x, self.y[index]
+
+    and in the net::
+
+        layer {
+          name: "data"  type: "Python"  top: "data"  top: "label"
+          python_param {
+            module: "my_data"  layer: "Pictures"
+            param_str: '{"source": "pictures.npz", "batch_size": 4, "seed": 1, "workers": 2}'
+          }
+        }
 
     The base class does the rest: batches, epochs in random order, workers that make batches ahead,
     shares of several solvers, and going on after a snapshot.
 
     A subclass may have, too:
 
-        ``tops``           the tops' names; a net may leave out the last ``optional_tops`` of them
+        ``optional_tops``  how many of the last ``tops`` a net may leave out
         ``row_tops``       those of them whose items have any number of rows, such as boxes: a batch has
                            all rows, the item's place in the batch in a column before the others
         ``pad_values``     by top, what items are padded with where varied is pad; default: 0
@@ -49,6 +70,10 @@ class PrefetchedData(Layer):
                            top_count, the number of tops that the net has
         ``name_of(self, index)``  the item's name in messages: its file, its line in a list
         ``sampler(self)``  the order of the items, see samplers.py
+
+    Workers call ``item`` at the same time: it reads ``self`` and changes nothing there, and draws from
+    ``rng`` alone. What ``prepare`` read is there in threads and in processes, without a copy. Files are
+    opened in ``item``: one that ``prepare`` opened would have one position for all.
 
     What an item's random generator gives follows from seed and position alone, so that batches are the
     same with any number of workers of either kind, after ``start_at_batch`` and on each engine. In the TEST phase
@@ -59,12 +84,13 @@ class PrefetchedData(Layer):
 
     ``start_at_batch(n)`` goes on as after n batches. The driver and the runtime's ``restore`` call it with
     the iterations behind a snapshot; with another solver, do so: ``net.layers[0].start_at_batch(n)``.
+    A training that is to go on needs ``seed``, or one of the driver's (``random_seed``).
 
     Workers start with the first forward, and end with the layer and with the process. Real Caffe never frees
     a Python layer: there ``stop_workers()`` ends those of a net that is not needed any more.
 
     An error of an item is raised as ValueError by the forward that was to use it, with its name and,
-    as its cause, the traceback; the next forward tries the same batch again.
+    as its cause, the traceback; the next forward tries the same batch again. A KeyboardInterrupt stays one.
     """
 
     batch_size = Parameter(int, 1, low=1, doc="items in a batch")
@@ -76,14 +102,14 @@ class PrefetchedData(Layer):
         high=2**31 - 1,
         doc="of order and augmentation; default: drawn from numpy.random, which the driver seeds by random_seed",
     )
-    workers = Parameter(int, 1, low=0, doc="that make batches ahead; 0: forward makes them")
+    workers = Parameter(int, 1, low=0, high=256, doc="that make batches ahead; 0: forward makes them")
     worker_type = Parameter(
         str,
         "thread",
         choices=("thread", "process"),
         doc="thread: for items whose work is OpenCV's or NumPy's; process: for those that are Python's",
     )
-    prefetch = Parameter(int, 2, low=1, doc="batches that each worker makes ahead")
+    prefetch = Parameter(int, 2, low=1, high=1024, doc="batches that each worker makes ahead")
     varied = Parameter(
         str,
         "refuse",
@@ -137,7 +163,10 @@ class PrefetchedData(Layer):
             raise checks.error(self, "worker_type process needs a system with fork, which this is not; take thread")
         self.prepare()
         checks.tops(self, top, *self.tops, optional=self.optional_tops)
-        if self.item_count() < 1:
+        count = self.item_count()
+        if not isinstance(count, (int, np.integer)):
+            raise checks.error(self, f"item_count must return how many items there are, got {short(count)}")
+        if count < 1:
             raise checks.error(self, "has no items")
         self._order = self.sampler()
         self._memory, self._batch = OwnMemory(), 0
@@ -167,8 +196,13 @@ class PrefetchedData(Layer):
 
     def start_at_batch(self, number: int) -> None:
         """Go on as after this many batches of this layer."""
+        most = 2**62 // (self._solvers * self.batch_size)  # a position is an int64
+        if not isinstance(number, (int, np.integer)) or isinstance(number, bool) or not 0 <= number <= most:
+            raise checks.error(
+                self, f"start_at_batch takes the number of batches before, in [0, {most}], got {short(number)}"
+            )
         self.stop_workers()
-        self._batch = number
+        self._batch = int(number)
 
     def stop_workers(self) -> None:
         """End the workers; what they have made ahead is forgotten, and the next forward starts them anew."""
@@ -192,8 +226,10 @@ class PrefetchedData(Layer):
             self.stop_workers()
             try:
                 self._ahead = Ahead(self, self._batch)
-            except OSError as error:
-                raise checks.error(self, f"cannot start a worker process: {error.strerror}") from error
+            except (OSError, RuntimeError) as error:  # RuntimeError: of a thread
+                what = f"{self.workers} workers of type {self.worker_type}"
+                reason = getattr(error, "strerror", None) or error
+                raise checks.error(self, f"cannot start {what}: {reason}") from error
             self._finalizer = weakref.finalize(self, self._ahead.stop)
         return self._ahead.take(self, self._batch)
 

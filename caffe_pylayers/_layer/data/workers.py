@@ -45,10 +45,11 @@ class Task(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """Why a batch could not be made: one line, and the traceback."""
+    """Why a batch could not be made: one line, the traceback, and what is raised of it."""
 
     text: str
     traceback: str
+    error: type = ItemError
 
 
 class WorkerTraceback(Exception):  # noqa: N818 - what it is
@@ -67,6 +68,8 @@ def _made(layer: Any, task: Task, memories: list[Any], state: Any) -> Any:
     except ItemError as error:
         cause = error.__cause__ or error
         return Failure(str(error), "".join(traceback.format_exception(type(cause), cause, cause.__traceback__)))
+    except KeyboardInterrupt:
+        return Failure(layer.name_of(int(state[AT])), traceback.format_exc(), KeyboardInterrupt)
     except BaseException as error:  # of this package, or MemoryError
         return Failure(f"{type(error).__name__}: {error}", traceback.format_exc())
 
@@ -255,11 +258,11 @@ class Ahead:
         return os.getpid() != self._process
 
     def take(self, layer: Any, number: int) -> list[Any]:
-        """Return the arrays of a batch, valid until ``done``; raises ItemError."""
+        """Return the arrays of a batch, valid until ``done``; raises ItemError, or an item's KeyboardInterrupt."""
         worker, slot = self._place(number)
         made = worker.take(layer)
         if isinstance(made, Failure):
-            raise ItemError(made.text) from (WorkerTraceback(made.traceback) if made.traceback else None)
+            raise made.error(made.text) from (WorkerTraceback(made.traceback) if made.traceback else None)
         arrays: list[Any] = worker.memories[slot].arrays(made)
         return arrays
 

@@ -9,6 +9,7 @@ import numpy as np
 
 CHANNELS = ("BGR", "RGB", "gray")
 
+_JPEG, _JPEG_SCAN, _JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
 _PNG, _COLOR_TYPE, _PALETTE = b"\x89PNG\r\n\x1a\n", 25, 3
 
 
@@ -75,6 +76,9 @@ def _content(path: str) -> bytes:
 
 def _decoded(path: str, data: bytes, flag: int) -> Any:
     cv2 = opencv()
+    # OpenCV 4 makes gray of what such a file lacks.
+    if data.startswith(_JPEG) and not data.endswith(_JPEG_END) and data.rfind(_JPEG_END) < data.rfind(_JPEG_SCAN):
+        raise ValueError(f"{path}: {len(data)} bytes of a JPEG image that has more")
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flag) if data else None
     except cv2.error as error:

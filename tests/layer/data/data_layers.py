@@ -18,7 +18,9 @@ class Numbers(PrefetchedData):
     items = Parameter(int, 10, low=0, doc="in an epoch")
     wrong = Parameter(int, None, doc="the item that cannot be made")
     wait = Parameter(float, 0.0, doc="seconds an item takes")
-    end = Parameter(str, "error", choices=("error", "exit", "kill", "hang"), doc="what becomes of the wrong item")
+    end = Parameter(
+        str, "error", choices=("error", "exit", "kill", "hang", "interrupt"), doc="what becomes of the wrong item"
+    )
 
     def item_count(self):
         return self.items
@@ -39,6 +41,8 @@ class Numbers(PrefetchedData):
             os._exit(3)
         if self.end == "hang":
             time.sleep(3600)
+        if self.end == "interrupt":
+            raise KeyboardInterrupt
         raise KeyError("of my own")
 
 

@@ -3,9 +3,11 @@
 import gc
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 from types import SimpleNamespace
@@ -13,6 +15,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from caffe_pylayers import PrefetchedData
 from caffe_pylayers.testing import LayerRun, check_layer
 from tests.layer.data.data_layers import Numbers, Plain, Shapes
 
@@ -95,6 +98,16 @@ def test_it_goes_on_at_any_batch(workers, kind):
     np.testing.assert_array_equal(batches(made, 3), expected[4:])
     made.layer.start_at_batch(1)  # also in the middle
     np.testing.assert_array_equal(batches(made, 3), expected[1:4])
+
+
+@pytest.mark.parametrize("number", [-1, 1.0, True, "4", None, 2**62])
+def test_it_goes_on_at_a_number_of_batches_alone(number):
+    made = run(batch_size=3, seed=5)
+    message = r"^Numbers: start_at_batch takes the number of batches before, in \[0, \d+\], got"
+    with pytest.raises(ValueError, match=message):
+        made.layer.start_at_batch(number)
+    made.layer.start_at_batch(np.int64(2**40))
+    made.forward()
 
 
 # --- several solvers ---------------------------------------------------------------------------------
@@ -195,13 +208,35 @@ def test_no_items_are_refused():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"batch_size": 2**31}, r"index of shape \(2147483648,\) has more than 2147483647 values, a blob's most$"),
-        ({"batch_size": 2**30, "workers": 9, "prefetch": 9}, r"makes 81 batches ahead, .* MiB in all, more than this"),
+        ({}, r"data of shape \(1073741824, 1, 2\) has more than 2147483647 values, a blob's most$"),
+        ({"workers": 9, "prefetch": 9}, r"makes 81 batches ahead, .* MiB in all, more than this"),
     ],
 )
 def test_more_than_memory_holds_is_refused(options, message):
-    with pytest.raises(ValueError, match=rf"^Numbers: {message}"):
-        run(**options)
+    layer = Numbers if options else Shapes
+    with pytest.raises(ValueError, match=rf"^{layer.__name__}: {message}"):
+        run(layer, 1, shuffle=False, batch_size=2**30, **options)
+
+
+@pytest.mark.parametrize(("name", "most"), [("workers", 256), ("prefetch", 1024)])
+def test_more_workers_than_make_sense_are_refused(name, most):
+    with pytest.raises(ValueError, match=rf"^Numbers: parameter {name} must be an integer in \[\d, {most}\], got 9999"):
+        run(**{name: 9999})
+
+
+def test_a_system_without_threads_to_give(monkeypatch):
+    def start(thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(ValueError, match=r"^Numbers: cannot start 3 workers of type thread: can't start new thread$"):
+        run(workers=3).forward()
+
+
+def test_a_count_that_is_no_number(monkeypatch):
+    monkeypatch.setattr(Numbers, "item_count", lambda self: None)
+    with pytest.raises(ValueError, match=r"^Numbers: item_count must return how many items there are, got None$"):
+        run()
 
 
 def test_tops_are_counted():
@@ -233,6 +268,19 @@ def test_an_interrupted_batch_comes_again(workers, kind, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             made.forward()
     assert indices(made, 2) == [2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(("workers", "kind"), WAYS)
+def test_an_items_keyboard_interrupt_is_one(workers, kind):
+    before = {*threads(), *children()}
+    made = run(batch_size=2, shuffle=False, wrong=5, end="interrupt", workers=workers, worker_type=kind)
+    assert indices(made, 2) == [0, 1, 2, 3]
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt, match="^number 5$" if workers else "^$"):
+            made.forward()
+        assert until(lambda: {*threads(), *children()} <= before)
+    made.layer.wrong = None
+    assert indices(made, 1) == [4, 5]
 
 
 def test_an_error_in_the_first_item_is_setups():
@@ -407,3 +455,41 @@ def test_workers_start_beside_the_threads_of_a_net(make_net):
         found = [net.forward()["conv"].copy() for net in nets]
         np.testing.assert_array_equal(*found)
     assert found[0].std() > 0.01
+
+
+# --- the guide ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def guide(tmp_path, monkeypatch):
+    """The files that the class's docstring has its reader write, in the working directory: the text of the net."""
+    blocks = [textwrap.dedent(block) for block in re.findall(r"::\n\n((?:        .*\n|\n)+)", PrefetchedData.__doc__)]
+    module, layer = blocks
+    name = f"my_data_{len(sys.modules)}"  # a module of its own for each test
+    (tmp_path / f"{name}.py").write_text(module)
+    np.savez(tmp_path / "pictures.npz", x=np.arange(60.0).reshape(10, 1, 2, 3), y=np.arange(10))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return layer.replace("my_data", name)
+
+
+@pytest.mark.parametrize("kind", ["thread", "process"])
+def test_the_guide_makes_a_layer(guide, make_net, kind):
+    from caffe_pylayers import _engine
+
+    _engine.caffe()
+    net = make_net(guide.replace('"workers": 2', f'"workers": 2, "worker_type": "{kind}"'))
+    seen = []
+    for _ in range(5):
+        net.forward()
+        data, label = (net.blobs[name].data.copy() for name in ("data", "label"))
+        left = np.arange(60.0).reshape(10, 1, 2, 3)[label.astype(int)]
+        turned = (data == left[..., ::-1]).all((1, 2, 3))
+        np.testing.assert_array_equal(data[~turned], left[~turned])
+        seen.append((label, turned))
+    labels, turned = map(np.concatenate, zip(*seen))
+    assert sorted(labels) == sorted([*range(10)] * 2)
+    assert 0 < turned.sum() < 20
+    net.layers[0].start_at_batch(1)
+    net.forward()
+    np.testing.assert_array_equal(net.blobs["label"].data, seen[1][0])

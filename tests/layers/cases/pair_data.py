@@ -20,9 +20,9 @@ def images(source=LIST, tops=3, phase=0, **options):
 CASES = {
     "PairsByLabel": [
         images(batch_size=4),
-        images(batch_size=3, tops=5, positive=0.2, mirror=True, workers=2),
+        images(batch_size=3, tops=5, same_share=0.2, mirror=True, workers=2),
         images(source=FOLDER / "faces", phase=1, workers=0),
-        images(positive=1, batch_size=2),
+        images(same_share=1, batch_size=2),
     ],
     "TripletsByLabel": [
         images(batch_size=4),
