@@ -69,6 +69,46 @@ class Dice(SampleLoss):
         return 1 - above / below, -(2 * t / below - above / below**2) * p * (1 - p)
 
 
+class LovaszSoftmax(SampleLoss):
+    """Class by class of each image, with autograd's gradient of the softmax by hand."""
+
+    def one(self, s, labels):
+        e = np.exp(s - s.max(0))
+        p = e / e.sum(0)
+        d_p, loss, there = np.zeros_like(p), 0, np.unique(labels).astype(int)
+        for c in there:
+            member = (labels[0] == c).ravel().astype(np.float32)
+            difference = p[c].ravel() - member
+            order = np.argsort(-np.abs(difference))
+            ordered = member[order]
+            jaccard = 1 - (ordered.sum() - ordered.cumsum()) / (ordered.sum() + (1 - ordered).cumsum())
+            jaccard[1:] -= jaccard[:-1].copy()
+            loss += np.abs(difference)[order].dot(jaccard)
+            d = np.empty_like(difference)
+            d[order] = jaccard
+            d_p[c] = (d * np.sign(difference)).reshape(p[c].shape)
+        d_s = p * (d_p - (p * d_p).sum(0))
+        return loss / len(there), d_s / len(there)
+
+
+class MeanIoU(Loop):
+    """Class by class, image by image, as a mean over the batch's confusion matrix."""
+
+    def forward(self, bottom, top):
+        classes = bottom[0].channels
+        matrix = np.zeros((classes, classes))
+        for scores, (labels,) in zip(bottom[0].data, bottom[1].data):
+            found = scores.argmax(0)
+            for c in range(classes):
+                for predicted in range(classes):
+                    matrix[c, predicted] += ((labels == c) & (found == predicted)).sum()
+        hits = np.diag(matrix)
+        top[0].data[...] = np.nanmean(hits / (matrix.sum(0) + matrix.sum(1) - hits))
+
+    def backward(self, top, propagate_down, bottom):
+        pass
+
+
 class NPair(Loop):
     def forward(self, bottom, top):
         a, p = bottom[0].data, bottom[1].data

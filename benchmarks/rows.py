@@ -67,6 +67,29 @@ def dice(s, t):
     return (1 - (2 * (p * t).sum(1) + 1) / (p.sum(1) + t.sum(1) + 1)).mean()
 
 
+def lovasz_softmax(s, y):
+    """Berman's: for each class that is there, errors sorted down times the differences of the Jaccard losses."""
+    losses = []
+    for p, labels in zip(s.softmax(1).flatten(2), y.flatten(1)):
+        of_classes = []
+        for c in labels.unique().long().tolist():
+            there = (labels == c).float()
+            errors, order = (there - p[c]).abs().sort(0, descending=True)
+            there = there[order]
+            jaccard = 1 - (there.sum() - there.cumsum(0)) / (there.sum() + (1 - there).cumsum(0))
+            of_classes.append(errors.dot(torch.cat((jaccard[:1], jaccard[1:] - jaccard[:-1]))))
+        losses.append(torch.stack(of_classes).mean())
+    return torch.stack(losses).mean()
+
+
+def mean_iou(s, y):
+    """The confusion matrix of a batch, and what follows; plus 0, so that there is a gradient of zeros, as ours."""
+    y, p = y.flatten().long(), s.argmax(1).flatten()
+    matrix = torch.bincount(y * 21 + p, minlength=21 * 21).reshape(21, 21)
+    hits = matrix.diagonal()
+    return (hits / (matrix.sum(0) + matrix.sum(1) - hits)).nanmean() + 0 * s.sum()
+
+
 def focal(s, t):
     p = s.sigmoid()
     q, a = torch.where(t == 1, p, 1 - p), torch.where(t == 1, 0.25, 0.75)
@@ -136,6 +159,8 @@ ROWS = [
         "LovaszSoftmaxLoss 4 x 21 x 64 x 64",
         "lovasz.LovaszSoftmaxLoss",
         [MAPS[:4], MAP_LABELS[:4]],
+        loop="LovaszSoftmax",
+        torch=lovasz_softmax,
         loss=True,
     ),
     Row(
@@ -226,5 +251,11 @@ ROWS = [
         "upscale: 2",
         torch=lambda x: functional.pixel_shuffle(x, 2),
     ),
-    Row("MeanIoU 8 x 21 x 64 x 64", "segmentation_metrics.MeanIoU", [MAPS, MAP_LABELS]),
+    Row(
+        "MeanIoU 8 x 21 x 64 x 64",
+        "segmentation_metrics.MeanIoU",
+        [MAPS, MAP_LABELS],
+        loop="MeanIoU",
+        torch=mean_iou,
+    ),
 ]

@@ -19,14 +19,13 @@ import math
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Layer, Parameter
-from caffe_pylayers._layer.functions.probabilities import ACTIVATIONS, probabilities_backward, probabilities_forward
-from caffe_pylayers._layer.losses import segmentation
+from caffe_pylayers._layer.losses.region_loss import ClassMean
 
-__all__ = ["LovaszHingeLoss", "LovaszSoftmaxLoss", "lovasz_forward", "lovasz_gradient"]
+__all__ = ["LovaszHingeLoss", "LovaszSoftmaxLoss", "jaccard_steps", "lovasz_slopes"]
 
 
-def lovasz_gradient(xp, members, like):
-    """Return how much each error, sorted down, adds to the Jaccard loss of the set of errors before it and itself.
+def jaccard_steps(xp, members, like):
+    """Return by how much each position, added to the set of errors, raises the Jaccard loss of that set (G, L).
 
         J_k = 1 - I_k / U_k,  I_k = M - (members among the first k),  U_k = M + (others among the first k)
         g_k = J_k - J_(k-1) = 1 / U_k for a member, I_k / (U_k U_(k-1)) for another
@@ -34,33 +33,58 @@ def lovasz_gradient(xp, members, like):
     with J_0 = 0, also where M, the number of members, is 0. The right side has no differences of near
     numbers, which in float32 have no digits left where there are many positions.
 
-    members: booleans (G, L): whether the position of the k-th error belongs to the class.
-    like: an array of the gradient's dtype.
+    members: booleans (G, L): whether the position that is added k-th belongs to the class.
+    like: an array of the result's dtype.
     """
+    rank = arrays.arange_like(arrays.to_int64(members[:1]), members.shape[1]) + 1
     before = members.cumsum(1)
     total = before[:, -1:]
-    rank = arrays.to_int64(arrays.arange_like(before, members.shape[1])) + 1
     inside = arrays.astype(total - before, like)
     union = arrays.astype(total + rank - before, like)
-    g = xp.where(members, 1 / union, inside / (union * (union - 1).clip(1, None)))
-    g[:, :1] += arrays.astype(total == 0, like)  # without members the first error is a loss of 1
+    g = xp.where(members, xp.ones_like(union), inside / (union - 1).clip(1, None))
+    g /= union
+    g[:, 0] += total[:, 0] == 0  # without members the first error is a loss of 1
     return g
 
 
-def lovasz_forward(xp, errors, members):
-    """Return the losses (G,): sum_k max(error_k, 0) g_k over the errors sorted down; and d_errors (G, L).
+def lovasz_slopes(xp, errors, members):
+    """Return the gradient (G, L) of the Lovász extension of the Jaccard loss, by the errors.
+
+        loss = sum_k max(e_(k), 0) g_k over the errors e sorted down, with g of jaccard_steps
+
+    As the loss is linear where the order stays, it is the sum of errors times slopes.
 
     errors: (G, L), one for each position; those below 0 count nothing.
     members: booleans (G, L): whether a position belongs to the class.
     """
-    if not errors.shape[1]:
-        return errors.sum(1), xp.empty_like(errors)
-    order = arrays.argsort(-errors, 1)
-    g = lovasz_gradient(xp, arrays.take_along(members, order, 1), errors)
-    d_errors = xp.empty_like(errors)
-    arrays.put_along(d_errors, order, g, 1)
-    d_errors *= errors > 0
-    return (errors * d_errors).sum(1), d_errors
+    groups, positions = errors.shape
+    slopes = xp.empty_like(errors)
+    if groups and positions:
+        order = arrays.argsort(-errors, 1)
+        order += arrays.arange_like(order, groups)[:, None] * positions  # in all of memory
+        slopes.ravel()[order] = jaccard_steps(xp, members.ravel()[order], errors)
+        slopes[errors <= 0] = 0
+    return slopes
+
+
+def class_counts(xp, labels, classes):
+    """Return how often each class occurs (G, C) among labels int64 (G, L) in [-1, C); -1 is none."""
+    groups, each = len(labels), classes + 1  # one more for -1
+    first = arrays.arange_like(labels, groups)[:, None] * each + 1
+    return xp.bincount((labels + first).ravel(), minlength=groups * each).reshape(groups, each)[:, 1:]
+
+
+def class_errors(xp, p, labels, c):
+    """Return the errors |1[label = c] - p|, -1 where the label is -1; their derivatives by p, and the class's members.
+
+    p, labels: of one class's probabilities and all classes' labels (G, L).
+    """
+    members = labels == c
+    errors = p - arrays.astype(members, p)
+    signs = xp.sign(errors)
+    xp.abs(errors, out=errors)
+    errors[labels < 0] = -1
+    return errors, signs, members
 
 
 class LovaszHingeLoss(Layer):
@@ -114,9 +138,10 @@ class LovaszHingeLoss(Layer):
         errors = 1 - scores * sign
         if valid is not None:
             errors[~valid.reshape(self._shape)] = -1
-        losses, d_errors = lovasz_forward(self.xp, errors, sign > 0)
-        self._d_scores = -sign * d_errors / max(len(losses), 1)
-        top[0].data[...] = losses.sum() / max(len(losses), 1)
+        slopes = lovasz_slopes(self.xp, errors, sign > 0)
+        groups = max(len(slopes), 1)
+        self._d_scores = -sign * slopes / groups
+        top[0].data[...] = (errors * slopes).sum() / groups
 
     def backward(self, top, propagate_down, bottom):
         if propagate_down[0]:
@@ -125,7 +150,7 @@ class LovaszHingeLoss(Layer):
             arrays.fill(bottom[1].diff, 0)
 
 
-class LovaszSoftmaxLoss(Layer):
+class LovaszSoftmaxLoss(ClassMean):
     """The Lovász-Softmax loss: one minus each class's intersection over union, for probabilities as for masks.
 
     loss = mean over images of sum_c v_c L_c / sum_c v_c, L_c = sum_k e_(k) g_k, with e = |1[y = c] - p_c|
@@ -140,12 +165,14 @@ class LovaszSoftmaxLoss(Layer):
     Backward:
         d_predictions, through the activation; the labels get zeros.
     Raises:
-        ValueError for one channel, and for labels outside [0, C).
+        ValueError for one channel, labels outside [0, C), and with activation none for what is no
+        probability.
 
     References:
         Berman et al., "The Lovász-Softmax loss: A tractable surrogate for the optimization of the
         intersection-over-union measure in neural networks", 2018, arXiv:1705.08790, whose
-        lovasz_softmax it equals; per_image is there called so too, and is false by default.
+        lovasz_softmax it equals with per_image false, its default; of an image is what the other
+        losses of regions are, and false what the mean IoU of a data set is nearer to.
     Example:
         >>> from caffe_pylayers.testing import LayerRun
         >>> p = [[[0.75, 0.5], [0.25, 0.5]]]
@@ -153,98 +180,51 @@ class LovaszSoftmaxLoss(Layer):
         array([0.375])
     """
 
-    array_api = True
-
-    activation = Parameter(
-        str,
-        "softmax",
-        choices=ACTIVATIONS,
-        doc="what makes probabilities of bottom[0]: none, where it holds them; sigmoid; softmax over axis 1",
-    )
-    per_image = Parameter(bool, False, doc="the mean of the images' losses; false: one loss of the batch as a whole")
     classes = Parameter(
         str,
         "present",
         choices=("all", "present"),
         doc="present: the mean over the classes that the labels have, in the image or the batch",
     )
-    class_weights = Parameter([float], (), low=0, doc="v_c, a factor for each class: C of them; default: 1")
-    exclude = Parameter([int], (), low=0, doc="classes with v_c = 0; the background: [0]")
-    ignore_label = Parameter(int, None, doc="positions with this label do not count")
-
-    def setup(self, bottom, top):
-        checks.tops(self, top, "loss")
 
     def plan(self, predictions, labels):
-        shape = tuple(predictions.shape)
-        if len(shape) < 2 or shape[1] < 2:
-            raise checks.error(
-                self,
-                f"bottom[0] (predictions) must have shape (N, C, ...) with two channels or more, got {shape}; "
-                f"one is for LovaszHingeLoss",
-            )
+        self.plan_regions(predictions, 2, "; one is for LovaszHingeLoss")
+        shape = predictions.shape
         checks.one_label_each(self, "bottom[1] (labels)", labels.shape, "bottom[0] (predictions)", shape, 1)
-        self._shape = (*shape[:2], math.prod(shape[2:]))
-        images, positions = self._shape[::2]
+        images, classes, positions = self._shape
         self._grouped = (images, positions) if self.per_image else (1, images * positions)
-        self._v = segmentation.class_factors(self, self.class_weights, self.exclude, predictions)
-        self._classes = arrays.arange_like(labels, shape[1])
-        self._d, self._scratch = arrays.new(predictions, self._shape), arrays.new(predictions, self._shape)
-        self._probabilities = None if self.activation == "none" else arrays.new(predictions, self._shape)
+        self._classes = arrays.arange_like(labels, classes)
+        self._d_p = arrays.new(predictions, self._shape)
         return [(1,)]
 
     def forward(self, bottom, top):
-        p = bottom[0].data.reshape(self._shape)
-        if self._probabilities is not None:
-            probabilities_forward(self.xp, p, self.activation, self._probabilities)
-            p = self._probabilities
         labels, valid = checks.class_labels(self, bottom[1].data, self._classes, self.ignore_label)
-        self._write_gradient(top[0].data, p, labels.reshape(self._grouped), valid)
+        if valid is not None:
+            labels[~valid] = -1
+            valid = valid.reshape(self._shape[0], 1, self._shape[2])
+        self._p = self.take_probabilities(bottom[0].data, valid)
+        labels = labels.reshape(self._grouped)
+        shares = self.class_shares(class_counts(self.xp, labels, self._shape[1])) / max(self._grouped[0], 1)
+        data = self._p, labels, shares, self._d_p
+        arrays.host_view(top[0].data)[...] = self._take_classes(*map(arrays.host_view, data))
 
     def backward(self, top, propagate_down, bottom):
         if propagate_down[0]:
             d = bottom[0].diff.reshape(self._shape)
-            self.xp.multiply(self._d, top[0].diff[0], out=d)
-            if self._probabilities is not None:
-                probabilities_backward(self.xp, self._probabilities, self.activation, d, self._scratch)
+            self.xp.multiply(self._d_p, top[0].diff[0], out=d)
+            self.through_activation(self._p, d)
         if propagate_down[1]:
             arrays.fill(bottom[1].diff, 0)
 
-    def _write_gradient(self, loss, p, labels, valid):
-        """Write the loss and its gradient for the probabilities."""
-        valid = None if valid is None else valid.reshape(self._grouped)
-        shares = self._class_shares(labels, valid)
-        arrays.fill(loss, 0)
-        arrays.fill(self._d, 0)
+    def _take_classes(self, p, labels, shares, d_p):
+        """Return the loss, and write the gradient of p, class after class, whose errors are sorted by themselves."""
+        xp, loss = arrays.namespace(p), 0
         for c, counts in enumerate((shares > 0).any(0).tolist()):
             if not counts:
+                d_p[:, c] = 0
                 continue
-            members = labels == c if valid is None else (labels == c) & valid
-            difference = p[:, c].reshape(self._grouped) - arrays.astype(members, p)
-            errors = self.xp.abs(difference)
-            if valid is not None:
-                errors[~valid] = -1
-            losses, d_errors = lovasz_forward(self.xp, errors, members)
-            loss += (shares[:, c] * losses).sum()
-            d_errors *= self.xp.sign(difference)
-            d_errors *= shares[:, c : c + 1]
-            self._d[:, c] = d_errors.reshape(self._d[:, c].shape)
-
-    def _class_shares(self, labels, valid):
-        """Return the factors (G, C) of the classes' losses: v over its sum and the number of images."""
-        groups, classes = self._grouped[0], self._shape[1]
-        shares = arrays.new(self._d, (groups, classes))
-        shares[...] = self._v
-        if self.classes == "present":
-            shares *= self._counts(labels, valid) > 0
-        total = shares.sum(1)[:, None]
-        return shares / (total + (total == 0)) / max(groups, 1)
-
-    def _counts(self, labels, valid):
-        """Return how many positions of each class (G, C) there are."""
-        groups, classes = self._grouped[0], self._shape[1]
-        first = arrays.to_int64(arrays.arange_like(labels, groups))[:, None] * classes
-        found = (labels + first).ravel()
-        if valid is not None:
-            found = found[valid.ravel()]
-        return self.xp.bincount(found, minlength=groups * classes).reshape(groups, classes)
+            errors, signs, members = class_errors(xp, p[:, c].reshape(labels.shape), labels, c)
+            slopes = lovasz_slopes(xp, errors, members) * shares[:, c : c + 1]
+            loss = loss + (errors * slopes).sum()
+            d_p[:, c] = (slopes * signs).reshape(d_p[:, c].shape)
+        return loss

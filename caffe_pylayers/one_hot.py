@@ -13,6 +13,7 @@ import math
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Layer, Parameter
+from caffe_pylayers._layer.functions.class_starts import class_starts
 
 __all__ = ["label2one_hot", "one_hot_forward"]
 
@@ -38,13 +39,6 @@ def one_hot_forward(labels, one_hot, axis=1, on_value=1.0, off_value=0.0, valid=
         places = places[valid]
     arrays.fill(one_hot, off_value)
     one_hot.ravel()[places] = on_value
-
-
-def class_starts(labels, shape, axis=1):
-    """Return for each label the flat index of its class 0 in one-hot codes of this shape."""
-    classes, after = shape[axis], math.prod(shape[axis:][1:])
-    label = arrays.arange_like(labels, math.prod(labels.shape))
-    return label + label // max(after, 1) * (classes - 1) * after
 
 
 class label2one_hot(Layer):

@@ -121,13 +121,13 @@ class DiceLoss(ClassOverlapLoss):
 
     References:
         Milletari et al., "V-Net: Fully Convolutional Neural Networks for Volumetric Medical Image
-        Segmentation", 2016, arXiv:1606.04797: squared, with smooth 0. Without squares: Drozdzal et
+        Segmentation", 2016, arXiv:1606.04797: squared. Without squares: Drozdzal et
         al., "The Importance of Skip Connections in Biomedical Image Segmentation", 2016,
         arXiv:1608.04117. Published layers take the argmax, a batch of 1, or two channels of a
         Softmax: here "exclude": [0] with the two.
     Example:
         >>> from caffe_pylayers.testing import LayerRun
-        >>> run = LayerRun(DiceLoss, [[[[1, 0.5, 0]]], [[[1, 0, 0]]]], param_str='{"smooth": 0}')
+        >>> run = LayerRun(DiceLoss, [[[[1, 0.5, 0]]], [[[1, 0, 0]]]])
         >>> run.forward()[0]  # 1 - 2 * 1 / (1.5 + 1)
         array([0.2])
     """
@@ -164,7 +164,7 @@ class TverskyLoss(ClassOverlapLoss):
         smooth; alpha = beta = 1 is the loss of intersection over union (Jaccard's).
     Example:
         >>> from caffe_pylayers.testing import LayerRun
-        >>> run = LayerRun(TverskyLoss, [[[[1, 0.5, 0]]], [[[1, 0, 0]]]], param_str='{"smooth": 0}')
+        >>> run = LayerRun(TverskyLoss, [[[[1, 0.5, 0]]], [[[1, 0, 0]]]])
         >>> run.forward()[0].round(6)  # 1 - 1 / (1 + 0.3 * 0.5)
         array([0.130435])
     """
@@ -203,7 +203,7 @@ class FocalTverskyLoss(TverskyLoss):
         for its 4/3; its alpha, 0.7, is the price of false negatives, here beta.
     Example:
         >>> from caffe_pylayers.testing import LayerRun
-        >>> run = LayerRun(FocalTverskyLoss, [[[[1, 0.5, 0]]], [[[1, 0, 0]]]], param_str='{"smooth": 0, "gamma": 2}')
+        >>> run = LayerRun(FocalTverskyLoss, [[[[1, 0.5, 0]]], [[[1, 0, 0]]]], param_str='{"gamma": 2}')
         >>> run.forward()[0].round(6)  # (1 - 1 / 1.15)**2
         array([0.017013])
     """

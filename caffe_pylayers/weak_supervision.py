@@ -30,23 +30,45 @@ import numpy as np
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.losses import segmentation
-from caffe_pylayers._layer.losses.class_probabilities import LEAST, ProbabilityLoss
+from caffe_pylayers._layer.functions.probabilities import check_probabilities
+from caffe_pylayers._layer.losses.class_probabilities import ProbabilityLoss
+from caffe_pylayers._layer.losses.region_targets import RegionTargets
 
-__all__ = ["ConstrainLoss", "ExpandLoss", "SeedLoss", "constrain_loss", "expand_loss", "seed_loss"]
+__all__ = [
+    "ConstrainLoss",
+    "ExpandLoss",
+    "SeedLoss",
+    "constrain_backward",
+    "constrain_forward",
+    "expand_backward",
+    "expand_forward",
+    "seed_backward",
+    "seed_forward",
+]
+
+_LEAST = 1e-20  # what is less counts as this in a logarithm, and has no gradient
 
 
-def seed_loss(xp, p, cues, groups):
-    """Return the losses (N,), sum over groups of -sum(cues log p) / sum(cues), and d_p.
+def seed_forward(xp, p, shares):
+    """Return the losses (N,): -sum(shares log p), of cues over how many there are (N, C, L)."""
+    return -(shares * xp.log(p)).sum((1, 2))
 
-    p, cues: (N, C, L); cues are 1 where a class is known to be, else 0.
+
+def seed_backward(p, shares):
+    """Return d_p."""
+    return -shares / p
+
+
+def cue_shares(xp, cues, groups):
+    """Return the cues (N, C, L), 1 where a class is known to be, else 0, over their number in the image.
+
     groups: lists of classes, whose cues are counted together.
     """
-    d_log_p = xp.empty_like(p)
+    shares = xp.empty_like(cues)
     for classes in groups:
         count = cues[:, classes].sum((1, 2))[:, None, None]
-        d_log_p[:, classes] = -cues[:, classes] / count.clip(1, None)
-    return (d_log_p * xp.log(p)).sum((1, 2)), d_log_p / p
+        shares[:, classes] = cues[:, classes] / count.clip(1, None)
+    return shares
 
 
 def rank_weights(positions, q):
@@ -55,44 +77,77 @@ def rank_weights(positions, q):
     return weights / weights.sum()
 
 
-def expand_loss(xp, p, present, absent, background_label, foreground, background):
-    """Return the losses (N,) and d_p.
+def expand_forward(xp, down, present, absent, background_label, foreground, background):
+    """Return the losses (N,), and what backward needs: the classes' G, the background's, and 1 - max p_c.
 
-        loss = - sum_present log G_c / count - sum_absent log(1 - max p_c) / count - log G_background
+        loss = -sum_c present_c log G_c - sum_c absent_c log(1 - max p_c) - log G_background
 
-    with G the mean of a class's p, sorted down, by the weights of its ranks.
+    with G the mean of a class's p by the weights of its ranks.
 
-    p: (N, C, L).
-    present, absent: 1 or 0 (N, C); the background is neither.
+    down: p (N, C, L), sorted down.
+    present, absent: (N, C), each class's share of those that the image has, or has not; the background's are 0.
     foreground, background: rank_weights (L,).
     """
-    order = arrays.argsort(-p, 2)
-    down = arrays.take_along(p, order, 2)
-    share_present = present / present.sum(1).clip(1, None)[:, None]
-    share_absent = absent / absent.sum(1).clip(1, None)[:, None]
     pooled, pooled_background = down @ foreground, down[:, background_label] @ background
-    rest = (1 - down[:, :, 0]).clip(LEAST, None)
-    losses = -(share_present * xp.log(pooled) + share_absent * xp.log(rest)).sum(1) - xp.log(pooled_background)
-    d_down = (-share_present / pooled)[:, :, None] * foreground
-    d_down[:, :, 0] += share_absent / rest * (rest > LEAST)
+    rest = (1 - down[:, :, 0]).clip(_LEAST, None)
+    losses = -(present * xp.log(pooled) + absent * xp.log(rest)).sum(1) - xp.log(pooled_background)
+    return losses, (pooled, pooled_background, rest)
+
+
+def expand_backward(present, absent, background_label, foreground, background, pooled, pooled_background, rest):
+    """Return d_down (N, C, L)."""
+    d_down = (-present / pooled)[:, :, None] * foreground
+    d_down[:, :, 0] += absent / rest * (rest > _LEAST)
     d_down[:, background_label] = -background / pooled_background[:, None]
-    d_p = xp.empty_like(p)
-    arrays.put_along(d_p, order, d_down, 2)
-    return losses, d_p
+    return d_down
 
 
-def constrain_loss(xp, p, log_q, low, high):
-    """Return the loss, mean over positions of sum_c q_c log clip(q_c / p_c, low, high), and d_p and d_log_q."""
-    positions = max(p.shape[0] * p.shape[2], 1)
-    q, ratio = xp.exp(log_q), log_q - xp.log(p)
-    inside = (ratio >= math.log(low)) & (ratio <= math.log(high))
-    ratio = ratio.clip(math.log(low), math.log(high))
-    weighted = q * ratio / positions
-    d_ratio = q * inside / positions
-    return weighted.sum(), -d_ratio / p, weighted + d_ratio
+def constrain_forward(xp, p, q, log_q, low, high):
+    """Return the loss, mean over positions of sum_c q_c log clip(q_c / p_c, low, high), and the clipped logarithms."""
+    ratio = (log_q - xp.log(p)).clip(math.log(low), math.log(high))
+    return (q * ratio).sum() / max(p.shape[0] * p.shape[2], 1), ratio
 
 
-class SeedLoss(ProbabilityLoss):
+def constrain_backward(p, q, ratio, low, high):
+    """Return d_p and d_log_q; where the ratio is clipped, only q in front of the logarithm has a gradient."""
+    q = q / max(p.shape[0] * p.shape[2], 1)
+    d_ratio = q * ((ratio > math.log(low)) & (ratio < math.log(high)))
+    return -d_ratio / p, q * ratio + d_ratio
+
+
+class _CueLoss(ProbabilityLoss):
+    """A loss of logarithms of probabilities, which are kept away from 0."""
+
+    min_prob = Parameter(
+        float,
+        1e-4,
+        low=0,
+        doc="m: p becomes (p + m) / (1 + C m), away from 0; 0 where it already is",
+    )
+
+    def plan_maps(self, predictions):
+        """Take bottom[0], with two classes and a position at least."""
+        self.plan_predictions(predictions, 2)
+        if 0 in predictions.shape[2:]:
+            raise checks.error(self, f"bottom[0] (predictions) must have positions, got {tuple(predictions.shape)}")
+        self._mix = 1 / (1 + self._shape[1] * self.min_prob)
+
+    def take_away_from_0(self, predictions, w=None):
+        """Return p (N, C, L), which is above 0."""
+        self._unmixed = self.take_probabilities(predictions, w)
+        p = (self._unmixed + self.min_prob) * self._mix
+        return p if self.min_prob else p.clip(_LEAST, None)
+
+    def write_gradient(self, d_p, scale, d_predictions):
+        """Write the gradient of bottom[0] from that of p, times the scale."""
+        d = d_predictions.reshape(self._shape)
+        self.xp.multiply(d_p, scale * self._mix, out=d)
+        if not self.min_prob:
+            d *= self._unmixed > _LEAST
+        self.through_activation(self._unmixed, d)
+
+
+class SeedLoss(_CueLoss):
     """Minus the log-probability of the classes at positions where weak cues say what is there.
 
     loss = mean over images of -sum cues log p / sum cues.
@@ -127,12 +182,9 @@ class SeedLoss(ProbabilityLoss):
     ignore_label = Parameter(int, 255, doc="in label maps: the position has no cue")
 
     def plan(self, predictions, cues):
-        self.plan_predictions(predictions)
+        self.plan_maps(predictions)
         classes, background = self._shape[1], self.background_label
-        self._of_numbers = segmentation.are_numbers(self, cues.shape, predictions.shape)
-        self._codes = None if self._of_numbers else arrays.new(predictions, self._shape)
-        self._classes = arrays.arange_like(cues, classes)
-        self._places = None if self._of_numbers else segmentation.class_places(cues, self._shape)
+        self._cues = RegionTargets(self, cues, predictions)
         self._groups = [list(range(classes))]
         if self.balanced:
             if background >= classes:
@@ -141,23 +193,23 @@ class SeedLoss(ProbabilityLoss):
         return [(1,)]
 
     def forward(self, bottom, top):
-        if self._of_numbers:
-            cues, _ = segmentation.read_numbers(self, bottom[1].data, self._shape)
-        else:
-            cues = self._codes
-            cues *= segmentation.read_labels(self, bottom[1].data, self._classes, self._places, cues)
-        p = self.take_probabilities(bottom[0].data)
-        losses, self._d_p = seed_loss(self.xp, p, cues, self._groups)
+        cues, valid, _ = self._cues.read(self, bottom[1].data)
+        if valid is not None:
+            cues = cues * valid
+        self._shares = cue_shares(self.xp, cues, self._groups)
+        self._p = self.take_away_from_0(bottom[0].data, cues.sum(1)[:, None])
+        losses = seed_forward(self.xp, self._p, self._shares)
         top[0].data[...] = losses.sum() / max(len(losses), 1)
 
     def backward(self, top, propagate_down, bottom):
         if propagate_down[0]:
-            self.write_gradient(self._d_p, top[0].diff[0] / max(len(self._d_p), 1), bottom[0].diff)
+            scale = top[0].diff[0] / max(len(self._p), 1)
+            self.write_gradient(seed_backward(self._p, self._shares), scale, bottom[0].diff)
         if propagate_down[1]:
             arrays.fill(bottom[1].diff, 0)
 
 
-class ExpandLoss(ProbabilityLoss):
+class ExpandLoss(_CueLoss):
     """The classes of an image shall fill it, the others nothing: from labels of the image alone.
 
     loss = mean over images of -mean_c log G_c - mean_a log(1 - max p_a) - log G_background, c the
@@ -194,7 +246,7 @@ class ExpandLoss(ProbabilityLoss):
     background_label = Parameter(int, 0, low=0, doc="the background's class")
 
     def plan(self, predictions, labels):
-        self.plan_predictions(predictions)
+        self.plan_maps(predictions)
         images, classes, positions = self._shape
         if tuple(n for n in labels.shape if n != 1) != tuple(n for n in (images, classes) if n != 1):
             raise checks.error(
@@ -204,29 +256,35 @@ class ExpandLoss(ProbabilityLoss):
             )
         if self.background_label >= classes:
             raise checks.error(self, f"parameter background_label {self.background_label} is outside [0, {classes})")
-        self._foreground, self._background = (
+        self._ranks = [
             arrays.from_numpy(rank_weights(positions, q), predictions) for q in (self.q_foreground, self.q_background)
-        )
+        ]
         return [(1,)]
 
     def forward(self, bottom, top):
-        p = self.take_probabilities(bottom[0].data)
+        p = self.take_away_from_0(bottom[0].data)
         labels, _ = checks.class_labels(self, bottom[1].data, 2)
         present = arrays.astype(labels.reshape(self._shape[:2]), p)
         absent = 1 - present
         present[:, self.background_label] = absent[:, self.background_label] = 0
-        ranks = self._foreground, self._background
-        losses, self._d_p = expand_loss(self.xp, p, present, absent, self.background_label, *ranks)
+        present, absent = (flags / flags.sum(1).clip(1, None)[:, None] for flags in (present, absent))
+        self._order = arrays.argsort(-p, 2)
+        down = arrays.take_along(p, self._order, 2)
+        self._given = present, absent, self.background_label, *self._ranks
+        losses, self._found = expand_forward(self.xp, down, *self._given)
         top[0].data[...] = losses.sum() / max(len(losses), 1)
 
     def backward(self, top, propagate_down, bottom):
         if propagate_down[0]:
-            self.write_gradient(self._d_p, top[0].diff[0] / max(len(self._d_p), 1), bottom[0].diff)
+            d_down = expand_backward(*self._given, *self._found)
+            d_p = self.xp.empty_like(d_down)
+            arrays.put_along(d_p, self._order, d_down, 2)
+            self.write_gradient(d_p, top[0].diff[0] / max(len(d_p), 1), bottom[0].diff)
         if propagate_down[1]:
             arrays.fill(bottom[1].diff, 0)
 
 
-class ConstrainLoss(ProbabilityLoss):
+class ConstrainLoss(_CueLoss):
     """The divergence of the predictions from what a CRF makes of them: regions shall end at the image's edges.
 
     loss = mean over images and positions of sum_c q_c log clip(q_c / p_c, low, high).
@@ -240,7 +298,7 @@ class ConstrainLoss(ProbabilityLoss):
         d_predictions, through the activation, and d_crf; where q / p is clipped, only q in front
         of the logarithm has one.
     Raises:
-        ValueError for shapes that do not fit.
+        ValueError for shapes that do not fit, and for what is no probability.
 
     References:
         Kolesnikov and Lampert, "Seed, Expand and Constrain: Three Principles for Weakly-Supervised
@@ -263,21 +321,26 @@ class ConstrainLoss(ProbabilityLoss):
             raise checks.error(self, f"parameter clip must hold low and then high, got {self.clip}")
 
     def plan(self, predictions, crf):
-        self.plan_predictions(predictions)
+        self.plan_maps(predictions)
         checks.same_shape(self, "bottom[1] (crf)", crf.shape, "bottom[0] (predictions)", predictions.shape)
         return [(1,)]
 
     def forward(self, bottom, top):
-        p, q = self.take_probabilities(bottom[0].data), bottom[1].data.reshape(self._shape)
-        log_q = q if self.log else self.xp.log(q.clip(LEAST, None))
-        loss, self._d_p, self._d_log_q = constrain_loss(self.xp, p, log_q, *self.clip)
+        p, crf = self.take_away_from_0(bottom[0].data), bottom[1].data
+        q = self.xp.exp(crf) if self.log else crf
+        check_probabilities(self, "exp(bottom[1]), with log," if self.log else "bottom[1] (crf), with log false,", q)
+        q = q.reshape(self._shape).clip(_LEAST, None)
+        log_q = crf.reshape(self._shape) if self.log else self.xp.log(q)
+        loss, ratio = constrain_forward(self.xp, p, q, log_q, *self.clip)
+        self._found = p, q, ratio
         top[0].data[...] = loss
 
     def backward(self, top, propagate_down, bottom):
+        d_p, d_log_q = constrain_backward(*self._found, *self.clip)
         if propagate_down[0]:
-            self.write_gradient(self._d_p, top[0].diff[0], bottom[0].diff)
+            self.write_gradient(d_p, top[0].diff[0], bottom[0].diff)
         if propagate_down[1]:
-            d, q = bottom[1].diff.reshape(self._shape), bottom[1].data.reshape(self._shape)
-            self.xp.multiply(self._d_log_q, top[0].diff[0], out=d)
+            d = bottom[1].diff.reshape(self._shape)
+            self.xp.multiply(d_log_q, top[0].diff[0], out=d)
             if not self.log:
-                d /= q.clip(LEAST, None)
+                d /= self._found[1]

@@ -87,11 +87,40 @@ def test_of_hard_predictions_it_is_one_minus_the_mean_iou_of_scikit_learn():
     found = rng.randint(0, C - 1, LABELS.shape)
     codes = np.moveaxis(np.eye(C)[found], -1, 1)
     iou = metrics.jaccard_score(LABELS.ravel(), found.ravel(), average="macro")
-    np.testing.assert_allclose(run(LovaszSoftmaxLoss, codes, LABELS, activation="none").forward()[0], [1 - iou])
+    batch = {"activation": "none", "per_image": False}
+    np.testing.assert_allclose(run(LovaszSoftmaxLoss, codes, LABELS, **batch).forward()[0], [1 - iou])
     sign, mask = 2.0 * (found > 0) - 1, LABELS > 0
     hinge = run(LovaszHingeLoss, sign[:, None], mask, per_image=False).forward()[0]
     iou = metrics.jaccard_score(mask.ravel(), found.ravel() > 0)
     np.testing.assert_allclose(hinge, [2 * (1 - iou)])  # an error's hinge is 1 + 1
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")
+@pytest.mark.parametrize("activation", ["none", "sigmoid", "softmax", "hinge"])
+@pytest.mark.parametrize("per_image", [True, False])
+def test_what_is_ignored_may_hold_anything(activation, per_image):
+    x, labels = SCORES.copy(), LABELS.copy()
+    labels[:, 2] = 255
+    parameters = {"ignore_label": 255, "per_image": per_image}
+    cls = LovaszHingeLoss if activation == "hinge" else LovaszSoftmaxLoss
+    if activation == "hinge":
+        x, labels = x[:, :1], np.where(labels == 255, 255, labels.clip(0, 1))
+    else:
+        parameters["activation"] = activation
+        x = 1 / (1 + np.exp(-x)) if activation == "none" else x
+    clean = run(cls, x, labels, **parameters)
+    x = x.copy()
+    x[0, :, 2], x[1, 0, 2], x[2, 0, 2] = np.nan, np.inf, -np.inf
+    dirty = run(cls, x, labels, **parameters)
+    np.testing.assert_array_equal(dirty.forward(), clean.forward())
+    np.testing.assert_array_equal(dirty.backward([1])[0], clean.backward([1])[0])
+    x[0, 0, 0, 0] = np.nan
+    assert np.isnan(run(cls, x, labels, **parameters).forward()).all()
+
+
+def test_scores_are_no_probabilities():
+    with pytest.raises(ValueError, match=r"^LovaszSoftmaxLoss: .* with activation none, must lie in \[0, 1\], got "):
+        run(LovaszSoftmaxLoss, SCORES, LABELS, activation="none").forward()
 
 
 def test_digits_remain_where_there_are_many_positions():
@@ -110,7 +139,7 @@ def test_digits_remain_where_there_are_many_positions():
     [
         (LovaszHingeLoss, [(2, 2, 4), (2, 4)], r"must have one channel, shape \(N, 1, ...\), got \(2, 2, 4\)"),
         (LovaszHingeLoss, [(2, 1, 4), (2, 3)], r"bottom\[1\] \(labels\) must have shape \(2, 4\)"),
-        (LovaszSoftmaxLoss, [(2, 1, 4), (2, 4)], r"two channels or more, got \(2, 1, 4\); one is for LovaszHingeLoss"),
+        (LovaszSoftmaxLoss, [(2, 1, 4), (2, 4)], r"with C >= 2, got \(2, 1, 4\); one is for LovaszHingeLoss"),
         (LovaszSoftmaxLoss, [(2, 3, 4), (2, 3)], r"bottom\[1\] \(labels\) must have shape \(2, 4\)"),
     ],
 )

@@ -26,7 +26,7 @@ def reference(torch, cls, x, t, w, q):
     tp, fp, fn = (w * p * t).sum(axes), (w * p * (1 - t)).sum(axes), (w * (1 - p) * t).sum(axes)
     wp, wt = (w * p**k).sum(axes), (w * t**k).sum(axes)
     v = torch.tensor(q.get("class_weights", [1.0] * C), dtype=torch.float64)
-    s = q.get("smooth", 0 if cls is GeneralizedDiceLoss else 1)
+    s = q.get("smooth", 0)
     if cls is GeneralizedDiceLoss:
         u = v / wt.clamp(min=1) ** q.get("power", 2)
         return (1 - (2 * (u * tp).sum(-1) + s) / ((u * (wp + wt)).sum(-1) + s)).mean()
@@ -43,10 +43,11 @@ def reference(torch, cls, x, t, w, q):
 
 SETTINGS = [
     (DiceLoss, {}),
-    (DiceLoss, {"squared": True, "smooth": 0, "class_weights": [0, 1, 2, 0.5]}),
+    (DiceLoss, {"smooth": 1}),
+    (DiceLoss, {"squared": True, "class_weights": [0, 1, 2, 0.5]}),
     (DiceLoss, {"classes": "present", "smooth": 0.1}),
     (TverskyLoss, {}),
-    (TverskyLoss, {"alpha": 1.5, "beta": 0.1, "smooth": 0, "classes": "present"}),
+    (TverskyLoss, {"alpha": 1.5, "beta": 0.1, "smooth": 0.5, "classes": "present"}),
     (FocalTverskyLoss, {}),
     (FocalTverskyLoss, {"gamma": 2, "class_weights": [0, 1, 2, 0.5]}),
     (GeneralizedDiceLoss, {}),
@@ -90,12 +91,11 @@ def test_hard_predictions_give_the_scores_of_scikit_learn():
     metrics = pytest.importorskip("sklearn.metrics")
     found, true = rng.randint(0, C, (2, 1, H, W))
     codes = np.moveaxis(np.eye(C)[found], -1, 1)
-    jaccard = {"smooth": 0, "alpha": 1, "beta": 1}
     for predictions, targets, average in ((codes, true, "macro"), (codes[:, 1:2], true == 1, "binary")):
         given = {"y_true": targets.ravel(), "y_pred": found.ravel() if average == "macro" else found.ravel() == 1}
         f1, iou = (score(**given, average=average) for score in (metrics.f1_score, metrics.jaccard_score))
-        np.testing.assert_allclose(run(DiceLoss, predictions, targets, smooth=0).forward()[0], [1 - f1])
-        np.testing.assert_allclose(run(TverskyLoss, predictions, targets, **jaccard).forward()[0], [1 - iou])
+        np.testing.assert_allclose(run(DiceLoss, predictions, targets).forward()[0], [1 - f1])
+        np.testing.assert_allclose(run(TverskyLoss, predictions, targets, alpha=1, beta=1).forward()[0], [1 - iou])
 
 
 @pytest.mark.parametrize("cls", [DiceLoss, TverskyLoss, FocalTverskyLoss, GeneralizedDiceLoss])
@@ -114,6 +114,42 @@ def test_ignored_is_as_if_it_were_not_there(cls, targets):
     np.testing.assert_array_equal(d_whole[:, :, -1], 0)
 
 
+@pytest.mark.filterwarnings("ignore:invalid value")
+@pytest.mark.parametrize("cls", [DiceLoss, TverskyLoss, FocalTverskyLoss, GeneralizedDiceLoss])
+@pytest.mark.parametrize("activation", ["none", "sigmoid", "softmax"])
+@pytest.mark.parametrize("targets", ["labels", "soft"])
+@pytest.mark.parametrize("squared", [False, True])
+def test_what_does_not_count_may_hold_anything(cls, activation, targets, squared):
+    """Not a number or infinity in scores, targets and weights: of ignored positions, and in scores of weight 0."""
+    x = 1 / (1 + np.exp(-SCORES)) if activation == "none" else SCORES.copy()
+    t, w = {"labels": LABELS, "soft": SOFT}[targets].astype(float), WEIGHTS.copy()
+    t[0, :, 1], w[1, :, 2] = 255, 0
+    parameters = {"activation": activation, "ignore_label": 255, "squared": squared}
+    if cls not in (DiceLoss, GeneralizedDiceLoss):
+        parameters.pop("squared")
+    clean = run(cls, x, t, w, **parameters)
+    x, w = x.copy(), w.copy()
+    x[0, :, 1], x[1, 2, 2], w[0, :, 1] = np.nan, np.inf, np.nan
+    t[1, 0, 2] = np.nan
+    dirty = run(cls, x, t, w, **parameters)
+    np.testing.assert_array_equal(dirty.forward(), clean.forward())
+    found, wanted = dirty.backward([3.7]), clean.backward([3.7])
+    np.testing.assert_array_equal(found[0], wanted[0])
+    np.testing.assert_array_equal(found[1], wanted[1])
+    np.testing.assert_array_equal(found[0][1, :, 2], 0)
+    np.testing.assert_array_equal(found[2][0, :, 1], 0)
+    wanted[2][1, :, 2] = found[2][1, :, 2]  # the gradient of a weight of 0 is that of the score, were it to count
+    np.testing.assert_array_equal(found[2], wanted[2])
+
+
+@pytest.mark.parametrize("cls", [DiceLoss, TverskyLoss, FocalTverskyLoss, GeneralizedDiceLoss])
+def test_nan_that_counts_is_seen(cls):
+    for activation in ("none", "sigmoid", "softmax"):
+        x = np.full((1, 3, 1, 2), 0.25)
+        x[0, 1, 0, 1] = np.nan
+        assert np.isnan(run(cls, x, [[[0, 1]]], activation=activation).forward()).all()
+
+
 @pytest.mark.parametrize("cls", [DiceLoss, TverskyLoss, FocalTverskyLoss, GeneralizedDiceLoss])
 def test_excluded_is_of_weight_zero(cls):
     one = run(cls, SCORES, LABELS, activation="sigmoid", exclude=[0, 2])
@@ -126,17 +162,17 @@ def test_excluded_is_of_weight_zero(cls):
 
 def test_dice_by_hand():
     p, t = np.array([[[0.5, 1.0, 0.0, 0.25]]]), np.array([[[1, 1, 0, 0]]])
-    np.testing.assert_allclose(run(DiceLoss, p, t, smooth=0).forward()[0], [1 - 3 / 3.75])
-    np.testing.assert_allclose(run(DiceLoss, p, t).forward()[0], [1 - 4 / 4.75])
-    squares = run(DiceLoss, p, t, smooth=0, squared=True)
+    np.testing.assert_allclose(run(DiceLoss, p, t).forward()[0], [1 - 3 / 3.75])
+    np.testing.assert_allclose(run(DiceLoss, p, t, smooth=1).forward()[0], [1 - 4 / 4.75])
+    squares = run(DiceLoss, p, t, squared=True)
     np.testing.assert_allclose(squares.forward()[0], [1 - 3 / (0.25 + 1 + 0.0625 + 2)])
-    weighted = run(DiceLoss, p, t, [[[1, 0, 1, 2]]], smooth=0)
+    weighted = run(DiceLoss, p, t, [[[1, 0, 1, 2]]])
     np.testing.assert_allclose(weighted.forward()[0], [1 - 1 / (0.5 + 0.5 + 1)])
 
 
 @pytest.mark.parametrize("cls", [DiceLoss, TverskyLoss, FocalTverskyLoss, GeneralizedDiceLoss])
 def test_nothing_predicted_and_nothing_there_is_no_loss(cls):
-    layer = run(cls, np.zeros((2, 3, 2, 2)), np.zeros((2, 3, 2, 2)), smooth=0)
+    layer = run(cls, np.zeros((2, 3, 2, 2)), np.zeros((2, 3, 2, 2)))
     np.testing.assert_array_equal(layer.forward(), [[0]])
     assert np.isfinite(layer.backward([1])[0]).all()
 
@@ -144,10 +180,16 @@ def test_nothing_predicted_and_nothing_there_is_no_loss(cls):
 @pytest.mark.parametrize(
     ("bottoms", "parameters", "message"),
     [
-        ([np.zeros(4), np.zeros(4)], {}, r"bottom\[0\] \(predictions\) must have shape \(N, C, ...\), got \(4,\)"),
+        (
+            [np.zeros(4), np.zeros(4)],
+            {},
+            r"bottom\[0\] \(predictions\) must have shape \(N, C, ...\) with C >= 1, got \(4,\)",
+        ),
         ([np.zeros((2, 3, 4, 4)), np.zeros((2, 4))], {}, r"bottom\[1\] \(targets\) must have shape \(2, 4, 4\)"),
         ([np.zeros((2, 3, 4, 4)), np.full((2, 4, 4), 3)], {}, r"label 3 at index \(0, 0, 0\) is outside \[0, 3\)"),
         ([np.zeros((1, 1, 1, 2)), [[[0, 255]]]], {}, r"must lie in \[0, 1\], got 255 at index \(0, 0, 1\)"),
+        ([np.full((1, 3, 1, 2), 1.5), [[[0, 1]]]], {}, r"with activation none, must lie in \[0, 1\], got 1.5 at index"),
+        ([[[[0.5, -3]]], [[1, 0]]], {}, r"must lie in \[0, 1\], got -3 at index \(0, 0, 1\)"),
         ([np.zeros((1, 1, 2)), np.zeros((1, 2))], {"activation": "softmax"}, "of one it is sigmoid"),
         ([np.zeros((1, 3)), [0]], {"class_weights": [1, 2]}, "class_weights must have 3 numbers.*got 2"),
         ([np.zeros((1, 3)), [0]], {"exclude": [3]}, r"exclude names class 3, which is outside \[0, 3\)"),

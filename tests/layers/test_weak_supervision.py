@@ -67,6 +67,29 @@ def test_formula_and_autograd(cls, formula, given, softmax):
     np.testing.assert_allclose(d_other, other.grad if cls is ConstrainLoss else 0, rtol=1e-8, atol=1e-13)
 
 
+@pytest.mark.parametrize("parameters", [{}, {"min_prob": 0}])
+def test_scores_without_a_cue_may_hold_anything(parameters):
+    cues, scores = CUES.copy(), SCORES.copy()
+    cues[0, :, 1], scores[0, 2, 1] = 0, np.nan
+    dirty, clean = run(SeedLoss, scores, cues, **parameters), run(SeedLoss, SCORES, cues, **parameters)
+    np.testing.assert_array_equal(dirty.forward(), clean.forward())
+    np.testing.assert_array_equal(dirty.backward([1])[0], clean.backward([1])[0])
+
+
+@pytest.mark.parametrize(("cls", "given"), [(SeedLoss, CUES), (ExpandLoss, IMAGE_LABELS), (ConstrainLoss, CRF)])
+def test_scores_are_no_probabilities(cls, given):
+    with pytest.raises(
+        ValueError, match=rf"^{cls.__name__}: bottom\[0\] .* with activation none, must lie in \[0, 1\]"
+    ):
+        run(cls, SCORES, given, activation="none").forward()
+
+
+@pytest.mark.parametrize(("log", "message"), [(True, r"exp\(bottom\[1\]\), with log"), (False, "with log false")])
+def test_a_crf_gives_probabilities(log, message):
+    with pytest.raises(ValueError, match=rf"^ConstrainLoss: .*{message}, must lie in \[0, 1\], got "):
+        run(ConstrainLoss, SCORES, 2 + CRF * 0, log=log).forward()
+
+
 def test_cues_as_labels_are_cues_as_codes():
     maps = np.where(rng.rand(N, 1, H, W) < 0.5, rng.randint(0, C, (N, 1, H, W)), 255)
     codes = np.moveaxis(np.eye(256)[maps[:, 0]], -1, 1)[:, :C]
@@ -106,7 +129,7 @@ def test_constrain_is_the_divergence_of_scipy():
 @pytest.mark.parametrize(
     ("cls", "shapes", "parameters", "message"),
     [
-        (SeedLoss, [(2, 1, 4), (2, 4)], {}, r"must have shape \(N, C, ...\) with two classes or more, got \(2, 1, 4\)"),
+        (SeedLoss, [(2, 1, 4), (2, 4)], {}, r"must have shape \(N, C, ...\) with C >= 2, got \(2, 1, 4\)"),
         (SeedLoss, [(2, 3, 4), (2, 5)], {}, r"bottom\[1\] \(targets\) must have shape \(2, 4\)"),
         (SeedLoss, [(2, 3, 4), (2, 4)], {"balanced": True, "background_label": 3}, r"3 is outside \[0, 3\)"),
         (ExpandLoss, [(2, 3, 4), (2, 4)], {}, r"bottom\[1\] \(labels\) must have shape \(2, 3\), .* got \(2, 4\)"),

@@ -1,4 +1,4 @@
-"""The base of losses of logarithms of class probabilities, which come as scores or as they are."""
+"""The base of losses of class probabilities, which come as they are or as scores."""
 
 from __future__ import annotations
 
@@ -8,64 +8,83 @@ from typing import Any
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Layer, Parameter
 from caffe_pylayers._layer.functions.probabilities import (
+    ACTIVATIONS,
     check_probabilities,
     probabilities_backward,
     probabilities_forward,
 )
 
-LEAST = 1e-20  # what is less counts as this in a logarithm, and has no gradient
+__all__ = ["ProbabilityLoss", "activation", "counting", "finite_where_unweighted"]
+
+
+def finite_where_unweighted(values: Any, w: Any) -> Any:
+    """Return the values with 0 in place of NaN and infinity where the weights are 0, which broadcast to them."""
+    if math.isfinite(float(values.sum())):
+        return values
+    values = arrays.astype(values, values)
+    values[~(abs(values) < math.inf) & (w == 0)] = 0
+    return values
+
+
+def counting(w: Any, shape: Any) -> Any:
+    """Return where weights (N, 1, L) or (N, C, L) are not 0, so that it broadcasts to an array of this shape.
+
+    shape: (N, C, ...), or without C where it is 1. None, for weights that are None, stays so.
+    """
+    if w is None or math.prod(w.shape) == math.prod(shape):
+        return None if w is None else (w != 0).reshape(tuple(shape))
+    return (w != 0).reshape((shape[0], 1, *shape[2:]))
+
+
+def activation(default: str) -> Parameter:
+    """Return the declaration of what makes probabilities of bottom[0]."""
+    return Parameter(
+        str,
+        default,
+        choices=ACTIVATIONS,
+        doc="what makes probabilities of bottom[0]: none, where it holds them; sigmoid; softmax over axis 1",
+    )
 
 
 class ProbabilityLoss(Layer):
-    """A loss of bottom[0], scores or probabilities (N, C, ...). A subclass has ``losses``, and gradients of p."""
+    """A loss of the class probabilities p that bottom[0] (N, C, ...) holds, or that an activation makes of its scores.
+
+    A subclass calls ``plan_predictions`` in its plan, ``take_probabilities`` in forward, and, in backward,
+    ``through_activation`` with the gradient of p.
+    """
 
     array_api = True
 
-    activation = Parameter(
-        str, "softmax", choices=("none", "softmax"), doc="of bottom[0], over axis 1; none, where it holds probabilities"
-    )
-    min_prob = Parameter(
-        float,
-        1e-4,
-        low=0,
-        doc="m: p becomes (p + m) / (1 + C m), away from 0; 0 where it already is",
-    )
+    activation = activation("softmax")
 
     def setup(self, bottom: Any, top: Any) -> None:
         checks.tops(self, top, "loss")
 
-    def plan_predictions(self, predictions: Any) -> None:
-        """Take the shape (N, C, ...) of bottom[0], and make its buffers."""
+    def plan_predictions(self, predictions: Any, least: int = 1, hint: str = "") -> None:
+        """Take the shape (N, C, ...) of bottom[0], with so many classes at least, and make its buffers."""
         shape = tuple(predictions.shape)
-        if len(shape) < 2 or shape[1] < 2 or 0 in shape[2:]:
+        if len(shape) < 2 or shape[1] < least:
             raise checks.error(
-                self, f"bottom[0] (predictions) must have shape (N, C, ...) with two classes or more, got {shape}"
+                self, f"bottom[0] (predictions) must have shape (N, C, ...) with C >= {least}, got {shape}{hint}"
             )
+        if self.activation == "softmax" and shape[1] == 1:
+            raise checks.error(self, "activation softmax needs two channels or more in bottom[0]; of one it is sigmoid")
         self._shape = (*shape[:2], math.prod(shape[2:]))
-        self._p, self._scratch = arrays.new(predictions, self._shape), arrays.new(predictions, self._shape)
-        self._probabilities = arrays.new(predictions, self._shape) if self.activation == "softmax" else None
+        self._scratch = arrays.new(predictions, self._shape)
+        self._probabilities = None if self.activation == "none" else arrays.new(predictions, self._shape)
 
-    def take_probabilities(self, predictions: Any) -> Any:
-        """Return p (N, C, L), which is above 0."""
-        x = predictions.reshape(self._shape)
-        if self._probabilities is not None:
-            probabilities_forward(self.xp, x, self.activation, self._probabilities)
-            x = self._probabilities
+    def take_probabilities(self, predictions: Any, w: Any = None) -> Any:
+        """Return p (N, C, L), finite where the weights w are 0, which broadcast to it; None: all count."""
+        p = predictions.reshape(self._shape)
+        if self._probabilities is None:
+            what = "bottom[0] (predictions), with activation none,"
+            check_probabilities(self, what, predictions, counting(w, predictions.shape))
         else:
-            check_probabilities(self, "bottom[0] (predictions)", predictions)
-        self._mix = 1 / (1 + self._shape[1] * self.min_prob)
-        self._p[...] = x
-        self._p += self.min_prob
-        self._p *= self._mix
-        if not self.min_prob:
-            self._p[...] = self._p.clip(LEAST, None)
-        return self._p
+            probabilities_forward(self.xp, p, self.activation, self._probabilities)
+            p = self._probabilities
+        return p if w is None else finite_where_unweighted(p, w)
 
-    def write_gradient(self, d_p: Any, scale: Any, d_predictions: Any) -> None:
-        """Write the gradient of bottom[0] from that of p, times the scale."""
-        d = d_predictions.reshape(self._shape)
-        self.xp.multiply(d_p, scale * self._mix, out=d)
-        if not self.min_prob:
-            d *= self._p > LEAST
+    def through_activation(self, p: Any, d: Any) -> None:
+        """Turn d, the gradient of p, into that of bottom[0], in place."""
         if self._probabilities is not None:
-            probabilities_backward(self.xp, self._probabilities, self.activation, d, self._scratch)
+            probabilities_backward(self.xp, p, self.activation, d, self._scratch)

@@ -22,7 +22,7 @@ def cases(*more):
         case([1e4 * scores, label_maps], f"{{{SOFTMAX}}}", wrt=[]),
         case([-1e4 * binary, masks], f"{{{SIGMOID}}}", wrt=[]),
         case([scores, np.full((3, 1, 2, 5), 255), weights], f'{{{SOFTMAX}, "ignore_label": 255}}', wrt=[0]),
-        case([np.zeros((2, 1, 2, 2)), np.zeros((2, 1, 2, 2), int)], '{"smooth": 0}', wrt=[]),
+        case([np.zeros((2, 1, 2, 2)), np.zeros((2, 1, 2, 2), int)], wrt=[]),
         case([np.zeros((0, 4, 2, 5)), np.zeros((0, 1, 2, 5), int)], f"{{{SOFTMAX}}}", wrt=[]),
         case([rng.rand(5, 3), rng.randint(0, 3, 5)], '{"per_image": false}'),
         *more,
@@ -33,11 +33,12 @@ CASES = {
     "DiceLoss": cases(
         case([probabilities, soft, weights], '{"squared": true}', exhaustive=True),
         case([scores, label_maps, weights], f'{{"squared": true, {SOFTMAX}, "ignore_label": 1}}', wrt=[0, 2]),
-        case([scores[:1], np.zeros((1, 1, 2, 5), int)], f'{{{SOFTMAX}, "classes": "present", "smooth": 0}}'),
+        case([scores[:1], np.zeros((1, 1, 2, 5), int)], f'{{{SOFTMAX}, "classes": "present"}}'),
+        case([scores, label_maps], f'{{{SOFTMAX}, "smooth": 1}}'),
     ),
     "TverskyLoss": cases(
         case([scores, label_maps], f'{{{SOFTMAX}, "alpha": 1, "beta": 0.2, "classes": "present"}}'),
-        case([probabilities, soft, weights], '{"alpha": 0, "beta": 0, "smooth": 0}'),
+        case([probabilities, soft, weights], '{"alpha": 0, "beta": 0}'),
     ),
     "FocalTverskyLoss": cases(
         case([scores, label_maps], f'{{{SOFTMAX}, "gamma": 1.5, "classes": "present"}}'),
