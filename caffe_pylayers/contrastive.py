@@ -22,49 +22,60 @@ From all pairs of a batch, by its labels:
 from __future__ import annotations
 
 from caffe_pylayers._layer import arrays, checks
-from caffe_pylayers._layer.base import Layer, Parameter
-from caffe_pylayers._layer.embeddings.distances import pairwise_backward, pairwise_squares, root_backward
-from caffe_pylayers._layer.embeddings.embedding_loss import EmbeddingLoss, pairs_by_label, rows_of
+from caffe_pylayers._layer.base import Parameter
+from caffe_pylayers._layer.embeddings.distances import (
+    lengths_backward,
+    lengths_forward,
+    pairwise_backward,
+    pairwise_squares,
+    root_backward,
+)
+from caffe_pylayers._layer.embeddings.embedding_loss import EmbeddingLoss, check_same_rows, pairs_of
 from caffe_pylayers._layer.losses.normalizers import normalization, normalizer
+from caffe_pylayers._layer.losses.weighted_loss import WeightedLoss, counting, weighted_normalization
 
 __all__ = ["ContrastiveLoss", "LabelContrastiveLoss", "contrastive_backward", "contrastive_forward"]
 
 
-def contrastive_forward(xp, squares, similar, different, margin=1.0, legacy=False):
-    """Return the terms d**2 / 2 of similar pairs and max(0, margin - d)**2 / 2 of different ones.
+def contrastive_forward(xp, squares, y, margin=1.0, legacy=False):
+    """Return (y d**2 + (1 - y) max(0, margin - d)**2) / 2 for each pair, y being 1 where it belongs together, else 0.
 
-    legacy: max(0, margin - d**2) / 2 of different ones.
+    legacy: max(0, margin - d**2) in place of the other square.
     squares: d**2, the squared distances of the pairs.
-    similar, different: booleans shaped like squares; a pair that is neither has the term 0.
     """
-    apart = (margin - (squares if legacy else xp.sqrt(squares))).clip(0, None)
-    return (squares * similar + (apart if legacy else apart * apart) * different) / 2
+    if legacy:
+        apart = (margin - squares).clip(0, None)
+    else:
+        apart = (margin - xp.sqrt(squares)).clip(0, None)
+        apart *= apart
+    return (apart + y * (squares - apart)) / 2
 
 
-def contrastive_backward(xp, squares, similar, different, margin=1.0, legacy=False):
-    """Return the gradient of the terms' sum with respect to the squares; of d = 0 it is that of similar pairs alone."""
+def contrastive_backward(xp, squares, y, margin=1.0, legacy=False):
+    """Return the gradient of each term with respect to the square; where d = 0, y / 2."""
     if legacy:
         apart = -arrays.astype(squares < margin, squares)
     else:
         distances = xp.sqrt(squares)
         apart = root_backward(distances, -2 * (margin - distances).clip(0, None))
-    return (apart * different + similar) / 2
+    return (apart + y * (1 - apart)) / 2
 
 
-class ContrastiveLoss(Layer):
+class ContrastiveLoss(WeightedLoss):
     """Pairs that belong together are pulled together, others pushed apart up to a margin.
 
-    loss = sum(y d**2 + (1 - y) max(0, margin - d)**2) / (2 Z), with d = |a - b|.
+    loss = sum(w (y d**2 + (1 - y) max(0, margin - d)**2)) / (2 Z), with d = |a - b|.
 
     Bottom:
         [0] a (N, ...), whose values after the first axis make the vector
         [1] b, the shape of a
         [2] y (N,), (N, 1) or (N, 1, 1, 1): 1 for a pair that belongs together, 0 for one that does not
+        [3] weights w (N,), optional: one for each pair. Default: 1
     Top:
         [0] loss (1,)
     Backward:
-        d_a = g (a - b) / Z for y = 1, -g (margin - d) (a - b) / (d Z) for y = 0 and d < margin, else 0; d_b = -d_a,
-        with g = top[0].diff[0]. Where d = 0 it is 0. Zeros to y.
+        d_a = g w (a - b) / Z for y = 1, -g w (margin - d) (a - b) / (d Z) for y = 0 and d < margin, else 0;
+        d_b = -d_a; d_w = g term / Z; with g = top[0].diff[0]. Where d = 0 it is 0. Zeros to y.
     Raises:
         ValueError for shapes that do not fit, and for y that is neither 0, 1 nor ignore_label.
     References:
@@ -79,48 +90,37 @@ class ContrastiveLoss(Layer):
         array([6.3125])
     """
 
-    array_api = True
+    weights_at = 3
 
     margin = Parameter(float, 1.0, low=0, doc="distance from which pairs that do not belong together cost nothing")
     legacy_version = Parameter(bool, False, doc="max(0, margin - d**2) in place of max(0, margin - d)**2")
     ignore_label = Parameter(int, None, doc="pairs with this y take no part")
-    normalization = normalization("batch", valid="the pairs without ignore_label")
+    normalization = weighted_normalization("batch")
 
-    def setup(self, bottom, top):
-        checks.tops(self, top, "loss")
-
-    def plan(self, a, b, y):
-        self._shape = rows_of(self, "bottom[0] (a)", a.shape)
-        checks.same_shape(self, "bottom[1] (b)", b.shape, "a", a.shape)
+    def plan(self, a, b, y, weights=None):
+        self._shape = check_same_rows(self, a=a, b=b)
         checks.one_label_each(self, "bottom[2] (y)", y.shape, "bottom[0] (a)", self._shape, 1)
-        self._difference = self.xp.empty_like(a.reshape(self._shape))
+        self.plan_positions(self._shape[0], self._shape[:1], weights, "bottom[0] (a), without its vectors,")
+        self._two = arrays.arange_like(a, 2)
         return [(1,)]
 
-    def forward(self, bottom, top):
-        y, valid = checks.class_labels(self, bottom[2].data, 2, self.ignore_label)
-        self._similar, self._different = y == 1, y == 0
-        if valid is not None:
-            self._different &= valid
-        a, b = (bottom[i].data.reshape(self._shape) for i in range(2))
-        self.xp.subtract(a, b, out=self._difference)
-        self._squares = (self._difference * self._difference).sum(1)
-        terms = contrastive_forward(
-            self.xp, self._squares, self._similar, self._different, self.margin, self.legacy_version
-        )
-        count = len(y) if valid is None else int(valid.sum())
-        self._normalizer = normalizer(self.normalization, len(y), len(y), count)
-        top[0].data[...] = terms.sum() / self._normalizer
+    def read(self, bottom):
+        y, valid = checks.class_labels(self, bottom[2].data, self._two, self.ignore_label)
+        return counting(y, self._two), None if valid is None else counting(valid, self._two)
 
-    def backward(self, top, propagate_down, bottom):
+    def losses(self, bottom, target):
+        a, b = (bottom[i].data.reshape(self._shape) for i in range(2))
+        self._difference = a - b
+        self._squares = lengths_forward(self.xp, self._difference, True)
+        return contrastive_forward(self.xp, self._squares, target, self.margin, self.legacy_version)
+
+    def gradient(self, bottom, target, scale, propagate_down):
         if propagate_down[0] or propagate_down[1]:
-            d_squares = contrastive_backward(
-                self.xp, self._squares, self._similar, self._different, self.margin, self.legacy_version
-            )
-            slopes = (2 * top[0].diff[0] / self._normalizer) * d_squares
+            d_squares = contrastive_backward(self.xp, self._squares, target, self.margin, self.legacy_version) * scale
             for i, sign in enumerate((1, -1)):
                 if propagate_down[i]:
                     d_x = bottom[i].diff.reshape(self._shape)
-                    self.xp.multiply(self._difference, arrays.astype(sign * slopes[:, None], d_x), out=d_x)
+                    lengths_backward(self.xp, self._difference, self._squares, d_squares * sign, True, d_x)
         if propagate_down[2]:
             arrays.fill(bottom[2].diff, 0)
 
@@ -139,7 +139,7 @@ class LabelContrastiveLoss(EmbeddingLoss):
     Backward:
         As ContrastiveLoss's, each sample's summed over its pairs; zeros to the labels.
     Raises:
-        ValueError for another number of labels than features.
+        ValueError for another number of labels than features, and for labels that are NaN.
     References:
         Hadsell et al., 2006, see ContrastiveLoss; all pairs of a batch as in Sun et al., "Deep Learning Face
         Representation by Joint Identification-Verification", 2014, arXiv:1406.4773.
@@ -154,14 +154,22 @@ class LabelContrastiveLoss(EmbeddingLoss):
     normalization = normalization("full", full="all pairs", valid="those without ignore_label")
 
     def loss(self, features, labels):
-        self._features, self._squares = features, pairwise_squares(self.xp, features)
-        self._pairs = same, different = pairs_by_label(labels, self.ignore_label)
-        terms = contrastive_forward(self.xp, self._squares, same, different, self.margin, self.legacy_version)
-        pairs, valid = len(labels) * (len(labels) - 1) // 2, int((same | different).sum()) // 2
-        self._normalizer = normalizer(self.normalization, len(labels), pairs, valid)
+        xp, n = self.xp, len(labels)
+        self._features, self._squares = features, pairwise_squares(xp, features)
+        same, different = pairs_of(self, labels)
+        self._y, self._counts = counting(~different, features), None
+        terms = contrastive_forward(xp, self._squares, self._y, self.margin, self.legacy_version)
+        pairs = valid = n * (n - 1) // 2
+        if self.ignore_label is not None:
+            counts = same | different
+            self._counts, valid = counting(counts, features), int(xp.count_nonzero(counts)) // 2
+            terms *= self._counts
+        self._normalizer = normalizer(self.normalization, n, pairs, valid)
         return terms.sum() / (2 * self._normalizer)
 
     def gradient(self, scale, d_features):
-        d_squares = contrastive_backward(self.xp, self._squares, *self._pairs, self.margin, self.legacy_version)
+        d_squares = contrastive_backward(self.xp, self._squares, self._y, self.margin, self.legacy_version)
+        if self._counts is not None:
+            d_squares *= self._counts
         d_squares *= scale / (2 * self._normalizer)
         pairwise_backward(self.xp, self._features, d_squares, d_features)

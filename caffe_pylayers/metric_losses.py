@@ -10,13 +10,16 @@ layer {
 
 from __future__ import annotations
 
+import math
+
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Layer, Parameter
 from caffe_pylayers._layer.embeddings.distances import pairwise_backward, pairwise_squares, root_backward
-from caffe_pylayers._layer.embeddings.embedding_loss import EmbeddingLoss, pairs_by_label, rows_of
-from caffe_pylayers._layer.functions.log_sum_exp import NOTHING, log_sum_exp
-from caffe_pylayers._layer.functions.softmax import log_softmax, scratch_of
+from caffe_pylayers._layer.embeddings.embedding_loss import EmbeddingLoss, check_same_rows, pairs_of, without_ignored
+from caffe_pylayers._layer.functions.log_sum_exp import NOTHING, log_sum_exp, log_sum_exp_backward
+from caffe_pylayers._layer.functions.softmax import log_softmax, scratch_of, targets_backward
 from caffe_pylayers._layer.losses.normalizers import normalization, normalizer
+from caffe_pylayers._layer.losses.weighted_loss import counting
 
 __all__ = [
     "LiftedStructureLoss",
@@ -31,24 +34,22 @@ __all__ = [
 # --- n-pair ------------------------------------------------------------------------------------------
 
 
-def n_pair_forward(xp, similarities, same):
-    """Return (terms, log_p): for each anchor -sum(same log p) / sum(same), p the softmax over its row.
+def n_pair_forward(xp, similarities, targets):
+    """Return (terms, log_p): for each anchor -sum(t log p), p the softmax over its row.
 
     similarities: (N, N), of anchors with positives.
-    same: booleans (N, N), where anchor and positive are of one class. A row without any has the term 0.
+    targets: t (N, N); a row of zeros has the term 0.
     """
     log_p = xp.empty_like(similarities)
     if len(log_p):
         log_softmax(xp, similarities, 1, log_p, scratch_of(similarities))
-    return -(log_p * same).sum(1) / same.sum(1).clip(1, None), log_p
+    return -(log_p * targets).sum(1), log_p
 
 
-def n_pair_backward(xp, log_p, same):
-    """Return the gradient of the terms' sum with respect to the similarities."""
-    count = arrays.astype(same.sum(1), log_p)[:, None]
-    d_similarities = xp.exp(log_p)
-    d_similarities *= count.clip(0, 1)  # nothing for a row without any
-    d_similarities -= same * (1 / count.clip(1, None))
+def n_pair_backward(xp, log_p, targets, scale):
+    """Return scale times the gradient of the terms' sum with respect to the similarities: p sum(t) - t."""
+    d_similarities = xp.empty_like(log_p)
+    targets_backward(xp, log_p, targets, scale, 1, d_similarities)
     return d_similarities
 
 
@@ -67,7 +68,7 @@ class NPairLoss(Layer):
     Backward:
         d_a_i = g sum_j (p_ij - t_ij) p_j / (temperature Z) + 2 g l2_weight a_i / N, d_p alike; zeros to the labels.
     Raises:
-        ValueError for shapes that do not fit.
+        ValueError for shapes that do not fit, and for labels that are NaN.
     References:
         Sohn, "Improved Deep Metric Learning with Multi-class N-pair Loss Objective", 2016,
         https://papers.nips.cc/paper/6200; with labels it is TensorFlow's npairs_loss, whose reg_lambda is 4
@@ -91,45 +92,55 @@ class NPairLoss(Layer):
         checks.tops(self, top, "loss")
 
     def plan(self, anchors, positives, labels=None):
-        self._shape = rows_of(self, "bottom[0] (anchors)", anchors.shape)
-        checks.same_shape(self, "bottom[1] (positives)", positives.shape, "bottom[0] (anchors)", anchors.shape)
+        self._shape = n, _ = check_same_rows(self, anchors=anchors, positives=positives)
         if labels is not None:
             checks.one_label_each(self, "bottom[2] (labels)", labels.shape, "bottom[0] (anchors)", self._shape, 1)
-        self._each = arrays.arange_like(anchors, self._shape[0])
-        self._same = self._each[:, None] == self._each[None, :]
+        each = arrays.arange_like(anchors, n)
+        self._targets, self._valid = counting(each[:, None] == each[None, :], anchors), n
         return [(1,)]
 
     def forward(self, bottom, top):
-        anchors, positives = (bottom[i].data.reshape(self._shape) for i in range(2))
-        if len(bottom) > 2:
-            labels = bottom[2].data.reshape(-1)
-            self._same = labels[:, None] == labels[None, :]
+        self._pairs = anchors, positives = [bottom[i].data.reshape(self._shape) for i in range(2)]
+        labels = bottom[2].data.reshape(-1) if len(bottom) > 2 else None
+        if labels is not None:
+            self._pairs = anchors, positives = [without_ignored(x, labels, self.ignore_label) for x in self._pairs]
         similarities = anchors @ positives.T
-        similarities /= self.temperature
-        valid = self._each >= 0
-        if self.ignore_label is not None and len(bottom) > 2:
-            valid = labels != self.ignore_label
-            self._same &= valid[:, None]
-            similarities = self.xp.where(valid[None, :], similarities, NOTHING)
-        terms, self._log_p = n_pair_forward(self.xp, similarities, self._same)
+        if self.temperature != 1:
+            similarities /= self.temperature
+        if labels is not None:
+            self._read_labels(labels, similarities)
+        terms, self._log_p = n_pair_forward(self.xp, similarities, self._targets)
         n = len(anchors)
-        self._normalizer = normalizer(self.normalization, n, n, int(valid.sum()))
-        lengths = ((anchors * anchors).sum() + (positives * positives).sum()) / max(n, 1)
-        top[0].data[...] = terms.sum() / self._normalizer + self.l2_weight * lengths
+        self._normalizer = normalizer(self.normalization, n, n, self._valid)
+        loss = terms.sum() / self._normalizer
+        if self.l2_weight:
+            loss += self.l2_weight / max(n, 1) * ((anchors * anchors).sum() + (positives * positives).sum())
+        top[0].data[...] = loss
 
     def backward(self, top, propagate_down, bottom):
-        scale = top[0].diff[0]
-        d_similarities = n_pair_backward(self.xp, self._log_p, self._same)
-        d_similarities *= scale / (self._normalizer * self.temperature)
-        shrink = 2 * scale * self.l2_weight / max(len(d_similarities), 1)
-        anchors, positives = (bottom[i].data.reshape(self._shape) for i in range(2))
-        for i, (matrix, own, other) in enumerate(
-            ((d_similarities, anchors, positives), (d_similarities.T, positives, anchors))
-        ):
+        loss_weight, n = top[0].diff[0], self._shape[0]
+        scale = loss_weight / (self._normalizer * self.temperature)
+        d_similarities = n_pair_backward(self.xp, self._log_p, self._targets, scale)
+        for i, matrix in enumerate((d_similarities, d_similarities.T)):
             if propagate_down[i]:
-                bottom[i].diff[...] = (matrix @ other + shrink * own).reshape(tuple(bottom[i].diff.shape))
+                d_x = bottom[i].diff.reshape(self._shape)
+                self.xp.matmul(matrix, self._pairs[1 - i], out=d_x)
+                if self.l2_weight:
+                    d_x += self._pairs[i] * (2 * self.l2_weight / max(n, 1) * loss_weight)
         if len(bottom) > 2 and propagate_down[2]:
             arrays.fill(bottom[2].diff, 0)
+
+    def _read_labels(self, labels, similarities):
+        """Share each anchor's target among the positives of its label; leave out what is ignored."""
+        checks.numbers(self, "bottom[2] (labels)", labels, low=-math.inf, high=math.inf)
+        same = labels[:, None] == labels[None, :]
+        if self.ignore_label is not None:
+            valid = labels != self.ignore_label
+            same &= valid[:, None]
+            similarities[:, ~valid] = NOTHING
+            self._valid = int(self.xp.count_nonzero(valid))
+        self._targets = counting(same, similarities)
+        self._targets /= self._targets.sum(1)[:, None].clip(1, None)
 
 
 # --- lifted structure --------------------------------------------------------------------------------
@@ -149,10 +160,10 @@ def lifted_structure_backward(xp, distances, different, j, log_negatives, margin
     """Return the gradient of sum(max(0, J)**2) with respect to the distances; j and log_negatives: of forward."""
     d_j = 2 * j.clip(0, None)
     joined = xp.logaddexp(log_negatives[:, None], log_negatives[None, :])
-    shares = xp.exp(log_negatives[:, None] - joined)  # of exp(L_i) in pair (i, j), which is also in pair (j, i)
-    d_log_negatives = ((d_j + d_j.T) * shares).sum(1)
-    shares = xp.exp(xp.where(different, margin - distances - log_negatives[:, None], NOTHING))
-    return d_j - d_log_negatives[:, None] * shares
+    shares = log_sum_exp_backward(xp, log_negatives[:, None], joined)  # of exp(L_i) in pair (i, j), also in (j, i)
+    d_log_negatives = ((d_j + d_j.T) * shares).sum(1)[:, None]
+    shares = log_sum_exp_backward(xp, margin - distances, log_negatives[:, None])
+    return d_j - counting(different, shares) * d_log_negatives * shares
 
 
 class LiftedStructureLoss(EmbeddingLoss):
@@ -170,7 +181,7 @@ class LiftedStructureLoss(EmbeddingLoss):
     Backward:
         The gradient of the formula; a distance of 0 has a gradient of 0. Zeros to the labels.
     Raises:
-        ValueError for another number of labels than features.
+        ValueError for another number of labels than features, and for labels that are NaN.
     References:
         Song, Xiang, Jegelka, Savarese, "Deep Metric Learning via Lifted Structured Feature Embedding", 2016,
         arXiv:1511.06452, and its Caffe's LiftedStructSimilaritySoftmaxLoss: the default normalization.
@@ -181,20 +192,31 @@ class LiftedStructureLoss(EmbeddingLoss):
     """
 
     margin = Parameter(float, 1.0, doc="alpha, by which negatives are to be farther")
-    normalization = normalization("valid", full="the pairs i < j", valid="those of one label")
+    normalization = normalization(
+        "positives",
+        full="the pairs i < j",
+        valid="those without ignore_label",
+        more={"positives": "those of one label"},
+    )
 
     def loss(self, features, labels):
         self._features, self._distances = features, self.xp.sqrt(pairwise_squares(self.xp, features))
-        same, self._different = pairs_by_label(labels, self.ignore_label)
+        same, self._different = pairs_of(self, labels)
         pairs = self._distances, same, self._different
         self._j, self._log_negatives = lifted_structure_forward(self.xp, *pairs, self.margin)
-        n = len(labels)
-        self._normalizer = normalizer(self.normalization, n, n * (n - 1) // 2, int(same.sum()) // 2)
+        self._normalizer = self._count_pairs(same)
         return (self._j.clip(0, None) ** 2).sum() / (4 * self._normalizer)
 
     def gradient(self, scale, d_features):
         d_distances = lifted_structure_backward(
             self.xp, self._distances, self._different, self._j, self._log_negatives, self.margin
         )
-        d_squares = root_backward(self._distances, d_distances * (scale / (4 * self._normalizer)))
+        d_distances *= scale / (4 * self._normalizer)
+        d_squares = root_backward(self._distances, d_distances)
         pairwise_backward(self.xp, self._features, d_squares, d_features)
+
+    def _count_pairs(self, same):
+        n = len(same)
+        chosen = {"positives": same, "valid": same | self._different}.get(self.normalization)
+        counted = 0 if chosen is None else int(self.xp.count_nonzero(chosen)) // 2
+        return normalizer(self.normalization, n, n * (n - 1) // 2, counted, positives=counted)

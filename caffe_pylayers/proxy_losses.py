@@ -20,10 +20,9 @@ The proxies are a learned blob. It often learns faster than the net, here 100 ti
 
 from __future__ import annotations
 
-from caffe_pylayers._layer import arrays
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.embeddings.proxy_loss import ProxyLoss
-from caffe_pylayers._layer.functions.log_sum_exp import NOTHING, log_sum_exp
+from caffe_pylayers._layer.functions.log_sum_exp import NOTHING, log_sum_exp, log_sum_exp_backward
 from caffe_pylayers._layer.functions.sigmoid import softplus
 from caffe_pylayers._layer.losses.normalizers import normalization, normalizer
 
@@ -37,23 +36,31 @@ __all__ = [
 ]
 
 
-def proxy_nca_forward(xp, squares, one_hot, positive_in_sum=False):
-    """Return (terms, p): d_y + log(sum over c of exp(-d_c)) for each sample, and the softmax p over these c.
+# one_hot, others: (N, C), of 0 and 1: for each class its samples, and those that it is compared with.
 
-    squares: d (N, C), the scaled squared distances from the proxies.
-    one_hot: booleans (N, C), True at the label y; the term of a row without any is 0.
-    positive_in_sum: c runs over all classes; else over all but y, and with one class the term is 0.
+
+def _among(exponents, chosen):
+    """Return exponents, NOTHING where chosen is 0: several times as fast as a choice by booleans."""
+    return exponents * chosen + (1 - chosen) * NOTHING
+
+
+# --- proxy NCA ---------------------------------------------------------------------------------------
+
+
+def proxy_nca_forward(xp, squares, one_hot, others):
+    """Return (terms, sums): d_y + log(sum over the others c of exp(-d_c)) for each sample, and that logarithm.
+
+    squares: d (N, C), the scaled squared distances from the proxies. A row without others has the term 0.
     """
-    scores = -squares if positive_in_sum else xp.where(one_hot, NOTHING, -squares)
-    sums = log_sum_exp(xp, scores)
-    valid = one_hot.any(1) & (sums > NOTHING / 2)
-    terms = xp.where(valid, (squares * one_hot).sum(1) + sums, 0 * sums)
-    return terms, xp.exp(scores - sums[:, None]) * valid[:, None]
+    sums = log_sum_exp(xp, _among(-squares, others))
+    return xp.where(sums > NOTHING / 2, (squares * one_hot).sum(1) + sums, 0 * sums), sums
 
 
-def proxy_nca_backward(one_hot, p):
+def proxy_nca_backward(xp, squares, one_hot, others, sums):
     """Return the gradient of the terms' sum with respect to the squares."""
-    return arrays.astype(one_hot & (p.sum(1) > 0)[:, None], p) - p
+    d_squares = others * -log_sum_exp_backward(xp, -squares, sums[:, None])
+    d_squares += one_hot * (sums > NOTHING / 2)[:, None]
+    return d_squares
 
 
 class ProxyNCALoss(ProxyLoss):
@@ -86,38 +93,46 @@ class ProxyNCALoss(ProxyLoss):
     positive_in_sum = Parameter(bool, False, doc="the sum is over all classes, so that the loss is never negative")
     normalization = normalization("batch", valid="the samples without ignore_label")
 
-    def loss_of(self, cosines, one_hot):
-        self._one_hot = one_hot
+    def loss_of(self, cosines, one_hot, others):
+        if self.positive_in_sum:
+            others = one_hot + others
         squares = 2 * self.scale * (1 - cosines)
-        terms, self._p = proxy_nca_forward(self.xp, squares, one_hot, self.positive_in_sum)
-        self._normalizer = normalizer(self.normalization, len(terms), len(terms), int(one_hot.sum()))
+        terms, sums = proxy_nca_forward(self.xp, squares, one_hot, others)
+        self._kept = squares, one_hot, others, sums
+        valid = int(self.xp.count_nonzero(one_hot)) if self.normalization == "valid" else 0
+        self._normalizer = normalizer(self.normalization, len(terms), len(terms), valid)
         return terms.sum() / self._normalizer
 
-    def d_cosines(self):
-        return proxy_nca_backward(self._one_hot, self._p) * (-2 * self.scale / self._normalizer)
+    def d_cosines(self, scale):
+        d_squares = proxy_nca_backward(self.xp, *self._kept)
+        d_squares *= -2 * self.scale / self._normalizer * scale
+        return d_squares
+
+
+# --- proxy anchor ------------------------------------------------------------------------------------
 
 
 def proxy_anchor_forward(xp, cosines, one_hot, others, scale=32.0, margin=0.1):
-    """Return (positive, negative, slopes): the terms of each class (C,), and those of both by cosine, (N, C).
+    """Return (positive, negative), the terms of each class (C,).
 
     positive = log(1 + sum over its samples of exp(-scale (cos - margin))),
     negative = log(1 + sum over the others of exp(scale (cos + margin))).
-
-    cosines: (N, C). one_hot, others: booleans (N, C), the samples of each class, and those of other classes.
     """
-    terms, slopes = [], []
-    for chosen, sign in (one_hot, -1), (others, 1):
-        exponents = xp.where(chosen, cosines * (sign * scale) + scale * margin, NOTHING)
-        terms.append(softplus(xp, log_sum_exp(xp, exponents, 0)))
-        slopes.append(xp.exp(exponents - terms[-1]))
-        slopes[-1] *= sign * scale
-    return (*terms, slopes)
+    exponents = cosines * scale
+    positive = log_sum_exp(xp, _among(scale * margin - exponents, one_hot), 0)
+    negative = log_sum_exp(xp, _among(scale * margin + exponents, others), 0)
+    return softplus(xp, positive), softplus(xp, negative)
 
 
-def proxy_anchor_backward(slopes, positive_classes):
-    """Return the gradient (N, C) of sum(positive) / positive_classes + mean(negative) with respect to the cosines."""
-    positive, negative = slopes
-    return positive / positive_classes + negative / max(negative.shape[1], 1)
+def proxy_anchor_backward(
+    xp, cosines, one_hot, others, positive, negative, d_positive, d_negative, scale=32.0, margin=0.1
+):
+    """Return d_cosines (N, C), for gradients of the terms that are numbers, or (C,)."""
+    exponents = cosines * scale
+    d_cosines = others * log_sum_exp_backward(xp, scale * margin + exponents, negative)
+    d_cosines *= scale * d_negative
+    d_cosines -= one_hot * log_sum_exp_backward(xp, scale * margin - exponents, positive) * (scale * d_positive)
+    return d_cosines
 
 
 class ProxyAnchorLoss(ProxyLoss):
@@ -149,13 +164,13 @@ class ProxyAnchorLoss(ProxyLoss):
     scale = Parameter(float, 32.0, above=0, doc="alpha, of the cosines: the larger, the more hard samples weigh")
     margin = Parameter(float, 0.1, doc="delta, by which positives are to be above 0 and negatives below, in cosine")
 
-    def loss_of(self, cosines, one_hot):
-        others = one_hot.any(1)[:, None] & ~one_hot
-        positive, negative, self._slopes = proxy_anchor_forward(
-            self.xp, cosines, one_hot, others, self.scale, self.margin
-        )
-        self._positive_classes = max(int(one_hot.any(0).sum()), 1)
-        return positive.sum() / self._positive_classes + negative.sum() / self.num_classes
+    def loss_of(self, cosines, one_hot, others):
+        self._pairs = pairs = cosines, one_hot, others
+        self._positive, self._negative = proxy_anchor_forward(self.xp, *pairs, self.scale, self.margin)
+        self._shares = 1 / max(int(self.xp.count_nonzero(one_hot.sum(0))), 1), 1 / self.num_classes
+        return self._shares[0] * self._positive.sum() + self._shares[1] * self._negative.sum()
 
-    def d_cosines(self):
-        return proxy_anchor_backward(self._slopes, self._positive_classes)
+    def d_cosines(self, scale):
+        of_positive, of_negative = self._shares
+        terms = self._positive, self._negative, of_positive * scale, of_negative * scale
+        return proxy_anchor_backward(self.xp, *self._pairs, *terms, scale=self.scale, margin=self.margin)

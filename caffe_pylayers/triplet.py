@@ -14,7 +14,7 @@ From three branches of a net, or from triplets that TripletSelection finds in a 
       name: "loss"  type: "Python"  bottom: "anchor"  bottom: "positive"  bottom: "negative"  bottom: "is_triplet"
       top: "loss"  loss_weight: 1
       python_param {
-        module: "caffe_pylayers.triplet"  layer: "TripletLoss"  param_str: "{'margin': 0.2, 'normalization': 'valid'}"
+        module: "caffe_pylayers.triplet"  layer: "TripletLoss"  param_str: "{'margin': 0.2, 'normalization': 'active'}"
       }
     }
 
@@ -33,27 +33,31 @@ from __future__ import annotations
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Layer, Parameter
-from caffe_pylayers._layer.embeddings.distances import pairwise_backward, pairwise_squares, root_backward
+from caffe_pylayers._layer.embeddings.distances import (
+    lengths_backward,
+    lengths_forward,
+    pairwise_backward,
+    pairwise_squares,
+    root_backward,
+)
 from caffe_pylayers._layer.embeddings.embedding_loss import (
     EmbeddingLoss,
     check_rows,
-    pairs_by_label,
-    rows_of,
+    check_same_rows,
+    pairs_of,
+    ranked_features,
     without_ignored,
 )
-from caffe_pylayers._layer.embeddings.triplets import (
-    STRATEGIES,
-    AllTriplets,
-    hinge,
-    select_triplets,
-    soft_hinge,
-)
+from caffe_pylayers._layer.embeddings.triplets import STRATEGIES, AllTriplets, select_triplets
+from caffe_pylayers._layer.functions.sigmoid import sigmoid, softplus
 from caffe_pylayers._layer.losses.normalizers import normalization, normalizer
+from caffe_pylayers._layer.losses.weighted_loss import WeightedLoss, weighted_normalization
 
 __all__ = [
     "BatchTripletLoss",
     "TripletLoss",
     "TripletSelection",
+    "select_triplets",
     "triplet_loss_backward",
     "triplet_loss_forward",
 ]
@@ -61,30 +65,20 @@ __all__ = [
 DISTANCES = ("squared", "euclidean")
 
 
-def triplet_loss_forward(xp, anchors, positives, negatives, margin=0.2, squared=True):
-    """Return (terms, slopes): max(0, margin + d(a, p) - d(a, n)) for each triplet, and its slopes for backward.
+def triplet_loss_forward(xp, ap, an, margin=0.2):
+    """Return max(0, margin + d(a, p) - d(a, n)) of each triplet; for a margin of None log(1 + exp(d(a, p) - d(a, n))).
 
-    margin: None for log(1 + exp(d(a, p) - d(a, n))).
-    squared: d = |x - y|**2, else |x - y|.
+    ap, an: the distances d(a, p) and d(a, n).
     """
-    ap, an = ((anchors - positives) ** 2).sum(1), ((anchors - negatives) ** 2).sum(1)
-    if not squared:
-        ap, an = xp.sqrt(ap), xp.sqrt(an)
-    terms, slopes = soft_hinge(xp, ap - an) if margin is None else hinge(ap - an, margin)
-    if squared:
-        return terms, (slopes, slopes)
-    return terms, (root_backward(ap, slopes), root_backward(an, slopes))
+    return softplus(xp, ap - an) if margin is None else (ap - an + margin).clip(0, None)
 
 
-def triplet_loss_backward(anchors, positives, negatives, slopes, scale):
-    """Return (d_anchors, d_positives, d_negatives), with a scale for each triplet, (T, 1), or for all."""
-    near, far = (2 * slope[:, None] * scale for slope in slopes)
-    d_positives = (positives - anchors) * near
-    d_negatives = (anchors - negatives) * far
-    return -d_positives - d_negatives, d_positives, d_negatives
+def triplet_loss_backward(xp, ap, an, margin=0.2):
+    """Return the gradient of each term with respect to d(a, p); that to d(a, n) is its negative."""
+    return sigmoid(xp, ap - an) if margin is None else arrays.astype(ap - an + margin > 0, ap)
 
 
-class TripletLoss(Layer):
+class TripletLoss(WeightedLoss):
     """Hinge on how much farther the negative is than the positive, from given triplets.
 
     loss = sum(w max(0, margin + d(a, p) - d(a, n))) / Z, or with soft_margin
@@ -113,48 +107,46 @@ class TripletLoss(Layer):
         array([0.5])
     """
 
-    array_api = True
+    weights_at = 3
 
     margin = Parameter(float, 0.2, low=0, doc="by which the negative is to be farther, in units of the distance")
     distance = Parameter(str, "squared", choices=DISTANCES, doc="d: the square of the Euclidean distance, or itself")
     soft_margin = Parameter(bool, False, doc="log(1 + exp(.)) in place of the hinge; margin is not used then")
-    normalization = normalization("batch", valid="the triplets with w * term other than 0")
-
-    def setup(self, bottom, top):
-        checks.tops(self, top, "loss")
+    normalization = weighted_normalization("batch", active="the triplets with w * term other than 0")
 
     def plan(self, anchors, positives, negatives, weights=None):
-        self._shape = rows_of(self, "bottom[0] (anchors)", anchors.shape)
-        for i, name, other in (1, "positives", positives), (2, "negatives", negatives):
-            checks.same_shape(self, f"bottom[{i}] ({name})", other.shape, "bottom[0] (anchors)", anchors.shape)
-        if weights is not None:
-            names = "bottom[3] (weights)", "bottom[0] (anchors)"
-            checks.one_label_each(self, names[0], weights.shape, names[1], self._shape, 1)
+        self._shape = check_same_rows(self, anchors=anchors, positives=positives, negatives=negatives)
+        self.plan_positions(self._shape[0], self._shape[:1], weights, "bottom[0] (anchors), without its vectors,")
         return [(1,)]
 
-    def forward(self, bottom, top):
-        margin = None if self.soft_margin else self.margin
-        anchors, positives, negatives = (bottom[i].data.reshape(self._shape) for i in range(3))
-        self._terms, self._slopes = triplet_loss_forward(
-            self.xp, anchors, positives, negatives, margin, self.distance == "squared"
-        )
-        weighted = self._terms * bottom[3].data.reshape(-1) if len(bottom) > 3 else self._terms
-        valid = int((weighted != 0).sum()) if self.normalization == "valid" else 0
-        self._normalizer = normalizer(self.normalization, len(weighted), len(weighted), valid)
-        top[0].data[...] = weighted.sum() / self._normalizer
+    def read(self, bottom):
+        return None, None
 
-    def backward(self, top, propagate_down, bottom):
-        scale = top[0].diff[0] / self._normalizer
-        if len(bottom) > 3 and propagate_down[3]:
-            bottom[3].diff[...] = (self._terms * scale).reshape(tuple(bottom[3].diff.shape))
-        if any(propagate_down[i] for i in range(3)):
-            if len(bottom) > 3:
-                scale = scale * bottom[3].data.reshape(-1, 1)
-            anchors, positives, negatives = (bottom[i].data.reshape(self._shape) for i in range(3))
-            gradients = triplet_loss_backward(anchors, positives, negatives, self._slopes, scale)
-            for i, d_triplet in enumerate(gradients):
-                if propagate_down[i]:
-                    bottom[i].diff[...] = d_triplet.reshape(tuple(bottom[i].diff.shape))
+    def losses(self, bottom, target):
+        anchors, positives, negatives = (bottom[i].data.reshape(self._shape) for i in range(3))
+        self._near, self._far = anchors - positives, anchors - negatives
+        self._margin, squared = None if self.soft_margin else self.margin, self.distance == "squared"
+        self._ap, self._an = (lengths_forward(self.xp, vectors, squared) for vectors in (self._near, self._far))
+        return triplet_loss_forward(self.xp, self._ap, self._an, self._margin)
+
+    def gradient(self, bottom, target, scale, propagate_down):
+        if not any(propagate_down[i] for i in range(3)):
+            return
+        xp, squared = self.xp, self.distance == "squared"
+        d_ap = triplet_loss_backward(xp, self._ap, self._an, self._margin) * scale
+        d_positives, d_negatives = (
+            lengths_backward(xp, vectors, lengths, d_lengths, squared)
+            for vectors, lengths, d_lengths in ((self._near, self._ap, -d_ap), (self._far, self._an, d_ap))
+        )
+        for i, d_x in enumerate((-(d_positives + d_negatives), d_positives, d_negatives)):
+            if propagate_down[i]:
+                bottom[i].diff[...] = d_x.reshape(bottom[i].diff.shape)
+
+    def normalizer(self, target, valid, weights):
+        if self.normalization != "active":
+            return super().normalizer(target, valid, weights)
+        terms = self._losses if weights is None else self._losses * weights
+        return max(int(self.xp.count_nonzero(terms)), 1)
 
 
 class TripletSelection(Layer):
@@ -174,7 +166,8 @@ class TripletSelection(Layer):
     Backward:
         The rows' gradients, added up where they came from. None through the choice itself, nor to the labels.
     Raises:
-        ValueError for another number of labels than features.
+        ValueError for another number of labels than features, for features that are not finite, and for labels that
+        are NaN.
     References:
         all, hard, semi_hard: Schroff et al., "FaceNet", 2015, arXiv:1503.03832, semi_hard with TensorFlow's
         farthest negative where none is farther than the positive; batch_hard: Hermans, Beyer, Leibe, "In Defense
@@ -232,9 +225,9 @@ class TripletSelection(Layer):
             arrays.fill(bottom[1].diff, 0)
 
     def _select(self, features, labels):
-        distances = pairwise_squares(self.xp, without_ignored(features, labels, self.ignore_label))
-        same, different = pairs_by_label(labels, self.ignore_label)
-        anchors, positives, negatives = select_triplets(self.xp, self.strategy, distances, same, different)
+        features = ranked_features(self, without_ignored(features, labels, self.ignore_label))
+        distances = pairwise_squares(self.xp, features)
+        anchors, positives, negatives = select_triplets(self.xp, self.strategy, distances, *pairs_of(self, labels))
         if self.margin is None:
             return anchors, positives, negatives
         if self.distance == "euclidean":
@@ -257,11 +250,12 @@ class BatchTripletLoss(EmbeddingLoss):
     Backward:
         As TripletLoss's, with the choice of triplets held fixed; zeros to the labels.
     Raises:
-        ValueError for another number of labels than features, and for soft_margin with the strategy all.
+        ValueError for another number of labels than features, for features that are not finite, for labels that are
+        NaN, and for soft_margin with the strategy all.
     References:
         Hermans, Beyer, Leibe, "In Defense of the Triplet Loss for Person Re-Identification", 2017, arXiv:1703.07737:
         batch_hard with soft_margin and distance euclidean; their "batch all" that leaves out zeros is strategy all
-        with normalization valid. semi_hard is TensorFlow's triplet_semihard_loss. FaceNet: arXiv:1503.03832.
+        with normalization active. semi_hard is TensorFlow's triplet_semihard_loss. FaceNet: arXiv:1503.03832.
     Example:
         >>> from caffe_pylayers.testing import LayerRun
         >>> run = LayerRun(BatchTripletLoss, [[[0.], [1.], [3.]], [7, 7, 8]], param_str='{"margin": 5}')
@@ -273,7 +267,7 @@ class BatchTripletLoss(EmbeddingLoss):
     margin = Parameter(float, 0.2, low=0, doc="by which the negative is to be farther, in units of the distance")
     distance = Parameter(str, "squared", choices=DISTANCES, doc="d: the square of the Euclidean distance, or itself")
     soft_margin = Parameter(bool, False, doc="log(1 + exp(.)) in place of the hinge; margin is not used then")
-    normalization = normalization("full", full="the triplets", valid="those whose term is not 0")
+    normalization = normalization("full", full="the triplets", valid=None, more={"active": "those whose term is not 0"})
 
     def setup(self, bottom, top):
         super().setup(bottom, top)
@@ -281,37 +275,40 @@ class BatchTripletLoss(EmbeddingLoss):
             raise checks.error(self, "soft_margin needs one negative for each pair: another strategy than all")
 
     def loss(self, features, labels):
-        self._features = features
+        self._features = ranked_features(self, features)
         self._distances = pairwise_squares(self.xp, features)
         if self.distance == "euclidean":
             self._distances = self.xp.sqrt(self._distances)
-        same, different = pairs_by_label(labels, self.ignore_label)
-        if self.strategy == "all":
-            self._all = AllTriplets(self.xp, self._distances, same, different, self.margin)
-            total, count, valid = self._all.loss, self._all.count, self._all.active
-        else:
-            total, count, valid = self._loss_of_selected(same, different)
-        self._normalizer = normalizer(self.normalization, len(features), count, valid)
+        same, different = pairs_of(self, labels)
+        loss = self._loss_of_all if self.strategy == "all" else self._loss_of_selected
+        total, count, active = loss(same, different)
+        self._normalizer = normalizer(self.normalization, len(features), count, active=active)
         return total / self._normalizer
 
     def gradient(self, scale, d_features):
-        scale = scale / self._normalizer
-        all_ = self.strategy == "all"
-        d_distances = self._all.d_distances() * scale if all_ else self._gradient_of_selected(scale)
+        d_distances = self._all.d_distances() if self.strategy == "all" else self._gradient_of_selected()
+        d_distances *= scale / self._normalizer
         if self.distance == "euclidean":
             d_distances = root_backward(self._distances, d_distances)
         pairwise_backward(self.xp, self._features, d_distances, d_features)
 
-    def _loss_of_selected(self, same, different):
-        chosen = select_triplets(self.xp, self.strategy, self._distances, same, different)
-        self._anchors, self._positives, self._negatives = chosen
-        differences = self._distances[self._anchors, self._positives] - self._distances[self._anchors, self._negatives]
-        terms, self._slopes = soft_hinge(self.xp, differences) if self.soft_margin else hinge(differences, self.margin)
-        return terms.sum(), len(terms), int((terms != 0).sum())
+    def _loss_of_all(self, same, different):
+        self._all = AllTriplets(self.xp, self._distances, same, different, self.margin)
+        return self._all.loss, self._all.count, self._all.active
 
-    def _gradient_of_selected(self, scale):
+    def _loss_of_selected(self, same, different):
+        anchors, positives, negatives = select_triplets(self.xp, self.strategy, self._distances, same, different)
+        rows = anchors * len(self._distances)
+        self._chosen = rows + positives, rows + negatives
+        self._ap, self._an = (self._distances.reshape(-1)[places] for places in self._chosen)
+        self._margin = None if self.soft_margin else self.margin
+        terms = triplet_loss_forward(self.xp, self._ap, self._an, self._margin)
+        active = int(self.xp.count_nonzero(terms)) if self.normalization == "active" else 0
+        return terms.sum(), len(terms), active
+
+    def _gradient_of_selected(self):
         d_distances = self.xp.zeros_like(self._distances)
-        slopes, rows = self._slopes * scale, self._anchors * len(d_distances)
-        arrays.add_rows(d_distances.reshape(-1), rows + self._positives, slopes)
-        arrays.add_rows(d_distances.reshape(-1), rows + self._negatives, -slopes)
+        d_ap = triplet_loss_backward(self.xp, self._ap, self._an, self._margin)
+        for places, d_each in zip(self._chosen, (d_ap, -d_ap)):
+            arrays.add_at(d_distances.reshape(-1), places, d_each)
         return d_distances

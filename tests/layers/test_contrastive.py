@@ -96,8 +96,20 @@ def test_ignored_pairs():
     np.testing.assert_allclose(run.backward([G])[0], np.concatenate([0 * A[:3], rest.backward([G])[0]]))
 
 
+def test_ignored_labels():
+    kept = LABELS != 1
+    x = A.copy()
+    x[~kept] = np.inf
+    run = LayerRun(LabelContrastiveLoss, [x, LABELS], param_str='{"ignore_label": 1, "normalization": "valid"}')
+    rest = LayerRun(LabelContrastiveLoss, [A[kept], LABELS[kept]])
+    np.testing.assert_allclose(run.forward()[0], rest.forward()[0])
+    d_x = run.backward([G])[0]
+    np.testing.assert_allclose(d_x[kept], rest.backward([G])[0])
+    np.testing.assert_array_equal(d_x[~kept], 0 * A[~kept])
+
+
 def test_refused():
     with pytest.raises(ValueError, match=r"^ContrastiveLoss: label -1 at index 0 is outside \[0, 2\)"):
         LayerRun(ContrastiveLoss, [A, B, SAME - 1 - SAME]).forward()
-    with pytest.raises(ValueError, match=r"bottom\[1\] \(b\) must have the shape of a \(8, 5\), got \(8, 4\)"):
+    with pytest.raises(ValueError, match=r"bottom\[1\] \(b\) must have the shape of bottom\[0\] \(a\) .* got \(8, 4\)"):
         LayerRun(ContrastiveLoss, [A, B[:, :4], SAME])

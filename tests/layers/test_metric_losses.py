@@ -41,12 +41,27 @@ def test_n_pairs_with_labels_are_cross_entropy_of_soft_targets():
 
 def test_ignored_n_pairs_are_as_if_not_there():
     kept = LABELS != 1
-    run = LayerRun(NPairLoss, [A, P, LABELS], param_str='{"ignore_label": 1, "normalization": "valid"}')
+    a, p = A.copy(), P.copy()
+    a[~kept], p[~kept] = np.nan, np.inf
+    run = LayerRun(NPairLoss, [a, p, LABELS], param_str='{"ignore_label": 1, "normalization": "valid"}')
     rest = LayerRun(NPairLoss, [A[kept], P[kept], LABELS[kept]])
     np.testing.assert_allclose(run.forward()[0], rest.forward()[0])
     for ours, theirs in zip(run.backward([G])[:2], rest.backward([G])):
         np.testing.assert_allclose(ours[kept], theirs)
         np.testing.assert_array_equal(ours[~kept], 0 * ours[~kept])
+
+
+@pytest.mark.parametrize("how", ["valid", "positives"])
+def test_ignored_samples_are_as_if_not_there(how):
+    kept = LABELS != 1
+    x = A.copy()
+    x[~kept] = np.nan
+    run = LayerRun(LiftedStructureLoss, [x, LABELS], param_str=repr({"ignore_label": 1, "normalization": how}))
+    rest = LayerRun(LiftedStructureLoss, [A[kept], LABELS[kept]], param_str=repr({"normalization": how}))
+    np.testing.assert_allclose(run.forward()[0], rest.forward()[0])
+    d_x = run.backward([G])[0]
+    np.testing.assert_allclose(d_x[kept], rest.backward([G])[0])
+    np.testing.assert_array_equal(d_x[~kept], 0 * A[~kept])
 
 
 def lifted_by_loops(torch, x, labels, margin):
@@ -66,12 +81,12 @@ def lifted_by_loops(torch, x, labels, margin):
 
 
 @pytest.mark.parametrize("margin", [1.0, -1.0, 4.0])
-@pytest.mark.parametrize("how", ["batch", "full", "valid", "none"])
+@pytest.mark.parametrize("how", ["batch", "full", "valid", "positives", "none"])
 def test_lifted_structure_is_the_papers(margin, how):
     torch = pytest.importorskip("torch")
     x = torch.tensor(A, requires_grad=True)
     total, pairs = lifted_by_loops(torch, x, LABELS, margin)
-    loss = total / (2 * {"batch": 7, "full": 21, "valid": pairs, "none": 1}[how])
+    loss = total / (2 * {"batch": 7, "full": 21, "valid": 21, "positives": pairs, "none": 1}[how])
     options = repr({"margin": margin, "normalization": how})
     check(LayerRun(LiftedStructureLoss, [A, LABELS], param_str=options), loss, (0,), (x,), torch)
 
@@ -94,5 +109,8 @@ def test_scores_of_any_size():
 def test_refused():
     with pytest.raises(ValueError, match=r"bottom\[1\] \(positives\) must have the shape of .* \(7, 4\), got \(6, 4\)"):
         LayerRun(NPairLoss, [A, P[:6]])
+    for layer, bottoms in ((NPairLoss, [A, P]), (LiftedStructureLoss, [A])):
+        with pytest.raises(ValueError, match=r"\(labels\) must be numbers, got nan at index 2"):
+            LayerRun(layer, [*bottoms, np.where(np.arange(7) == 2, np.nan, LABELS)]).forward()
     with pytest.raises(ValueError, match=r"^NPairLoss: bottom\[2\] \(labels\) must have shape \(7,\)"):
         LayerRun(NPairLoss, [A, P, LABELS[:3]])

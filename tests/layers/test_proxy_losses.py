@@ -64,6 +64,7 @@ def test_ignored_samples_are_as_if_not_there(layer):
     kept = LABELS != 1
     options = {"normalization": "valid"} if layer is ProxyNCALoss else {}
     run = run_of(layer, ignore_label=1, **options)
+    run.bottom[0].data[~kept] = np.nan
     rest = LayerRun(layer, [X[kept], LABELS[kept]], param_str=repr({"num_classes": C}))
     np.testing.assert_allclose(run.forward()[0], rest.forward()[0])
     np.testing.assert_allclose(run.backward([G])[0][kept], rest.backward([G])[0], atol=1e-15)

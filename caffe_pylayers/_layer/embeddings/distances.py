@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["pairwise_backward", "pairwise_squares", "root_backward", "squares_between"]
+__all__ = [
+    "lengths_backward",
+    "lengths_forward",
+    "pairwise_backward",
+    "pairwise_squares",
+    "root_backward",
+    "squares_between",
+]
 
 _ROUNDING = 8  # times the dtype's epsilon, relative to |a|**2 + |b|**2
 
@@ -46,6 +53,18 @@ def pairwise_backward(xp: Any, x: Any, d_squares: Any, d_x: Any) -> None:
 def root_backward(roots: Any, d_roots: Any) -> Any:
     """Return d_squares of sum(d_roots * sqrt(squares)), 0 where the distance is 0; roots: sqrt(squares)."""
     return d_roots * (roots > 0) / (2 * roots + (roots == 0))
+
+
+def lengths_forward(xp: Any, vectors: Any, squared: bool) -> Any:
+    """Return |v|**2 (N,) of vectors (N, D), or |v|."""
+    squares = (vectors * vectors).sum(1)
+    return squares if squared else xp.sqrt(squares)
+
+
+def lengths_backward(xp: Any, vectors: Any, lengths: Any, d_lengths: Any, squared: bool, out: Any = None) -> Any:
+    """Return d_vectors of lengths_forward, 0 for the length of a vector of zeros; out: receives it."""
+    d_squares = d_lengths if squared else root_backward(lengths, d_lengths)
+    return xp.multiply(vectors, (2 * d_squares)[:, None], out=out)
 
 
 def _mean(x: Any) -> Any:

@@ -8,7 +8,18 @@ from typing import Any
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Layer, Parameter
 
-__all__ = ["EmbeddingLoss", "check_rows", "pairs_by_label", "rows_of", "without_ignored"]
+__all__ = [
+    "EmbeddingLoss",
+    "check_rows",
+    "check_same_rows",
+    "pairs_by_label",
+    "pairs_of",
+    "ranked_features",
+    "rows_of",
+    "without_ignored",
+]
+
+_FARTHEST = 1e15  # the squared distance of larger values may be more than float32 holds
 
 
 def rows_of(layer: Any, what: str, shape: Any) -> tuple[int, int]:
@@ -24,6 +35,14 @@ def check_rows(layer: Any, features: Any, labels: Any = None) -> tuple[int, int]
     if labels is not None:
         checks.one_label_each(layer, "bottom[1] (labels)", labels.shape, "bottom[0] (features)", rows, 1)
     return rows
+
+
+def check_same_rows(layer: Any, **bottoms: Any) -> tuple[int, int]:
+    """Return rows_of for the first of these bottoms, whose names they have; raise unless all have its shape."""
+    (of, first), *others = ((f"bottom[{i}] ({name})", x.shape) for i, (name, x) in enumerate(bottoms.items()))
+    for what, shape in others:
+        checks.same_shape(layer, what, shape, of, first)
+    return rows_of(layer, of, first)
 
 
 def without_ignored(features: Any, labels: Any, ignore_label: int | None) -> Any:
@@ -49,6 +68,18 @@ def pairs_by_label(labels: Any, ignore_label: int | None = None) -> tuple[Any, A
         different &= valid
     same.reshape(-1)[:: len(labels) + 1] = False
     return same, different
+
+
+def pairs_of(layer: Any, labels: Any) -> tuple[Any, Any]:
+    """Return pairs_by_label for the labels (N,) of a layer that has an ignore_label; NaN has no equals: refused."""
+    checks.numbers(layer, "bottom[1] (labels)", labels, low=-math.inf, high=math.inf)
+    return pairs_by_label(labels, layer.ignore_label)
+
+
+def ranked_features(layer: Any, features: Any) -> Any:
+    """Return features (N, D) whose distances are compared; raise where they are not finite."""
+    checks.numbers(layer, "bottom[0] (features)", features, low=-_FARTHEST, high=_FARTHEST)
+    return features
 
 
 class EmbeddingLoss(Layer):

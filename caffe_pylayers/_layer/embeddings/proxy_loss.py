@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from caffe_pylayers._layer import arrays
 from caffe_pylayers._layer.embeddings.class_vectors import ClassVectorsLoss
 from caffe_pylayers._layer.embeddings.cosines import unit_vectors, unit_vectors_backward
 
@@ -15,30 +16,31 @@ class ProxyLoss(ClassVectorsLoss):
 
     A subclass has these in place of forward and backward:
 
-        def loss_of(self, cosines, one_hot):    # (N, C); return the loss
-        def d_cosines(self):                    # return its gradient with respect to the cosines
+        def loss_of(self, cosines, one_hot, others):    # (N, C); return the loss
+        def d_cosines(self, scale):                     # return scale times its gradient to the cosines
     """
 
-    def loss_of(self, cosines: Any, one_hot: Any) -> Any:
-        """Return the loss for cosines (N, C) and booleans (N, C), True at the label's class."""
+    def loss_of(self, cosines: Any, one_hot: Any, others: Any) -> Any:
+        """Return the loss; one_hot has a 1 at each label's class, others at all other classes, an ignored row zeros."""
         raise NotImplementedError(f"{type(self).__name__}: loss_of is not defined")
 
-    def d_cosines(self) -> Any:
-        """Return the gradient of the last loss with respect to the cosines."""
+    def d_cosines(self, scale: Any) -> Any:
+        """Return scale times the gradient of the last loss with respect to the cosines, in new memory."""
         raise NotImplementedError(f"{type(self).__name__}: d_cosines is not defined")
 
     def loss(self, features: Any, labels: Any) -> Any:
-        index, valid = self.classes_of(labels)
-        one_hot = index[:, None] == self._classes[None, :]
-        if valid is not None:
-            one_hot &= valid[:, None]
         self._features, self._proxies = features, self.blobs[0].data
         self._units, self._lengths = unit_vectors(self.xp, features)
         self._directions, self._proxy_lengths = unit_vectors(self.xp, self._proxies)
-        return self.loss_of(self._units @ self._directions.T, one_hot)
+        cosines = self._units @ self._directions.T
+        index, valid = self.classes_of(labels)
+        counts = arrays.astype(index >= 0 if valid is None else valid, cosines)[:, None]
+        one_hot = self.xp.zeros_like(cosines)
+        arrays.put_along(one_hot, index[:, None], counts, 1)
+        return self.loss_of(cosines, one_hot, counts - one_hot)
 
     def gradient(self, scale: Any, d_features: Any) -> None:
-        d_cosines = self.d_cosines() * scale
+        d_cosines = self.d_cosines(scale)
         d_directions = d_cosines.T @ self._units
         self.blobs[0].diff[...] += unit_vectors_backward(self.xp, self._proxies, self._proxy_lengths, d_directions)
         if d_features is not None:

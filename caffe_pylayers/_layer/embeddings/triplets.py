@@ -1,4 +1,4 @@
-"""Triplets (anchor, positive, negative) of a batch: which there are, and their losses' slopes.
+"""Triplets (anchor, positive, negative) of a batch: which there are, and the loss of all of them.
 
 distances: (N, N), squared or not. same, different: of pairs_by_label.
 """
@@ -8,9 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from caffe_pylayers._layer import arrays
-from caffe_pylayers._layer.functions.sigmoid import sigmoid, softplus
 
-__all__ = ["STRATEGIES", "AllTriplets", "hinge", "select_triplets", "soft_hinge"]
+__all__ = ["STRATEGIES", "AllTriplets", "select_triplets"]
 
 STRATEGIES = ("all", "hard", "semi_hard", "only_semi_hard", "batch_hard")
 
@@ -47,17 +46,6 @@ def select_triplets(xp: Any, strategy: str, distances: Any, same: Any, different
             kept = nearer <= last
             anchors, positives, rank = anchors[kept], positives[kept], rank[kept]
     return anchors, positives, order[anchors, rank]
-
-
-def hinge(differences: Any, margin: float) -> tuple[Any, Any]:
-    """Return max(0, margin + differences), and its slope."""
-    terms = (differences + margin).clip(0, None)
-    return terms, arrays.astype(terms > 0, terms)
-
-
-def soft_hinge(xp: Any, differences: Any) -> tuple[Any, Any]:
-    """Return log(1 + exp(differences)), and its slope, for differences of any size."""
-    return softplus(xp, differences), sigmoid(xp, differences)
 
 
 class AllTriplets:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from caffe_pylayers._layer import arrays
 
-__all__ = ["NOTHING", "log_cumulative_sum_exp", "log_sum_exp"]
+__all__ = ["NOTHING", "log_cumulative_sum_exp", "log_sum_exp", "log_sum_exp_backward"]
 
 # An exponent whose term is not in the sum. Infinity in its place would make NaN of differences.
 NOTHING = -1e30
@@ -24,8 +25,21 @@ def log_sum_exp(xp: Any, exponents: Any, axis: Any = 1, keepdims: bool = False) 
         arrays.fill(sums, NOTHING)
         return sums
     largest = xp.amax(exponents, axis=axis, keepdims=True)
-    sums = xp.log(xp.exp(exponents - largest).sum(axis, keepdims=keepdims))
+    sums = xp.log(_exp(xp, exponents - largest).sum(axis, keepdims=keepdims))
     return sums + largest.reshape(sums.shape)
+
+
+def log_sum_exp_backward(xp: Any, exponents: Any, sums: Any) -> Any:
+    """Return exp(exponents - sums), the gradient of log_sum_exp, whose sums broadcast to the exponents; at most 1."""
+    return _exp(xp, exponents - sums)
+
+
+def _exp(xp: Any, exponents: Any) -> Any:
+    """Return exp(exponents), for those not above 0; not below the least number that has all its digits.
+
+    PyTorch takes ten times as long for smaller ones.
+    """
+    return xp.exp(exponents.clip(math.log(xp.finfo(exponents.dtype).tiny), 0))
 
 
 def log_cumulative_sum_exp(xp: Any, values: Any, axis: int) -> Any:

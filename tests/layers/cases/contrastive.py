@@ -16,6 +16,8 @@ CASES = {
         case([*maps, same.reshape(6, 1, 1, 1)], '{"margin": 2}'),
         case([a, b, np.where(same, 1, -1)], '{"ignore_label": -1, "normalization": "valid"}'),
         case([a, b, same * 0 + 7], '{"ignore_label": 7, "normalization": "valid"}'),
+        case([a, b, same, rng.rand(6)], '{"margin": 2}', exhaustive=True),
+        case([a, b, same, rng.rand(6)], '{"normalization": "weights"}'),
         case([a, a, same], '{"normalization": "none"}', wrt=[]),
         case([1e4 * a, 1e4 * b, same]),
         case([a[:1], b[:1], same[:1]]),

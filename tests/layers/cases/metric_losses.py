@@ -25,6 +25,7 @@ CASES = {
         case([a, labels.reshape(6, 1)], '{"margin": 3.0, "normalization": "batch"}'),
         case([maps[0], labels.reshape(6, 1, 1, 1)], '{"normalization": "full"}'),
         case([a, labels], '{"ignore_label": 1, "normalization": "none"}'),
+        case([a, labels], '{"ignore_label": 1, "normalization": "valid"}'),
         case([a, labels * 0]),
         case([a, np.arange(6)], other_bottoms=()),
         case([a, labels * 0], '{"ignore_label": 0}'),

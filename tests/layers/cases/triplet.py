@@ -10,17 +10,19 @@ maps = rng.standard_normal((8, 2, 2, 1))
 labels = np.array([0, 1, 0, 2, 1, 1, 0, 3])
 triplets = [anchors, positives, negatives]
 STRATEGIES = ("all", "hard", "semi_hard", "only_semi_hard", "batch_hard")
+EUCLIDEAN = '{"strategy": "%s", "distance": "euclidean", "normalization": "active"}'
 
 CASES = {
     "TripletLoss": [
         case(triplets, exhaustive=True),
-        case(triplets, '{"margin": 1.5, "normalization": "valid"}'),
+        case(triplets, '{"margin": 1.5, "normalization": "active"}'),
         case(triplets, '{"distance": "euclidean", "normalization": "none"}', exhaustive=True),
         case(triplets, '{"distance": "euclidean", "soft_margin": true, "normalization": "full"}'),
         case(triplets, '{"soft_margin": true}'),
         case([*triplets, rng.rand(6)], '{"margin": 2}', exhaustive=True),
         case([*triplets, np.array([[1.0], [0], [0], [2], [0], [1]])], '{"normalization": "valid"}', wrt=[0, 1, 2]),
-        case([*triplets, np.zeros((6, 1, 1, 1))], '{"normalization": "valid"}', wrt=[0, 1, 2]),
+        case([*triplets, rng.rand(6)], '{"normalization": "weights"}'),
+        case([*triplets, np.zeros((6, 1, 1, 1))], '{"normalization": "active"}', wrt=[0, 1, 2]),
         case(map_triplets, '{"margin": 3}'),
         case([anchors, anchors, anchors], '{"margin": 3, "distance": "euclidean"}', wrt=[]),
         case([1e4 * x for x in triplets], '{"soft_margin": true}', gradient_rtol=1e-4),
@@ -40,7 +42,9 @@ CASES = {
     "BatchTripletLoss": [
         *(case([features, labels], f'{{"strategy": "{strategy}", "margin": 2}}') for strategy in STRATEGIES),
         *(
-            case([features, labels], f'{{"strategy": "{strategy}", "distance": "euclidean", "normalization": "valid"}}')
+            case(
+                [features, labels], f'{{"strategy": "{strategy}", "distance": "euclidean", "normalization": "active"}}'
+            )
             for strategy in STRATEGIES
         ),
         case([features, labels.reshape(8, 1)], '{"soft_margin": true, "distance": "euclidean"}', exhaustive=True),
