@@ -59,7 +59,8 @@ def relu6_forward(xp, x, negative_slope=0.0):
 @one_pass
 def relu6_backward(xp, x, d_y, negative_slope=0.0):
     """Return d_x of relu6_forward: d_y where 0 < x < 6, 0 from 6 on, else negative_slope d_y."""
-    return xp.where(x <= 0, d_y * negative_slope, xp.where(x >= 6, xp.zeros_like(d_y), d_y))
+    d_x = d_y * ((x > 0) & (x < 6))
+    return d_x + d_y * (x <= 0) * negative_slope if negative_slope else d_x
 
 
 @one_pass
@@ -106,7 +107,7 @@ def hard_sigmoid_forward(xp, x, alpha=1 / 6, beta=0.5):
 def hard_sigmoid_backward(xp, x, d_y, alpha=1 / 6, beta=0.5):
     """Return d_x of hard_sigmoid_forward: alpha d_y where it is between 0 and 1, else 0."""
     y = x * alpha + beta
-    return xp.where((y > 0) & (y < 1), d_y * alpha, xp.zeros_like(d_y))
+    return d_y * ((y > 0) & (y < 1)) * alpha
 
 
 @one_pass
@@ -136,16 +137,20 @@ def gelu_backward(xp, x, d_y):
 
 @one_pass
 def gelu_tanh_forward(xp, x):
-    """Return x (1 + tanh(u)) / 2, u = sqrt(2 / pi) (x + 0.044715 x**3)."""
-    return (xp.tanh((x * x * 0.044715 + 1) * x * math.sqrt(2 / math.pi)) + 1) * x / 2
+    """Return x (1 + tanh(u)) / 2 = x sigmoid(2 u), u = sqrt(2 / pi) (x + 0.044715 x**3)."""
+    return sigmoid(xp, _gelu_tanh_exponent(x)) * x
 
 
 @one_pass
 def gelu_tanh_backward(xp, x, d_y):
-    """Return d_x of gelu_tanh_forward: d_y ((1 + t) / 2 + x (1 - t**2) u' / 2), t = tanh(u)."""
-    t = xp.tanh((x * x * 0.044715 + 1) * x * math.sqrt(2 / math.pi))
-    d_u = (x * x * (3 * 0.044715) + 1) * math.sqrt(2 / math.pi)
-    return d_y * ((t + 1) / 2 + x * (1 - t * t) * d_u / 2)
+    """Return d_x of gelu_tanh_forward: d_y (s + x s (1 - s) 2 u'), s = sigmoid(2 u)."""
+    s = sigmoid(xp, _gelu_tanh_exponent(x))
+    d_u = (x * x * (3 * 0.044715) + 1) * (2 * math.sqrt(2 / math.pi))
+    return d_y * (s + x * d_u * s * (1 - s))
+
+
+def _gelu_tanh_exponent(x):
+    return (x * x * 0.044715 + 1) * x * (2 * math.sqrt(2 / math.pi))
 
 
 @one_pass

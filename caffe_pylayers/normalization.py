@@ -16,37 +16,67 @@ import math
 import numpy as np
 
 from caffe_pylayers._layer import arrays, checks
-from caffe_pylayers._layer.base import Layer, Parameter
+from caffe_pylayers._layer.base import Parameter
+from caffe_pylayers._layer.bases.kept_input import KeptInput
 from caffe_pylayers._layer.bases.learned import learn
 from caffe_pylayers._layer.blocks import blocks, part, sum_to
+from caffe_pylayers._layer.functions import fused
 
 __all__ = ["GroupNorm", "InstanceNorm", "LayerNorm", "normalize_backward", "normalize_forward"]
 
-
-def normalize_forward(xp, x, z, axes, eps=1e-5):
-    """Write z = (x - mean) / sqrt(variance + eps) over the axes, and return 1 / sqrt(variance + eps)."""
-    xp.subtract(x, x.mean(axes, keepdims=True), out=z)
-    inverse = 1 / xp.sqrt((z * z).mean(axes, keepdims=True) + eps)
-    z *= inverse
-    return inverse
+_NORMALIZED = (2, 3)  # the axes of a view (N, G, K, M)
 
 
-def normalize_backward(xp, d_z, z, inverse, axes, d_x):
-    """Write d_x = inverse (d_z - mean(d_z) - z mean(d_z z)), of normalize_forward; d_x may be d_z's memory."""
-    products = d_z * z
-    shared = products.mean(axes, keepdims=True)
-    xp.multiply(z, shared, out=products)
-    products += d_z.mean(axes, keepdims=True)
-    xp.subtract(d_z, products, out=d_x)
-    d_x *= inverse
+def normalize_forward(xp, x, scale, shift, eps, y):
+    """Write y = scale z + shift, z = (x - mean) inverse, with inverse = 1 / sqrt(variance + eps).
+
+    x: (N, G, K, M). scale, shift: (1, G, K, 1), or None for 1 and 0. y: receives it; may be x.
+    Return mean and inverse, (N, G, 1, 1), those over K and M.
+    """
+    if fused.normalizes(xp):
+        return fused.normalize_forward(xp, x, scale, shift, eps, y)
+    mean, inverse = (arrays.new(x, (*x.shape[:2], 1, 1)) for _ in range(2))
+    for block in blocks(x, _NORMALIZED):
+        z = y[block]
+        mean[block] = x[block].mean(_NORMALIZED, keepdims=True)
+        xp.subtract(x[block], mean[block], out=z)
+        inverse[block] = 1 / xp.sqrt((z * z).mean(_NORMALIZED, keepdims=True) + eps)
+        z *= inverse[block]
+        if scale is not None:
+            z *= part(scale, block)
+            z += part(shift, block)
+    return mean, inverse
 
 
-class _Normalizer(Layer):
+def normalize_backward(xp, x, mean, inverse, scale, d_y, d_x=None, d_scale=None, d_shift=None):
+    """Write d_x = inverse (d_z - mean(d_z) - z mean(d_z z)), d_z = scale d_y, where it is asked for.
+
+    d_x: may be d_y. d_scale, d_shift: where there is a scale, sum(d_y z) and sum(d_y) are added to them.
+    """
+    if fused.normalizes(xp):
+        fused.normalize_backward(xp, x, mean, inverse, scale, d_y, d_x, d_scale, d_shift)
+        return
+    for block in blocks(x, _NORMALIZED):
+        d_z, z = d_y[block], (x[block] - mean[block]) * inverse[block]
+        products = d_z * z
+        if scale is not None:
+            for diff, values in ((d_scale, products), (d_shift, d_z)):
+                place = part(diff, block)
+                place += sum_to(values, place.shape)
+            d_z = d_z * part(scale, block)
+            xp.multiply(d_z, z, out=products)
+        if d_x is not None:
+            z *= products.mean(_NORMALIZED, keepdims=True)
+            z += d_z.mean(_NORMALIZED, keepdims=True)
+            xp.subtract(d_z, z, out=d_x[block])
+            d_x[block] *= inverse[block]
+
+
+class _Normalizer(KeptInput):
     """y = scale z + shift, z normalized over the last two axes of the view (N, G, K, M) that a subclass gives."""
 
     array_api = True
     in_place = True
-    _AXES = (2, 3)
 
     eps = Parameter(float, 1e-5, above=0, doc="added to the variance, in the square of the bottom's unit")
     affine = Parameter(bool, True, doc="learn a scale and a shift")
@@ -62,56 +92,37 @@ class _Normalizer(Layer):
     def plan(self, x):
         shape = tuple(x.shape)
         self._view = self.view(shape)
-        if self.affine:
-            self._learned_view = (1, self._view[1] if self.scales_groups else 1, self._view[2], 1)
-            if tuple(self.blobs[0].shape) != self.learned_shape(shape):
-                raise checks.error(
-                    self,
-                    f"bottom[0] of shape {shape} needs a scale of shape {self.learned_shape(shape)}, but blobs[0] "
-                    f"was made with {tuple(self.blobs[0].shape)}",
-                )
-        self._z = self.xp.empty_like(x).reshape(self._view)
-        self._blocks = blocks(self._z, self._AXES)
-        self._inverse = arrays.new(x, (*self._view[:2], 1, 1))
+        if self.affine and tuple(self.blobs[0].shape) != self.learned_shape(shape):
+            raise checks.error(
+                self,
+                f"bottom[0] of shape {shape} needs a scale of shape {self.learned_shape(shape)}, but blobs[0] "
+                f"was made with {tuple(self.blobs[0].shape)}",
+            )
         return [shape]
 
     def forward(self, bottom, top):
-        x, y = bottom[0].data.reshape(self._view), top[0].data.reshape(self._view)
-        scale, shift = self._learned("data")
-        for block in self._blocks:
-            z = self._z[block]
-            self._inverse[block] = normalize_forward(self.xp, x[block], z, self._AXES, self.eps)
-            if scale is None:
-                y[block] = z
-            else:
-                self.xp.multiply(z, part(scale, block), out=y[block])
-                y[block] += part(shift, block)
+        x, y = (blob.reshape(self._view) for blob in (self.keep_input(bottom, top), top[0].data))
+        if 0 not in self._view:
+            scale, shift = self._learned("data")
+            self._mean, self._inverse = normalize_forward(self.xp, x, scale, shift, self.eps, y)
 
     def backward(self, top, propagate_down, bottom):
-        d_y, d_x = top[0].diff.reshape(self._view), bottom[0].diff.reshape(self._view)
-        scale, _ = self._learned("data")
-        d_scale, d_shift = self._learned("diff")
-        for block in self._blocks:
-            d_z, z = d_y[block], self._z[block]
-            if scale is not None:
-                for diff, values in ((d_scale, d_z * z), (d_shift, d_z)):
-                    place = part(diff, block)
-                    place += sum_to(values, place.shape)
-                d_z = d_z * part(scale, block)
-            if propagate_down[0]:
-                normalize_backward(self.xp, d_z, z, self._inverse[block], self._AXES, d_x[block])
+        if 0 in self._view:
+            return
+        x, d_y = (blob.reshape(self._view) for blob in (self.input(bottom), top[0].diff))
+        d_x = bottom[0].diff.reshape(self._view) if propagate_down[0] else None
+        (scale, _), diffs = self._learned("data"), self._learned("diff")
+        normalize_backward(self.xp, x, self._mean, self._inverse, scale, d_y, d_x, *diffs)
 
     def _learned(self, which):
         """Return data or diff of scale and shift, in a shape that broadcasts to the view; None without them."""
         if not self.affine:
             return None, None
-        return [getattr(self.blobs[i], which).reshape(self._learned_view) for i in (0, 1)]
+        return [getattr(self.blobs[i], which).reshape(1, *self._view[1:3], 1) for i in (0, 1)]
 
 
 class _ChannelNormalizer(_Normalizer):
     """Groups of channels: the view is (N, G, C / G, H W), the scale of the channels."""
-
-    scales_groups = True
 
     def learned_shape(self, shape):
         return shape[1:2]
@@ -219,8 +230,6 @@ class LayerNorm(_Normalizer):
         array([[-1.,  1.],
                [-1.,  1.]])
     """
-
-    scales_groups = False
 
     axis = Parameter(int, 1, doc="the first axis that is normalized over; negative counts from the end")
 

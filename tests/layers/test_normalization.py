@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from caffe_pylayers import normalization
-from caffe_pylayers._layer import blocks
+from caffe_pylayers._layer import arrays, blocks
+from caffe_pylayers._layer.functions import fused
 from caffe_pylayers.testing import LayerRun
 
 rng = np.random.RandomState(3)
@@ -20,7 +21,7 @@ def learned(layer, seed=0):
     values = np.random.RandomState(seed)
     for i in range(len(layer.layer.blobs)):
         blob = layer.layer.blobs[i]
-        blob.data[...] = values.standard_normal(blob.data.shape)
+        blob.data[...] = arrays.from_numpy(values.standard_normal(blob.data.shape), blob.data)
         blob.diff[...] = 0
     return [layer.layer.blobs[i] for i in range(len(layer.layer.blobs))]
 
@@ -33,21 +34,24 @@ THEIRS = {
 }
 
 
-@pytest.mark.parametrize("most", [1 << 16, 40, 1])
+@pytest.mark.parametrize("way", ["kernel", "formula", "formula 40", "formula 1", "numpy"])
 @pytest.mark.parametrize("name", THEIRS)
-def test_as_pytorch(name, most, monkeypatch):
+def test_as_pytorch(name, way, monkeypatch):
     torch = pytest.importorskip("torch")
-    monkeypatch.setattr(blocks, "_MOST", most)
+    if way.startswith("formula"):
+        monkeypatch.setattr(fused, "normalizes", lambda xp: False)
+        monkeypatch.setattr(blocks, "_MOST", int(way.split()[1]) if " " in way else 1 << 16)
     param_str, function = THEIRS[name]
-    ours = run(name.split()[0], X, param_str)
+    kind, back = (np.asarray, np.asarray) if way == "numpy" else (torch.tensor, torch.Tensor.numpy)
+    ours = run(name.split()[0], kind(X), param_str)
     scale, shift = learned(ours)
-    x, w, b = (torch.tensor(a, requires_grad=True) for a in (X, scale.data, shift.data))
+    x, w, b = (torch.tensor(np.array(a), requires_grad=True) for a in (X, back(scale.data), back(shift.data)))
     y = function(torch.nn.functional, x, w, b)
     y.backward(torch.tensor(D_Y))
-    np.testing.assert_allclose(ours.forward()[0], y.detach().numpy(), rtol=1e-12, atol=1e-13)
-    found = [ours.backward([D_Y])[0], scale.diff, shift.diff]
+    np.testing.assert_allclose(back(ours.forward()[0]), y.detach().numpy(), rtol=1e-12, atol=1e-13)
+    found = [ours.backward([kind(D_Y)])[0], scale.diff, shift.diff]
     for mine, theirs in zip(found, (x, w, b)):
-        np.testing.assert_allclose(mine, theirs.grad.numpy(), rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(back(mine), theirs.grad.numpy(), rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", ["GroupNorm", "InstanceNorm", "LayerNorm"])

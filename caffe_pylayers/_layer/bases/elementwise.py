@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from caffe_pylayers._layer import arrays, checks
-from caffe_pylayers._layer.base import Layer
+from caffe_pylayers._layer import checks
+from caffe_pylayers._layer.bases.kept_input import KeptInput
 
 __all__ = ["Elementwise"]
 
 
-class Elementwise(Layer):
-    """top = f(bottom), value by value; in place too, where it keeps a copy of its bottom.
+class Elementwise(KeptInput):
+    """top = f(bottom), value by value; in place too.
 
     A subclass has f and its gradient, of arrays of one axis (see functions/fused.py):
 
@@ -22,30 +22,18 @@ class Elementwise(Layer):
     array_api = True
     in_place = True
 
-    _input: Any = None
-
     def setup(self, bottom: Any, top: Any) -> None:
         checks.tops(self, top, "y")
 
     def plan(self, x: Any) -> Any:
-        self._input = None
         return [tuple(x.shape)]
 
     def forward(self, bottom: Any, top: Any) -> None:
-        x, y = bottom[0].data, top[0].data
-        if arrays.address(x) != arrays.address(y):
-            self._input = None
-        else:
-            if self._input is None:
-                self._input = self.xp.empty_like(x)
-            self._input[...] = x
-            x = self._input
-        self.activate(x.reshape(-1), y.reshape(-1))
+        self.activate(self.keep_input(bottom, top).reshape(-1), top[0].data.reshape(-1))
 
     def backward(self, top: Any, propagate_down: Any, bottom: Any) -> None:
         if propagate_down[0]:
-            x = bottom[0].data if self._input is None else self._input
-            self.gradient(x.reshape(-1), top[0].diff.reshape(-1), bottom[0].diff.reshape(-1))
+            self.gradient(self.input(bottom).reshape(-1), top[0].diff.reshape(-1), bottom[0].diff.reshape(-1))
 
     def activate(self, x: Any, y: Any) -> None:
         """Write y = f(x)."""

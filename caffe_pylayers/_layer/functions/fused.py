@@ -22,7 +22,7 @@ import numpy as np
 
 from caffe_pylayers._layer.blocks import blocks
 
-__all__ = ["KERNELS", "Kernel", "by_kernel", "one_pass"]
+__all__ = ["KERNELS", "Kernel", "by_kernel", "normalize_backward", "normalize_forward", "normalizes", "one_pass"]
 
 _TINY = 1.1754944e-38  # float32's least normal number
 
@@ -127,3 +127,45 @@ def _receiver(kernel: Any) -> tuple[Any, str]:
         if last.is_out:
             return getattr(kernel, kind), last.name
     return kernel, ""
+
+
+def normalizes(xp: Any) -> bool:
+    """Return whether PyTorch has what the next two call; False for numpy."""
+    kernels = ("native_layer_norm", "native_group_norm", "native_layer_norm_backward", "native_group_norm_backward")
+    return xp is not np and all(hasattr(xp.ops.aten, name) for name in kernels)
+
+
+def normalize_forward(xp: Any, x: Any, scale: Any, shift: Any, eps: float, y: Any) -> tuple[Any, Any]:
+    """Compute normalization.normalize_forward of a view (N, G, K, M) without a 0."""
+    count, groups, each, positions = x.shape
+    scale, shift = (None if learned is None else learned.reshape(-1) for learned in (scale, shift))
+    if groups == positions == 1:
+        found = xp.ops.aten.native_layer_norm(x.reshape(count, each), [each], scale, shift, eps)
+    else:
+        sizes = count, groups * each, positions
+        found = xp.ops.aten.native_group_norm(x.reshape(sizes), scale, shift, *sizes, groups, eps)
+    normalized, mean, inverse = found
+    y[...] = normalized.reshape(y.shape)
+    return mean.reshape(count, groups, 1, 1), inverse.reshape(count, groups, 1, 1)
+
+
+def normalize_backward(
+    xp: Any, x: Any, mean: Any, inverse: Any, scale: Any, d_y: Any, d_x: Any, d_scale: Any, d_shift: Any
+) -> None:
+    """Compute normalization.normalize_backward of a view (N, G, K, M) without a 0."""
+    count, groups, each, positions = x.shape
+    asked = [d_x is not None, scale is not None, scale is not None]
+    scale = None if scale is None else scale.reshape(-1)
+    mean, inverse = mean.reshape(count, groups), inverse.reshape(count, groups)
+    if groups == positions == 1:
+        d_y, x = d_y.reshape(count, each), x.reshape(count, each)
+        found = xp.ops.aten.native_layer_norm_backward(d_y, x, [each], mean, inverse, scale, scale, asked)
+    else:
+        sizes = count, groups * each, positions
+        d_y, x = d_y.reshape(sizes), x.reshape(sizes)
+        found = xp.ops.aten.native_group_norm_backward(d_y, x, mean, inverse, scale, *sizes, groups, asked)
+    if d_x is not None:
+        d_x[...] = found[0].reshape(d_x.shape)
+    if scale is not None:
+        d_scale += found[1].reshape(d_scale.shape)
+        d_shift += found[2].reshape(d_shift.shape)

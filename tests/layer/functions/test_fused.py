@@ -35,7 +35,7 @@ def test_the_kernel_computes_the_formula(name, others, dtype):
     eps = torch.finfo(torch.float32 if name == "hard_sigmoid_backward" else dtype).eps
     expected = function.__wrapped__(torch, *given, *others)
     found = function(torch, *given, *others)
-    torch.testing.assert_close(found, expected, rtol=16 * eps, atol=32 * eps)
+    torch.testing.assert_close(found, expected, rtol=16 * eps, atol=256 * eps)
     for array, as_was in zip(given, before):
         assert torch.equal(array, as_was)
 
