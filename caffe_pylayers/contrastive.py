@@ -30,7 +30,8 @@ from caffe_pylayers._layer.embeddings.distances import (
     pairwise_squares,
     root_backward,
 )
-from caffe_pylayers._layer.embeddings.embedding_loss import EmbeddingLoss, check_same_rows, pairs_of
+from caffe_pylayers._layer.embeddings.embedding_loss import EmbeddingLoss
+from caffe_pylayers._layer.embeddings.rows import check_same_rows, pairs_of
 from caffe_pylayers._layer.losses.normalizers import normalization, normalizer
 from caffe_pylayers._layer.losses.weighted_loss import WeightedLoss, counting, weighted_normalization
 

@@ -10,12 +10,11 @@ layer {
 
 from __future__ import annotations
 
-import math
-
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Layer, Parameter
 from caffe_pylayers._layer.embeddings.distances import pairwise_backward, pairwise_squares, root_backward
-from caffe_pylayers._layer.embeddings.embedding_loss import EmbeddingLoss, check_same_rows, pairs_of, without_ignored
+from caffe_pylayers._layer.embeddings.embedding_loss import EmbeddingLoss
+from caffe_pylayers._layer.embeddings.rows import check_labels, check_same_rows, pairs_of, without_ignored
 from caffe_pylayers._layer.functions.log_sum_exp import NOTHING, log_sum_exp, log_sum_exp_backward
 from caffe_pylayers._layer.functions.softmax import log_softmax, scratch_of, targets_backward
 from caffe_pylayers._layer.losses.normalizers import normalization, normalizer
@@ -132,7 +131,7 @@ class NPairLoss(Layer):
 
     def _read_labels(self, labels, similarities):
         """Share each anchor's target among the positives of its label; leave out what is ignored."""
-        checks.numbers(self, "bottom[2] (labels)", labels, low=-math.inf, high=math.inf)
+        check_labels(self, labels, 2)
         same = labels[:, None] == labels[None, :]
         if self.ignore_label is not None:
             valid = labels != self.ignore_label

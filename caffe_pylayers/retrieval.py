@@ -24,7 +24,7 @@ from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.embeddings.cosines import unit_vectors
 from caffe_pylayers._layer.embeddings.distances import squares_between
-from caffe_pylayers._layer.embeddings.embedding_loss import check_rows
+from caffe_pylayers._layer.embeddings.rows import check_labels, check_rows, ranked_features, without_ignored
 from caffe_pylayers._layer.metrics.metric import Metric
 
 __all__ = ["RecallAtK", "Verification", "equal_error_rate", "error_rates", "merge_nearest"]
@@ -55,7 +55,8 @@ class RecallAtK(Metric):
     Backward:
         Zeros.
     Raises:
-        ValueError for another number of labels than features, and for features that are NaN.
+        ValueError for another number of labels than features, for features that are not finite, and for labels that are
+        NaN.
     References:
         Jegou, Douze, Schmid, "Product Quantization for Nearest Neighbor Search", 2011, doi:10.1109/TPAMI.2010.57;
         for embeddings as in Song et al., 2016, arXiv:1511.06452. A pass of N samples keeps their N D values and
@@ -84,12 +85,11 @@ class RecallAtK(Metric):
         self._features = None
 
     def update(self, bottom):
-        features, labels = bottom[0].data.reshape(self._shape) * 1, bottom[1].data.reshape(-1) * 1
+        features, labels = bottom[0].data.reshape(self._shape), bottom[1].data.reshape(-1) * 1
+        check_labels(self, labels)
+        features = ranked_features(self, without_ignored(features, labels, self.ignore_label))
         if self.ignore_label is not None:
             features, labels = features[labels != self.ignore_label], labels[labels != self.ignore_label]
-        bad = int(self.xp.isnan(features).sum())
-        if bad:
-            raise checks.error(self, f"bottom[0] (features) holds {bad} NaN, which have no distance")
         if self.distance == "cosine":
             features, _ = unit_vectors(self.xp, features)
         if self._features is None:
@@ -176,7 +176,7 @@ class Verification(Metric):
         Zeros.
     Raises:
         ValueError for another number of labels than distances, for a label that is not 0, 1 or ignore_label, and for
-        a distance that is NaN.
+        a distance that is not finite.
     References:
         Huang, Ramesh, Berg, Learned-Miller, "Labeled Faces in the Wild", 2007, and Klare et al., "IARPA Janus
         Benchmark A", 2015. Squared distances of two blobs are Caffe's Eltwise { operation: SUM coeff: 1 coeff: -1 }
@@ -205,10 +205,10 @@ class Verification(Metric):
 
     def update(self, bottom):
         same, valid = checks.class_labels(self, bottom[1].data, 2, self.ignore_label)
-        distances = bottom[0].data.reshape(-1) * (1 if self.score == "distance" else -1)
+        distances = bottom[0].data.reshape(-1)
+        checks.numbers(self, "bottom[0] (distances)", distances, valid)
+        distances = distances * (1 if self.score == "distance" else -1)
         distances = distances if valid is None else distances[valid]
-        if np.isnan(distances).any():
-            raise checks.error(self, f"bottom[0] (distances) holds {np.isnan(distances).sum()} NaN, which have no rank")
         self._distances.append(distances)
         self._same.append(same == 1 if valid is None else same[valid] == 1)
 

@@ -40,8 +40,8 @@ from caffe_pylayers._layer.embeddings.distances import (
     pairwise_squares,
     root_backward,
 )
-from caffe_pylayers._layer.embeddings.embedding_loss import (
-    EmbeddingLoss,
+from caffe_pylayers._layer.embeddings.embedding_loss import EmbeddingLoss
+from caffe_pylayers._layer.embeddings.rows import (
     check_rows,
     check_same_rows,
     pairs_of,

@@ -121,11 +121,15 @@ def test_one_kind_of_pairs_has_accuracy_alone(same):
 
 
 def test_refused():
-    with pytest.raises(ValueError, match=r"^Verification: bottom\[0\] \(distances\) holds 1 NaN"):
-        LayerRun(Verification, [[0.1, np.nan], [1, 0]]).forward()
-    with pytest.raises(ValueError, match=r"^RecallAtK: bottom\[0\] \(features\) holds 1 NaN"):
-        LayerRun(RecallAtK, [[[0.1], [np.nan]], [1, 0]]).forward()
-    LayerRun(RecallAtK, [[[0.1], [np.nan]], [1, 9]], param_str="ignore_label: 9").forward()
+    for bad in (np.nan, np.inf):
+        with pytest.raises(ValueError, match=rf"^Verification: .*\(distances\) must be finite, got {bad} at index 1"):
+            LayerRun(Verification, [[0.1, bad], [1, 0]]).forward()
+        LayerRun(Verification, [[0.1, bad, 0.3], [1, 9, 0]], param_str="ignore_label: 9").forward()
+        with pytest.raises(ValueError, match=rf"^RecallAtK: .*\(features\) must .*, got {bad} at index \(1, 0\)"):
+            LayerRun(RecallAtK, [[[0.1], [bad]], [1, 0]]).forward()
+        LayerRun(RecallAtK, [[[0.1], [bad]], [1, 9]], param_str="ignore_label: 9").forward()
+    with pytest.raises(ValueError, match=r"^RecallAtK: bottom\[1\] \(labels\) must be numbers, got nan at index 0"):
+        LayerRun(RecallAtK, [[[0.1], [0.2]], [np.nan, 0]]).forward()
     with pytest.raises(ValueError, match=r"^Verification: label 2 at index 1 is outside \[0, 2\)"):
         LayerRun(Verification, [[0.1, 0.2], [1, 2]]).forward()
     with pytest.raises(ValueError, match=r"^Verification: bottom\[1\] \(same\) must have shape \(2,\)"):

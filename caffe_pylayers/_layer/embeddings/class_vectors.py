@@ -7,7 +7,8 @@ from typing import Any
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.bases.learned import Learned
-from caffe_pylayers._layer.embeddings.embedding_loss import EmbeddingLoss, rows_of
+from caffe_pylayers._layer.embeddings.embedding_loss import EmbeddingLoss
+from caffe_pylayers._layer.embeddings.rows import check_rows
 
 __all__ = ["ClassVectors", "ClassVectorsLoss"]
 
@@ -21,7 +22,7 @@ class ClassVectors(Learned):
 
     def setup(self, bottom: Any, top: Any) -> None:
         super().setup(bottom, top)
-        self.learn(self.num_classes, rows_of(self, "bottom[0] (features)", tuple(bottom[0].shape))[1])
+        self.learn(self.num_classes, check_rows(self, bottom[0].data)[1])
 
     def plan_classes(self, features: Any, values: int) -> None:
         """Take the number of values of a sample."""

@@ -2,84 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Layer, Parameter
+from caffe_pylayers._layer.embeddings.rows import check_rows, without_ignored
 
-__all__ = [
-    "EmbeddingLoss",
-    "check_rows",
-    "check_same_rows",
-    "pairs_by_label",
-    "pairs_of",
-    "ranked_features",
-    "rows_of",
-    "without_ignored",
-]
-
-_FARTHEST = 1e15  # the squared distance of larger values may be more than float32 holds
-
-
-def rows_of(layer: Any, what: str, shape: Any) -> tuple[int, int]:
-    """Return the shape (N, D) of embeddings (N, ...), whose values after the first axis make the vector."""
-    if len(shape) == 0:
-        raise checks.error(layer, f"{what} must have an axis of samples, got shape {tuple(shape)}")
-    return shape[0], math.prod(shape[1:])
-
-
-def check_rows(layer: Any, features: Any, labels: Any = None) -> tuple[int, int]:
-    """Return rows_of for the bottoms features and labels; raise unless there is one label for each of them."""
-    rows = rows_of(layer, "bottom[0] (features)", features.shape)
-    if labels is not None:
-        checks.one_label_each(layer, "bottom[1] (labels)", labels.shape, "bottom[0] (features)", rows, 1)
-    return rows
-
-
-def check_same_rows(layer: Any, **bottoms: Any) -> tuple[int, int]:
-    """Return rows_of for the first of these bottoms, whose names they have; raise unless all have its shape."""
-    (of, first), *others = ((f"bottom[{i}] ({name})", x.shape) for i, (name, x) in enumerate(bottoms.items()))
-    for what, shape in others:
-        checks.same_shape(layer, what, shape, of, first)
-    return rows_of(layer, of, first)
-
-
-def without_ignored(features: Any, labels: Any, ignore_label: int | None) -> Any:
-    """Return features (N, D) with zeros for samples of the ignored label, whatever is there."""
-    if ignore_label is None:
-        return features
-    features = features * 1
-    features[labels == ignore_label] = 0
-    return features
-
-
-def pairs_by_label(labels: Any, ignore_label: int | None = None) -> tuple[Any, Any]:
-    """Return (same, different), booleans (N, N): where two samples have one label, where they have two.
-
-    No sample is in a pair with itself, and one with ignore_label in none.
-    """
-    same = labels[:, None] == labels[None, :]
-    different = ~same
-    if ignore_label is not None:
-        valid = labels != ignore_label
-        valid = valid[:, None] & valid[None, :]
-        same &= valid
-        different &= valid
-    same.reshape(-1)[:: len(labels) + 1] = False
-    return same, different
-
-
-def pairs_of(layer: Any, labels: Any) -> tuple[Any, Any]:
-    """Return pairs_by_label for the labels (N,) of a layer that has an ignore_label; NaN has no equals: refused."""
-    checks.numbers(layer, "bottom[1] (labels)", labels, low=-math.inf, high=math.inf)
-    return pairs_by_label(labels, layer.ignore_label)
-
-
-def ranked_features(layer: Any, features: Any) -> Any:
-    """Return features (N, D) whose distances are compared; raise where they are not finite."""
-    checks.numbers(layer, "bottom[0] (features)", features, low=-_FARTHEST, high=_FARTHEST)
-    return features
+__all__ = ["EmbeddingLoss"]
 
 
 class EmbeddingLoss(Layer):

@@ -8,7 +8,7 @@ from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.embeddings.class_vectors import ClassVectors
 from caffe_pylayers._layer.embeddings.cosines import unit_vectors, unit_vectors_backward
-from caffe_pylayers._layer.embeddings.embedding_loss import check_rows
+from caffe_pylayers._layer.embeddings.rows import check_rows
 
 __all__ = ["CosineHead", "MarginHead"]
 

@@ -1,6 +1,6 @@
 """Triplets (anchor, positive, negative) of a batch: which there are, and the loss of all of them.
 
-distances: (N, N), squared or not. same, different: of pairs_by_label.
+distances: (N, N), squared or not. same, different: of rows.pairs_of.
 """
 
 from __future__ import annotations
