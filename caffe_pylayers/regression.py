@@ -145,6 +145,8 @@ class L1Loss(PairLoss):
                [0.5, 0. ]])
     """
 
+    by_kernel = True
+
     def penalty(self, predictions, targets):
         return l1_forward(self.xp, predictions, targets)
 
@@ -221,6 +223,7 @@ class SmoothL1Loss(PairLoss):
         array([[ 0.5, -1. ,  0. ]])
     """
 
+    by_kernel = True
     weights_at, weights_name = 3, "outside_weights"
 
     sigma = Parameter(float, 1.0, above=0, doc="it is linear from differences of 1 / sigma**2 on; R-CNN's RPN has 3")
@@ -274,6 +277,8 @@ class HuberLoss(PairLoss):
         >>> run.backward([1])[0]
         array([0.25, 0.5 ])
     """
+
+    by_kernel = True
 
     delta = Parameter(float, 1.0, above=0, doc="the difference from which on it is linear, in the predictions' unit")
 

@@ -60,6 +60,8 @@ def _cut(shape: Sequence[int], most: int) -> Iterator[tuple[slice, ...]]:
 
 def part(array: Any, block: tuple[slice, ...]) -> Any:
     """Return the view of a block in an array that has the size 1 on some axes, where it is repeated."""
+    if not block:
+        return array
     return array[tuple(cut if size != 1 else slice(None) for cut, size in zip(block, array.shape))]
 
 

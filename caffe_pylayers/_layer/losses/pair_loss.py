@@ -11,7 +11,7 @@ from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.blocks import blocks, part, sum_to
 from caffe_pylayers._layer.losses.weighted_loss import PositionLoss, hide, product
 
-__all__ = ["BlockLoss", "PairLoss", "Part"]
+__all__ = ["BlockLoss", "PairLoss", "Part", "view"]
 
 
 class Part(NamedTuple):
@@ -38,7 +38,7 @@ class BlockLoss(PositionLoss):
     def forward(self, bottom: Any, top: Any) -> None:
         self._careful = False
         total = self._total(bottom)
-        if not math.isfinite(total):  # by products with 0, which are faster than a choice by booleans
+        if self._factored and not math.isfinite(total):  # by products with 0, faster than a choice by booleans
             self._careful = True
             total = self._total(bottom)
         self._mean = total / self._normalizer
@@ -96,8 +96,9 @@ class BlockLoss(PositionLoss):
 
     def _total(self, bottom: Any) -> Any:
         """Return the sum, not normalized, and keep Z."""
-        sums, amounts = [], []
+        sums, amounts, self._factored = [], [], False
         for each in self.parts(bottom):
+            self._factored |= bool(each.factors)
             terms = self.counted(self.terms(*each.arrays), each)
             sums.append((terms if each.weights is None else terms * each.weights).sum())
             amounts.append(self.amount(math.prod(terms.shape), each.valid, each.weights))
@@ -106,7 +107,7 @@ class BlockLoss(PositionLoss):
 
     def _diffs(self, propagate_down: Any, bottom: Any) -> list[Any]:
         """Return the bottoms' diffs, to be written block by block, and None in place of those not asked for."""
-        asked = [bottom[i].diff.reshape(v) if propagate_down[i] else None for i, v in enumerate(self._views)]
+        asked = [view(bottom[i].diff, v) if propagate_down[i] else None for i, v in enumerate(self._views)]
         for diff in asked:
             if diff is not None and diff.shape != self._whole:
                 arrays.fill(diff, 0)
@@ -126,6 +127,8 @@ class PairLoss(BlockLoss):
     and gets the others as further arguments of the two, the last ones.
     """
 
+    by_kernel = False  # True where tensors go through PyTorch's kernels, which keep nothing between their steps
+
     ignore_value = Parameter(float, None, doc="targets equal to it count nothing")
     ignore_nan = Parameter(bool, False, doc="targets that are NaN count nothing; else they make the loss NaN")
 
@@ -144,7 +147,8 @@ class PairLoss(BlockLoss):
         self.plan_positions(shape[0], shape, weights, of)
         if weights is not None:
             self._views.append(self._weights_shape)
-        self._blocks = blocks(predictions)
+        at_once = self.by_kernel and arrays.is_tensor(predictions)
+        self._blocks = [()] if at_once else blocks(predictions)
         return [(1,)]
 
     def penalty(self, predictions: Any, targets: Any) -> Any:
@@ -162,7 +166,7 @@ class PairLoss(BlockLoss):
 
     def parts(self, bottom: Any) -> Iterator[Part]:
         """Yield predictions, targets and what there is beside them, block by block."""
-        data = [bottom[i].data.reshape(view) for i, view in enumerate(self._views)]
+        data = [view(bottom[i].data, shape) for i, shape in enumerate(self._views)]
         for block in self._blocks:
             found = [part(array, block) for array in data]
             weights = None if self._weights_shape is None else found.pop()
@@ -194,3 +198,8 @@ class PairLoss(BlockLoss):
         if self.ignore_nan:
             valid = product(valid, xp.less_equal(targets, targets, out=xp.empty_like(targets)))  # 0 for NaN
         return valid
+
+
+def view(array: Any, shape: Any) -> Any:
+    """Return an array in another shape: reshape, which takes torch its time for one that it has."""
+    return array if array.shape == shape else array.reshape(shape)
