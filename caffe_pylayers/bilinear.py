@@ -16,11 +16,10 @@ layer {
 
 from __future__ import annotations
 
-import numpy as np
-
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Layer, Parameter
 from caffe_pylayers._layer.bases.pooled_pair import PooledPair
+from caffe_pylayers._layer.functions import draws
 
 __all__ = [
     "BilinearPooling",
@@ -108,7 +107,7 @@ def sketch_bins(channels_a, channels_b, size, seed):
     The count sketch of the outer product of a and b is the circular convolution of theirs: a[c] b[d] goes to the bin
     (h_a(c) + h_b(d)) mod size with the sign s_a(c) s_b(d), whose hashes h and s come from the seed.
     """
-    rng = np.random.RandomState(seed)
+    rng = draws.fixed(seed)
     bins, signs = zip(*((rng.randint(0, size, n), 2.0 * rng.randint(0, 2, n) - 1) for n in (channels_a, channels_b)))
     return (bins[0][:, None] + bins[1]) % size, signs[0][:, None] * signs[1]
 
@@ -167,7 +166,7 @@ class CompactBilinear(PooledPair):
     """
 
     num_output = Parameter(int, low=1, doc="values of the sketch; 8192 is near BilinearPooling of 512 channels")
-    seed = Parameter(int, 1, low=0, high=2**32 - 1, doc="of the hashes: the same ones to train and to test with")
+    seed = draws.fixed_seed_parameter("the hashes: the same ones to train and to test with")
 
     def setup(self, bottom, top):
         checks.tops(self, top, "compact")

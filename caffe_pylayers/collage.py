@@ -16,6 +16,7 @@ import numpy as np
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.bases.no_gradient import NoGradient
+from caffe_pylayers._layer.functions.draws import Draws, seed_parameter
 
 __all__ = ["Collage", "collage_forward", "patch_boxes"]
 
@@ -72,17 +73,14 @@ class Collage(NoGradient):
         ValueError for a number of patches that K does not divide, for patches larger than the canvas, and for a label
         that is no integer in [0, num_classes).
     References:
-        Places come from numpy's global generator, which the driver seeds with the solver's random_seed. Pasting for
-        training: Dwibedi et al., "Cut, Paste and Learn", 2017, arXiv:1708.01642.
+        Pasting for training: Dwibedi et al., "Cut, Paste and Learn", 2017, arXiv:1708.01642.
     Example:
-        >>> import numpy as np
         >>> from caffe_pylayers.testing import LayerRun
-        >>> np.random.seed(1)
         >>> patches = [[[[5, 5]]], [[[7, 0]]]]
-        >>> options = '{"patches": 2, "size": [1, 4]}'
+        >>> options = '{"patches": 2, "size": [1, 4], "seed": 1}'
         >>> scene, label_map = LayerRun(Collage, [patches, [0, 3]], tops=2, param_str=options).forward()
         >>> scene[0, 0], label_map[0, 0]
-        (array([[7., 5., 5., 0.]]), array([[4., 1., 1., 0.]]))
+        (array([[0., 7., 5., 0.]]), array([[0., 4., 1., 0.]]))
     """
 
     patches = Parameter(int, low=1, doc="K, the patches on each canvas")
@@ -90,8 +88,10 @@ class Collage(NoGradient):
     background = Parameter(float, 0.0, doc="value of a canvas without patches")
     threshold = Parameter(float, 0.0, doc="a pixel of a patch that is not above it is transparent")
     num_classes = Parameter(int, 10, low=1, doc="labels lie below it")
+    seed = seed_parameter()
 
     def setup(self, bottom, top):
+        self._draws = Draws(self.seed)
         checks.tops(self, top, "canvases", "label maps", "boxes", "label sets", optional=3)
 
     def plan(self, patches, labels):
@@ -102,6 +102,8 @@ class Collage(NoGradient):
                 f"got {tuple(patches.shape)} and {tuple(labels.shape)}",
             )
         self._places = [whole - part + 1 for whole, part in zip(self.size, patches.shape[2:])]
+        if 0 in patches.shape[2:]:
+            raise checks.error(self, f"bottom[0] (patches) must have pixels, got shape {tuple(patches.shape)}")
         if min(self._places) < 1:
             raise checks.error(self, f"patches of {patches.shape[2:]} pixels are larger than a canvas of {self.size}")
         count = len(patches) // self.patches
@@ -117,7 +119,7 @@ class Collage(NoGradient):
         canvases = top[0].data
         labels = labels.reshape(len(canvases), self.patches)
         patches = bottom[0].data.reshape(len(canvases), self.patches, *bottom[0].data.shape[1:])
-        corners = np.stack([np.random.randint(0, places, labels.shape) for places in self._places], -1)
+        corners = np.stack([self._draws.host.integers(0, places, labels.shape) for places in self._places], -1)
         maps = top[1].data if len(top) > 1 else np.empty((len(canvases), 1, *self.size))
         arrays.fill(canvases, self.background)
         arrays.fill(maps, 0)

@@ -25,6 +25,7 @@ from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.bases.pass_through import PassThrough
 from caffe_pylayers._layer.phases import TRAIN
+from caffe_pylayers._layer.quote import plain, quoted
 
 __all__ = ["Inspect", "NaNGuard", "statistics"]
 
@@ -73,7 +74,7 @@ class _Look(PassThrough):
 
     def _where(self):
         phase = "" if self.phase == TRAIN else "TEST "
-        return f"{self.name}{': ' if self.name else ''}{phase}iteration {self._iteration}"
+        return f"{plain(self.name)}{': ' if self.name else ''}{phase}iteration {self._iteration}"
 
 
 class Inspect(_Look):
@@ -111,8 +112,12 @@ class Inspect(_Look):
         if not self.file:
             print(line, file=sys.stderr, flush=True)
             return
-        with open(self.file, "a", encoding="utf-8") as file:
-            print(line, file=file)
+        try:
+            with open(self.file, "a", encoding="utf-8") as file:
+                print(line, file=file)
+        except (OSError, ValueError) as error:  # ValueError: of a name that no file can have
+            reason = getattr(error, "strerror", None) or error
+            raise OSError(f"{type(self).__name__}: cannot write to the file {quoted(self.file)}: {reason}") from None
 
 
 class NaNGuard(_Look):

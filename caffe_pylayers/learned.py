@@ -27,8 +27,10 @@ from __future__ import annotations
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
+from caffe_pylayers._layer.bases.kept_input import KeptInput
 from caffe_pylayers._layer.bases.learned import FILLERS, Learned
 from caffe_pylayers._layer.bases.learned_along import LearnedAlong
+from caffe_pylayers._layer.bases.pass_through import copy
 
 __all__ = [
     "LearnedParameter",
@@ -59,7 +61,20 @@ def learned_scale_backward(xp, values, factor, d_scaled, repeated, d_values=None
     return d_factor
 
 
-class LearnedScale(LearnedAlong):
+def learned_shift_forward(xp, values, term, shifted):
+    """Write values + term, which broadcasts to them."""
+    xp.add(values, term, out=shifted)
+
+
+def learned_shift_backward(d_shifted, repeated):
+    """Return the gradient of the term; that of the values is d_shifted.
+
+    repeated: the axes that the term is repeated along.
+    """
+    return d_shifted.sum(repeated) if repeated else d_shifted
+
+
+class LearnedScale(LearnedAlong, KeptInput):
     """Features times a learned factor.
 
     y = s x, with s = blobs[0], or s = exp(blobs[0]) where exponential
@@ -102,40 +117,18 @@ class LearnedScale(LearnedAlong):
             self.filler_value = 0.0 if self.exponential else 1.0
         super().learn(*shape)
 
-    def plan(self, features):
-        self._kept = None
-        return super().plan(features)
-
     def forward(self, bottom, top):
-        values = bottom[0].data
-        self._in_place = arrays.address(values) == arrays.address(top[0].data)
-        if self._in_place:
-            if self._kept is None:
-                self._kept = self.xp.empty_like(values)
-            self._kept[...] = values
+        values = self.keep_input(bottom, top)
         blob = self.blobs[0].data.reshape(self.shape)
         self._factor = self.xp.exp(blob) if self.exponential else blob
         learned_scale_forward(self.xp, values, self._factor, top[0].data)
 
     def backward(self, top, propagate_down, bottom):
-        values = self._kept if self._in_place else bottom[0].data
+        values, d_scaled = self.input(bottom), top[0].diff
         d_values = bottom[0].diff if propagate_down[0] else None
-        d_factor = learned_scale_backward(self.xp, values, self._factor, top[0].diff, self.repeated, d_values)
+        d_factor = learned_scale_backward(self.xp, values, self._factor, d_scaled, self.repeated, d_values)
         blob = self.blobs[0]
         blob.diff[...] += (d_factor * self._factor if self.exponential else d_factor).reshape(blob.diff.shape)
-
-
-def learned_shift_forward(xp, values, term, shifted):
-    """Write values + term, which broadcasts to them."""
-    xp.add(values, term, out=shifted)
-
-
-def learned_shift_backward(d_shifted, repeated):
-    """Return the gradient of the term; that of the values is d_shifted.
-
-    repeated: the axes that the term is repeated along.
-    """
-    return d_shifted.sum(repeated) if repeated else d_shifted
 
 
 class LearnedShift(LearnedAlong):
@@ -170,8 +163,8 @@ class LearnedShift(LearnedAlong):
     def backward(self, top, propagate_down, bottom):
         blob, d_shifted = self.blobs[0], top[0].diff
         blob.diff[...] += learned_shift_backward(d_shifted, self.repeated).reshape(blob.diff.shape)
-        if propagate_down[0] and arrays.address(bottom[0].diff) != arrays.address(d_shifted):
-            bottom[0].diff[...] = d_shifted
+        if propagate_down[0]:
+            copy(d_shifted, bottom[0].diff)
 
 
 class LearnedParameter(Learned):

@@ -3,7 +3,7 @@
 layer {
   name: "cutout"  type: "Python"
   bottom: "data"  top: "cut"
-  python_param { module: "caffe_pylayers.mixing"  layer: "Cutout"  param_str: '{"length": 8}' }
+  python_param { module: "caffe_pylayers.mixing"  layer: "Cutout"  param_str: '{"hole_size": 8}' }
 }
 layer {
   name: "mixup"  type: "Python"
@@ -25,7 +25,7 @@ from caffe_pylayers._layer.phases import TRAIN
 __all__ = ["Cutout", "Mixup", "holes_cover", "mix_backward", "mix_forward"]
 
 
-def holes_cover(xp, tops, lefts, length, like):
+def holes_cover(xp, tops, lefts, hole_size, like):
     """Return how many square holes cover each pixel, (N, 1, H, W).
 
     tops, lefts: int, (N, holes), numpy: where each hole begins; it may reach beyond the image.
@@ -33,8 +33,8 @@ def holes_cover(xp, tops, lefts, length, like):
     """
     _, _, height, width = like.shape
     rows, columns = np.arange(height)[:, None], np.arange(width)
-    rows = (rows >= tops[:, None]) & (rows < tops[:, None] + length)
-    columns = (columns >= lefts[..., None]) & (columns < lefts[..., None] + length)
+    rows = (rows >= tops[:, None]) & (rows < tops[:, None] + hole_size)
+    columns = (columns >= lefts[..., None]) & (columns < lefts[..., None] + hole_size)
     return xp.matmul(arrays.from_numpy(rows, like), arrays.from_numpy(columns, like))[:, None]
 
 
@@ -60,7 +60,7 @@ def mix_backward(xp, d_out, share, inverse, d_values):
 class Cutout(PassThrough):
     """Square holes at random places of each image.
 
-    y = fill inside the holes and x elsewhere; a hole's centre is anywhere in the image, so that
+    y = fill_value inside the holes and x elsewhere; a hole's centre is anywhere in the image, so that
     some of it may lie outside. In the TEST phase y = x.
 
     Bottom:
@@ -77,15 +77,15 @@ class Cutout(PassThrough):
     Example:
         >>> import numpy as np
         >>> from caffe_pylayers.testing import LayerRun
-        >>> LayerRun(Cutout, [np.ones((1, 1, 3, 5))], param_str='{"length": 2, "seed": 2}').forward()[0][0, 0]
+        >>> LayerRun(Cutout, [np.ones((1, 1, 3, 5))], param_str='{"hole_size": 2, "seed": 2}').forward()[0][0, 0]
         array([[1., 1., 1., 1., 1.],
                [0., 0., 1., 1., 1.],
                [0., 0., 1., 1., 1.]])
     """
 
-    length = Parameter(int, low=1, doc="the holes' side, in pixels")
+    hole_size = Parameter(int, low=1, doc="the holes' side, in pixels")
     holes = Parameter(int, 1, low=1, doc="the number of holes in an image")
-    fill = Parameter(float, 0.0, doc="the value inside")
+    fill_value = Parameter(float, 0.0, doc="the value inside")
     seed = seed_parameter()
 
     def setup(self, bottom, top):
@@ -99,17 +99,19 @@ class Cutout(PassThrough):
 
     def forward(self, bottom, top):
         images = bottom[0].data
-        if self.phase != TRAIN or not images.shape[0]:
+        if self.phase != TRAIN or 0 in images.shape:
             super().forward(bottom, top)
             return
         shape = images.shape[0], self.holes
-        tops, lefts = (self._draws.host.integers(0, size, shape) - self.length // 2 for size in images.shape[2:])
-        self._inside = holes_cover(self.xp, tops, lefts, self.length, images) > 0
-        top[0].data[...] = self.xp.where(self._inside, self.xp.full_like(images[:1, :1, :1, :1], self.fill), images)
+        tops, lefts = (self._draws.host.integers(0, size, shape) - self.hole_size // 2 for size in images.shape[2:])
+        self._inside = holes_cover(self.xp, tops, lefts, self.hole_size, images) > 0
+        top[0].data[...] = self.xp.where(
+            self._inside, self.xp.full_like(images[:1, :1, :1, :1], self.fill_value), images
+        )
 
     def backward(self, top, propagate_down, bottom):
         super().backward(top, propagate_down, bottom)
-        if propagate_down[0] and self.phase == TRAIN and top[0].diff.shape[0]:
+        if propagate_down[0] and self.phase == TRAIN and 0 not in top[0].diff.shape:
             bottom[0].diff[...] *= ~self._inside
 
 

@@ -21,15 +21,62 @@ from __future__ import annotations
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.bases.pass_through import PassThrough
+from caffe_pylayers._layer.bases.pass_through import PassThrough, copy
 from caffe_pylayers._layer.functions.draws import Draws, seed_parameter
 from caffe_pylayers._layer.phases import TRAIN
 
-__all__ = ["DropPath", "GaussianNoise", "SpatialDropout"]
+__all__ = [
+    "DropPath",
+    "GaussianNoise",
+    "SpatialDropout",
+    "dropout_backward",
+    "dropout_factors",
+    "dropout_forward",
+    "gaussian_noise_backward",
+    "gaussian_noise_forward",
+]
 
 
-class _Factor(PassThrough):
-    """Multiplies by random factors, and the gradient by the same."""
+def dropout_factors(uniform, p, scaled=True):
+    """Return m, or m / (1 - p) where scaled; m is 0 where a number, uniform in [0, 1), is below p, else 1."""
+    return (uniform >= p) / (1 - p if scaled and p < 1 else 1.0)
+
+
+def dropout_forward(xp, x, factors, y):
+    """Write y = x factors, which broadcast to x."""
+    xp.multiply(x, factors, out=y)
+
+
+def dropout_backward(xp, factors, d_y, d_x):
+    """Write d_x = d_y factors."""
+    xp.multiply(d_y, factors, out=d_x)
+
+
+def gaussian_noise_forward(xp, x, noise, y, multiply=False):
+    """Write y = x + noise, or x (1 + noise)."""
+    if multiply:
+        xp.multiply(x, 1 + noise, out=y)
+    else:
+        xp.add(x, noise, out=y)
+
+
+def gaussian_noise_backward(xp, noise, d_y, d_x, multiply=False):
+    """Write d_x = d_y, or d_y (1 + noise)."""
+    if multiply:
+        xp.multiply(d_y, 1 + noise, out=d_x)
+    else:
+        copy(d_y, d_x)
+
+
+class _Noise(PassThrough):
+    """Draws something in each forward of the TRAIN phase.
+
+    A subclass has
+
+        def draw(self, x):                   # take what is drawn for x
+        def noisy_forward(self, x, y):       # write y
+        def noisy_backward(self, d_y, d_x):  # write d_x
+    """
 
     seed = seed_parameter()
 
@@ -41,17 +88,17 @@ class _Factor(PassThrough):
         if self.phase != TRAIN:
             super().forward(bottom, top)
             return
-        self._factors = self.factors(bottom[0].data)
-        self.xp.multiply(bottom[0].data, self._factors, out=top[0].data)
+        self.draw(bottom[0].data)
+        self.noisy_forward(bottom[0].data, top[0].data)
 
     def backward(self, top, propagate_down, bottom):
         if self.phase != TRAIN:
             super().backward(top, propagate_down, bottom)
         elif propagate_down[0]:
-            self.xp.multiply(top[0].diff, self._factors, out=bottom[0].diff)
+            self.noisy_backward(top[0].diff, bottom[0].diff)
 
 
-class _Dropout(_Factor):
+class _Dropout(_Noise):
     """Drops what shares its first ``axes`` indices together."""
 
     dropout_ratio = Parameter(float, 0.5, low=0, high=1, doc="p, the probability to be dropped")
@@ -64,10 +111,15 @@ class _Dropout(_Factor):
         self._dropped = (*shape[: self.axes], *(1,) * (len(shape) - self.axes))
         return [shape]
 
-    def factors(self, x):
-        kept = self._draws.host.random(self._dropped) >= self.dropout_ratio
-        keep = 1 - self.dropout_ratio
-        return arrays.from_numpy(kept * (1 / keep if self.scale_train and keep > 0 else 1.0), x)
+    def draw(self, x):
+        uniform = self._draws.host.random(self._dropped)
+        self._factors = arrays.from_numpy(dropout_factors(uniform, self.dropout_ratio, self.scale_train), x)
+
+    def noisy_forward(self, x, y):
+        dropout_forward(self.xp, x, self._factors, y)
+
+    def noisy_backward(self, d_y, d_x):
+        dropout_backward(self.xp, self._factors, d_y, d_x)
 
 
 class SpatialDropout(_Dropout):
@@ -128,7 +180,7 @@ class DropPath(_Dropout):
     axes = 1
 
 
-class GaussianNoise(_Factor):
+class GaussianNoise(_Noise):
     """Gaussian noise, added or multiplied.
 
     y = x + s n, or y = x (1 + s n), with n of mean 0 and deviation 1; in the TEST phase y = x.
@@ -160,24 +212,12 @@ class GaussianNoise(_Factor):
         self._noise = self.xp.empty_like(x)
         return [x.shape]
 
-    def factors(self, x):
-        self._draw()
-        self._noise += 1
-        return self._noise
-
-    def forward(self, bottom, top):
-        if self.multiply or self.phase != TRAIN:
-            super().forward(bottom, top)
-            return
-        self._draw()
-        self.xp.add(bottom[0].data, self._noise, out=top[0].data)
-
-    def backward(self, top, propagate_down, bottom):
-        if self.multiply:
-            super().backward(top, propagate_down, bottom)
-        else:
-            PassThrough.backward(self, top, propagate_down, bottom)
-
-    def _draw(self):
+    def draw(self, x):
         self._draws.normal(self._noise)
         self._noise *= self.stddev
+
+    def noisy_forward(self, x, y):
+        gaussian_noise_forward(self.xp, x, self._noise, y, self.multiply)
+
+    def noisy_backward(self, d_y, d_x):
+        gaussian_noise_backward(self.xp, self._noise, d_y, d_x, self.multiply)

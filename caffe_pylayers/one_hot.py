@@ -12,7 +12,8 @@ from __future__ import annotations
 import math
 
 from caffe_pylayers._layer import arrays, checks
-from caffe_pylayers._layer.base import Layer, Parameter
+from caffe_pylayers._layer.base import Parameter
+from caffe_pylayers._layer.bases.no_gradient import NoGradient
 from caffe_pylayers._layer.functions.class_starts import class_starts
 
 __all__ = ["label2one_hot", "one_hot_forward"]
@@ -41,7 +42,7 @@ def one_hot_forward(labels, one_hot, axis=1, on_value=1.0, off_value=0.0, valid=
     one_hot.ravel()[places] = on_value
 
 
-class label2one_hot(Layer):
+class label2one_hot(NoGradient):
     """Labels to one-hot codes, shaped like the features they belong to.
 
     top[n, c, ...] = on_value where c is the label at (n, ...), off_value elsewhere.
@@ -98,11 +99,6 @@ class label2one_hot(Layer):
         one_hot_forward(labels, top[0].data, self._class_axis, self.on_value, self.off_value, valid, self._starts)
         if len(top) == 2:
             top[1].data[...] = 1 if valid is None else valid.reshape(top[1].data.shape)
-
-    def backward(self, top, propagate_down, bottom):
-        for i in range(len(bottom)):
-            if propagate_down[i]:
-                arrays.fill(bottom[i].diff, 0)
 
     def _shape_of_features(self, labels, features):
         axis = checks.axis(self, self.axis, len(features), f"bottom[1] (features) of shape {tuple(features)}")

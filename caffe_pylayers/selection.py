@@ -20,6 +20,8 @@ import math
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Layer, Parameter
+from caffe_pylayers._layer.bases.kept_input import KeptInput
+from caffe_pylayers._layer.bases.no_gradient import NoGradient
 
 __all__ = [
     "ArgMaxLabels",
@@ -124,7 +126,7 @@ def mask_backward(xp, values, mask, fill, d_masked, d_values=None, d_mask=None):
         xp.multiply(d_masked, mask, out=d_values)
 
 
-class Mask(Layer):
+class Mask(KeptInput):
     """Values kept where a mask is 1, and replaced where it is 0.
 
     y = m x + (1 - m) fill
@@ -160,19 +162,14 @@ class Mask(Layer):
     def plan(self, features, mask):
         names = "bottom[1] (mask)", "bottom[0] (features)"
         self._mask_shape = checks.broadcasts(self, names[0], mask.shape, names[1], features.shape)
-        self._kept = None
         return [features.shape]
 
     def forward(self, bottom, top):
-        self._in_place = arrays.address(bottom[0].data) == arrays.address(top[0].data)
-        if self._in_place:
-            if self._kept is None:
-                self._kept = self.xp.empty_like(bottom[0].data)
-            self._kept[...] = bottom[0].data
-        mask_forward(self.xp, bottom[0].data, bottom[1].data.reshape(self._mask_shape), self.fill, top[0].data)
+        values, mask = self.keep_input(bottom, top), bottom[1].data.reshape(self._mask_shape)
+        mask_forward(self.xp, values, mask, self.fill, top[0].data)
 
     def backward(self, top, propagate_down, bottom):
-        values, mask = self._kept if self._in_place else bottom[0].data, bottom[1].data.reshape(self._mask_shape)
+        values, mask = self.input(bottom), bottom[1].data.reshape(self._mask_shape)
         d_values = bottom[0].diff if propagate_down[0] else None
         d_mask = bottom[1].diff.reshape(self._mask_shape) if propagate_down[1] else None
         mask_backward(self.xp, values, mask, self.fill, top[0].diff, d_values, d_mask)
@@ -192,7 +189,7 @@ def argmax_labels_forward(scores, axis, labels, threshold=None, ignore_label=-1)
         labels += ignore_label * ~enough
 
 
-class ArgMaxLabels(Layer):
+class ArgMaxLabels(NoGradient):
     """The label of the largest score: the inverse of one-hot codes.
 
     top = argmax of x along the axis, the first of equal ones.
@@ -226,9 +223,7 @@ class ArgMaxLabels(Layer):
 
     def plan(self, scores):
         shape = tuple(scores.shape)
-        self._axis = checks.axis(self, self.axis, len(shape), f"bottom[0] (scores) of shape {shape}")
-        if not shape[self._axis]:
-            raise checks.error(self, f"bottom[0] (scores) of shape {shape} has no classes on axis {self._axis}")
+        self._axis = checks.class_axis(self, "bottom[0] (scores)", shape)
         before, after = shape[: self._axis], shape[self._axis + 1 :]
         self._shape = before + after
         return [(*before, 1, *after) if self.keepdims else self._shape]
@@ -236,7 +231,3 @@ class ArgMaxLabels(Layer):
     def forward(self, bottom, top):
         labels = top[0].data.reshape(self._shape)
         argmax_labels_forward(bottom[0].data, self._axis, labels, self.threshold, self.ignore_label)
-
-    def backward(self, top, propagate_down, bottom):
-        if propagate_down[0]:
-            arrays.fill(bottom[0].diff, 0)

@@ -40,12 +40,15 @@ def test_places_are_drawn_over_the_whole_canvas():
     assert sorted(set(boxes[:, 1])) == list(range(1, 12))
 
 
-def test_the_seed_decides():
+@pytest.mark.parametrize("seed", ["", ", seed: 3"])
+def test_the_seed_decides(seed):
     def drawn():
         np.random.seed(5)
-        return run().forward()[0].copy()
+        return run(f"{{patches: 4, size: [16, 12], num_classes: 5{seed}}}").forward()[0].copy()
 
-    np.testing.assert_array_equal(drawn(), drawn())
+    first = drawn()
+    np.testing.assert_array_equal(drawn(), first)
+    assert np.array_equal(run("{patches: 4, size: [16, 12], seed: 3}").forward()[0], first) == bool(seed)
 
 
 def test_an_empty_patch_has_a_box_of_one_pixel():
@@ -60,6 +63,7 @@ def test_an_empty_patch_has_a_box_of_one_pixel():
             {"param_str": "{patches: 3, size: [16, 12]}"},
             r"must have shape \(N \* 3, C, h, w\), .* got \(40, 2, 6, 5\)",
         ),
+        ({"patches": PATCHES[..., :0]}, r"bottom\[0\] \(patches\) must have pixels, got shape \(40, 2, 6, 0\)"),
         ({"labels": LABELS[:39]}, r"one label for each, got \(40, 2, 6, 5\) and \(39,\)"),
         (
             {"param_str": "{patches: 4, size: [5, 12]}"},

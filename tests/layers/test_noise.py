@@ -14,7 +14,7 @@ LAYERS = {
     SpatialDropout: ([MAPS], ""),
     DropPath: ([MAPS], ""),
     GaussianNoise: ([MAPS], "stddev: 0.5"),
-    Cutout: ([MAPS], "length: 3"),
+    Cutout: ([MAPS], "hole_size: 3"),
     Mixup: ([MAPS, CODES], "alpha: 1"),
 }
 
@@ -102,7 +102,7 @@ def test_gaussian(tensors):
 
 
 def test_holes():
-    y = LayerRun(Cutout, [np.ones((300, 2, 9, 9))], param_str="{length: 3, fill: 7, seed: 1}").forward()[0]
+    y = LayerRun(Cutout, [np.ones((300, 2, 9, 9))], param_str="{hole_size: 3, fill_value: 7, seed: 1}").forward()[0]
     np.testing.assert_array_equal(y[:, 0], y[:, 1])
     holes = y[:, 0] == 7
     rows, columns = holes.any(2), holes.any(1)
@@ -133,7 +133,7 @@ def test_shares(alpha):
     ("layer", "shapes", "param_str", "tops", "message"),
     [
         (SpatialDropout, [(4,)], "", 1, r"bottom\[0\] must have at least 2 axes, got shape \(4,\)"),
-        (Cutout, [(4, 3)], "length: 2", 1, r"bottom\[0\] \(images\) must have shape \(N, C, H, W\), got \(4, 3\)"),
+        (Cutout, [(4, 3)], "hole_size: 2", 1, r"bottom\[0\] \(images\) must have shape \(N, C, H, W\), got \(4, 3\)"),
         (Mixup, [(4, 3), (3, 4)], "", 2, r"bottom\[1\] \(labels\) must have the first size of .* got \(3, 4\)"),
         (Mixup, [(4, 3), (4, 3)], "", 1, r"needs 2 tops \(data, labels\), got 1"),
     ],

@@ -115,7 +115,7 @@ def test_argmax_takes_the_first_of_equal_scores_and_ignores_low_ones():
         (SelectRows, [(4, 3), (4,), (4,)], 2, "", r"needs 3 tops \(features, labels, more\), got 2"),
         (Mask, [(4, 3), (3,)], 1, "", r"bottom\[1\] \(mask\) must have the shape of bottom\[0\] \(features\)"),
         (ArgMaxLabels, [(4,)], 1, "", r"axis 1 is outside bottom\[0\] \(scores\) of shape \(4,\)"),
-        (ArgMaxLabels, [(4, 0)], 1, "", r"of shape \(4, 0\) has no classes on axis 1"),
+        (ArgMaxLabels, [(4, 0)], 1, "", r"must have a class or more on axis 1, got shape \(4, 0\)"),
     ],
 )
 def test_refused(layer, shapes, tops, param_str, message):

@@ -9,6 +9,7 @@ import numpy as np
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Layer, Parameter
+from caffe_pylayers._layer.functions import draws
 
 __all__ = ["FILLERS", "Learned", "filled", "learn"]
 
@@ -42,7 +43,7 @@ def filled(shape: tuple[int, ...], filler: str, value: float | None = None, seed
     deviation value, by default 0.01. xavier: uniform of variance 1 / n, msra: gaussian of variance 2 / n, with n
     values for each first index.
     """
-    random = np.random.RandomState(seed)
+    random = draws.fixed(seed)
     inputs = max(math.prod(shape[1:]), 1)
     if filler == "constant":
         return np.full(shape, 0.0 if value is None else value)
@@ -66,7 +67,7 @@ class Learned(Layer):
     filler_value = Parameter(
         float, None, doc="of constant: the value (0); uniform: the bound (1); gaussian: the standard deviation (0.01)"
     )
-    seed = Parameter(int, 1, low=0, high=2**32 - 1, doc="of the filler's random numbers")
+    seed = draws.fixed_seed_parameter("the filler's random numbers")
 
     def learn(self, *shape: int) -> None:
         """Make the blob and fill it, in setup."""

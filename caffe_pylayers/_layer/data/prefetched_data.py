@@ -16,6 +16,7 @@ from caffe_pylayers._layer.data import samplers
 from caffe_pylayers._layer.data.batch import ItemError, batch_shapes, make_batch, make_item
 from caffe_pylayers._layer.data.memory import OwnMemory
 from caffe_pylayers._layer.data.workers import Ahead
+from caffe_pylayers._layer.functions import draws
 from caffe_pylayers._layer.phases import TRAIN
 from caffe_pylayers._layer.quote import short
 
@@ -284,7 +285,7 @@ class PrefetchedData(Layer):
             return 0
         if self._solvers > 1:
             raise checks.error(self, "needs the parameter seed where several solvers train together, the same for all")
-        return int(np.random.randint(2**31 - 1))
+        return draws.seed_of(None)
 
 
 def _memory() -> float:

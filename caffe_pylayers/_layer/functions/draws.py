@@ -1,4 +1,14 @@
-"""Random numbers of a layer, on the host or where its arrays are."""
+"""Random numbers of layers, for all of which one of three rules holds.
+
+- What is drawn anew in each forward, such as noise or a choice of boxes, comes from ``Draws``: a generator of the
+  layer's own, so that no other code changes what it draws. The layer's parameter ``seed`` starts it; without one, a
+  number does that is drawn in setup from numpy's own generator. So ``np.random.seed`` before a net is made repeats what
+  all its layers draw, and so does the solver's random_seed in caffe-pylayers train.
+- What has to be the same in each net and with each version of numpy, such as values before training or hashes, comes
+  from ``fixed``: of the parameter ``seed``, which has a number as its default.
+- What an item of data needs, its place in the order and its augmentation, follows from the seed and the item's
+  position alone, see data/samplers.py; its seed is ``seed_of``'s.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +19,11 @@ import numpy as np
 from caffe_pylayers._layer import arrays
 from caffe_pylayers._layer.base import Parameter
 
-__all__ = ["Draws", "seed_parameter"]
+__all__ = ["Draws", "fixed", "fixed_seed_parameter", "seed_of", "seed_parameter"]
 
 
 def seed_parameter() -> Any:
-    """Return the parameter ``seed``."""
+    """Return the parameter ``seed`` of a layer with Draws."""
     return Parameter(
         int,
         None,
@@ -24,14 +34,29 @@ def seed_parameter() -> Any:
     )
 
 
+def fixed_seed_parameter(of: str) -> Any:
+    """Return the parameter ``seed`` of a layer with fixed numbers; of: what they are."""
+    return Parameter(int, 1, low=0, high=2**32 - 1, doc=f"of {of}")
+
+
+def seed_of(seed: int | None) -> int:
+    """Return the parameter's seed; where it is None, one drawn from numpy's own generator."""
+    return int(np.random.randint(2**31 - 1)) if seed is None else int(seed)
+
+
+def fixed(seed: int) -> Any:
+    """Return a generator whose numbers never change: numpy promises that of RandomState alone."""
+    return np.random.RandomState(seed)
+
+
 class Draws:
-    """A layer's own generator, so that no other code changes what it draws.
+    """A layer's own generator.
 
     host: numpy's generator.
     """
 
     def __init__(self, seed: int | None) -> None:
-        self.host = np.random.default_rng(np.random.randint(2**31) if seed is None else seed)
+        self.host = np.random.default_rng(seed_of(seed))
         self._device: Any = None
 
     def normal(self, out: Any) -> None:

@@ -355,6 +355,7 @@ def until(condition):
 
 @pytest.mark.parametrize("kind", ["thread", "process"])
 def test_a_layer_that_nobody_has_ends_its_workers(kind):
+    gc.collect()  # of layers before, and their descriptors
     before = {*threads(), *children()}  # real Caffe never frees the layers of a net
     descriptors = len(os.listdir("/proc/self/fd"))
     made = run(batch_size=2, workers=3, worker_type=kind)

@@ -7,11 +7,12 @@ codes = np.eye(4)[rng.randint(0, 4, 3)]
 
 CASES = {
     "Cutout": [
-        random([maps], "length: 2"),
-        random([maps], "{'length': 1, 'holes': 3, 'fill': -1.5, 'seed': 2}", dtype=np.float32),
-        random([np.zeros((0, 3, 2, 2))], "length: 1"),
-        case([maps], "length: 20"),  # the holes are all there is
-        case([maps], "length: 2", phase=TEST),
+        random([maps], "hole_size: 2"),
+        random([maps], "{'hole_size': 1, 'holes': 3, 'fill_value': -1.5, 'seed': 2}", dtype=np.float32),
+        random([np.zeros((0, 3, 2, 2))], "hole_size: 1"),
+        random([np.zeros((2, 3, 4, 0))], "hole_size: 1"),
+        case([maps], "hole_size: 20"),  # the holes are all there is
+        case([maps], "hole_size: 2", phase=TEST),
     ],
     "Mixup": [
         random([maps, codes], tops=2),
