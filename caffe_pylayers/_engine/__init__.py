@@ -30,6 +30,11 @@ def caffe() -> Any:
         return _load(wanted)
 
 
+def on_runtime() -> bool:
+    """Return True if the engine, which is loaded for it, is the runtime."""
+    return bool(caffe().__name__ == "caffe_pylayers.pycaffe")
+
+
 def _wanted() -> str:
     wanted = os.environ.get(VARIABLE, "")
     if wanted not in ("", *ENGINES):

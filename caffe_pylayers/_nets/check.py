@@ -13,6 +13,7 @@ from caffe_pylayers._layer.phases import PHASES, TRAIN
 from caffe_pylayers._layer.quote import plain, quoted
 from caffe_pylayers._nets import sources
 from caffe_pylayers._nets.backward_plan import backward_plan, loss_weights, wiring_faults
+from caffe_pylayers._nets.forks.dialects import in_python
 from caffe_pylayers._nets.include_rules import State, included_layers, title
 from caffe_pylayers._nets.python_param import python_param_problems
 
@@ -46,7 +47,7 @@ def unknown_types(net: Any, state: State) -> list[str]:
     return [
         f"{title(layer)}: unknown layer type{_meant(layer.type, known)}"
         for layer in _layers(net, state)
-        if layer.type not in known
+        if layer.type not in known and not (in_python(layer) and _engine.on_runtime())
     ]
 
 
@@ -64,7 +65,7 @@ def python_layer_problems(net: Any, state: State, path: str | os.PathLike[str]) 
     return [
         f"{title(layer)}: {message}"
         for layer in _layers(net, state)
-        if layer.type == "Python"
+        if in_python(layer)
         for message in python_param_problems(layer.python_param, path, asked.get(layer.name, ""))
     ]
 
@@ -102,7 +103,7 @@ def losses_without_effect(net: Any, state: State) -> list[str]:
 
 def _looks_like_a_loss(layer: Any) -> bool:
     """Return True for a Python layer that says nothing of its loss weight; one that says 0 means it."""
-    return bool(layer.type == "Python" and layer.bottom and layer.top and not layer.loss_weight)
+    return bool(in_python(layer) and layer.bottom and layer.top and not layer.loss_weight)
 
 
 def missing_sources(net: Any, state: State) -> list[str]:

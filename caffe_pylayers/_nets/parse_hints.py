@@ -7,7 +7,7 @@ import re
 from typing import Any, Iterable
 
 from caffe_pylayers._layer.quote import plain
-from caffe_pylayers._nets.forks import fork_of_field
+from caffe_pylayers._nets.forks.names import fork_of_field
 
 _UNKNOWN_FIELD = re.compile(r'Message type "caffe\.(?P<message>[\w.]+)" has no field named "(?P<field>\w+)"')
 _UNKNOWN_VALUE = re.compile(r'Enum type "caffe\.(?P<enum>[\w.]+)" has no value named (?P<value>\w+)')

@@ -11,6 +11,7 @@ from typing import Any
 from caffe_pylayers._disk import files
 from caffe_pylayers._layer.phases import PHASES
 from caffe_pylayers._layer.quote import quoted
+from caffe_pylayers._nets.forks.dialects import in_python
 from caffe_pylayers._nets.include_rules import State, included_layers
 
 DEFAULT_COLOR, IN_PLACE_COLOR, BLOB_COLOR = "#CFE2F3", "#D5EBD0", "#F1F1F1"
@@ -67,8 +68,8 @@ def _kind(layer: Any) -> str:
     if layer.type == "Pooling":
         methods = layer.pooling_param.DESCRIPTOR.enum_types_by_name["PoolMethod"].values_by_number
         return f"Pooling {methods[layer.pooling_param.pool].name}"
-    if layer.type == "Python":
-        return f"Python {layer.python_param.module}.{layer.python_param.layer}"
+    if in_python(layer):
+        return f"{layer.type} {layer.python_param.module}.{layer.python_param.layer}"
     return str(layer.type)
 
 
@@ -132,7 +133,7 @@ def get_pydot_graph(
 
 
 def _style(layer: Any) -> dict[str, Any]:
-    if layer.type == "Python":
+    if in_python(layer):
         return _styled(_LAYER, fillcolor=COLORS["Python"], color=_BLUE, penwidth=2)
     in_place = list(layer.bottom) == list(layer.top) and len(layer.top) == 1
     return _styled(_LAYER, fillcolor=IN_PLACE_COLOR if in_place else choose_color_by_layertype(layer.type))

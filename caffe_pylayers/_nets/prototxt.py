@@ -14,6 +14,7 @@ from typing import Any
 from caffe_pylayers import _engine
 from caffe_pylayers._layer.quote import plain
 from caffe_pylayers._nets import upgrade
+from caffe_pylayers._nets.forks import lowering
 from caffe_pylayers._nets.parse_hints import hint
 
 _STRING = rb'"(?:\\.|[^"\\\n])*"?|\'(?:\\.|[^\'\\\n])*\'?'  # one that never ends is the parser's to report
@@ -29,7 +30,7 @@ _BYTE_ORDER_MARKS = {
 
 
 def read_net(path: str | os.PathLike[str], messages: Any = None) -> Any:
-    """Return the NetParameter in a file, brought to the current format.
+    """Return the NetParameter in a file, brought to the current format, a fork's in Caffe's own messages.
 
     messages: the module of Caffe's messages, caffe_pb2; by default that of the engine.
     Raises ValueError("FILE:LINE:COLUMN: message") for text that is no net, ValueError("FILE: message") for
@@ -45,6 +46,16 @@ def read_solver(path: str | os.PathLike[str], messages: Any = None) -> Any:
 
 def parse_net(text: str, name: str | os.PathLike[str] = "net", messages: Any = None) -> Any:
     """Return the NetParameter in a text, in the current format; ``name`` stands for the file in errors."""
+    messages = messages or _engine.messages()
+    return lowering.lower(_upgraded(text, name, messages), messages, name)
+
+
+def upgraded(path: str | os.PathLike[str]) -> Any:
+    """Return the net in a file, brought to the current format, as read_net, a fork's layers and fields as they are."""
+    return _upgraded(_text(path), path, _engine.messages())
+
+
+def _upgraded(text: str, name: str | os.PathLike[str], messages: Any) -> Any:
     net = parse(text, "NetParameter", name, messages)
     upgrade.upgrade_net(net, name)
     return net
@@ -60,13 +71,21 @@ def parse_solver(text: str, name: str | os.PathLike[str] = "solver", messages: A
 def parse(text: str, kind: str, name: str | os.PathLike[str], messages: Any = None) -> Any:
     """Return the NetParameter or SolverParameter in a text, in the format that it is written in.
 
+    A net with fields of forks comes in messages that have them: see forks.lowering.
+
     kind: which of the two. Raises ValueError("NAME:LINE:COLUMN: message") for text that is none.
     """
     from google.protobuf import text_format
 
     messages = messages or _engine.messages()
+    found = getattr(messages, kind)()
     try:
-        return text_format.Parse(text, getattr(messages, kind)())
+        try:
+            return text_format.Parse(text, found)
+        except text_format.ParseError:
+            if kind != "NetParameter":
+                raise
+            return lowering.parse(text, kind, messages)  # a fork's, or no net
     except text_format.ParseError as error:
         raise ValueError(f"{name}:{plain(_message(error, text))}{hint(text, kind, str(error), messages)}") from None
 

@@ -7,6 +7,7 @@ from typing import Any, Callable, Sequence
 from caffe_pylayers._layer.phases import PHASES
 from caffe_pylayers._nets import check
 from caffe_pylayers._nets.backward_plan import LayerPlan, backward_plan, wiring_faults
+from caffe_pylayers._nets.forks.dialects import in_python
 from caffe_pylayers._nets.include_rules import State, rule_faults, stages_named
 from caffe_pylayers.cli._report import Report
 from caffe_pylayers.cli._trial import trial
@@ -79,13 +80,13 @@ def _print_plan(report: Report, phase: str, plans: list[LayerPlan], every_layer:
     called = sum(bool(plan.backward) for plan in own)
     report.line(f"\n{phase}: {len(own)} layers; a backward pass calls {called} of them")
     for plan in own:
-        if every_layer or plan.layer.type == "Python":
+        if every_layer or in_python(plan.layer):
             _print_layer(report, plan)
 
 
 def _print_layer(report: Report, plan: LayerPlan) -> None:
     layer = plan.layer
-    what = f"{layer.python_param.module}.{layer.python_param.layer}" if layer.type == "Python" else layer.type
+    what = f"{layer.python_param.module}.{layer.python_param.layer}" if in_python(layer) else layer.type
     verb = "is called" if plan.backward else "is not called"
     report.line(f"  {layer.name} ({what})")
     report.line(f"    backward {verb}: {plan.backward.why}")

@@ -17,6 +17,7 @@ from typing import Any, Collection, NoReturn
 from caffe_pylayers import _engine
 from caffe_pylayers._compat.advice import WHAT_HELPS, advice
 from caffe_pylayers._layer.quote import quoted
+from caffe_pylayers._nets.forks.dialects import in_python
 from caffe_pylayers._nets.include_rules import State, included_layers, title
 from caffe_pylayers._nets.python_param import reshapes_late
 from caffe_pylayers.cli._errors import line_of, raised_here
@@ -51,7 +52,7 @@ def trial(net: Any, state: State, known: Collection[str]) -> Trial:
     Sets layers up, so it runs the code of Python layers and opens data. On the runtime nothing gets values or memory;
     real Caffe, which ends the process over what it refuses, builds in forks of this one.
     """
-    build = _on_the_runtime if _on_runtime() else _on_caffe
+    build = _on_the_runtime if _engine.on_runtime() else _on_caffe
     untried: list[str] = []
     refused: list[tuple[Any, str]] = []
     layers = included_layers(net, state)
@@ -71,7 +72,7 @@ def trial(net: Any, state: State, known: Collection[str]) -> Trial:
     found = Trial(problems, [], untried)
     for layer in layers:
         for i, top in enumerate(layer.top):
-            if layer.type == "Python" and top in built.unshaped:
+            if in_python(layer) and top in built.unshaped:
                 _tell_unshaped(found, layer, i, [reader.name for reader, _ in refused if top in reader.bottom])
     return found
 
@@ -81,15 +82,11 @@ def refusal(net: Any, state: State) -> str:
 
     It is built in a fork, and then again by the caller; where it raises, as the runtime always does, "".
     """
-    if _on_runtime() or _forked(net, state)[0] >= 0:
+    if _engine.on_runtime() or _forked(net, state)[0] >= 0:
         return ""
     built = _on_caffe(_net_of(net, included_layers(net, state)), state)
     layer = next((title(layer) for layer in net.layer if layer.name == built.refused), "")
     return f"{layer}: {built.reason}"
-
-
-def _on_runtime() -> bool:
-    return bool(_engine.caffe().__name__ == "caffe_pylayers.pycaffe")
 
 
 def _known(layer: Any, messages: Collection[str]) -> bool:

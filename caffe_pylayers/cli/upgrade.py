@@ -76,7 +76,7 @@ def _text(path: Path) -> str:
     from caffe_pylayers._nets import prototxt
 
     try:
-        return str(prototxt.read_net(path))
+        return str(prototxt.upgraded(path))
     except ValueError as error:
         if "This is a solver" not in str(error):
             raise

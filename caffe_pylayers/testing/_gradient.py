@@ -172,9 +172,9 @@ class _Check:
         kink, kink_range = self.options.kink, self.options.kink_range
         free = np.abs(np.abs(self._start(blob)) - kink) > kink_range if kink_range else np.ones(blob.data.shape, bool)
         if exhaustive:
-            for index in zip(*free.nonzero()):
+            for index in np.argwhere(free):
                 direction = np.zeros(free.shape)
-                direction[index] = 1
+                direction[tuple(index)] = 1
                 yield f"at {tuple(map(int, index))}", direction
         elif free.any():
             # Every component counts: none is near zero.

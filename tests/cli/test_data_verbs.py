@@ -123,6 +123,14 @@ OLD = 'name: "n" layers { name: "r" type: RELU bottom: "x" top: "y" } input: "x"
 OLD += " input_dim: 3 input_dim: 4"
 
 
+def test_a_forks_net_is_upgraded_as_it_is(capsys, tmp_path):
+    path = tmp_path / "fork.prototxt"
+    path.write_text(
+        "layers { name: 'a' type: RELU } layers { name: 'b' type: POOLING pooling_param { ceil_mode: false } }"
+    )
+    assert "ceil_mode: false" in run(capsys, "upgrade", path)
+
+
 def test_upgrades(capsys, tool, tmp_path):
     old, new, solver = tmp_path / "old.prototxt", tmp_path / "new.prototxt", tmp_path / "solver.prototxt"
     old.write_text(OLD)

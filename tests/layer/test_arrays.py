@@ -150,11 +150,3 @@ def test_take_rows_into(kind):
 def test_address(kind):
     given = array(kind, LABELS)
     assert arrays.address(given) == arrays.address(given.reshape(3, 1)) != arrays.address(given[1:])
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_from_host_goes_back_from_host_view(kind):
-    given = array(kind, [[1, 2]])
-    back = arrays.from_host(arrays.host_view(given) * 2, given)
-    assert type(back) is type(given)
-    assert back.tolist() == [[2, 4]]

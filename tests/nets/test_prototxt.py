@@ -3,7 +3,7 @@
 import pytest
 
 from caffe_pylayers import _engine
-from caffe_pylayers._nets.forks import fork_of_field, fork_of_type
+from caffe_pylayers._nets.forks.names import fork_of_field, fork_of_type
 from caffe_pylayers._nets.prototxt import parse, parse_net, parse_solver, read_net, read_solver
 
 SOLVER, NET = 'net: "a.prototxt"\nbase_lr: 0.1\n', 'name: "n"\nlayer { name: "r" type: "ReLU" }\n'
@@ -110,9 +110,8 @@ def test_outside_of_strings_is_ascii_alone(path, text, where, character):
         ("layer { pool: MAX }", "1:9", "It belongs into one of its messages: pooling_param"),
         ("layer { blobs_lr: 1 }", "1:9", 'has no field named "blobs_lr". layers {}, the old format, has it'),
         ("layers { phase: TEST }", "1:10", 'has no field named "phase". layer {} has it'),
-        ("layer { roi_pooling_param {} }", "1:9", "It is a field of rbgirshick/caffe-fast-rcnn"),
-        ("layer { permute_param { order: 0 } }", "1:9", "It is a field of weiliu89/caffe, branch ssd"),
-        ("layer { dropout_param { scale_train: 1 } }", "1:25", "It is a field of rbgirshick/caffe-fast-rcnn"),
+        ("layer { st_param {} }", "1:9", "It is a field of christopher5106/last_caffe_with_stn"),
+        ("layer { permute_param { order: 0 } cpm_transform_param {} }", "1:36", "It is a field of CMU-Perceptual-"),
         ("layer { zzz: 1 }", "1:9", 'has no field named "zzz".'),
         (
             "layer {\n  phase: TREIN\n}",
@@ -178,7 +177,7 @@ def test_missing_files_are_the_callers(path):
 
 
 def test_forks_have_what_caffe_has_not():
-    from caffe_pylayers._nets import forks
+    from caffe_pylayers._nets.forks import names as forks
 
     messages = _engine.messages().DESCRIPTOR.message_types_by_name.values()
     fields = {field for message in messages for field in message.fields_by_name}

@@ -75,6 +75,8 @@ class PythonLayer(Layer):
         self._as_tensors = bool(getattr(instance, "array_api", False))
         instance.param_str = param.param_str
         instance.phase = int(self.phase)
+        if self.type != instance.type:
+            instance.type = self.type  # a fork's
         instance.blobs = (TensorBlobVec if self._as_tensors else BlobVec)(self.shown(self.blobs))
         instance.setup(self.shown(bottom), self.shown(top))
         self.blobs = BlobVec(blob.blob if isinstance(blob, TensorBlob) else blob for blob in instance.blobs)

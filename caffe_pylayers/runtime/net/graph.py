@@ -8,7 +8,8 @@ from typing import Any
 
 from caffe_pylayers._layer.quote import quoted
 from caffe_pylayers._nets.backward_plan import loss_weights, plan_layers, wired_layers
-from caffe_pylayers._nets.forks import fork_of_type
+from caffe_pylayers._nets.forks.dialects import in_python
+from caffe_pylayers._nets.forks.names import fork_of_type
 from caffe_pylayers._nets.include_rules import State, title
 from caffe_pylayers.runtime import _openmp
 from caffe_pylayers.runtime.layers.layer import LAYERS, Count, Layer, LayerError
@@ -110,7 +111,10 @@ class Graph:
     def _make(self, layer_param: Any) -> Layer:
         kind = layer_param.type
         fork = fork_of_type(kind)
-        cls = LAYERS.get(kind, hint=f" (layer {quoted(layer_param.name)}{f'; it is a type of {fork}' if fork else ''})")
+        cls = LAYERS.get(
+            "Python" if in_python(layer_param) else kind,
+            hint=f" (layer {quoted(layer_param.name)}{f'; it is a type of {fork}' if fork else ''})",
+        )
         own = type(layer_param)()  # which a layer may change, as BatchNorm does
         own.CopyFrom(layer_param)
         layer: Layer = cls(own, layer_param.phase)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
+from caffe_pylayers._nets.forks.dialects import in_python
 from caffe_pylayers.runtime.memory.blob import Blob
 from caffe_pylayers.runtime.net.step import Step
 
@@ -29,7 +30,7 @@ def _row(tag: str, cells: Iterable[str]) -> str:
 
 def _kind(layer: Any) -> str:
     param = layer.layer_param.python_param
-    return f"Python {param.module}.{param.layer}" if layer.type == "Python" else str(layer.type)
+    return f"{layer.type} {param.module}.{param.layer}" if in_python(layer.layer_param) else str(layer.type)
 
 
 def _shapes(names: Iterable[str], blobs: Iterable[Blob]) -> str:

@@ -1,0 +1,1 @@
+"""The forks of Caffe: their layer types and fields, and what these are here."""

@@ -1,0 +1,220 @@
+"""The fields that forks add to Caffe's messages, all forks in one: what two of them spell alike is one field here.
+
+Where such a field means different things, ``dialects`` tells them apart by the fields inside, or by the stored blobs.
+
+By message: ``name: type``, with ``*`` behind a repeated one and ``= value`` for a default. A type is one of
+protobuf's, an enumeration or message of Caffe, or one from here. Texts need no field numbers, so they have none.
+"""
+
+from __future__ import annotations
+
+MESSAGES = {
+    # SSD and what is built on it
+    "PermuteParameter": "order: uint32*",
+    "NormalizeParameter": "across_spatial: bool = true, channel_shared: bool = true, scale_filler: FillerParameter, "
+    "eps: float = 1e-10",
+    "PriorBoxParameter": "min_size: float*, max_size: float*, aspect_ratio: float*, flip: bool = true, "
+    "clip: bool = false, variance: float*, img_size: uint32, img_h: uint32, img_w: uint32, step: float, "
+    "step_h: float, step_w: float, offset: float = 0.5",
+    "NonMaximumSuppressionParameter": "nms_threshold: float = 0.3, top_k: int32, eta: float = 1",
+    "SaveOutputParameter": "output_directory: string, output_name_prefix: string, output_format: string, "
+    "label_map_file: string, name_size_file: string, num_test_image: uint32, resize_param: ResizeParameter",
+    "DetectionOutputParameter": "num_classes: uint32, share_location: bool = true, background_label_id: int32 = 0, "
+    "nms_param: NonMaximumSuppressionParameter, save_output_param: SaveOutputParameter, code_type: BoxCode = CORNER, "
+    "variance_encoded_in_target: bool = false, keep_top_k: int32 = -1, confidence_threshold: float, "
+    "visualize: bool = false, visualize_threshold: float, save_file: string, objectness_score: float = 0.01",
+    "MultiBoxLossParameter": "loc_loss_type: LocLoss = SMOOTH_L1, conf_loss_type: ConfLoss = SOFTMAX, "
+    "loc_weight: float = 1, num_classes: uint32, share_location: bool = true, match_type: Match = PER_PREDICTION, "
+    "overlap_threshold: float = 0.5, use_prior_for_matching: bool = true, background_label_id: uint32 = 0, "
+    "use_difficult_gt: bool = true, do_neg_mining: bool, neg_pos_ratio: float = 3, neg_overlap: float = 0.5, "
+    "code_type: BoxCode = CORNER, encode_variance_in_target: bool = false, map_object_to_agnostic: bool = false, "
+    "ignore_cross_boundary_bbox: bool = false, bp_inside: bool = false, mining_type: Mining = MAX_NEGATIVE, "
+    "nms_param: NonMaximumSuppressionParameter, sample_size: int32 = 64, use_prior_for_nms: bool = false, "
+    "objectness_score: float = 0.01",
+    "DetectionEvaluateParameter": "num_classes: uint32, background_label_id: uint32 = 0, "
+    "overlap_threshold: float = 0.5, evaluate_difficult_gt: bool = true, name_size_file: string, "
+    "resize_param: ResizeParameter",
+    "Sampler": "min_scale: float = 1, max_scale: float = 1, min_aspect_ratio: float = 1, max_aspect_ratio: float = 1",
+    "SampleConstraint": "min_jaccard_overlap: float, max_jaccard_overlap: float, min_sample_coverage: float, "
+    "max_sample_coverage: float, min_object_coverage: float, max_object_coverage: float",
+    "BatchSampler": "use_original_image: bool = true, sampler: Sampler, sample_constraint: SampleConstraint, "
+    "max_sample: uint32, max_trials: uint32 = 100",
+    "AnnotatedDataParameter": "batch_sampler: BatchSampler*, label_map_file: string, anno_type: AnnotationType",
+    "ResizeParameter": "prob: float = 1, resize_mode: ResizeMode = WARP, height: uint32 = 0, width: uint32 = 0, "
+    "height_scale: uint32 = 0, width_scale: uint32 = 0, pad_mode: PadMode = CONSTANT, pad_value: float*, "
+    "interp_mode: InterpMode*",
+    "NoiseParameter": "prob: float = 0, hist_eq: bool = false, inverse: bool = false, decolorize: bool = false, "
+    "gauss_blur: bool = false, jpeg: float = -1, posterize: bool = false, erode: bool = false, "
+    "saltpepper: bool = false, clahe: bool = false, convert_to_hsv: bool = false, convert_to_lab: bool = false",
+    "DistortionParameter": "brightness_prob: float = 0, brightness_delta: float = 0, contrast_prob: float = 0, "
+    "contrast_lower: float = 0, contrast_upper: float = 0, hue_prob: float = 0, hue_delta: float = 0, "
+    "saturation_prob: float = 0, saturation_lower: float = 0, saturation_upper: float = 0, "
+    "random_order_prob: float = 0",
+    "ExpansionParameter": "prob: float = 1, max_expand_ratio: float = 1",
+    "EmitConstraint": "emit_type: EmitType = CENTER, emit_overlap: float = 0",
+    # R-CNN
+    "ROIPoolingParameter": "pooled_h: uint32 = 0, pooled_w: uint32 = 0, pooled_size: uint32, "
+    "spatial_scale: float = 1, pad_ratio: float = 0",
+    "ROIAlignParameter": "pooled_h: uint32 = 0, pooled_w: uint32 = 0, spatial_scale: float = 1, "
+    "sampling_ratio: int32, sample_num: uint32",
+    "SmoothL1LossParameter": "sigma: float = 1",
+    "PSROIPoolingParameter": "spatial_scale: float, output_dim: int32, group_size: int32",
+    "PSROIAlignParameter": "spatial_scale: float, output_dim: int32, group_size: int32, sample_num: int32, "
+    "sampling_ratio: int32",
+    "BoxAnnotatorOHEMParameter": "roi_per_img: uint32, ignore_label: int32 = -1",
+    "ProposalParameter": "feat_stride: uint32 = 16, base_size: uint32 = 16, ratio: float*, scale: float*, "
+    "min_size: uint32 = 16, pre_nms_topn: uint32 = 6000, post_nms_topn: uint32 = 300, nms_thresh: float = 0.7, "
+    "anchor_base_size: uint32, rpn_obj_threshold: float, rpn_nms_threshold: float, rpn_nms_post_top_n: uint32, "
+    "net_input_h: uint32, net_input_w: uint32",
+    # segmentation
+    "BNParameter": "slope_filler: FillerParameter, bias_filler: FillerParameter, momentum: float = 0.9, "
+    "eps: float = 1e-5, frozen: bool = false, engine: Engine = DEFAULT, scale_filler: FillerParameter, "
+    "shift_filler: FillerParameter, bn_mode: BNMode = LEARN, var_eps: float = 1e-10, moving_average: bool = false, "
+    "decay: float = 0.05, axis: int32 = 1",
+    "InterpParameter": "height: int32 = 0, width: int32 = 0, zoom_factor: int32 = 1, shrink_factor: int32 = 1, "
+    "pad_beg: int32 = 0, pad_end: int32 = 0",
+    "UpsampleParameter": "scale: uint32 = 2, scale_h: uint32, scale_w: uint32, pad_out_h: bool = false, "
+    "pad_out_w: bool = false, upsample_h: uint32, upsample_w: uint32",
+    "DenseImageDataParameter": "source: string, batch_size: uint32, rand_skip: uint32 = 0, shuffle: bool = false, "
+    "new_height: uint32 = 0, new_width: uint32 = 0, is_color: bool = true, root_folder: string, "
+    "mirror: bool = false, crop_height: uint32 = 0, crop_width: uint32 = 0, label_divider: uint32 = 1",
+    "SegAccuracyParameter": "ignore_label: int32, reset: bool = true",
+    # classification, mobile nets
+    "ShuffleChannelParameter": "group: uint32 = 1",
+    "ReLU6Parameter": "negative_slope: float = 0, threshold: float = 6",
+    "ClipParameter": "min: float, max: float",
+    "SwishParameter": "beta: float = 1",
+    "MatMulParameter": "dim_1: uint32, dim_2: uint32, dim_3: uint32, transpose_a: bool = false, "
+    "transpose_b: bool = false, blob_shape: BlobShape",
+    # YOLO
+    "ReorgParameter": "stride: uint32, reverse: bool = false",
+    "Yolov3DetectionOutputParameter": "num_classes: uint32 = 20, coords: uint32 = 4, "
+    "confidence_threshold: float = 0.01, nms_threshold: float = 0.45, num_box: uint32 = 3, biases: float*, "
+    "anchors_scale: uint32*, mask_group_num: uint32 = 2, mask: uint32*, gaussian_box: bool = false",
+    "YoloDetectionOutputParameter": "side: uint32 = 13, num_classes: uint32 = 20, coords: uint32 = 4, "
+    "confidence_threshold: float = 0.01, nms_threshold: float = 0.45, num_box: uint32 = 5, biases: float*",
+    "Yolov3Parameter": "side: int32 = 13, num_class: int32 = 20, num: int32 = 5, object_scale: float = 1, "
+    "class_scale: float = 1, noobject_scale: float = 0.5, coord_scale: float = 5, use_logic_gradient: bool, "
+    "thresh: float = 0.2, anchors_scale: int32 = 32, biases: float*, mask: int32*, iou_loss: IouLoss = MSE, "
+    "iou_normalizer: float = 0.25, iou_thresh: float = 0.5, max_delta: float = 10, accumulate: bool = true, "
+    "label_smooth_eps: float = 0.1, use_focal_loss: bool",
+    # faces, metric learning
+    "CenterLossParameter": "num_output: uint32, center_filler: FillerParameter, axis: int32 = 1",
+    "MarginInnerProductParameter": "num_output: uint32, type: MarginType = SINGLE, weight_filler: FillerParameter, "
+    "axis: int32 = 1, base: float = 1, gamma: float = 0, power: float = 1, iteration: int32 = 0, "
+    "lambda_min: float = 0",
+    "FaceNormalizeParameter": "normalize_type: string = L2, fix_gradient: bool = false, bp_norm: bool = false",
+    "TurnPointParameter": "turn_point: float",
+    "TripletLossParameter": "margin: float = 1",
+    "GradientScalerParameter": "lower_bound: float = 0, upper_bound: float = 1, alpha: float = 10, max_iter: float = 1",
+    "EntropyParameter": "threshold: float = 0, iterations_num: uint32",
+    # text, sequences
+    "LSTMParameter": "num_output: uint32, clipping_threshold: float = 0, weight_filler: FillerParameter, "
+    "bias_filler: FillerParameter, batch_size: uint32 = 1",
+    "TransposeParameter": "dim: int32*",
+    "ReverseParameter": "axis: int32 = 0",
+    "ContinuationIndicatorParameter": "time_step: uint32, batch_size: uint32",
+    "CTCLossParameter": "output_delay: int32 = 0, blank_index: int32, blank_label: int32 = 0, "
+    "alphabet_size: uint32 = 0, time_step: uint32 = 0, loss_calculation_t: int32 = 0",
+    # flow
+    "CorrelationParameter": "pad: uint32 = 0, kernel_size: uint32, max_displacement: uint32, stride_1: uint32 = 1, "
+    "stride_2: uint32 = 1, single_direction: int32 = 0, do_abs: bool = false, "
+    "correlation_type: CorrelationType = MULTIPLY",
+    "ResampleParameter": "antialias: bool = true, width: uint32, height: uint32, type: ResampleType = LINEAR, "
+    "factor: float = 1",
+    "FlowWarpParameter": "fill_value: FlowFill = ZERO",
+    "L1LossParameter": "l2_per_location: bool = false, l2_prescale_by_channels: bool = false, "
+    "normalize_by_num_entries: bool = false, epsilon: float = 0.01, plateau: float = 0, "
+    "power: float = 1, scale: float = 1",
+    # what is read by no layer here, or makes no difference
+    "QuantizationParameter": "bw_layer_in: uint32, bw_layer_out: uint32, bw_params: uint32, fl_layer_in: int32, "
+    "fl_layer_out: int32, fl_params: int32, scale_in: float*, scale_out: float*, scale_params: float*, "
+    "is_negative_input: bool*, precision: string, power2_range: bool*, range_in: float*",
+    # Caffe's own messages
+    "NetParameter": "default_forward_type: Type, default_backward_type: Type, default_forward_math: Type, "
+    "default_backward_math: Type, global_grad_scale: float, global_grad_scale_adaptive: bool, "
+    "eltwise_mem_sharing: bool, reduce_buckets: int32, default_conv_algos_override: string, "
+    "engine: string, compile_net_state: CompileNetState, bn_stats_batch_size: uint32",
+    "CompileNetState": "is_init: bool, bn_scale_remove: bool, bn_scale_merge: bool, kept_bn_layers: string*",
+    "SolverParameter": "eval_type: string, ap_version: string, show_per_class_result: bool, plateau_winsize: int32*, "
+    "lars: bool, local_lr_auto: bool, local_gw_ratio: float, rampup_interval: int32, rampup_lr: float, "
+    "min_lr: float, global_grad_scale: float, store_blobs_in_old_format: bool, test_and_snapshot_start_epochs: int32, "
+    "warmup_iter: int32, warmup_start_lr: float",
+    "LayerParameter": "permute_param: PermuteParameter, norm_param: NormalizeParameter, "
+    "prior_box_param: PriorBoxParameter, detection_output_param: DetectionOutputParameter, "
+    "multibox_loss_param: MultiBoxLossParameter, detection_evaluate_param: DetectionEvaluateParameter, "
+    "annotated_data_param: AnnotatedDataParameter, roi_pooling_param: ROIPoolingParameter, "
+    "roi_align_param: ROIAlignParameter, smooth_l1_loss_param: SmoothL1LossParameter, "
+    "psroi_pooling_param: PSROIPoolingParameter, psroi_align_param: PSROIAlignParameter, "
+    "box_annotator_ohem_param: BoxAnnotatorOHEMParameter, proposal_param: ProposalParameter, "
+    "bn_param: BNParameter, interp_param: InterpParameter, upsample_param: UpsampleParameter, "
+    "dense_image_data_param: DenseImageDataParameter, seg_accuracy_param: SegAccuracyParameter, "
+    "shuffle_channel_param: ShuffleChannelParameter, relu6_param: ReLU6Parameter, clip_param: ClipParameter, "
+    "swish_param: SwishParameter, matmul_param: MatMulParameter, reorg_param: ReorgParameter, "
+    "yolov3_detection_output_param: Yolov3DetectionOutputParameter, "
+    "yolo_detection_output_param: YoloDetectionOutputParameter, yolov3_param: Yolov3Parameter, "
+    "center_loss_param: CenterLossParameter, margin_inner_product_param: MarginInnerProductParameter, "
+    "normalize_param: FaceNormalizeParameter, smoothl1_param: TurnPointParameter, "
+    "triplet_loss_param: TripletLossParameter, gradient_scaler_param: GradientScalerParameter, "
+    "entropy_param: EntropyParameter, lstm_param: LSTMParameter, transpose_param: TransposeParameter, "
+    "reverse_param: ReverseParameter, continuation_indicator_param: ContinuationIndicatorParameter, "
+    "ctc_loss_param: CTCLossParameter, correlation_param: CorrelationParameter, "
+    "resample_param: ResampleParameter, flow_warp_param: FlowWarpParameter, l1_loss_param: L1LossParameter, "
+    "quantization_param: QuantizationParameter, engine: string, forward_type: Type, backward_type: Type, "
+    "forward_math: Type, backward_math: Type",
+    "V1LayerParameter": "roi_pooling_param: ROIPoolingParameter, smooth_l1_loss_param: SmoothL1LossParameter, "
+    "bn_param: BNParameter, interp_param: InterpParameter, upsample_param: UpsampleParameter, "
+    "dense_image_data_param: DenseImageDataParameter",
+    "TransformationParameter": "resize_param: ResizeParameter, noise_param: NoiseParameter, "
+    "distort_param: DistortionParameter, expand_param: ExpansionParameter, emit_constraint: EmitConstraint, "
+    "crop_h: uint32, crop_w: uint32, scale_factors: float*, crop_width: uint32, crop_height: uint32, "
+    "img_rand_resize_lower: uint32, img_rand_resize_upper: uint32, rand_resize_ratio_lower: float, "
+    "rand_resize_ratio_upper: float, vertical_stretch_lower: float, vertical_stretch_upper: float, "
+    "horizontal_stretch_lower: float, horizontal_stretch_upper: float, allow_upscale: bool, "
+    "use_gpu_transform: bool",
+    "LossParameter": "pre_fixed_normalizer: float = 1, weight_by_label_freqs: bool = false, class_weighting: float*",
+    "BatchNormParameter": "scale_bias: bool = false, scale_filler: FillerParameter, bias_filler: FillerParameter, "
+    "filler: FillerParameter, use_weight_bias: bool = true, engine: Engine = DEFAULT, relu: bool = false, "
+    "update_global_stats: bool, icnet: bool",
+    "ConvolutionParameter": "hole: uint32*, hole_h: uint32, hole_w: uint32, conv_algorithm: string, "
+    "cudnn_convolution_algo_seeker: string, conv_algos_override: string, fusion_type: string, relu: bool, "
+    "negative_slope: float",
+    "PoolingParameter": "ceil_mode: bool = true, round_mode: RoundMode = CEIL",
+    "DropoutParameter": "scale_train: bool = true, sample_weights_test: bool = false",
+    "DataParameter": "shuffle: bool = false, cache: bool = false, threads: uint32, parser_threads: uint32",
+    "ImageDataParameter": "cache: bool = false, precache: bool = false, threads: uint32, shuffle_images: bool, "
+    "label_type: LabelType = PIXEL",
+    "EltwiseParameter": "relu: bool = false, per_fla_fuse: bool = false",
+}
+
+ENUMS = {
+    "BoxCode": "CORNER CENTER_SIZE CORNER_SIZE",
+    "LocLoss": "L2 SMOOTH_L1",
+    "ConfLoss": "SOFTMAX LOGISTIC",
+    "Match": "BIPARTITE PER_PREDICTION",
+    "Mining": "NONE MAX_NEGATIVE HARD_EXAMPLE",
+    "AnnotationType": "BBOX",
+    "ResizeMode": "WARP FIT_SMALL_SIZE FIT_LARGE_SIZE_AND_PAD",
+    "PadMode": "CONSTANT MIRRORED REPEAT_NEAREST",
+    "InterpMode": "LINEAR AREA NEAREST CUBIC LANCZOS4",
+    "EmitType": "CENTER MIN_OVERLAP",
+    "BNMode": "LEARN INFERENCE",
+    "IouLoss": "MSE IOU GIOU DIOU CIOU",
+    "MarginType": "SINGLE DOUBLE TRIPLE QUADRUPLE",
+    "CorrelationType": "MULTIPLY SUBTRACT",
+    "ResampleType": "NEAREST LINEAR CUBIC AREA",
+    "FlowFill": "ZERO NOT_A_NUMBER",
+    "RoundMode": "CEIL FLOOR",
+    "LabelType": "NONE IMAGE PIXEL",
+    "Type": "DOUBLE FLOAT FLOAT16 INT UINT",
+    "Engine": "DEFAULT CAFFE CUDNN MKL2017 MKLDNN",
+}
+
+# Values that forks add to enumerations of Caffe.
+VALUES = {
+    "LossParameter.NormalizationMode": "PRE_FIXED",
+    **{
+        f"{message}.Engine": "MKL2017 MKLDNN"
+        for message in ("ConvolutionParameter", "LRNParameter", "PoolingParameter", "ReLUParameter")
+    },
+}

@@ -1,0 +1,116 @@
+"""Nets of forks as nets in Caffe's own messages.
+
+A layer of a fork's type keeps its type, and gets a python_param that says which layer of the library computes it; or it
+becomes the type of stock Caffe that it equals.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections import Counter
+from typing import Any, Iterator
+
+from caffe_pylayers._layer.quote import quoted
+from caffe_pylayers._nets.forks.dialects import DIALECTS, Dialect
+from caffe_pylayers._nets.forks.messages import is_default, message_class, of_forks, repeated
+from caffe_pylayers._nets.forks.names import fork_of_field
+
+LOGGER = logging.getLogger("caffe_pylayers.runtime")  # which caffe.init_log shows
+
+# Fields that change no value that a net computes: how, how fast, or in which precision a fork computes it.
+_LEFT_OUT = """
+    engine conv_algorithm cudnn_convolution_algo_seeker conv_algos_override default_conv_algos_override per_fla_fuse
+    forward_type backward_type forward_math backward_math
+    default_forward_type default_backward_type default_forward_math default_backward_math quantization_param
+    global_grad_scale global_grad_scale_adaptive eltwise_mem_sharing reduce_buckets compile_net_state
+    bn_stats_batch_size cache precache threads parser_threads use_gpu_transform
+"""
+
+
+def parse(text: str, kind: str, messages: Any) -> Any:
+    """Return a text as a message that has the forks' fields too; raises protobuf's ParseError.
+
+    kind: the message's name, NetParameter or SolverParameter. messages: the module of Caffe's messages.
+    """
+    from google.protobuf import text_format
+
+    return text_format.Parse(text, message_class(messages, kind)())
+
+
+def lower(net: Any, messages: Any, name: str | os.PathLike[str]) -> Any:
+    """Return a NetParameter of the current format, Caffe's or ``parse``'s, as Caffe's own.
+
+    ``name`` stands for the file in what is said. Logs a warning of the fields that are left out. Raises
+    ValueError("NAME: message") for a field that would change what a net computes, and has no equal here.
+    """
+    if type(net) is messages.NetParameter:
+        if not any(map(dialect_of, net.layer)):
+            return net
+        net = message_class(messages, "NetParameter").FromString(net.SerializeToString())
+    for layer in net.layer:
+        dialect = dialect_of(layer)
+        if dialect is not None:
+            _lower_layer(layer, dialect, name)
+    left_out: Counter[str] = Counter()
+    for layer in (None, *net.layer):
+        for place, field in _fields_of_forks(net if layer is None else layer):
+            # What is not within Caffe's own messages is of other types than the layer's, or of one without a row.
+            if field.name not in _LEFT_OUT.split() and (layer is None or "." in place):
+                raise ValueError(f"{name}: {_unknown(layer, place, field.name)}")
+            left_out[place] += 1
+    if left_out:
+        fields = ", ".join(f"{place} ({count})" if count > 1 else place for place, count in sorted(left_out.items()))
+        LOGGER.warning("%s: left out, as they change no value: %s", name, fields)
+    stock = messages.NetParameter.FromString(net.SerializeToString())
+    stock.DiscardUnknownFields()
+    return stock
+
+
+def dialect_of(layer: Any) -> Dialect | None:
+    """Return the row of a layer's type; None for a type of Caffe, or one that has no row."""
+    return next((row for row in DIALECTS if row.kind == layer.type and row.meant(layer)), None)
+
+
+def _lower_layer(layer: Any, dialect: Dialect, name: str | os.PathLike[str]) -> None:
+    if dialect.equal:
+        layer.type = dialect.equal
+        if dialect.change is not None:
+            dialect.change(layer)
+        return
+    if layer.HasField("python_param"):  # as the package writes it
+        return
+    module, _, cls = dialect.layer.rpartition(".")
+    layer.python_param.module, layer.python_param.layer = f"caffe_pylayers.{module}", cls
+    parameters = dialect.parameters(layer)
+    if parameters:
+        layer.python_param.param_str = json.dumps(parameters)
+    if dialect.param:
+        unread = dialect.unread(layer)
+        if unread:
+            raise ValueError(f"{name}: {_unknown(layer, f'{dialect.param}.{unread[0]}', unread[0])}")
+        layer.ClearField(dialect.param)
+
+
+def _fields_of_forks(message: Any, before: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the forks' fields in a message, ``a.b`` with its descriptor, but for those that have their default."""
+    for field, value in message.ListFields():
+        place = f"{before}{field.name}"
+        if _is_of_forks(field, value):
+            yield place, field
+        elif field.message_type is not None and field.name not in ("layer", "blobs"):
+            for inner in value if repeated(field) else [value]:
+                yield from _fields_of_forks(inner, f"{place}.")
+
+
+def _is_of_forks(field: Any, value: Any) -> bool:
+    if of_forks(field.number):
+        return not is_default(field, value)
+    return bool(field.enum_type and not repeated(field) and of_forks(value))
+
+
+def _unknown(layer: Any, place: str, field: str) -> str:
+    where = "the net" if layer is None else f"layer {quoted(layer.name)} ({layer.type})"
+    fork = fork_of_field(field)
+    return f"{where}: nothing here does what {place} asks for{f', a field of {fork}' if fork else ''}"

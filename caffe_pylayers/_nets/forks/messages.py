@@ -1,0 +1,87 @@
+"""Caffe's messages with the fields of all forks, made when a text needs them."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from caffe_pylayers._nets.forks.fields import ENUMS, MESSAGES, VALUES
+
+FIRST = 100_000  # the number of the first fork field and value: texts have none, and all of Caffe's own are below
+
+_SCALARS = ("bool", "double", "float", "int32", "string", "uint32")
+
+
+def of_forks(number: int) -> bool:
+    """Return True for the number of a field or a value that is a fork's."""
+    return number >= FIRST
+
+
+def repeated(field: Any) -> bool:
+    """Return True for the descriptor of a repeated field."""
+    # label has gone from newer versions of protobuf, which older ones have in place of is_repeated.
+    return bool(field.is_repeated if hasattr(field, "is_repeated") else field.label == field.LABEL_REPEATED)
+
+
+def is_default(field: Any, value: Any) -> bool:
+    """Return True for a field that is set to the value that it has when it is not."""
+    return not repeated(field) and field.message_type is None and bool(value == field.default_value)
+
+
+@functools.lru_cache(maxsize=None)
+def message_class(messages: Any, name: str) -> Any:
+    """Return the class of a message of Caffe with the forks' fields.
+
+    messages: the module of Caffe's messages, caffe_pb2. A field that it has itself stays as it is.
+    """
+    from google.protobuf import message_factory
+
+    descriptor = _pool(messages).FindMessageTypeByName(f"caffe.{name}")
+    if hasattr(message_factory, "GetMessageClass"):  # from protobuf 4.22 on
+        return message_factory.GetMessageClass(descriptor)
+    return message_factory.MessageFactory().GetPrototype(descriptor)  # type: ignore[attr-defined]
+
+
+@functools.lru_cache(maxsize=None)
+def _pool(messages: Any) -> Any:
+    from google.protobuf import descriptor_pb2, descriptor_pool
+
+    file = descriptor_pb2.FileDescriptorProto()
+    messages.DESCRIPTOR.CopyToProto(file)
+    found = {message.name: message for message in file.message_type}
+    for name, values in ENUMS.items():
+        # In a message of its own, as the values of a file's enumerations may not share names.
+        enum = file.message_type.add(name=name).enum_type.add(name="Value")
+        _add_values(enum, values, 0)
+    for name, values in VALUES.items():
+        message, _, inner = name.partition(".")
+        _add_values(next(enum for enum in found[message].enum_type if enum.name == inner), values, FIRST)
+    for name, fields in MESSAGES.items():
+        target = found.get(name) or file.message_type.add(name=name)
+        has = {field.name for field in target.field}
+        for number, text in enumerate(fields.split(", "), FIRST):
+            if text.split(":")[0] not in has:
+                _add_field(target.field.add(number=number), text)
+    pool = descriptor_pool.DescriptorPool()
+    pool.AddSerializedFile(file.SerializeToString())
+    return pool
+
+
+def _add_values(enum: Any, values: str, first: int) -> None:
+    for number, value in enumerate(values.split(), first):
+        enum.value.add(name=value, number=number)
+
+
+def _add_field(field: Any, text: str) -> None:
+    """Fill the description of a field from ``name: type``, ``name: type*`` or ``name: type = default``."""
+    field.name, rest = text.split(": ")
+    kind, _, default = rest.partition(" = ")
+    field.label = field.LABEL_REPEATED if kind.endswith("*") else field.LABEL_OPTIONAL
+    kind = kind.rstrip("*")
+    if kind in _SCALARS:
+        field.type = getattr(field, f"TYPE_{kind.upper()}")
+    else:
+        field.type_name = f".caffe.{kind}.Value" if kind in ENUMS else f".caffe.{kind}"
+        field.type = field.TYPE_ENUM if kind in ENUMS else field.TYPE_MESSAGE
+    if default:
+        field.default_value = default

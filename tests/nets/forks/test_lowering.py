@@ -1,0 +1,156 @@
+"""Nets of forks, read as they are: what their layers and fields become."""
+
+import json
+import logging
+import re
+from pathlib import Path
+
+import pytest
+
+from caffe_pylayers import _engine
+from caffe_pylayers._layer.parameter import declared
+from caffe_pylayers._nets.forks.dialects import DIALECTS, in_python
+from caffe_pylayers._nets.forks.messages import message_class
+from caffe_pylayers._nets.forks.names import fork_of_type
+from caffe_pylayers._nets.prototxt import parse_net
+from caffe_pylayers.cli._layer_pages import all_layers
+
+
+def lowered(layer, name="net"):
+    """The only layer of a net, lowered."""
+    (found,) = parse_net(f"layer {{ name: 'a' {layer} }}", name).layer
+    return found
+
+
+# --- the table -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("row", DIALECTS, ids=lambda row: row.kind)
+def test_a_row_names_what_there_is(row):
+    assert fork_of_type(row.kind)
+    assert bool(row.layer) != bool(row.equal)
+    if row.equal:
+        assert row.equal in _engine.caffe().layer_type_list()
+        return
+    message = message_class(_engine.messages(), "LayerParameter")()
+    parameters = declared(all_layers()[row.layer])
+    for words in row.names.split():
+        path, _, ours = words.partition("=")
+        for part in path.split("+"):
+            inner = getattr(message, row.param)
+            *outer, name = part.split(".")
+            for step in outer:
+                inner = getattr(inner, step)
+            assert name in inner.DESCRIPTOR.fields_by_name, words
+        assert (ours or name) in parameters, words
+
+
+def test_the_guide_has_every_row():
+    guide = (Path(__file__).parents[3] / "docs" / "forks.md").read_text()
+    for row in DIALECTS:
+        assert re.search(rf"^\|.*\b{row.kind}\b.*\|.*{row.layer or row.equal}", guide, re.M), row.kind
+
+
+# --- layers --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "layer", "parameters"),
+    [
+        ("type: 'Permute' permute_param { order: 0 order: 2 order: 1 }", "shapes.Permute", {"order": [0, 2, 1]}),
+        ("type: 'ReLU6'", "activations.ReLU6", {"negative_slope": 0}),
+        ("type: 'Mish'", "activations.Mish", {}),
+        (
+            "type: 'Interp' interp_param { height: 33 width: 65 pad_beg: -1 }",
+            "resizing.ResizeFeatures",
+            {"size": [33, 65], "pad_beg": -1, "pad_end": 0},
+        ),
+        (
+            "type: 'Interp' interp_param { shrink_factor: 2 height: 33 width: 65 }",
+            "resizing.ResizeFeatures",
+            {"zoom_factor": 1, "shrink_factor": 2, "pad_beg": 0, "pad_end": 0},
+        ),
+        (
+            "type: 'Normalize' norm_param { across_spatial: false scale_filler { type: 'constant' value: 20 } }",
+            "ssd.Normalize",
+            {"across_spatial": False, "channel_shared": True, "eps": 1e-10, "scale": 20},
+        ),
+        (
+            "type: 'DetectionOutput' detection_output_param { num_classes: 2 code_type: CENTER_SIZE "
+            "nms_param { nms_threshold: 0.5 top_k: 400 } }",
+            "ssd.DetectionOutput",
+            {
+                "num_classes": 2,
+                "share_location": True,
+                "background_label_id": 0,
+                "code_type": "center_size",
+                "variance_encoded_in_target": False,
+                "nms_threshold": 0.5,
+                "top_k": 400,
+                "eta": 1,
+                "keep_top_k": -1,
+                "objectness_score": 0.01,
+            },
+        ),
+    ],
+)
+def test_layers_of_forks(text, layer, parameters):
+    found = lowered(text)
+    module, _, name = layer.rpartition(".")
+    assert in_python(found)
+    assert f"type: '{found.type}'" in text
+    assert (found.python_param.module, found.python_param.layer) == (f"caffe_pylayers.{module}", name)
+    assert json.loads(found.python_param.param_str or "{}") == parameters
+
+
+@pytest.mark.parametrize("kind", ["DepthwiseConvolution", "ConvolutionDepthwise"])
+def test_depthwise_convolutions(kind):
+    group = "group: 6" if kind == "DepthwiseConvolution" else ""
+    found = lowered(f"type: '{kind}' convolution_param {{ num_output: 6 kernel_size: 3 {group} }}")
+    assert (found.type, found.convolution_param.group) == ("Convolution", 6)
+
+
+def test_what_is_written_is_read_again():
+    found = lowered("type: 'PriorBox' prior_box_param { min_size: 30 }")
+    assert lowered(str(found).replace('name: "a"\n', "")) == found
+
+
+# --- fields --------------------------------------------------------------------------------------
+
+
+def test_fields_that_change_no_value_are_left_out(caplog):
+    layer = "layer { type: 'Convolution' engine: 'MKLDNN' convolution_param { num_output: 2 engine: MKL2017 } }"
+    with caplog.at_level(logging.WARNING):
+        net = parse_net(f"default_forward_type: FLOAT16 {layer} {layer}", "my.prototxt")
+    assert caplog.messages == [
+        "my.prototxt: left out, as they change no value: convolution_param.engine (2), default_forward_type, engine (2)"
+    ]
+    assert str(net.layer[0]) == 'type: "Convolution"\nconvolution_param {\n  num_output: 2\n}\n'
+
+
+@pytest.mark.parametrize("text", ["dropout_param { scale_train: true }", "pooling_param { ceil_mode: true pool: MAX }"])
+def test_a_field_with_its_default_changes_nothing(text, caplog):
+    assert lowered(f"type: 'Dropout' {text}").type == "Dropout"
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "type: 'Dropout' dropout_param { scale_train: false }",
+            r"\(Dropout\): nothing here does what dropout_param.scale_train asks for, a field of rbgirshick",
+        ),
+        (
+            "type: 'ROIPooling' roi_pooling_param { pooled_h: 7 pooled_w: 7 pad_ratio: 0.25 }",
+            r"\(ROIPooling\): nothing here does what roi_pooling_param.pad_ratio asks for, a field of zhaoweicai",
+        ),
+    ],
+)
+def test_a_field_that_nothing_here_reads(text, message):
+    with pytest.raises(ValueError, match=f'^my.prototxt: layer "a" {message}'):
+        lowered(text, "my.prototxt")
+
+
+def test_a_layer_ignores_the_parameters_of_other_types():
+    assert lowered("type: 'ReLU' permute_param { order: 1 }").type == "ReLU"

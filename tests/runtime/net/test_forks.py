@@ -1,0 +1,40 @@
+"""Nets of forks on the runtime: what their layers are called, learn and save."""
+
+import numpy as np
+import pytest
+
+from caffe_pylayers import pycaffe
+from caffe_pylayers.runtime.proto import caffe_pb2
+
+NET = """
+input: "data" input_shape { dim: 1 dim: 4 dim: 6 dim: 6 }
+layer { name: "conv" type: "ConvolutionDepthwise" bottom: "data" top: "conv"
+  convolution_param { num_output: 4 kernel_size: 3 pad: 1 engine: MKLDNN weight_filler { type: "xavier" } } }
+layer { name: "shuffle" type: "ShuffleChannel" bottom: "conv" top: "shuffle" shuffle_channel_param { group: 2 } }
+layer { name: "norm" type: "Normalize" bottom: "shuffle" top: "norm"
+  norm_param { channel_shared: false scale_filler { value: 20 } } }
+layer { name: "order" type: "Permute" bottom: "norm" top: "order" permute_param { order: 0 order: 2 order: 3 } }
+layer { name: "prior" type: "PriorBox" bottom: "order" bottom: "data" top: "prior" prior_box_param { min_size: 2 } }
+"""
+
+
+def test_a_net_of_a_fork_runs(tmp_path):
+    path = tmp_path / "net.prototxt"
+    path.write_text(NET)
+    net = pycaffe.Net(str(path), pycaffe.TEST)
+    net.blobs["data"].data[...] = np.random.RandomState(0).rand(1, 4, 6, 6)
+    net.forward()
+    types = [layer.type for layer in net.layers if layer.type != "Split"]
+    assert types == ["Input", "Convolution", "ShuffleChannel", "Normalize", "Permute", "PriorBox"]
+    assert {name: blobs[0].data.shape for name, blobs in net.params.items()} == {"conv": (4, 1, 3, 3), "norm": (4,)}
+    shuffled = net.blobs["shuffle"].data
+    assert net.blobs["order"].data == pytest.approx(
+        (20 * shuffled / np.sqrt((shuffled**2).sum())).transpose(0, 2, 3, 1), rel=1e-5
+    )
+    assert net.blobs["prior"].data.shape == (1, 2, 6 * 4 * 4)
+    weights = tmp_path / "net.caffemodel"
+    net.save(str(weights))
+    again = pycaffe.Net(str(path), pycaffe.TEST, weights=str(weights))
+    assert np.array_equal(again.params["norm"][0].data, net.params["norm"][0].data)
+    model = caffe_pb2.NetParameter.FromString(weights.read_bytes())
+    assert [layer.type for layer in model.layer if layer.name == "norm"] == ["Normalize"]
