@@ -16,6 +16,7 @@ import math
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Layer, Parameter
+from caffe_pylayers._layer.bases.resized import Sized
 from caffe_pylayers._layer.functions.softmax import softmax, softmax_backward
 
 __all__ = [
@@ -71,7 +72,7 @@ def heat_maps_backward(xp, points, y, x, sigma, bumps, d_maps, d_points):
         d_points[..., axis] = (d_bump * bump * away).sum(-1)
 
 
-class HeatMaps(Layer):
+class HeatMaps(Sized):
     """A map for each key point, with a Gaussian around it.
 
     top[n, k, h, w] = exp(-((x_w - px)**2 + (y_h - py)**2) / (2 (sigma stride)**2)) where point k is visible, else 0
@@ -98,17 +99,13 @@ class HeatMaps(Layer):
         array([[[[0.135, 1.   , 0.135]]]])
     """
 
-    array_api = True
-
-    size = Parameter((int, int), None, low=1, doc="height and width of the maps; default: the reference's")
     sigma = Parameter(float, 1.0, above=0, doc="standard deviation of the Gaussian, in pixels of the map")
     stride = _STRIDE
     coordinates = Parameter(int, None, low=2, high=3, doc="of each point, where all are on one axis")
 
     def setup(self, bottom, top):
         checks.tops(self, top, "maps", "weights", optional=1)
-        if (len(bottom) == 1) == (self.size is None):
-            raise checks.error(self, "needs either bottom[1] (reference) or the parameter size")
+        super().setup(bottom, top)
 
     def plan(self, points, reference=None):
         shape = tuple(points.shape)
@@ -120,9 +117,7 @@ class HeatMaps(Layer):
                 f"bottom[0] (points) must have shape (N, K, 2) or (N, K, 3), or (N, K * coordinates) with this "
                 f"parameter, got {tuple(points.shape)}",
             )
-        if reference is not None and len(reference.shape) < 2:
-            raise checks.error(self, f"bottom[1] (reference) must have shape (..., H, W), got {tuple(reference.shape)}")
-        size = self.size if reference is None else tuple(reference.shape[-2:])
+        size = self.height_and_width(reference)
         self._shape = shape
         self._y, self._x = _centres(self, points, size)
         self._bumps = [arrays.new(points, (*shape[:2], n)) for n in size]

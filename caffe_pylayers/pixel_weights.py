@@ -128,6 +128,7 @@ class ClassBalancedWeights(NoGradient):
             raise checks.error(self, "parameter beta must be below 1; for beta near 1 the scheme is inverse")
 
     def plan(self, labels):
+        self._images = len(labels) if labels.shape else 1
         self._classes = arrays.arange_like(labels, self.num_classes)
         self._given = self._table(np.array(self.counts), None) if self.counts else None
         return [_with_channel(labels.shape)]
@@ -136,7 +137,7 @@ class ClassBalancedWeights(NoGradient):
         labels, valid = checks.class_labels(self, bottom[0].data, self._classes, self.ignore_label)
         table = self._given
         if table is None:
-            table = self._table(*self._count(labels, valid, len(bottom[0].data)))
+            table = self._table(*self._count(labels, valid))
         weights = arrays.take_clipped(arrays.from_numpy(table, top[0].data), labels)
         if valid is not None:
             weights *= valid
@@ -146,10 +147,9 @@ class ClassBalancedWeights(NoGradient):
         weights = class_balanced_weights(counts, self.scheme, self.beta, shares)
         return weights if self.max_weight is None else weights.clip(0, self.max_weight)
 
-    def _count(self, labels, valid, images):
+    def _count(self, labels, valid):
         """Return how often each class occurs (C,), and its share of the positions of the images that have it."""
-        if len(labels) <= images:
-            images = 1  # (N,) labels are samples: the shares are of all
+        images = self._images if len(labels) > self._images else 1  # (N,) labels are samples: the shares are of all
         image = arrays.arange_like(labels, len(labels)) // max(len(labels) // images, 1)
         places = labels + image * self.num_classes
         found = self.xp.bincount(places if valid is None else places[valid], minlength=images * self.num_classes)

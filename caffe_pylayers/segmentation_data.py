@@ -15,7 +15,7 @@
       python_param {
         module: "caffe_pylayers.segmentation_data"  layer: "SegmentationVOC"
         param_str: '{"root": "VOCdevkit/VOC2012", "split": "train", "batch_size": 4, "crop": [321, 321], '
-                   '"mirror": true, "mean": [104, 117, 123], "classes": 21, "workers": 4}'
+                   '"mirror": true, "mean": [104, 117, 123], "num_classes": 21, "workers": 4}'
       }
     }
 
@@ -44,7 +44,7 @@ class _Pairs(ImageData):
     tops = ("data", "label")
 
     ignore_label = Parameter(int, 255, low=0, high=255, doc="the label where there is no image, as around a crop")
-    classes = Parameter(int, None, low=1, doc="C: other labels than 0 .. C-1 and ignore_label are refused")
+    num_classes = Parameter(int, None, low=1, doc="C: other labels than 0 .. C-1 and ignore_label are refused")
     label_values = Parameter({int: int}, {}, low=0, high=255, doc="labels in the net by those in the files")
 
     def prepare(self):
@@ -82,11 +82,12 @@ class _Pairs(ImageData):
             raise ValueError(f"{path}: a label map has 8 bits, got {labels.dtype}")
         if self.label_values:
             labels = self._values[labels]
-        if self.classes is not None:
-            wrong = labels[(labels >= self.classes) & (labels != self.ignore_label)]
+        if self.num_classes is not None:
+            wrong = labels[(labels >= self.num_classes) & (labels != self.ignore_label)]
             if wrong.size:
                 raise ValueError(
-                    f"{path}: label {wrong[0]} is outside [0, {self.classes}) and not ignore_label {self.ignore_label}"
+                    f"{path}: label {wrong[0]} is outside [0, {self.num_classes}), "
+                    f"and not ignore_label {self.ignore_label}"
                 )
         return labels
 

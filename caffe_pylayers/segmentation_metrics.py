@@ -188,8 +188,10 @@ class BoundaryIoU(ConfusionMetric):
         array([0.485])
     """
 
-    distance = Parameter(int, None, low=1, doc="from the outline, in pixels; default: the ratio says")
-    ratio = Parameter(float, 0.02, above=0, doc="the distance over the map's diagonal, rounded, at least 1 pixel")
+    distance = Parameter(int, None, low=1, doc="from the outline, in pixels; default: dilation_ratio says")
+    dilation_ratio = Parameter(
+        float, 0.02, above=0, doc="the distance over the map's diagonal, rounded, at least 1 pixel"
+    )
 
     def setup(self, bottom, top):
         checks.tops(self, top, "mean", "iou by class", optional=1)
@@ -198,7 +200,7 @@ class BoundaryIoU(ConfusionMetric):
         classes = self._plan_confusion(scores, labels, weights)
         if len(self._positions) < 3:
             raise checks.error(self, f"bottom[1] (labels) must be maps (N, H, W), got shape {tuple(labels.shape)}")
-        self._distance = self.distance or max(round(self.ratio * float(np.hypot(*self._positions[-2:]))), 1)
+        self._distance = self.distance or max(round(self.dilation_ratio * float(np.hypot(*self._positions[-2:]))), 1)
         return [(1,), (classes,)]
 
     def start(self):

@@ -18,6 +18,7 @@ import numpy as np
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Layer, Parameter
+from caffe_pylayers._layer.bases.resized import Sized
 from caffe_pylayers._layer.functions.bilinear_places import bilinear_places, d_bilinear_places
 
 __all__ = [
@@ -54,7 +55,7 @@ def affine_grid_backward(xp, places, d_grid, d_theta):
     xp.matmul(d_grid.swapaxes(1, 2), places, out=d_theta)
 
 
-class AffineGrid(Layer):
+class AffineGrid(Sized):
     """For every pixel of an output, the place of the input that an affine map sends it to.
 
     grid[n, h, w] = theta_n (x_w, y_h, 1), with x and y from -1 to 1 over the output
@@ -79,22 +80,16 @@ class AffineGrid(Layer):
                  [-0.5,  0. ]]]])
     """
 
-    array_api = True
-
-    size = Parameter((int, int), None, low=1, doc="height and width of the grid; default: the reference's")
     align_corners = _ALIGN_CORNERS
 
     def setup(self, bottom, top):
         checks.tops(self, top, "grid")
-        if (len(bottom) == 1) == (self.size is None):
-            raise checks.error(self, "needs either bottom[1] (reference) or the parameter size")
+        super().setup(bottom, top)
 
     def plan(self, theta, reference=None):
         if len(theta.shape) < 2 or math.prod(theta.shape[1:]) != 6:
             raise checks.error(self, f"bottom[0] (theta) must have shape (N, 6) or (N, 2, 3), got {tuple(theta.shape)}")
-        if reference is not None and len(reference.shape) < 2:
-            raise checks.error(self, f"bottom[1] (reference) must have shape (..., H, W), got {tuple(reference.shape)}")
-        height, width = self.size if reference is None else reference.shape[-2:]
+        height, width = self.height_and_width(reference)
         places = normalized_places(height, width, self.align_corners)
         self._places, self._shape = arrays.from_numpy(places, theta), (len(theta), height * width, 2)
         return [(len(theta), height, width, 2)]

@@ -29,7 +29,7 @@ def test_a_palette_is_read_as_its_indices(tmp_path):
     (tmp_path / "SegmentationClass").mkdir()
     palette.save(tmp_path / "SegmentationClass" / "x.png")
     text(tmp_path / "ImageSets" / "Segmentation" / "val.txt", "x")
-    made = run(SegmentationVOC, root=str(tmp_path), split="val", image_extension=".ppm", classes=21)
+    made = run(SegmentationVOC, root=str(tmp_path), split="val", image_extension=".ppm", num_classes=21)
     data, label = made.forward()
     assert data.shape == (1, 3, 2, 3)
     np.testing.assert_array_equal(label, labels[None, None])
@@ -49,7 +49,7 @@ def test_image_and_map_are_changed_alike(tmp_path):
 
 def test_values_become_labels(tmp_path):
     options = pair(tmp_path, np.zeros((1, 4, 3)), [[0, 7, 33, 255]])
-    made = run(SegmentationPairs, label_values={"7": 1, "33": 2, 255: 3}, ignore_label=3, classes=3, **options)
+    made = run(SegmentationPairs, label_values={"7": 1, "33": 2, 255: 3}, ignore_label=3, num_classes=3, **options)
     assert made.forward()[1].ravel().tolist() == [0, 1, 2, 3]
 
 
@@ -57,7 +57,7 @@ def test_values_become_labels(tmp_path):
     ("pixels", "labels", "options", "message"),
     [
         ((2, 3), [[0, 1]], {}, r"a.ppm is of \(2, 3\) pixels, its label map .*a.pgm of \(1, 2\)$"),
-        ((1, 2), [[0, 3]], {"classes": 3}, r"a.pgm: label 3 is outside \[0, 3\) and not ignore_label 255$"),
+        ((1, 2), [[0, 3]], {"num_classes": 3}, r"a.pgm: label 3 is outside \[0, 3\), and not ignore_label 255$"),
         ((1, 2), np.zeros((1, 2, 3)), {}, r"a.pgm: a label map has one channel or a palette, got 3 channels$"),
         (
             (1, 2),

@@ -93,7 +93,7 @@ def test_boundaries(distance):
 def test_the_distance_follows_the_diagonal():
     labels = blocks(2, 0)  # 30 by 35: a diagonal of 46.1
     batches = [(np.roll(labels, 1, 1), labels)]
-    found = run_pass(BoundaryIoU, batches, "{num_classes: 4, ratio: 0.05}")
+    found = run_pass(BoundaryIoU, batches, "{num_classes: 4, dilation_ratio: 0.05}")
     np.testing.assert_array_equal(found, run_pass(BoundaryIoU, batches, "{num_classes: 4, distance: 2}"))
 
 

@@ -1,4 +1,4 @@
-"""What layers that resize maps share: the size that they give."""
+"""What layers share that give maps of a size: a parameter's, or a reference's; and what resizes maps to it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,32 @@ from caffe_pylayers._layer import checks
 from caffe_pylayers._layer.base import Layer, Parameter
 from caffe_pylayers._layer.functions.interpolation import COORDINATES
 
+__all__ = ["Resized", "Sized"]
 
-class Resized(Layer):
-    """A layer that resizes the last two axes: by parameters, or to the size of a reference."""
+
+class Sized(Layer):
+    """A layer whose top has the height and width of the parameter size, or of bottom[1], the reference."""
 
     array_api = True
 
-    size = Parameter((int, int), None, low=1, doc="height and width of the top")
+    size = Parameter((int, int), None, low=1, doc="height and width of the top; default: the reference's")
+
+    def setup(self, bottom: Any, top: Any) -> None:
+        if (len(bottom) == 1) == (self.size is None):
+            raise checks.error(self, "needs either bottom[1] (reference) or the parameter size")
+
+    def height_and_width(self, reference: Any) -> Any:
+        """Return the size of the top."""
+        if reference is None:
+            return self.size
+        if len(reference.shape) < 2:
+            raise checks.error(self, f"bottom[1] (reference) must have shape (..., H, W), got {tuple(reference.shape)}")
+        return tuple(reference.shape[-2:])
+
+
+class Resized(Sized):
+    """A layer that resizes the last two axes: by parameters, or to the size of a reference."""
+
     zoom_factor = Parameter(int, 1, low=1, doc="z: n becomes (n - 1) z + 1 with align_corners, else n z")
     shrink_factor = Parameter(
         int,
@@ -44,16 +63,11 @@ class Resized(Layer):
 
     def resized(self, maps: Any, reference: Any) -> Any:
         """Return the size of maps, that of what is not left out, and that of the top, each (height, width)."""
-        for i, blob in enumerate((maps, reference)):
-            if blob is not None and len(blob.shape) < 3:
-                name = f"bottom[{i}] ({('maps', 'reference')[i]})"
-                raise checks.error(self, f"{name} must have shape (N, ..., H, W), got {tuple(blob.shape)}")
+        if len(maps.shape) < 3:
+            raise checks.error(self, f"bottom[0] (maps) must have shape (N, ..., H, W), got {tuple(maps.shape)}")
         before = tuple(maps.shape[-2:])
         inside = tuple(max(n + self.pad_beg + self.pad_end, 0) for n in before)
-        if reference is not None:
-            after = tuple(reference.shape[-2:])
-        else:
-            after = self.size or tuple(self._by_factors(n) for n in inside)
+        after = self.height_and_width(reference) or tuple(self._by_factors(n) for n in inside)
         if 0 in inside and 0 not in after:
             raise checks.error(self, f"bottom[0] (maps) of {before} leaves {inside} to resize to {after}")
         return before, inside, after

@@ -75,7 +75,8 @@ def bands(source: Any, target: Any, factor: Any, size: int, like: Any) -> Any:
 def product(xp: Any, x: Any, columns: bool, matrix: Any, out: Any) -> None:
     """Write x (M, H, W) with its rows, or columns, resized by the bands of a matrix."""
     if columns:
-        x, out = x.reshape(-1, x.shape[2]), out.reshape(-1, out.shape[2])
+        rows = x.shape[0] * x.shape[1]
+        x, out = x.reshape(rows, x.shape[2]), out.reshape(rows, out.shape[2])
         for targets, sources, part in matrix:
             xp.matmul(x[:, sources], part, out=out[:, targets])
     else:

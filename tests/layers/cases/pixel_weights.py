@@ -19,6 +19,7 @@ CASES = {
         case([rng.randint(0, 3, (7, 1, 1, 1))], '{"num_classes": 3}', wrt=[]),
         case([np.full((3, 1, 4, 5), 255)], '{"num_classes": 4, "ignore_label": 255}', wrt=[]),
         case([np.zeros((0, 1, 4, 5), int)], '{"num_classes": 1, "scheme": "median"}', wrt=[]),
+        case([np.ones((), int)], '{"num_classes": 2, "scheme": "median"}', wrt=[]),
     ],
     "BoundaryWeights": [
         case([cells], wrt=[]),

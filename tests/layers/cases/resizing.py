@@ -28,6 +28,7 @@ CASES = {
         case([rng.standard_normal((1, 1, 2, 300))], '{"size": [3, 290], "coordinates": "half_pixel"}'),
         case([np.full((2, 3, 4, 5), 1e4)], '{"zoom_factor": 2}', wrt=[]),
         case([np.zeros((0, 3, 4, 5))], '{"zoom_factor": 2}', wrt=[]),
+        case([np.zeros((2, 3, 4, 5)), np.zeros((1, 1, 3, 0))], wrt=[]),
     ],
     "ResizeLabels": [
         case([label_maps, like], wrt=[]),
@@ -36,6 +37,7 @@ CASES = {
         case([label_maps], '{"size": [4, 5]}', wrt=[]),
         case([np.full((2, 1, 4, 5), 255)], '{"shrink_factor": 3}', wrt=[]),
         case([np.zeros((0, 1, 4, 5), int)], '{"zoom_factor": 2}', wrt=[]),
+        case([np.zeros((2, 1, 4, 5), int), np.zeros((1, 1, 3, 0))], wrt=[]),
     ],
     "CropLike": [
         case([maps, small], exhaustive=True),

@@ -26,7 +26,7 @@ def voc(phase=0, **options):
 
 
 CHANGES = [
-    {"classes": 3},
+    {"num_classes": 3},
     {"batch_size": 3, "varied": "pad"},
     {
         "batch_size": 4,

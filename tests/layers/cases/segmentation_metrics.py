@@ -22,7 +22,7 @@ CASES = {
         metric([maps, label_maps]),
         metric([maps, label_maps[:, 0], rng.rand(3, 2, 5)], "{'distance': 2, 'ignore_label': 1}", tops=2, phase=TEST),
         metric([np.moveaxis(maps, 1, -1), label_maps[:, 0]], "axis: -1"),
-        metric([large, blocks], "ratio: 0.1", tops=2, phase=TEST),
+        metric([large, blocks], "dilation_ratio: 0.1", tops=2, phase=TEST),
         metric([blocks, blocks[:, 0], rng.rand(2)], "{'num_classes': 3, 'distance': 1}"),
         metric([blocks * 0, blocks * 0], "{'num_classes': 3, 'ignore_label': 0}", phase=TEST),
         metric([np.zeros((0, 2, 3, 3)), np.zeros((0, 3, 3))], phase=TEST),
