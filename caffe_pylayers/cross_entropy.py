@@ -60,12 +60,14 @@ def softmax_cross_entropy_forward(xp, log_p, labels, axis=1, smoothing=0.0, clas
     return loss
 
 
-def softmax_cross_entropy_backward(xp, log_p, labels, scale, d_scores, axis=1, smoothing=0.0, class_weights=None):
-    """Write the scores' gradient, times scale: p sum(a q) - a q."""
+def softmax_cross_entropy_backward(
+    xp, log_p, labels, scale, d_scores, axis=1, smoothing=0.0, class_weights=None, p=None
+):
+    """Write the scores' gradient, times scale: p sum(a q) - a q; p: exp(log_p), from a caller that has it."""
     classes = log_p.shape[axis]
     if not smoothing:
         d_log_p = -scale if class_weights is None else class_weights[labels] * -scale
-        label_backward(xp, log_p, labels, d_log_p, axis, d_scores)
+        label_backward(xp, log_p, labels, d_log_p, axis, d_scores, p)
         return
     if class_weights is None:
         other, at_label, total = smoothing / classes, 1 - smoothing, 1.0
@@ -144,13 +146,12 @@ class SoftmaxCrossEntropyLoss(LabelLoss):
 
     def losses(self, bottom, target):
         self.take_softmax(bottom[0].data)
-        return softmax_cross_entropy_forward(self.xp, self._log_p, target, *self._arguments())
+        arguments = self._axis, self.label_smoothing, self._class_weights
+        return softmax_cross_entropy_forward(self.xp, self._log_p, target, *arguments)
 
     def score_gradient(self, labels, scale, d_scores):
-        softmax_cross_entropy_backward(self.xp, self._log_p, labels, scale, d_scores, *self._arguments())
-
-    def _arguments(self):
-        return self._axis, self.label_smoothing, self._class_weights
+        arguments = self._axis, self.label_smoothing, self._class_weights, self._p
+        softmax_cross_entropy_backward(self.xp, self._log_p, labels, scale, d_scores, *arguments)
 
 
 class SigmoidCrossEntropyLoss(ScoreLoss):

@@ -65,7 +65,7 @@ class _DistributionLoss(SoftmaxLoss):
     def _logarithm(self, kind, values, out):
         """Write the log-probabilities of a distribution that comes as scores, probabilities or their logarithms."""
         if kind == "scores":
-            log_softmax(self.xp, values, self._axis, out, self._scratch)
+            log_softmax(self.xp, values, self._axis, out, self._p)
         elif kind == "probabilities":
             self.xp.log(values.clip(SMALLEST, None), out=out)
         else:

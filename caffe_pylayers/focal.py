@@ -72,25 +72,23 @@ def sigmoid_focal_forward(xp, scores, targets, alpha, gamma):
     return factor * ce, (p, ce, wrong, factor)
 
 
-def sigmoid_focal_backward(xp, targets, parts, gamma, scale, d_scores):
-    """Write the scores' gradient, times scale.
-
-    d_scores = a (1 - p_t)**gamma (p - t - gamma (2 t - 1) ce p (1 - p) / (1 - p_t))
+def sigmoid_focal_backward(xp, targets, parts, gamma):
+    """Return d_scores = a (1 - p_t)**gamma (p - t - gamma (2 t - 1) ce p (1 - p) / (1 - p_t)).
 
     For t in {0, 1} the last quotient is p_t, also where 1 - p_t is 0.
     """
     p, ce, wrong, factor = parts
-    quotient = 1 - p
-    quotient *= p
+    d_scores = 1 - p
+    d_scores *= p
     none = wrong <= 0
-    quotient += none
-    quotient /= wrong + none
-    quotient *= ce
-    quotient *= (2 * gamma) * targets - gamma
-    xp.subtract(p, targets, out=d_scores)
-    d_scores -= quotient
+    d_scores += none
+    d_scores /= wrong + none
+    d_scores *= ce
+    d_scores *= gamma - (2 * gamma) * targets
+    d_scores += p
+    d_scores -= targets
     d_scores *= factor
-    d_scores *= scale
+    return d_scores
 
 
 def sigmoid_focal_backward_targets(xp, scores, parts, alpha, gamma):
@@ -205,13 +203,15 @@ class SigmoidFocalLoss(ScoreLoss):
     normalization = weighted_normalization("batch", positives="targets above 0.5")
 
     def score_losses(self, scores, targets, block):
-        return sigmoid_focal_forward(self.xp, scores, targets, self.alpha, self.gamma)
+        losses, parts = sigmoid_focal_forward(self.xp, scores, targets, self.alpha, self.gamma)
+        return losses, sigmoid_focal_backward(self.xp, targets, parts, self.gamma)  # one array to keep in place of four
 
     def score_gradient(self, scores, targets, kept, scale, d_scores, block):
-        sigmoid_focal_backward(self.xp, targets, kept, self.gamma, scale, d_scores)
+        self.xp.multiply(kept, scale, out=d_scores)
 
     def target_gradient(self, scores, targets, kept, block):
-        return sigmoid_focal_backward_targets(self.xp, scores, kept, self.alpha, self.gamma)
+        _, parts = sigmoid_focal_forward(self.xp, scores, targets, self.alpha, self.gamma)
+        return sigmoid_focal_backward_targets(self.xp, scores, parts, self.alpha, self.gamma)
 
     def normalizer(self, target, valid, weights):
         if self.normalization != "positives":

@@ -16,7 +16,7 @@ from caffe_pylayers._layer.embeddings.distances import pairwise_backward, pairwi
 from caffe_pylayers._layer.embeddings.embedding_loss import EmbeddingLoss
 from caffe_pylayers._layer.embeddings.rows import check_labels, check_same_rows, pairs_of, without_ignored
 from caffe_pylayers._layer.functions.log_sum_exp import NOTHING, log_sum_exp, log_sum_exp_backward
-from caffe_pylayers._layer.functions.softmax import log_softmax, scratch_of, targets_backward
+from caffe_pylayers._layer.functions.softmax import log_softmax, softmax_buffer, targets_backward
 from caffe_pylayers._layer.losses.normalizers import normalization, normalizer
 from caffe_pylayers._layer.losses.weighted_loss import counting
 
@@ -41,7 +41,7 @@ def n_pair_forward(xp, similarities, targets):
     """
     log_p = xp.empty_like(similarities)
     if len(log_p):
-        log_softmax(xp, similarities, 1, log_p, scratch_of(similarities))
+        log_softmax(xp, similarities, 1, log_p, softmax_buffer(similarities))
     return -(log_p * targets).sum(1), log_p
 
 

@@ -246,9 +246,10 @@ class BootstrappingLoss(LabelLoss):
         self._beta = {"hard": 0.8, "soft": 0.95}[self.method] if self.beta is None else self.beta
 
     def plan(self, scores, labels, weights=None):
-        if self.method == "soft":
+        shapes = super().plan(scores, labels, weights)
+        if self._p is None and self.method == "soft":
             self._p = self.xp.empty_like(scores)
-        return super().plan(scores, labels, weights)
+        return shapes
 
     def losses(self, bottom, target):
         log_p = self.take_softmax(bottom[0].data)

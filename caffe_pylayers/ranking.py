@@ -37,7 +37,7 @@ from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.functions.log_sum_exp import NOTHING, log_cumulative_sum_exp
 from caffe_pylayers._layer.functions.sigmoid import sigmoid, softplus
-from caffe_pylayers._layer.functions.softmax import log_softmax, scratch_of, softmax_backward, targets_backward
+from caffe_pylayers._layer.functions.softmax import log_softmax, softmax_backward, softmax_buffer, targets_backward
 from caffe_pylayers._layer.losses.weighted_loss import WeightedLoss, counting
 
 __all__ = [
@@ -73,7 +73,7 @@ def listnet_forward(xp, scores, relevance, valid, log_p, q):
     valid: booleans. log_p, q: receive their values, q 0 at entries that are not valid.
     """
     nothing = xp.full_like(scores, NOTHING)
-    scratch = scratch_of(scores)
+    scratch = softmax_buffer(scores)
     log_softmax(xp, xp.where(valid, relevance, nothing), 1, log_p, scratch)
     xp.exp(log_p, out=q)
     q *= valid

@@ -8,7 +8,7 @@ import numpy as np
 
 from caffe_pylayers._layer import arrays
 
-__all__ = ["label_backward", "log_softmax", "scratch_of", "softmax", "softmax_backward", "targets_backward"]
+__all__ = ["label_backward", "log_softmax", "softmax", "softmax_backward", "softmax_buffer", "targets_backward"]
 
 
 def softmax(xp: Any, scores: Any, axis: int, out: Any) -> None:
@@ -31,33 +31,37 @@ def softmax_backward(xp: Any, p: Any, d_p: Any, axis: int, d_scores: Any = None,
     return d_scores
 
 
-def scratch_of(scores: Any) -> Any:
-    """Return the buffer that log_softmax needs for these scores; None for tensors, whose library needs none."""
+def softmax_buffer(scores: Any) -> Any:
+    """Return the memory that log_softmax needs for these scores; None for tensors, whose library needs none."""
     return None if arrays.is_tensor(scores) else np.empty_like(scores)
 
 
-def log_softmax(xp: Any, scores: Any, axis: int, out: Any, scratch: Any = None) -> None:
+def log_softmax(xp: Any, scores: Any, axis: int, out: Any, p: Any = None) -> None:
     """Write log p, the logarithm of the softmax over the axis; finite for all finite scores.
 
-    scratch: of scratch_of; what it holds afterwards is of no use.
+    p: of softmax_buffer; receives the softmax, which is at hand then.
     """
     if xp is not np:
         xp.log_softmax(scores, axis, out=out)
         return
     np.subtract(scores, np.amax(scores, axis=axis, keepdims=True), out=out)
-    np.exp(out, out=scratch)
-    out -= np.log(scratch.sum(axis=axis, keepdims=True))
+    np.exp(out, out=p)
+    total = p.sum(axis=axis, keepdims=True)
+    out -= np.log(total)
+    p /= total
 
 
-def label_backward(xp: Any, log_p: Any, labels: Any, d_log_p: Any, axis: int, d_scores: Any) -> None:
+def label_backward(xp: Any, log_p: Any, labels: Any, d_log_p: Any, axis: int, d_scores: Any, p: Any = None) -> None:
     """Write d_scores = d_log_p (1[label] - p), for a loss of the label's log-probability alone.
 
     labels: int64 indices with 1 on the axis.
     d_log_p: the loss's gradient with respect to that log-probability, shaped like labels, or one for all.
+    p: exp(log_p), from a caller that has it.
     """
-    xp.exp(log_p, out=d_scores)
-    d_labels = (1 - arrays.take_along(d_scores, labels, axis)) * d_log_p
-    d_scores *= -d_log_p
+    if p is None:
+        p = xp.exp(log_p, out=d_scores)
+    d_labels = (1 - arrays.take_along(p, labels, axis)) * d_log_p
+    xp.multiply(p, -d_log_p, out=d_scores)
     arrays.put_along(d_scores, labels, d_labels, axis)
 
 

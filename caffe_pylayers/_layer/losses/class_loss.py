@@ -16,7 +16,7 @@ from typing import Any
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.blocks import blocks, part
-from caffe_pylayers._layer.functions.softmax import label_backward, log_softmax, scratch_of
+from caffe_pylayers._layer.functions.softmax import label_backward, log_softmax, softmax_buffer
 from caffe_pylayers._layer.losses.class_table import class_table
 from caffe_pylayers._layer.losses.weighted_loss import WeightedLoss, counting, weighted_normalization
 
@@ -37,11 +37,11 @@ class SoftmaxLoss(WeightedLoss):
         self._axis = axis = checks.class_axis(self, name, shape)
         positions = (*shape[:axis], 1, *shape[axis + 1 :])
         self.plan_positions(math.prod(shape[:axis]), positions, weights, f"the labels of {name}")
-        self._log_p, self._scratch = self.xp.empty_like(scores), scratch_of(scores)
+        self._log_p, self._p = self.xp.empty_like(scores), softmax_buffer(scores)
 
     def take_softmax(self, scores: Any) -> Any:
-        """Return the scores' log-softmax, in memory that the layer keeps."""
-        log_softmax(self.xp, scores, self._axis, self._log_p, self._scratch)
+        """Return the scores' log-softmax; it and, of arrays of numpy, the softmax _p are kept."""
+        log_softmax(self.xp, scores, self._axis, self._log_p, self._p)
         return self._log_p
 
 
@@ -102,7 +102,7 @@ class LabelProbabilityLoss(LabelLoss):
     def score_gradient(self, labels: Any, scale: Any, d_scores: Any) -> None:
         """Write the scores' gradient."""
         d_log_p = self.of_log_p_backward(self._label_log_p) * scale
-        label_backward(self.xp, self._log_p, labels, d_log_p, self._axis, d_scores)
+        label_backward(self.xp, self._log_p, labels, d_log_p, self._axis, d_scores, self._p)
 
     def of_log_p(self, log_p: Any) -> Any:
         """Return the loss for log-probabilities of labels."""
