@@ -96,6 +96,21 @@ def focal(s, t):
     return (a * (1 - q) ** 2 * functional.binary_cross_entropy_with_logits(s, t, reduction="none")).sum() / len(s)
 
 
+def ssim(x, y):
+    line = torch.exp(-((torch.arange(11.0) - 5) ** 2) / 4.5)
+    window = (torch.outer(line, line) / line.sum() ** 2).expand(3, 1, 11, 11)
+    mx, my, xx, yy, xy = (functional.conv2d(a, window, groups=3) for a in (x, y, x * x, y * y, x * y))
+    above = (2 * mx * my + 1e-4) * (2 * (xy - mx * my) + 9e-4)
+    return 1 - (above / ((mx * mx + my * my + 1e-4) * (xx - mx * mx + yy - my * my + 9e-4))).mean()
+
+
+def scale_invariant(log_y, depth):
+    valid = depth > 0
+    d = ((log_y - torch.where(valid, depth, 1).log()) * valid).flatten(1)
+    count = valid.flatten(1).sum(1)
+    return ((d * d).sum(1) / count - 0.5 * (d.sum(1) / count) ** 2).mean()
+
+
 MAPS, MAP_LABELS = normal(8, 21, 64, 64), labels(8, 1, 64, 64, classes=21)
 PAIR = {"bottoms": [normal(128, 84 * 8), normal(128, 84 * 8)], "loss": True}
 
@@ -111,7 +126,23 @@ ROWS = [
         "L1Loss 128 x 672",
         "regression.L1Loss",
         **PAIR,
+        loop="L1",
         torch=lambda p, t: functional.l1_loss(p, t, reduction="sum") / len(p),
+    ),
+    Row(
+        "HuberLoss 128 x 672",
+        "regression.HuberLoss",
+        **PAIR,
+        loop="SmoothL1",
+        torch=lambda p, t: functional.huber_loss(p, t, reduction="sum") / len(p),
+    ),
+    Row(
+        "ScaleInvariantLogLoss 8 x 1 x 128 x 128",
+        "depth.ScaleInvariantLogLoss",
+        [normal(8, 1, 128, 128), np.exp(normal(8, 1, 128, 128)) * (rng.rand(8, 1, 128, 128) < 0.7)],
+        loop="ScaleInvariant",
+        torch=scale_invariant,
+        loss=True,
     ),
     Row(
         "SoftmaxCrossEntropyLoss 8 x 21 x 64 x 64",
@@ -192,6 +223,8 @@ ROWS = [
         "image_quality.SSIMLoss",
         [rng.rand(4, 3, 128, 128), rng.rand(4, 3, 128, 128)],
         "data_range: 1",
+        loop="SSIM",
+        torch=ssim,
         loss=True,
     ),
     Row(

@@ -26,9 +26,11 @@ from caffe_pylayers._layer.blocks import blocks
 from caffe_pylayers._layer.functions.ssim import gaussian_window, ssim_backward, ssim_forward
 from caffe_pylayers._layer.metrics.metric import Metric
 
-__all__ = ["PSNR", "SSIM", "SSIMLoss", "psnr_forward"]
+__all__ = ["PSNR", "SSIM", "SSIMLoss", "gaussian_window", "psnr_forward", "ssim_backward", "ssim_forward"]
 
-_RANGE = Parameter(float, 255.0, above=0, doc="the largest value less the smallest that pixels can have: 255, or 1")
+_RANGE = Parameter(
+    float, 255.0, low=1e-4, high=1e6, doc="the largest value less the smallest that pixels can have: 255, or 1"
+)
 
 
 def psnr_forward(xp, images, references, data_range=255.0):
@@ -43,6 +45,12 @@ def psnr_forward(xp, images, references, data_range=255.0):
     decibels = xp.log10(errors) * -10
     decibels[equal] = math.inf
     return decibels
+
+
+def check_numbers(layer, bottom):
+    """Raise where images or references are not finite."""
+    checks.numbers(layer, "bottom[0] (images)", bottom[0].data)
+    checks.numbers(layer, "bottom[1] (references)", bottom[1].data)
 
 
 class PSNR(Metric):
@@ -85,6 +93,7 @@ class PSNR(Metric):
         self._sum, self._images = 0.0, 0
 
     def update(self, bottom):
+        check_numbers(self, bottom)
         images, references = (bottom[i].data.reshape(self._rows) for i in (0, 1))
         if self._rows[0]:
             self._sum += float(psnr_forward(self.xp, images, references, self.data_range).sum())
@@ -100,8 +109,8 @@ class _Similarity(Layer):
     data_range = _RANGE
     window = Parameter(int, 11, low=1, doc="height and width of the Gaussian window, in pixels")
     sigma = Parameter(float, 1.5, above=0, doc="its standard deviation, in pixels")
-    k1 = Parameter(float, 0.01, low=0, doc="steadies the quotient of dark windows: c1 = (k1 data_range)**2")
-    k2 = Parameter(float, 0.03, above=0, doc="steadies the quotient of flat windows: c2 = (k2 data_range)**2")
+    k1 = Parameter(float, 0.01, low=1e-4, high=1, doc="steadies the quotient of dark windows: c1 = (k1 data_range)**2")
+    k2 = Parameter(float, 0.03, low=1e-4, high=1, doc="steadies the quotient of flat windows: c2 = (k2 data_range)**2")
 
     def plan(self, images, references):
         shape = tuple(images.shape)
@@ -119,17 +128,17 @@ class _Similarity(Layer):
         self._windows = math.prod(shape[:-2]) * inside  # of the batch
         return [(1,)]
 
-    def parts(self, bottom):
-        """Yield block by block: it, the images there, and their SSIM in each window with its terms."""
+    def similarities(self, bottom):
+        """Yield block by block the SSIM in each window with its terms."""
         for block in self._blocks:
-            x, y = bottom[0].data[block], bottom[1].data[block]
-            yield block, x, y, ssim_forward(x, y, self._window, *self._constants)
+            pair = bottom[0].data[block], bottom[1].data[block]
+            yield ssim_forward(self.xp, *pair, self._window, *self._constants)
 
-    def mean(self, bottom):
+    def mean(self, parts):
         """Return the mean SSIM of the batch's windows; 1 without any."""
         if not self._windows:
             return 1.0
-        return self.xp.stack([terms.ssim.sum() for *_, terms in self.parts(bottom)]).sum() / self._windows
+        return self.xp.stack([terms.ssim.sum() for terms in parts]).sum() / self._windows
 
 
 class SSIM(_Similarity, Metric):
@@ -172,8 +181,9 @@ class SSIM(_Similarity, Metric):
         self._sum, self._images = 0.0, 0
 
     def update(self, bottom):
+        check_numbers(self, bottom)
         images = len(bottom[0].data)
-        self._sum += float(self.mean(bottom)) * images
+        self._sum += float(self.mean(self.similarities(bottom))) * images
         self._images += images
 
     def values(self):
@@ -218,14 +228,17 @@ class SSIMLoss(_Similarity):
         checks.tops(self, top, "loss")
 
     def forward(self, bottom, top):
-        top[0].data[...] = 1 - self.mean(bottom)
+        self._terms = list(self.similarities(bottom))
+        top[0].data[...] = 1 - self.mean(self._terms)
 
     def backward(self, top, propagate_down, bottom):
-        if not (propagate_down[0] or propagate_down[1]):
+        wrt = propagate_down[:2]
+        if not any(wrt):
             return
         d_ssim = -top[0].diff[0] / max(self._windows, 1)
-        for block, x, y, terms in self.parts(bottom):
-            diffs = ssim_backward(self.xp, d_ssim, terms, x, y, self._window)
-            for i in (0, 1):
-                if propagate_down[i]:
-                    bottom[i].diff[block] = diffs[i]
+        for block, terms in zip(self._blocks, self._terms):
+            pair = bottom[0].data[block], bottom[1].data[block]
+            diffs = ssim_backward(self.xp, *pair, terms, d_ssim, self._window, wrt)
+            for blob, diff in zip((bottom[0], bottom[1]), diffs):
+                if diff is not None:
+                    blob.diff[block] = diff

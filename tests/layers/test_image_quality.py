@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from caffe_pylayers._layer import blocks
-from caffe_pylayers.image_quality import PSNR, SSIM, SSIMLoss
+from caffe_pylayers._layer.functions import ssim as functions
+from caffe_pylayers.image_quality import PSNR, SSIM, SSIMLoss, gaussian_window
 from caffe_pylayers.testing import LayerRun
 
 TEST = 1
@@ -39,10 +40,11 @@ def test_ssim_as_scikit_image(data_range):
     np.testing.assert_allclose(run(SSIMLoss, X, Y, param_str=param_str).forward(), [[1 - expected]], rtol=1e-12)
 
 
-@pytest.mark.parametrize("most", [1 << 14, 1])
-def test_the_gradient_as_pytorch(most, monkeypatch):
+@pytest.mark.parametrize(("most", "tile"), [(1 << 14, 64), (1, 64), (1 << 14, 3)])
+def test_the_gradient_as_pytorch(most, tile, monkeypatch):
     torch = pytest.importorskip("torch")
     monkeypatch.setattr(blocks, "_MOST", most)
+    monkeypatch.setattr(functions, "_TILE", tile)
     x, y = (torch.tensor(a, requires_grad=True) for a in (X, Y))
     line = torch.exp(-((torch.arange(11.0, dtype=torch.float64) - 5) ** 2) / (2 * 1.5**2))
     window = torch.outer(line, line)[None, None] / line.sum() ** 2
@@ -66,6 +68,37 @@ def test_psnr_by_its_formula():
     expected = np.mean([20 * np.log10(255) - 10 * np.log10(e) for e in errors])
     np.testing.assert_allclose(run(PSNR, X, Y).forward(), [[expected]], rtol=1e-12)
     assert run(PSNR, X, X).forward()[0] == np.inf
+
+
+def test_only_the_gradient_that_is_asked_for(monkeypatch):
+    ours = run(SSIMLoss, X, Y)
+    ours.forward()
+    both = [d.copy() for d in ours.backward([3.7])]
+    maps = []
+    spread = functions.blur_backward
+    monkeypatch.setattr(functions, "blur_backward", lambda xp, d, window: maps.append(len(d)) or spread(xp, d, window))
+    for i in (0, 1):
+        found = ours.backward([3.7], [i == 0, i == 1])
+        np.testing.assert_allclose(found[i], both[i], rtol=1e-12, atol=1e-18)
+        assert np.isnan(found[1 - i]).all()
+    assert maps == [3, 3]
+
+
+@pytest.mark.parametrize("sigma", [1e-18, 1e-3, 1.5, 1e18])
+@pytest.mark.parametrize("size", [1, 2, 10, 11])
+def test_every_window_has_a_sum_of_1(size, sigma):
+    window = gaussian_window(size, sigma)
+    np.testing.assert_allclose(sum(window), 1, rtol=1e-12)
+    np.testing.assert_allclose(window, window[::-1], rtol=1e-12)
+
+
+@pytest.mark.parametrize("layer", [PSNR, SSIM])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_no_number_is_refused(layer, value):
+    held = X.copy()
+    held[1, 0, 2, 3] = value
+    with pytest.raises(ValueError, match=rf"^{layer.__name__}: bottom\[1\] \(references\) must be finite, got {value}"):
+        run(layer, X, held).forward()
 
 
 @pytest.mark.parametrize("layer", [PSNR, SSIM])
