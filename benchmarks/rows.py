@@ -61,6 +61,46 @@ def batch_hard(x, y):
     return functional.relu(far - near + 0.2).mean()
 
 
+def batch_all(x, y):
+    d = torch.cdist(x, x) ** 2
+    same = y[:, None] == y[None]
+    triplets = (same & ~torch.eye(len(x), dtype=bool))[:, :, None] & ~same[:, None, :]
+    return (functional.relu(d[:, :, None] - d[:, None, :] + 0.2) * triplets).sum() / triplets.sum()
+
+
+def label_contrastive(x, y):
+    d = torch.cdist(x, x)
+    near, far = d * d, functional.relu(1 - d) ** 2
+    return torch.where(y[:, None] == y[None], near, far).sum() / (2 * len(x) * (len(x) - 1))
+
+
+def lifted_structure(x, y):
+    d = torch.cdist(x, x)
+    same = y[:, None] == y[None]
+    negatives = torch.logsumexp((1 - d).masked_fill(same, -torch.inf), 1)
+    i, j = torch.where(torch.triu(same, 1))
+    return (functional.relu(torch.logaddexp(negatives[i], negatives[j]) + d[i, j]) ** 2).mean() / 2
+
+
+def cosines(x):
+    return functional.linear(functional.normalize(x), functional.normalize(VECTORS))
+
+
+def arcface(x, y):
+    c, y = cosines(x), y.long()[:, None]
+    own = c.gather(1, y)
+    turned = own * np.cos(0.5) - (1 - own**2).clamp(min=1e-7).sqrt() * np.sin(0.5)
+    own = torch.where(own > np.cos(np.pi - 0.5), turned, own - 0.5 * np.sin(0.5))
+    return 64 * c.scatter(1, y, own)
+
+
+def proxy_anchor(x, y):
+    c, own = cosines(x), functional.one_hot(y.long(), len(VECTORS)) == 1
+    positive = torch.where(own, torch.exp(-32 * (c - 0.1)), 0).sum(0)
+    negative = torch.where(own, 0, torch.exp(32 * (c + 0.1))).sum(0)
+    return torch.log1p(positive).sum() / own.any(0).sum() + torch.log1p(negative).mean()
+
+
 def dice(s, t):
     p = s.sigmoid().flatten(1)
     t = t.flatten(1)
@@ -113,6 +153,8 @@ def scale_invariant(log_y, depth):
 
 MAPS, MAP_LABELS = normal(8, 21, 64, 64), labels(8, 1, 64, 64, classes=21)
 PAIR = {"bottoms": [normal(128, 84 * 8), normal(128, 84 * 8)], "loss": True}
+EMBEDDED, FACES = [normal(128, 128) / 11, labels(128, classes=16)], [normal(128, 128), labels(128, classes=1000)]
+VECTORS = torch and torch.from_numpy(normal(1000, 128)).requires_grad_()  # of classes
 
 ROWS = [
     Row(
@@ -209,6 +251,46 @@ ROWS = [
         loop="NPair",
         torch=lambda a, p: functional.cross_entropy(a @ p.T, torch.arange(len(a))),
         wrt=(0, 1),
+        loss=True,
+    ),
+    Row(
+        "BatchTripletLoss, all triplets, 128 x 128",
+        "triplet.BatchTripletLoss",
+        EMBEDDED,
+        "strategy: all",
+        torch=batch_all,
+        loss=True,
+    ),
+    Row(
+        "LabelContrastiveLoss 128 x 128",
+        "contrastive.LabelContrastiveLoss",
+        EMBEDDED,
+        loop="LabelContrastive",
+        torch=label_contrastive,
+        loss=True,
+    ),
+    Row(
+        "LiftedStructureLoss 128 x 128",
+        "metric_losses.LiftedStructureLoss",
+        EMBEDDED,
+        loop="LiftedStructure",
+        torch=lifted_structure,
+        loss=True,
+    ),
+    Row(
+        "ArcFace 128 x 128, 1000 classes",
+        "margin_heads.ArcFace",
+        FACES,
+        "num_classes: 1000",
+        loop="ArcFace",
+        torch=arcface,
+    ),
+    Row(
+        "ProxyAnchorLoss 128 x 128, 1000 classes",
+        "proxy_losses.ProxyAnchorLoss",
+        FACES,
+        "num_classes: 1000",
+        torch=proxy_anchor,
         loss=True,
     ),
     Row(
