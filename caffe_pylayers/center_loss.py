@@ -17,7 +17,7 @@ from caffe_pylayers._layer import arrays
 from caffe_pylayers._layer.embeddings.class_vectors import ClassVectorsLoss
 from caffe_pylayers._layer.losses.normalizers import normalization, normalizer
 
-__all__ = ["CenterLoss", "center_loss_forward", "center_update"]
+__all__ = ["CenterLoss", "center_loss_backward", "center_loss_forward", "center_update"]
 
 
 def center_loss_forward(features, centers, labels, valid=None):
@@ -29,6 +29,11 @@ def center_loss_forward(features, centers, labels, valid=None):
     if valid is not None:
         difference *= valid[:, None]
     return (difference * difference).sum() / 2, difference
+
+
+def center_loss_backward(xp, difference, scale, d_features):
+    """Write d_features = scale (x - c_y)."""
+    xp.multiply(difference, scale, out=d_features)
 
 
 def center_update(difference, labels, num_classes, valid=None):
@@ -82,4 +87,4 @@ class CenterLoss(ClassVectorsLoss):
         update = center_update(self._difference, self._labels, self.num_classes, self._valid)
         arrays.add_rows(self.blobs[0].diff, self._labels, update)
         if d_features is not None:
-            self.xp.multiply(self._difference, scale / self._normalizer, out=d_features)
+            center_loss_backward(self.xp, self._difference, scale / self._normalizer, d_features)

@@ -17,6 +17,7 @@ import math
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.blocks import blocks, part
+from caffe_pylayers._layer.embeddings.cosines import inverse_lengths, unit_vectors
 from caffe_pylayers._layer.losses.pair_loss import BlockLoss
 
 __all__ = [
@@ -27,23 +28,12 @@ __all__ = [
     "cosine_backward",
     "cosine_forward",
     "directions_backward",
-    "directions_forward",
 ]
 
 
-def directions_forward(xp, vectors, axis, eps=1e-8):
-    """Return (units, lengths): vectors of length 1, of length 0 where they are shorter than eps; and their lengths."""
-    lengths = xp.sqrt((vectors * vectors).sum(axis, keepdims=True))
-    return vectors * _inverse(lengths, eps), lengths
-
-
-def directions_backward(xp, d_units, lengths, eps=1e-8):
-    """Return d_vectors of directions_forward for d_units at right angles to the units."""
-    return d_units * _inverse(lengths, eps)
-
-
-def _inverse(lengths, eps):
-    return (lengths >= eps) / lengths.clip(eps, None)
+def directions_backward(d_units, lengths, eps=1e-8):
+    """Return d_vectors of unit_vectors for d_units at right angles to the units."""
+    return d_units * inverse_lengths(lengths, eps)
 
 
 def cosine_forward(xp, units, others, axis):
@@ -73,7 +63,7 @@ def angular_backward(xp, units, others, axis, eps=1e-6):
     Where they are parallel or opposite, which the sine of their angle below eps tells, it is 0.
     """
     away = cosine_backward(xp, units, others, axis)
-    return directions_forward(xp, away, axis, eps)[0]
+    return unit_vectors(xp, away, axis, eps)[0]
 
 
 class _DirectionLoss(BlockLoss):
@@ -99,7 +89,7 @@ class _DirectionLoss(BlockLoss):
     def parts(self, bottom):
         all_weights = self.weights_of(bottom)
         for block in self._blocks:
-            a, b = (directions_forward(self.xp, bottom[i].data[block], self._axis, self.eps) for i in (0, 1))
+            a, b = (unit_vectors(self.xp, bottom[i].data[block], self._axis, self.eps) for i in (0, 1))
             short = [lengths < self.eps for _, lengths in (a, b)]
             valid = arrays.astype(~short[1], b[1]) if self.ignore_zeros else None
             weights = None if all_weights is None else part(all_weights, block)
@@ -113,7 +103,7 @@ class _DirectionLoss(BlockLoss):
         for diff, x, y in ((diffs[0], a, b), (diffs[1], b, a)):
             if diff is not None:
                 d_units = self.xp.where(unknown, 0, self.d_unit(x[0], y[0]) * factor)
-                diff[each.block] = self.counted(directions_backward(self.xp, d_units, x[1], self.eps), each)
+                diff[each.block] = self.counted(directions_backward(d_units, x[1], self.eps), each)
 
 
 class CosineLoss(_DirectionLoss):

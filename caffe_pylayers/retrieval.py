@@ -27,7 +27,7 @@ from caffe_pylayers._layer.embeddings.distances import squares_between
 from caffe_pylayers._layer.embeddings.rows import check_labels, check_rows, ranked_features, without_ignored
 from caffe_pylayers._layer.metrics.metric import Metric
 
-__all__ = ["RecallAtK", "Verification", "equal_error_rate", "error_rates", "merge_nearest"]
+__all__ = ["RecallAtK", "Verification", "best_accuracy", "equal_error_rate", "error_rates", "merge_nearest"]
 
 
 def merge_nearest(xp, found, distances, same):
@@ -158,6 +158,19 @@ def equal_error_rate(false, true):
     return false[after - 1] + share * (false[after] - false[after - 1])
 
 
+def best_accuracy(false, true, thresholds, share):
+    """Return the best accuracy of any threshold and the middle between that threshold and the next, NaN without pairs.
+
+    share: of the same pairs among all.
+    """
+    if len(thresholds) == 1:
+        return np.nan, np.nan
+    accuracies = share * np.nan_to_num(true) + (1 - share) * (1 - np.nan_to_num(false))
+    best = int(np.argmax(accuracies))
+    ends = np.concatenate([thresholds[1:2], thresholds[1:], thresholds[-1:]])
+    return accuracies[best], (ends[best] + ends[best + 1]) / 2
+
+
 class Verification(Metric):
     """Whether distances tell pairs that belong together from others: equal error rate, accuracy, TAR at FAR.
 
@@ -215,17 +228,7 @@ class Verification(Metric):
     def values(self):
         distances, same = np.concatenate(self._distances), np.concatenate(self._same)
         false, true, thresholds = error_rates(distances, same)
-        accuracy, threshold = self._best(false, true, thresholds, same)
+        accuracy, threshold = best_accuracy(false, true, thresholds, same.mean() if len(same) else np.nan)
+        threshold = threshold if self.score == "distance" else -threshold
         tar = [np.max(true[false <= far]) if same.any() and not same.all() else np.nan for far in self.far]
         return [[equal_error_rate(false, true)], [accuracy], tar, [threshold]]
-
-    def _best(self, false, true, thresholds, same):
-        """Return the best accuracy and its threshold."""
-        if len(same) == 0:
-            return np.nan, np.nan
-        share = same.mean()
-        accuracies = share * np.nan_to_num(true) + (1 - share) * (1 - np.nan_to_num(false))
-        best = int(np.argmax(accuracies))
-        ends = np.concatenate([thresholds[1:2], thresholds[1:], thresholds[-1:]])
-        threshold = (ends[best] + ends[best + 1]) / 2
-        return accuracies[best], threshold if self.score == "distance" else -threshold

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["unit_vectors", "unit_vectors_backward"]
+__all__ = ["inverse_lengths", "unit_vectors", "unit_vectors_backward"]
 
 _EPS = 1e-12
 
@@ -18,7 +18,7 @@ def unit_vectors(xp: Any, x: Any, axis: int = 1, eps: float = _EPS, out: Any = N
     out: receives x / |x|; not x itself.
     """
     lengths = xp.sqrt(xp.multiply(x, x, out=out).sum(axis, keepdims=True))
-    return xp.multiply(x, _inverse(lengths, eps), out=out), lengths
+    return xp.multiply(x, inverse_lengths(lengths, eps), out=out), lengths
 
 
 def unit_vectors_backward(
@@ -28,12 +28,13 @@ def unit_vectors_backward(
 
     out: receives d_x; may be d_unit.
     """
-    inverse = _inverse(lengths, eps)
+    inverse = inverse_lengths(lengths, eps)
     along = (x * d_unit).sum(axis, keepdims=True) * inverse * inverse
     d_x = xp.subtract(d_unit, x * along, out=out)
     d_x *= inverse
     return d_x
 
 
-def _inverse(lengths: Any, eps: float) -> Any:
+def inverse_lengths(lengths: Any, eps: float = _EPS) -> Any:
+    """Return 1 / |x|, 0 for a vector shorter than eps."""
     return (lengths >= eps) / lengths.clip(eps, None)
