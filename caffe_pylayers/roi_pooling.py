@@ -180,8 +180,8 @@ def _near(begin, step, points, size):
     return low, high - low
 
 
-def roi_align_forward(xp, data, rois, weights):
-    """Return the average of each bin's points, (R, C, ph, pw).
+def roi_align_forward(xp, data, rois, weights, pooled):
+    """Write to pooled, (R, C, ph, pw), the average of each bin's points.
 
     Each ROI is two matrix products on its own part of the map, where it lies: to gather the parts for
     one product of all takes as long again.
@@ -190,29 +190,34 @@ def roi_align_forward(xp, data, rois, weights):
     rois: numpy (R, 5).
     weights: of roi_align_weights.
     """
-    maps = _channels_last(xp, data)
+    images, channels, height, width = data.shape
+    maps = _channels_last(xp, data).reshape(images, height, width * channels)
     (tops, heights, down), (lefts, widths, along) = weights
     down, along = arrays.from_numpy(down, data), arrays.from_numpy(along, data)
-    shape = down.shape[1], along.shape[1], data.shape[1]
-    found = arrays.new(data, (len(rois), *shape))
+    shape = down.shape[1], width, channels
+    rows = arrays.new(data, shape)  # memory that is new for each ROI takes as long as a product
+    flat = rows.reshape(shape[0], width * channels)
     for r, (image, y, x, h, w) in enumerate(_windows(rois, tops, lefts, heights, widths)):
-        narrow = xp.matmul(along[r, :, :w], maps[image, y : y + h, x : x + w])
-        found[r] = xp.matmul(down[r, :, :h], narrow.reshape(h, shape[1] * shape[2])).reshape(shape)
-    return xp.moveaxis(found, -1, 1)
+        part = maps[image, y : y + h, x * channels : (x + w) * channels]
+        xp.matmul(down[r, :, :h], part, out=flat[:, : w * channels])
+        columns = xp.broadcast_to(along[r, :, :w].T, (shape[0], w, along.shape[1]))
+        xp.matmul(xp.swapaxes(rows[:, :w], 1, 2), columns, out=xp.swapaxes(pooled[r], 0, 1))
 
 
 def roi_align_backward(xp, rois, weights, d_pooled, d_data):
     """Write to d_data the gradient: each bin's, times the weights of its cells, summed over ROIs and bins."""
     (tops, heights, down), (lefts, widths, along) = weights
     down, along = arrays.from_numpy(down, d_data), arrays.from_numpy(along, d_data)
-    channels, pooled_w = d_data.shape[1], along.shape[1]
-    d_maps = arrays.new(d_data, xp.moveaxis(d_data, 1, -1).shape)
+    images, channels, height, width = d_data.shape
+    d_maps = arrays.new(d_data, (images, height, width * channels))
     arrays.fill(d_maps, 0)
-    d_pooled = _channels_last(xp, d_pooled)
+    d_rows = arrays.new(d_data, (down.shape[1], width, channels))
+    flat, d_part = d_rows.reshape(down.shape[1], width * channels), arrays.new(d_data, d_maps.shape[1:])
     for r, (image, y, x, h, w) in enumerate(_windows(rois, tops, lefts, heights, widths)):
-        d_narrow = xp.matmul(down[r, :, :h].T, d_pooled[r].reshape(d_pooled.shape[1], pooled_w * channels))
-        d_maps[image, y : y + h, x : x + w] += xp.matmul(along[r, :, :w].T, d_narrow.reshape(h, pooled_w, channels))
-    d_data[...] = xp.moveaxis(d_maps, -1, 1)
+        xp.matmul(along[r, :, :w].T, xp.swapaxes(xp.swapaxes(d_pooled[r], 0, 1), 1, 2), out=d_rows[:, :w])
+        xp.matmul(down[r, :, :h].T, flat[:, : w * channels], out=d_part[:h, : w * channels])
+        d_maps[image, y : y + h, x * channels : (x + w) * channels] += d_part[:h, : w * channels]
+    d_data[...] = xp.moveaxis(d_maps.reshape(images, height, width, channels), -1, 1)
 
 
 def _windows(rois, *columns):
@@ -331,7 +336,7 @@ class ROIAlign(_ROILayer):
         self._weights = roi_align_weights(
             rois, self._pooled, self.spatial_scale, data.shape[2:], self.sampling_ratio, self.aligned
         )
-        arrays.host_view(top[0].data)[...] = roi_align_forward(xp, data, rois, self._weights)
+        roi_align_forward(xp, data, rois, self._weights, arrays.host_view(top[0].data))
 
     def backward(self, top, propagate_down, bottom):
         if propagate_down[0]:
