@@ -25,7 +25,7 @@ import numpy as np
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Layer, Parameter
 from caffe_pylayers._layer.detection import box_blobs
-from caffe_pylayers._layer.functions.range_maxima import range_maxima
+from caffe_pylayers._layer.functions.range_maxima import key_places, place_keys, range_maxima
 
 __all__ = [
     "ROIAlign",
@@ -37,6 +37,8 @@ __all__ = [
     "roi_pooling_bins",
     "roi_pooling_forward",
 ]
+
+_BLOCK = 1 << 17  # values of the maps in a part: what fits a core's cache
 
 
 def roi_pooling_bins(rois, pooled, spatial_scale, size):
@@ -73,27 +75,28 @@ def roi_pooling_forward(xp, data, rois, pooled, spatial_scale):
 
 def roi_pooling_backward(xp, data, rois, d_pooled, spatial_scale, d_data):
     """Write to d_data the sum, over ROIs and bins, of each bin's gradient at its first maximum in row-major order."""
+    bins = _flat_bins(rois, tuple(d_pooled.shape[2:]), spatial_scale, data.shape[2:])
+    cells = max(data.shape[0] * data.shape[2] * data.shape[3], 1)
+    step = max(_BLOCK // cells, 16) if isinstance(data, np.ndarray) else max(data.shape[1], 1)
+    for start in range(0, data.shape[1], step):
+        part = slice(start, start + step)
+        d_data[:, part] = _d_maxima(xp, data[:, part], bins, d_pooled[:, part])
+
+
+def _d_maxima(xp, data, bins, d_pooled):
+    """Return the gradient of maps, of the maxima of their bins."""
     images, channels, height, width = data.shape
-    pooled = tuple(d_pooled.shape[2:])
-    image, rows, columns = _flat_bins(rois, pooled, spatial_scale, (height, width))
-    # Ranks in place of values say where a maximum is. Sorted from the end, the first of equal values ranks highest.
-    cells = height * width
-    order = cells - 1 - arrays.argsort(xp.flip(data.reshape(images, channels, cells), (2,)), 2)
-    ranks = arrays.new(data, order.shape)
-    arrays.put_along(ranks, order, xp.broadcast_to(arrays.arange_like(ranks, cells), order.shape), 2)
-    best = range_maxima(xp, _channels_last(xp, ranks.reshape(data.shape)), image, rows, columns)
-    filled = np.flatnonzero((rows[1] > rows[0]) & (columns[1] > columns[0]))
-    values = xp.moveaxis(d_pooled, 1, -1).reshape(len(image), channels)
-    if len(filled) < len(image):
-        image, filled = image[filled], arrays.index_like(filled, data)
-        best, values = best[filled], values[filled]
-    # Summed by rank, for which order then says the cell.
-    place = arrays.to_int64(best)
-    place += (arrays.index_like(image, order)[:, None] * channels + arrays.arange_like(order, channels)) * cells
-    d_ranks = arrays.new(data, (images * channels * cells,))
-    arrays.fill(d_ranks, 0)
-    arrays.add_at(d_ranks, place.reshape(-1), values.reshape(-1))
-    arrays.put_along(d_data.reshape(images, channels, cells), order, d_ranks.reshape(order.shape), 2)
+    image, rows, columns = bins
+    places = key_places(range_maxima(xp, place_keys(xp, _channels_last(xp, data)), image, rows, columns))
+    values = _channels_last(xp, d_pooled).reshape(places.shape)
+    empty = np.flatnonzero((rows[1] <= rows[0]) | (columns[1] <= columns[0]))
+    if len(empty):
+        empty = arrays.index_like(empty, data)
+        places[empty], values[empty] = 0, 0
+    d_maps = arrays.new(data, (images * height * width * channels,))
+    arrays.fill(d_maps, 0)
+    arrays.add_at(d_maps, places.ravel(), values.ravel())
+    return xp.moveaxis(d_maps.reshape(images, height, width, channels), -1, 1)
 
 
 def _in_cells(rois, spatial_scale, dtype):

@@ -1,4 +1,4 @@
-"""Maxima of many rectangles of a map at once."""
+"""Maxima of many rectangles of a map at once, and where they are."""
 
 from __future__ import annotations
 
@@ -8,7 +8,38 @@ import numpy as np
 
 from caffe_pylayers._layer import arrays
 
-_BLOCK = 1 << 18  # values gathered at a time
+_BLOCK = 1 << 16  # values gathered at a time: what fits a core's cache
+_LOW = (1 << 32) - 1
+
+
+def place_keys(xp: Any, values: Any) -> Any:
+    """Return int64 keys that are greater for greater values, and of equal values for the earlier one.
+
+    The low 32 bits say where a value is, see key_places.
+
+    values: fewer than 2**32, without NaN.
+    """
+    flat = values.ravel()
+    if flat.dtype == xp.float32:
+        bits = (flat + 0).view(xp.int32)  # -0 becomes 0
+        ranks = bits >> 31  # bits of negative numbers go the other way
+        ranks &= 0x7FFFFFFF
+        ranks ^= bits
+    else:
+        order = len(flat) - 1 - arrays.argsort(xp.flip(flat, (0,)))  # of equal values the first ranks highest
+        ranks = xp.empty_like(order)
+        arrays.put_along(ranks, order, arrays.arange_like(order, len(flat)), 0)
+    keys = arrays.to_int64(ranks)
+    keys <<= 32
+    keys += _LOW - arrays.arange_like(keys, len(keys))
+    return keys.reshape(values.shape)
+
+
+def key_places(keys: Any) -> Any:
+    """Return the places, in the flat array of values, that keys are of."""
+    places = keys ^ _LOW
+    places &= _LOW
+    return places
 
 
 def range_maxima(xp: Any, maps: Any, image: Any, rows: Any, columns: Any) -> Any:
