@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 
 from caffe_pylayers._layer.detection.boxes import areas
-from caffe_pylayers._layer.detection.overlaps import box_iou_forward, intersections
+from caffe_pylayers._layer.detection.overlaps import box_iou_forward
 
 METHODS = ("greedy", "linear", "gaussian")
 
-_HEAD = 64  # boxes decided at a time
-_BLOCK = 1 << 15  # pairs compared at a time: what fits a core's cache
+_HEAD, _PART = 64, 512  # boxes decided at a time, and others compared with them: what fits a core's cache
 
 
 def by_score(scores: Any, most: Any = None) -> Any:
@@ -38,19 +37,22 @@ def greedy_nms(boxes: Any, scores: Any, threshold: float, plus_one: bool, most: 
     eta: SSD's: after each box kept, a threshold above 0.5 is multiplied by it.
     """
     order = by_score(scores)
-    if eta < 1:
-        return _adaptive(boxes, order, threshold, plus_one, len(order) if most is None else most, eta)
-    area = areas(boxes, plus_one)
     most = len(order) if most is None else most
+    if eta < 1:
+        return _adaptive(boxes, order, threshold, plus_one, most, eta)
+    left = _columns(boxes[order], plus_one)
+    work = np.empty((3, _HEAD, _PART), boxes.dtype)
     kept: list[Any] = []
     count = 0
     while len(order) and count < most:
-        head, order = order[:_HEAD], order[_HEAD:]
-        head = head[_first_ones(_suppressed(boxes, area, head, head, threshold, plus_one))][: most - count]
-        kept.append(head)
-        count += len(head)
+        head, better = order[:_HEAD], left[:, :_HEAD]
+        stay = _first_ones(_suppressed(better, better, threshold, work))[: most - count]
+        kept.append(head[stay])
+        count += len(stay)
+        order, left = order[_HEAD:], left[:, _HEAD:]
         if len(order) and count < most:
-            order = order[~_any_suppressed(boxes, area, head, order, threshold, plus_one)]
+            free = np.flatnonzero(~_any_suppressed(better.take(stay, 1), left, threshold, work))
+            order, left = order[free], left.take(free, 1)
     return np.concatenate(kept) if kept else order
 
 
@@ -90,30 +92,48 @@ def soft_nms(
     return np.array(kept, np.int64), np.array(weights, scores.dtype)
 
 
-def _suppressed(boxes: Any, area: Any, better: Any, others: Any, threshold: float, plus_one: bool) -> Any:
-    """Return where the better of the boxes suppress others, (better, others); no quotient, which takes longest."""
-    shared = intersections(boxes[better], boxes[others], plus_one)
-    return shared > threshold * (area[better, None] + area[others] - shared)
+def _columns(boxes: Any, plus_one: bool) -> Any:
+    """Return x1, y1, the ends behind x2 and y2, and the areas of boxes, (5, R)."""
+    columns = np.empty((5, len(boxes)), boxes.dtype)
+    columns[:4] = boxes.T
+    columns[2:4] += plus_one
+    columns[4] = areas(boxes, plus_one)
+    return columns
 
 
-def _any_suppressed(boxes: Any, area: Any, better: Any, others: Any, threshold: float, plus_one: bool) -> Any:
-    found = np.empty(len(others), bool)
-    step = max(_BLOCK // max(len(better), 1), 1)
-    for start in range(0, len(others), step):
-        part = slice(start, start + step)
-        found[part] = _suppressed(boxes, area, better, others[part], threshold, plus_one).any(0)
-    return found
+def _suppressed(better: Any, others: Any, threshold: float, work: Any) -> Any:
+    """Return where the better of boxes suppress others, (better, others); no quotient, which takes longest.
+
+    better, others: of _columns. work: memory, as to take new one takes as long as the arithmetic.
+    """
+    wide, shared, union = work[:, : better.shape[1], : others.shape[1]]
+    x1, y1, x2, y2, area = better[:, :, None]
+    np.minimum(x2, others[2], out=wide)
+    wide -= np.maximum(x1, others[0], out=union)
+    np.maximum(wide, 0, out=wide)
+    np.minimum(y2, others[3], out=shared)
+    shared -= np.maximum(y1, others[1], out=union)
+    shared *= wide  # below 0 where one is above the other, which suppresses no more than 0 does
+    np.add(area, others[4], out=union)
+    union -= shared
+    union *= threshold
+    return shared > union
+
+
+def _any_suppressed(better: Any, others: Any, threshold: float, work: Any) -> Any:
+    """Return which of the others any of the better boxes suppresses."""
+    starts = range(0, others.shape[1], _PART)
+    return np.concatenate([_suppressed(better, others[:, i : i + _PART], threshold, work).any(0) for i in starts])
 
 
 def _first_ones(suppresses: Any) -> Any:
     """Return the indices that stay when each in turn suppresses those after it, suppresses (B, B)."""
+    suppresses = np.triu(suppresses, 1)
     gone = np.zeros(len(suppresses), bool)
-    stay = []
-    for i, row in enumerate(suppresses):
+    for i in np.flatnonzero(suppresses.any(1)).tolist():
         if not gone[i]:
-            stay.append(i)
-            gone |= row
-    return np.array(stay, np.int64)
+            gone |= suppresses[i]
+    return np.flatnonzero(~gone)
 
 
 def _adaptive(boxes: Any, order: Any, threshold: float, plus_one: bool, most: int, eta: float) -> Any:
