@@ -151,6 +151,31 @@ def scale_invariant(log_y, depth):
     return ((d * d).sum(1) / count - 0.5 * (d.sum(1) / count) ** 2).mean()
 
 
+def roi_pool(x, rois):
+    cells = (rois[:, 1:] / 16).round().int().tolist()
+    pool = functional.adaptive_max_pool2d
+    return torch.cat([pool(x[:, :, y1 : y2 + 1, x1 : x2 + 1], 7) for x1, y1, x2, y2 in cells])
+
+
+def roi_align(x, rois):
+    height, width = x.shape[2:]
+    corners = rois[:, 1:].reshape(-1, 2, 2) / 16
+    size = (corners[:, 1] - corners[:, 0]).clip(1)
+    at = corners[:, 0, None] + size[:, None] * (torch.arange(14)[:, None] + 0.5) / 14  # ROIs, points, x and y
+    x_at, y_at = at[:, None, :, 0] / (width - 1), at[:, :, None, 1] / (height - 1)
+    grid = torch.stack([x_at.expand(-1, 14, 14), y_at.expand(-1, 14, 14)], 3) * 2 - 1
+    grid = grid.reshape(1, -1, 14, 2)
+    points = functional.grid_sample(x, grid, padding_mode="border", align_corners=True)
+    return functional.avg_pool2d(points, 2)[0].unflatten(1, (-1, 7)).movedim(1, 0)
+
+
+def iou(a, b):
+    low, high = torch.maximum(a[:, None, :2], b[:, :2]), torch.minimum(a[:, None, 2:], b[:, 2:])
+    shared = (high - low + 1).clip(0).prod(2)
+    area, other = ((x[:, 2:] - x[:, :2] + 1).prod(1) for x in (a, b))
+    return shared / (area[:, None] + other - shared)
+
+
 MAPS, MAP_LABELS = normal(8, 21, 64, 64), labels(8, 1, 64, 64, classes=21)
 PAIR = {"bottoms": [normal(128, 84 * 8), normal(128, 84 * 8)], "loss": True}
 EMBEDDED, FACES = [normal(128, 128) / 11, labels(128, classes=16)], [normal(128, 128), labels(128, classes=1000)]
@@ -318,20 +343,30 @@ ROWS = [
         torch=lambda x: functional.interpolate(x, size=(63, 63), mode="bilinear", align_corners=True),
     ),
     Row(
-        "ROIPooling 1 x 256 x 38 x 50, 128 RoIs",
+        "ROIPooling 1 x 256 x 38 x 50, 128 ROIs",
         "roi_pooling.ROIPooling",
         [normal(1, 256, 38, 50), boxes(128, 590, True)],
         "{pooled_h: 7, pooled_w: 7, spatial_scale: 0.0625}",
         loop="ROIPool",
+        torch=roi_pool,
     ),
     Row(
-        "ROIAlign 1 x 256 x 38 x 50, 128 RoIs",
+        "ROIAlign 1 x 256 x 38 x 50, 128 ROIs",
         "roi_pooling.ROIAlign",
         [normal(1, 256, 38, 50), boxes(128, 590, True)],
         "{pooled_h: 7, pooled_w: 7, spatial_scale: 0.0625, sampling_ratio: 2}",
+        loop="ROIAligned",
+        torch=roi_align,
     ),
-    Row("BoxIoU 300 x 50", "boxes.BoxIoU", [boxes(300, 600), boxes(50, 600)], loop="IoU"),
-    Row("NMS 2000", "nms.NMS", [boxes(2000, 600), rng.rand(2000)], "nms_threshold: 0.7"),
+    Row(
+        "BoxIoU 300 x 50",
+        "boxes.BoxIoU",
+        [boxes(300, 600), boxes(50, 600)],
+        loop="IoU",
+        torch=iou,
+        wrt=(0, 1),
+    ),
+    Row("NMS 2000", "nms.NMS", [boxes(2000, 600), rng.rand(2000)], "nms_threshold: 0.7", loop="Suppress"),
     Row(
         "GroupNorm 16 x 64 x 32 x 32, 32 groups",
         "normalization.GroupNorm",

@@ -125,12 +125,12 @@ class BoxesVOC(_Boxes):
 
     root = Parameter(str, doc="the folder with JPEGImages, Annotations and ImageSets, such as VOCdevkit/VOC2007")
     split = Parameter(str, doc="the list of names: ImageSets/Main/SPLIT.txt")
-    classes = Parameter([str], VOC_CLASSES, length=(1, None), doc="the classes' names, from class 1 on")
+    class_names = Parameter([str], VOC_CLASSES, length=(1, None), doc="of the classes from 1 on")
     extension = Parameter(str, ".jpg", doc="of the images' files")
 
     def boxes(self):
         """Return the images with their boxes."""
-        return voc_boxes(self.root, self.split, self.classes, self.extension)
+        return voc_boxes(self.root, self.split, self.class_names, self.extension)
 
 
 class BoxesCOCO(_Boxes):

@@ -20,7 +20,7 @@ def run(layer=BoxesVOC, phase=1, tops=3, **options):
 
 def in_voc(root, objects=OBJECTS, **options):
     voc(root, objects)
-    return dict({"root": str(root), "split": "train", "extension": ".ppm", "classes": ["cat", "dog"]}, **options)
+    return dict({"root": str(root), "split": "train", "extension": ".ppm", "class_names": ["cat", "dog"]}, **options)
 
 
 def test_boxes_by_hand(tmp_path):
@@ -77,7 +77,7 @@ def test_boxes_are_pycocotools(tmp_path):
             expected.append([place, x, y, x + width - 1, y + height - 1, classes[each["category_id"]]])
     made = run(BoxesCOCO, source=str(path), root=str(tmp_path), batch_size=9)
     np.testing.assert_allclose(made.forward()[1], expected)
-    assert made.layer.class_names == ["background", "x", "y", "z"]
+    assert made.layer.class_names == ["x", "y", "z"]
 
 
 @pytest.mark.parametrize(

@@ -36,10 +36,10 @@ def place_keys(xp: Any, values: Any) -> Any:
 
 
 def key_places(keys: Any) -> Any:
-    """Return the places, in the flat array of values, that keys are of."""
-    places = keys ^ _LOW
-    places &= _LOW
-    return places
+    """Turn keys into the places, in the flat array of values, that they are of, and return them."""
+    keys ^= _LOW
+    keys &= _LOW
+    return keys
 
 
 def range_maxima(xp: Any, maps: Any, image: Any, rows: Any, columns: Any) -> Any:

@@ -67,7 +67,7 @@ def _voc_rows(path: str, where: str, numbers: dict[str, int]) -> Any:
 
 
 def coco_boxes(source: str, root: str) -> tuple[list[Boxes], list[str]]:
-    """Read a COCO file of instances; return the images with their boxes, and the classes' names, the background first.
+    """Read a COCO file of instances; return the images with their boxes, and the names of the classes from 1 on.
 
     Classes are the categories in the order of their ids, from 1. Boxes without area are left out, as COCO has some.
 
@@ -97,7 +97,7 @@ def coco_boxes(source: str, root: str) -> tuple[list[Boxes], list[str]]:
         found.append(Boxes(where, path, np.array(rows[each["id"]], np.float64).reshape(-1, 6)))
     check_files([each.where for each in found], [each.path for each in found])
     names = {each["id"]: str(each.get("name", each["id"])) for each in categories}
-    return found, ["background", *(names[each] for each in by_id)]
+    return found, [names[each] for each in by_id]
 
 
 def _field(source: str, group: str, i: int, each: Any, name: str) -> Any:

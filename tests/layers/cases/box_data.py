@@ -12,7 +12,7 @@ text(FOLDER / "ImageSets" / "Main" / "cat_train.txt", "a  1", "b -1")
 
 
 def from_voc(tops=3, phase=0, **options):
-    source = {"root": str(FOLDER), "split": "train", "extension": ".ppm", "classes": ["cat", "dog"]}
+    source = {"root": str(FOLDER), "split": "train", "extension": ".ppm", "class_names": ["cat", "dog"]}
     return case([], str(dict(source, **options)), tops=tops, phase=phase, repeatable=False)
 
 
