@@ -1,6 +1,7 @@
-"""Hostile inputs by the thousand: nets, ``param_str`` texts, damaged files, layers and solvers.
+r"""Hostile inputs by the thousand: nets, ``param_str`` texts, damaged files, native and Python layers, and solvers.
 
-    python -m tests.fuzz.run --nets 10000 --param-strs 2000 --files 3000 --layers 3000 --solvers 1000 [--first SEED]
+    python -m tests.fuzz.run --nets 10000 --param-strs 2000 --files 3000 --layers 3000 \
+        --python-layers 20000 --solvers 1000 [--first SEED]
 
 runs them by seed, in processes that may die, and prints the counts of each outcome, see outcome.py, and the seeds and
 texts of what is neither ok nor clean.
@@ -21,7 +22,7 @@ from collections import Counter
 from pathlib import Path
 
 # Then a case hangs. What is merely large takes seconds, and more on a busy machine.
-SECONDS = {"net": 60.0, "param_str": 10.0, "file": 30.0, "layer": 30.0, "solver": 30.0}
+SECONDS = {"net": 60.0, "param_str": 10.0, "file": 30.0, "layer": 30.0, "python_layer": 30.0, "solver": 30.0}
 START, END = 60.0, 30.0
 SHOWN = 400  # characters of what a case said
 ROOT = Path(__file__).resolve().parents[2]

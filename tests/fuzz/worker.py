@@ -59,7 +59,7 @@ def _cases(whole: Path):
     from caffe_pylayers._layer.parameter import declared, read_parameters
     from caffe_pylayers.one_hot import label2one_hot
     from caffe_pylayers.pyloss import EuclideanLossLayer
-    from tests.fuzz import files, layers
+    from tests.fuzz import files, layers, python_layers
     from tests.fuzz.nets import hostile_net
     from tests.fuzz.outcome import outcome
     from tests.fuzz.param_strs import EveryKind, param_str
@@ -99,7 +99,20 @@ def _cases(whole: Path):
         Path("fuzz_solver.prototxt").write_text(hostile_solver(draw), encoding="utf-8")
         return outcome(lambda: pycaffe.get_solver("fuzz_solver.prototxt").step(2), ('layer "', "fuzz_solver.prototxt"))
 
-    return {"net": net, "param_str": text, "file": file, "layer": layer, "solver": solver}
+    def python_layer(draw):
+        name, case = python_layers.hostile_case(draw)
+        state, told = outcome(lambda: python_layers.use(name, **case), (f"{name.partition('.')[2]}: ",))
+        shown = {**case, "bottoms": [x.shape for x in case["bottoms"]]}
+        return state, f"{told}  {name} {shown}" if state == "obscure" else told
+
+    return {
+        "net": net,
+        "param_str": text,
+        "file": file,
+        "layer": layer,
+        "python_layer": python_layer,
+        "solver": solver,
+    }
 
 
 if __name__ == "__main__":
