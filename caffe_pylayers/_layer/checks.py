@@ -12,13 +12,14 @@ from typing import Any, Sequence
 import numpy as np
 
 from caffe_pylayers._layer import arrays
+from caffe_pylayers._layer.quote import plain
 
 _LARGEST = sys.float_info.max
 
 
 def error(layer: Any, message: str) -> ValueError:
-    """Return a ValueError that starts with the layer's class, the only name Caffe lets a layer know."""
-    return ValueError(f"{type(layer).__name__}: {message}")
+    """Return a ValueError of one line that starts with the layer's class, the only name Caffe lets a layer know."""
+    return ValueError(f"{type(layer).__name__}: {plain(message)}")
 
 
 def bottoms(layer: Any, bottom: Any, *names: str, optional: int = 0) -> None:

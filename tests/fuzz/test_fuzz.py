@@ -11,7 +11,7 @@ from tests.fuzz.outcome import outcome
 
 def test_every_hostile_input_is_computed_or_refused_in_one_line():
     outcomes, bad = fuzz.run(
-        {"net": 250, "param_str": 250, "file": 100, "layer": 250, "python_layer": 500, "solver": 80}
+        {"net": 250, "param_str": 250, "file": 100, "layer": 250, "python_layer": 300, "solver": 80}
     )
     assert bad == []
     assert all(counted["ok"] and counted["clean"] for counted in outcomes.values())

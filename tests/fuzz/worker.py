@@ -101,7 +101,7 @@ def _cases(whole: Path):
 
     def python_layer(draw):
         name, case = python_layers.hostile_case(draw)
-        state, told = outcome(lambda: python_layers.use(name, **case), (f"{name.partition('.')[2]}: ",))
+        state, told = outcome(lambda: python_layers.use(name, **case), (f"{name.partition('.')[2]}: ", "pip install"))
         shown = {**case, "bottoms": [x.shape for x in case["bottoms"]]}
         return state, f"{told}  {name} {shown}" if state == "obscure" else told
 

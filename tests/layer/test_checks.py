@@ -60,6 +60,10 @@ def test_numbers_does_not_look_at_what_counts_for_nothing():
         assert refused(checks.numbers, "x", array, counts[1:] | True).endswith("index (0, 0)")
 
 
+def test_an_error_has_one_line():
+    assert str(checks.error(Judge(), "a\nb\0")) == r"Judge: a\nb\x00"
+
+
 def test_class_axis():
     assert checks.class_axis(Judge(), "scores", (4, 3)) == 1
     assert refused(checks.class_axis, "scores", (4, 0)) == (

@@ -1,5 +1,7 @@
 """Inspect and NaNGuard: what they say, when, and that they change nothing."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -72,4 +74,16 @@ def test_infinities_that_cancel_and_sums_that_overflow():
 def test_a_limit():
     run = LayerRun(NaNGuard, [X], param_str="limit: 3.5")
     with pytest.raises(ValueError, match=r"1 of 4 values of the data are not within 3.5, first -4 at \(1, 1\)"):
+        run.forward()
+
+
+def test_a_name_of_two_lines_is_told_in_one():
+    with pytest.raises(ValueError, match=r"^NaNGuard: a\\nb: iteration 0: 1 of 1 values of the data are not finite"):
+        LayerRun(NaNGuard, [[np.nan]], param_str=r'{"name": "a\nb"}').forward()
+
+
+@pytest.mark.parametrize(("file", "reason"), [("/dev/null/x", "Not a directory"), ("\0", "embedded null byte")])
+def test_a_file_that_cannot_be_written(file, reason):
+    run = LayerRun(Inspect, [X], param_str=json.dumps({"file": file}))
+    with pytest.raises(OSError, match=rf"^Inspect: cannot write to the file \".*\": {reason}$"):
         run.forward()
