@@ -115,8 +115,8 @@ class Inspect(_Look):
         try:
             with open(self.file, "a", encoding="utf-8") as file:
                 print(line, file=file)
-        except (OSError, ValueError) as error:  # ValueError: of a name that no file can have
-            reason = getattr(error, "strerror", None) or error
+        except OSError as error:
+            reason = error.strerror or error
             raise OSError(f"{type(self).__name__}: cannot write to the file {quoted(self.file)}: {reason}") from None
 
 

@@ -139,6 +139,8 @@ class Parameter:
             or (kind in (int, float) and not self._in_range(value))
         ):
             raise self._error(ValueError, where, kind, value)
+        if kind is str and not _is_text(value):
+            raise ValueError(f"{where} must be a string without null characters and surrogates, got {short(value)}")
         if kind in _SIZES and not self._is_usable(value):
             raise ValueError(f"{where} must be {self._words(kind)} {_SIZES[kind]}, got {short(value)}")
         return value
@@ -242,6 +244,14 @@ def _count(length: Any) -> str:
     if least is not None and most is not None:
         return f"{least} to {most} "
     return f"{least} or more " if least is not None else f"up to {most} " if most is not None else ""
+
+
+def _is_text(text: str) -> bool:
+    """Return False where no file could have the name."""
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False
 
 
 def _is_integer(text: str) -> bool:

@@ -18,7 +18,7 @@ from tests.layers.cases import CASES, NEEDS
 
 INTEGERS = [0, 1, 2, 3, -1, -2, 7, 100, 2**15, 2**31 - 1, 2**31, 2**63, -(2**31), -(2**63) - 1]
 REALS = [0.0, 0.5, 1.0, -1.0, 1e-18, 1e-30, 1e-300, 1e4, 1e18, -1e18, 1e30, 1e300, float("nan"), float("inf")]
-TEXTS = ["", "x", "x\ny", "/nowhere/x", "\0", "x" * 300]
+TEXTS = ["", "x", "x\ny", "/nowhere/x", "\0", "\ud800", "x" * 300]
 WRONG = [None, True, "x", [], [1], [[1]], {}, {"a": 1}, 1.5, -7]
 VALUES = [np.nan, np.inf, -np.inf, 1e30, -1e30, 1e18, 1e-30, 0.0, 1.0, -1.0, 0.5, 1e4, 1e9, 255.0]
 

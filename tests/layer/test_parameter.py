@@ -78,6 +78,8 @@ def test_values(declared, text, value):
             ValueError,
             "a key of parameter p must be an integer of 32 bits, got",
         ),
+        (parameter(str), r'{"p": "a\u0000"}', ValueError, r"p must be a string without null char.*, got 'a\\x00'"),
+        (parameter([str]), r'{"p": ["\ud800"]}', ValueError, r"parameter p\[0\] must be a string without .*'\\ud800'"),
         (parameter([float]), "p: 1", TypeError, "parameter p must be a list of numbers, got 1$"),
         (parameter([float]), "p: [1, x]", TypeError, r"parameter p\[1\] must be a number, got 'x'"),
         (parameter([float], low=0), "p: [1, -1]", ValueError, r"parameter p\[1\] must be a number >= 0, got -1.0"),

@@ -1,7 +1,5 @@
 """Inspect and NaNGuard: what they say, when, and that they change nothing."""
 
-import json
-
 import numpy as np
 import pytest
 
@@ -82,8 +80,7 @@ def test_a_name_of_two_lines_is_told_in_one():
         LayerRun(NaNGuard, [[np.nan]], param_str=r'{"name": "a\nb"}').forward()
 
 
-@pytest.mark.parametrize(("file", "reason"), [("/dev/null/x", "Not a directory"), ("\0", "embedded null byte")])
-def test_a_file_that_cannot_be_written(file, reason):
-    run = LayerRun(Inspect, [X], param_str=json.dumps({"file": file}))
-    with pytest.raises(OSError, match=rf"^Inspect: cannot write to the file \".*\": {reason}$"):
+def test_a_file_that_cannot_be_written():
+    run = LayerRun(Inspect, [X], param_str="file: /dev/null/x")
+    with pytest.raises(OSError, match=r'^Inspect: cannot write to the file "/dev/null/x": Not a directory$'):
         run.forward()
