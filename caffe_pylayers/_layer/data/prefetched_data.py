@@ -84,7 +84,8 @@ class PrefetchedData(Layer):
     Of several solvers that train together each takes every solver_count-th batch.
 
     ``start_at_batch(n)`` goes on as after n batches. The driver and the runtime's ``restore`` call it with
-    the iterations behind a snapshot; with another solver, do so: ``net.layers[0].start_at_batch(n)``.
+    the iterations behind a snapshot; with another solver, do so: ``net.layers[0].start_at_batch(n)``. The
+    ``caffe`` program does not: there the data begins anew.
     A training that is to go on needs ``seed``, or one of the driver's (``random_seed``).
 
     Workers start with the first forward, and end with the layer and with the process. Real Caffe never frees

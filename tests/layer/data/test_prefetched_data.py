@@ -494,3 +494,4 @@ def test_the_guide_makes_a_layer(guide, make_net, kind):
     net.layers[0].start_at_batch(1)
     net.forward()
     np.testing.assert_array_equal(net.blobs["label"].data, seen[1][0])
+    net.layers[0].stop_workers()
