@@ -209,8 +209,9 @@ class BoundaryIoU(ConfusionMetric):
     def update(self, bottom):
         labels, valid = self._labels(bottom)
         predicted, weights = self._predicted_classes(bottom, valid), self._weights(bottom, valid)
-        if valid is not None:
-            labels = self.xp.where(valid, labels, self.xp.full_like(labels, self._classes))
+        if valid is not None:  # in both maps, what is not looked at is a region of its own
+            apart = self.xp.full_like(labels, self._classes)
+            labels, predicted = self.xp.where(valid, labels, apart), self.xp.where(valid, predicted, apart)
         true, guess = self._boundary(labels), self._boundary(predicted)
         if valid is not None:
             true, guess = true & valid, guess & valid

@@ -105,3 +105,12 @@ def test_beyond_the_map_is_another_label():
 def test_boundaries_are_of_maps():
     with pytest.raises(ValueError, match=r"^BoundaryIoU: bottom\[1\] \(labels\) must be maps .*, got shape \(4,\)"):
         LayerRun(BoundaryIoU, [np.zeros((4, 2)), np.zeros(4)])
+
+
+def test_what_is_ignored_ends_the_regions_of_both_maps():
+    labels = np.zeros((1, 9, 9), int)
+    labels[:, 3:6] = 255
+    predicted = np.where(labels == 255, 1, labels)
+    param_str = "{num_classes: 2, ignore_label: 255, distance: 1}"
+    for guess in (predicted, predicted * 0):
+        assert LayerRun(BoundaryIoU, [guess, labels], param_str=param_str).forward()[0] == 1
