@@ -115,7 +115,8 @@ class CosineLoss(_DirectionLoss):
         [0] predictions a, vectors along the axis: (N, C), (N, C, H, W)
         [1] targets b, the shape of a; they need not have length 1
         [2] weights w of the positions, optional, or a mask of 0 and 1: the shape of a with 1 on the
-            axis, or 1 on any axis; missing trailing axes count as 1, so (N,) weights samples
+            axis, or 1 on any axis; missing trailing axes count as 1, so (N,) weights samples. Where a
+            weight is 0 the other bottoms may hold anything, NaN too
     Top:
         [0] loss (1,)
     Backward:
@@ -156,7 +157,8 @@ class AngularLoss(_DirectionLoss):
         [0] predictions a, vectors along the axis: (N, C), (N, C, H, W)
         [1] targets b, the shape of a; they need not have length 1
         [2] weights w of the positions, optional, or a mask of 0 and 1: the shape of a with 1 on the
-            axis, or 1 on any axis; missing trailing axes count as 1, so (N,) weights samples
+            axis, or 1 on any axis; missing trailing axes count as 1, so (N,) weights samples. Where a
+            weight is 0 the other bottoms may hold anything, NaN too
     Top:
         [0] loss (1,)
     Backward:

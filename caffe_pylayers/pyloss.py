@@ -57,7 +57,8 @@ class EuclideanLossLayer(PositionLoss):
         [0] predictions p, any shape of one axis or more, N its first size
         [1] targets t, as many values as p and the same N
         [2] weights w, optional: the shape of p, or 1 on any axis; missing trailing axes count
-            as 1, so (N,) weights samples and (N, 1, H, W) positions. Default: 1
+            as 1, so (N,) weights samples and (N, 1, H, W) positions. Default: 1. Where a weight is 0
+            the other bottoms may hold anything, NaN too
     Top:
         [0] loss (1,)
     Backward:

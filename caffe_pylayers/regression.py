@@ -124,7 +124,8 @@ class L1Loss(PairLoss):
         [0] predictions p, any shape of one axis or more, N its first size
         [1] targets t, as many values as p and the same N
         [2] weights w, optional, or a mask of 0 and 1: the shape of p, or 1 on any axis; missing
-            trailing axes count as 1, so (N,) weights samples and (N, 1, H, W) positions
+            trailing axes count as 1, so (N,) weights samples and (N, 1, H, W) positions. Where a
+            weight is 0 the other bottoms may hold anything, NaN too
     Top:
         [0] loss (1,)
     Backward:
@@ -147,7 +148,7 @@ class L1Loss(PairLoss):
 
     by_kernel = True
 
-    def penalty(self, predictions, targets):
+    def terms(self, predictions, targets):
         return l1_forward(self.xp, predictions, targets)
 
     def slope(self, predictions, targets, d_terms, *, out=None):
@@ -183,7 +184,7 @@ class L2Loss(PairLoss):
                [0., 0.]])
     """
 
-    def penalty(self, predictions, targets):
+    def terms(self, predictions, targets):
         return l2_forward(self.xp, predictions, targets)
 
     def slope(self, predictions, targets, d_terms, *, out=None):
@@ -201,7 +202,8 @@ class SmoothL1Loss(PairLoss):
         [1] targets t, as many values as p and the same N
         [2] inside_weights w_in, optional: 1 for coordinates that have a target, 0 for others; the
             shape of p, or 1 on any axis; missing trailing axes count as 1
-        [3] outside_weights w_out, optional: of the terms; a shape as w_in's
+        [3] outside_weights w_out, optional: of the terms; a shape as w_in's. Where either weight is 0
+            the other bottoms may hold anything, NaN too
     Top:
         [0] loss (1,)
     Backward:
@@ -231,7 +233,7 @@ class SmoothL1Loss(PairLoss):
     def plan(self, predictions, targets, inside_weights=None, outside_weights=None):
         return self.plan_pair(predictions, targets, outside_weights, inside_weights=inside_weights)
 
-    def penalty(self, predictions, targets, inside=None):
+    def terms(self, predictions, targets, inside=None):
         if inside is not None:
             predictions, targets = predictions * inside, targets * inside
         return smooth_l1_forward(self.xp, predictions, targets, self.sigma)
@@ -282,7 +284,7 @@ class HuberLoss(PairLoss):
 
     delta = Parameter(float, 1.0, above=0, doc="the difference from which on it is linear, in the predictions' unit")
 
-    def penalty(self, predictions, targets):
+    def terms(self, predictions, targets):
         return huber_forward(self.xp, predictions, targets, self.delta)
 
     def slope(self, predictions, targets, d_terms, *, out=None):
@@ -299,7 +301,7 @@ class QuantileLoss(PairLoss):
             one for each on the axis
         [1] targets t: for one quantile as many values as p and the same N; for several p's shape
             without the axis, or with 1 there
-        [2] weights w, optional: the shape of p, or 1 on any axis; missing trailing axes count as 1
+        [2] weights w, optional: as L1Loss has them
     Top:
         [0] loss (1,)
     Backward:
@@ -337,7 +339,7 @@ class QuantileLoss(PairLoss):
         self._quantiles = arrays.from_numpy(self.quantiles, predictions).reshape(shape)
         return tops
 
-    def penalty(self, predictions, targets, quantiles=0.5):
+    def terms(self, predictions, targets, quantiles=0.5):
         return quantile_forward(self.xp, predictions, targets, quantiles)
 
     def slope(self, predictions, targets, d_terms, quantiles=0.5, *, out=None):

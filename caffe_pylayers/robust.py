@@ -90,7 +90,7 @@ class CharbonnierLoss(PairLoss):
         [0] predictions p, any shape of one axis or more, N its first size
         [1] targets t, as many values as p and the same N
         [2] weights w, optional, or a mask of 0 and 1: the shape of p, or 1 on any axis; missing
-            trailing axes count as 1
+            trailing axes count as 1. Where a weight is 0 the other bottoms may hold anything, NaN too
     Top:
         [0] loss (1,)
     Backward:
@@ -119,7 +119,7 @@ class CharbonnierLoss(PairLoss):
         float, 0.5, low=0.01, high=2, doc="the exponent: 0.5 is linear far from 0; less forgives outliers"
     )
 
-    def penalty(self, predictions, targets):
+    def terms(self, predictions, targets):
         return charbonnier_forward(self.xp, predictions, targets, self.epsilon, self.alpha)
 
     def slope(self, predictions, targets, d_terms, *, out=None):
@@ -154,7 +154,7 @@ class LogCoshLoss(PairLoss):
         array([0. , 0.5])
     """
 
-    def penalty(self, predictions, targets):
+    def terms(self, predictions, targets):
         return log_cosh_forward(self.xp, predictions, targets)
 
     def slope(self, predictions, targets, d_terms, *, out=None):
@@ -194,7 +194,7 @@ class WingLoss(PairLoss):
     w = Parameter(float, 10.0, above=0, doc="the error from which on it is linear, in the predictions' unit")
     epsilon = Parameter(float, 2.0, above=0, doc="how flat the logarithm is: its slope at 0 is w / epsilon")
 
-    def penalty(self, predictions, targets):
+    def terms(self, predictions, targets):
         return wing_forward(self.xp, predictions, targets, self.w, self.epsilon)
 
     def slope(self, predictions, targets, d_terms, *, out=None):

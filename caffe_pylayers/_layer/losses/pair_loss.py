@@ -62,7 +62,7 @@ class BlockLoss(PositionLoss):
         """Yield what there is block by block."""
         raise NotImplementedError(f"{type(self).__name__}: parts is not defined")
 
-    def terms(self, *arrays: Any) -> Any:
+    def terms(self, *arrays: Any, **named: Any) -> Any:
         """Return the loss at each position of a part, in new memory."""
         raise NotImplementedError(f"{type(self).__name__}: terms is not defined")
 
@@ -119,7 +119,7 @@ class PairLoss(BlockLoss):
 
     A subclass has two functions of them:
 
-        def penalty(self, predictions, targets):                 # return rho, in new memory
+        def terms(self, predictions, targets):                   # return rho, in new memory
         def slope(self, predictions, targets, d_terms, *, out):  # return d_terms times its derivative by p;
                                                                  # out: receives it, or None
 
@@ -151,12 +151,8 @@ class PairLoss(BlockLoss):
         self._blocks = [()] if at_once else blocks(predictions)
         return [(1,)]
 
-    def penalty(self, predictions: Any, targets: Any) -> Any:
-        """Return rho of each prediction, in new memory."""
-        raise NotImplementedError(f"{type(self).__name__}: penalty is not defined")
-
-    def slope(self, predictions: Any, targets: Any, d_terms: Any, *, out: Any = None) -> Any:
-        """Return d_terms times the derivative of rho by the predictions; out: receives it, or None."""
+    def slope(self, *arrays: Any, **named: Any) -> Any:
+        """Return d_terms times the derivative of rho by the predictions."""
         raise NotImplementedError(f"{type(self).__name__}: slope is not defined")
 
     def targets_view(self, predictions: Any, targets: Any) -> Any:
@@ -172,10 +168,6 @@ class PairLoss(BlockLoss):
             weights = None if self._weights_shape is None else found.pop()
             yield self.part(block, found, self._valid(found[1]), weights, *found[2:])
 
-    def terms(self, *arrays: Any) -> Any:
-        """Return rho at each position."""
-        return self.penalty(*arrays)
-
     def gradient(self, each: Part, factor: Any, diffs: list[Any]) -> None:
         """Write the gradients of predictions and targets."""
         d_predictions, d_targets = diffs[:2]
@@ -183,8 +175,7 @@ class PairLoss(BlockLoss):
             return
         out = None if d_predictions is None else part(d_predictions, each.block)
         predictions, targets, *more = each.arrays
-        slope: Any = self.slope
-        slopes = slope(predictions, targets, factor, *more, out=out)
+        slopes = self.slope(predictions, targets, factor, *more, out=out)
         if each.valid is not None or self._careful:
             slopes = self.counted(slopes, each)
             if out is not None:
