@@ -35,12 +35,12 @@ __all__ = [
 def masked_softmax(xp, scores, kept=None):
     """Replace scores by their softmax over the last axis.
 
-    kept: 1 for scores that take part, 0 for others, whose weight is 0, as all are where none takes part; broadcasts.
+    kept: booleans that broadcast to them, False for those whose weight is 0, whatever they are; all of a row may be.
     """
     if scores.shape[-1] == 0:
         return
     if kept is not None:
-        scores += (1 - kept) * NOTHING
+        scores[...] = xp.where(kept, scores, NOTHING)
     softmax(xp, scores, -1, scores)
     if kept is not None:
         scores *= kept
@@ -139,40 +139,58 @@ class ScaledDotProductAttention(Layer):
             raise checks.error(self, f"keys and values must be as many, got shapes {shapes[1]} and {shapes[2]}")
         if shapes[0][2] % self.heads or shapes[2][2] % self.heads:
             raise checks.error(self, f"heads {self.heads} must divide E and V, got queries and values of {shapes}")
-        (count, rows, self._columns), columns = shapes[0], shapes[1][1]
+        (count, rows, width), columns = shapes[0], shapes[1][1]
         shape = count, self.heads, rows, columns
         self._weights, self._d_scores = arrays.new(queries, shape), arrays.new(queries, shape)
         self._mask_shape = None if mask is None else self._shape_of_mask(tuple(mask.shape), shape)
-        self._causal = arrays.from_numpy(np.tri(rows, columns), queries) if self.causal else None
-        self._scale = self.scale if self.scale is not None else 1 / math.sqrt(max(self._columns // self.heads, 1))
+        self._causal = arrays.from_numpy(np.tri(rows, columns), queries) != 0 if self.causal else None
+        self._scale = self.scale if self.scale is not None else 1 / math.sqrt(max(width // self.heads, 1))
         return [(count, rows, shapes[2][2]), shape]
 
     def forward(self, bottom, top):
-        queries, keys, values, attended = map(self._by_head, self._data(bottom, top))
         kept = self._causal
         if self._mask_shape is not None:
-            given = arrays.astype(bottom[3].data.reshape(self._mask_shape) != 0, attended)
-            kept = given if kept is None else kept * given
+            checks.numbers(self, "bottom[3] (mask)", bottom[3].data, low=-math.inf, high=math.inf)
+            given = bottom[3].data.reshape(self._mask_shape) != 0
+            kept = given if kept is None else kept & given
+        self._split = [self._by_head(bottom[i].data) for i in range(3)]
+        attended = self._by_head(top[0].data, filled=False)
+        queries, keys, values = self._split
         attention_forward(self.xp, queries, keys, values, self._scale, self._weights, attended, kept)
+        self._join(attended, top[0].data)
         if len(top) > 1:
             top[1].data[...] = self._weights
 
     def backward(self, top, propagate_down, bottom):
-        queries, keys, values, _ = map(self._by_head, self._data(bottom, top))
-        diffs = [self._by_head(bottom[i].diff) if propagate_down[i] else None for i in range(3)]
+        diffs = [self._by_head(bottom[i].diff, filled=False) if propagate_down[i] else None for i in range(3)]
         d_attended, weights, d_scores = self._by_head(top[0].diff), self._weights, self._d_scores
         d_weights = top[1].diff if len(top) > 1 else None
+        queries, keys, values = self._split
         attention_backward(
             self.xp, queries, keys, values, self._scale, weights, d_attended, d_scores, d_weights, *diffs
         )
+        for i, diff in enumerate(diffs):
+            if diff is not None:
+                self._join(diff, bottom[i].diff)
         if len(bottom) > 3 and propagate_down[3]:
             arrays.fill(bottom[3].diff, 0)
 
-    def _data(self, bottom, top):
-        return bottom[0].data, bottom[1].data, bottom[2].data, top[0].data
+    def _by_head(self, rows, filled=True):
+        """Return (N, L, E) as (N, heads, L, E / heads): for several heads in new memory, where a product takes half."""
+        view = self._head_view(rows)
+        if self.heads == 1:
+            return view
+        split = arrays.new(rows, view.shape)
+        if filled:
+            split[...] = view
+        return split
 
-    def _by_head(self, rows):
-        """Return (N, L, E) as (N, heads, L, E / heads), in the same memory."""
+    def _join(self, split, rows):
+        """Write what _by_head split, unless it is there."""
+        if self.heads > 1:
+            self._head_view(rows)[...] = split
+
+    def _head_view(self, rows):
         count, length, columns = rows.shape
         return rows.reshape(count, length, self.heads, columns // self.heads).swapaxes(1, 2)
 
@@ -249,7 +267,10 @@ class SoftmaxPooling(Layer):
 
     def forward(self, bottom, top):
         self._weights[...] = self._flat(bottom[1].data)
-        kept = None if len(bottom) < 3 else arrays.astype(self._flat(bottom[2].data) != 0, self._weights)
+        kept = None
+        if len(bottom) > 2:
+            checks.numbers(self, "bottom[2] (mask)", bottom[2].data, low=-math.inf, high=math.inf)
+            kept = self._flat(bottom[2].data) != 0
         masked_softmax(self.xp, self._weights, kept)
         softmax_pooling_forward(
             self.xp, self._flat(bottom[0].data), self._weights, top[0].data.reshape(self._pooled_shape)

@@ -69,6 +69,27 @@ def test_a_query_without_keys_gets_zeros():
     assert not ours.backward([values])[0][1, 2].any()
 
 
+@pytest.mark.parametrize("key", [np.nan, np.inf, 1e30])
+def test_a_key_that_is_masked_may_be_anything(key):
+    queries, keys, values = rng.standard_normal((3, 2, 5, 4))
+    mask, d_top = np.array([[1, 1, 0, 1, 0]] * 2), rng.standard_normal((2, 5, 4))
+    found = []
+    for keys[:, mask[0] == 0] in (0, key):
+        run = LayerRun(ScaledDotProductAttention, [queries, keys.copy(), values, mask], param_str="heads: 2")
+        with np.errstate(invalid="ignore"):
+            found.append([run.forward()[0].copy(), *run.backward([d_top])])
+    np.testing.assert_array_equal(found[0][0], found[1][0])
+    np.testing.assert_array_equal(found[0][3], found[1][3])
+
+
+@pytest.mark.parametrize("layer", [ScaledDotProductAttention, SoftmaxPooling])
+def test_a_mask_of_no_numbers_is_refused(layer):
+    x = np.zeros((1, 2, 2))
+    bottoms = [x, x, x, [[1, np.nan]]] if layer is ScaledDotProductAttention else [x, x, [[[1, np.nan]]]]
+    with pytest.raises(ValueError, match=rf"^{layer.__name__}: bottom\[\d\] \(mask\) must be numbers, got nan at"):
+        LayerRun(layer, bottoms).forward()
+
+
 @pytest.mark.parametrize("maps", [1, 3])
 def test_softmax_pooling(maps):
     features, scores = rng.standard_normal((2, 4, 3, 5)), rng.standard_normal((2, maps, 3, 5))

@@ -22,7 +22,16 @@ import numpy as np
 
 from caffe_pylayers._layer.blocks import blocks
 
-__all__ = ["KERNELS", "Kernel", "by_kernel", "normalize_backward", "normalize_forward", "normalizes", "one_pass"]
+__all__ = [
+    "KERNELS",
+    "Kernel",
+    "by_kernel",
+    "normalize_backward",
+    "normalize_forward",
+    "normalizes",
+    "one_pass",
+    "softmax_backward",
+]
 
 _TINY = 1.1754944e-38  # float32's least normal number
 
@@ -127,6 +136,15 @@ def _receiver(kernel: Any) -> tuple[Any, str]:
         if last.is_out:
             return getattr(kernel, kind), last.name
     return kernel, ""
+
+
+def softmax_backward(xp: Any, p: Any, d_p: Any, axis: int, d_scores: Any = None) -> Any:
+    """Compute softmax.softmax_backward; return None for numpy, and where PyTorch has no kernel that does it."""
+    kernel = None if xp is np else getattr(xp.ops.aten, "_softmax_backward_data", None)
+    d_scores = xp.empty_like(p) if d_scores is None else d_scores
+    if kernel is None or p.shape != d_p.shape or not d_scores.is_contiguous():
+        return None
+    return kernel.out(d_p, p, axis, p.dtype, grad_input=d_scores)
 
 
 def normalizes(xp: Any) -> bool:

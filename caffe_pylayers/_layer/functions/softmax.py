@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from caffe_pylayers._layer import arrays
+from caffe_pylayers._layer.functions import fused
 
 __all__ = ["label_backward", "log_softmax", "softmax", "softmax_backward", "softmax_buffer", "targets_backward"]
 
@@ -25,6 +26,9 @@ def softmax_backward(xp: Any, p: Any, d_p: Any, axis: int, d_scores: Any = None,
 
     d_scores: receives it, and may be d_p; default: new memory. scratch: receives anything; shaped like p.
     """
+    found = fused.softmax_backward(xp, p, d_p, axis, d_scores)
+    if found is not None:
+        return found
     change = xp.multiply(p, d_p, out=scratch)
     d_scores = xp.subtract(d_p, change.sum(axis, keepdims=True), out=d_scores)
     d_scores *= p

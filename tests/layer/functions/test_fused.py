@@ -8,6 +8,7 @@ import pytest
 from caffe_pylayers import activations, regression
 from caffe_pylayers._layer import blocks
 from caffe_pylayers._layer.functions import fused
+from caffe_pylayers._layer.functions.softmax import softmax_backward
 
 torch = pytest.importorskip("torch")
 
@@ -94,3 +95,17 @@ def test_every_kernel_is_there_and_used(name, monkeypatch):
     monkeypatch.setattr(fused, "_by_kernel", lambda *given: found.append(by_kernel(*given)) or found[-1])
     FORMULAS[name](torch, *arrays_of(name, torch.tensor(FINITE)))
     assert found == [True]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("axis", [0, 1, -1])
+def test_softmax_backward(axis, dtype, monkeypatch):
+    scores, d_p = (torch.randn(4, 5, 6, dtype=dtype) for _ in range(2))
+    p = scores.softmax(axis)
+    found = softmax_backward(torch, p, d_p, axis)
+    in_place = d_p.clone()
+    assert softmax_backward(torch, p, in_place, axis, in_place) is in_place
+    strided = softmax_backward(torch, p, d_p, axis, torch.empty(4, 5, 12, dtype=dtype)[..., ::2])
+    monkeypatch.setattr(fused, "softmax_backward", lambda *arguments: None)
+    for result in (found, in_place, strided):
+        torch.testing.assert_close(result, softmax_backward(torch, p, d_p, axis))
