@@ -117,13 +117,15 @@ class DiceLoss(ClassOverlapLoss):
         d_predictions, through the activation; d_targets, where they are numbers, else zeros;
         d_weights.
     Raises:
-        ValueError for shapes that do not fit, labels outside [0, C), and numbers outside [0, 1].
+        ValueError for shapes that do not fit, labels outside [0, C), and targets, or with activation
+        none predictions, outside [0, 1].
 
     References:
         Milletari et al., "V-Net: Fully Convolutional Neural Networks for Volumetric Medical Image
-        Segmentation", 2016, arXiv:1606.04797: squared. Without squares: Drozdzal et
-        al., "The Importance of Skip Connections in Biomedical Image Segmentation", 2016,
-        arXiv:1608.04117. Published layers take the argmax, a batch of 1, or two channels of a
+        Segmentation", 2016, arXiv:1606.04797: squared. Without squares: Drozdzal et al., "The
+        Importance of Skip Connections in Biomedical Image Segmentation", 2016, arXiv:1608.04117.
+        As in both, the loss is of each image, and nothing is added to the fraction; published
+        layers often add a smooth of 1. They take the argmax, a batch of 1, or two channels of a
         Softmax: here "exclude": [0] with the two.
     Example:
         >>> from caffe_pylayers.testing import LayerRun
@@ -156,7 +158,8 @@ class TverskyLoss(ClassOverlapLoss):
         d_predictions, through the activation; d_targets, where they are numbers, else zeros;
         d_weights.
     Raises:
-        ValueError for shapes that do not fit, labels outside [0, C), and numbers outside [0, 1].
+        ValueError for shapes that do not fit, labels outside [0, C), and targets, or with activation
+        none predictions, outside [0, 1].
 
     References:
         Salehi et al., "Tversky loss function for image segmentation using 3D fully convolutional
@@ -195,7 +198,8 @@ class FocalTverskyLoss(TverskyLoss):
         d_predictions, through the activation; d_targets, where they are numbers, else zeros;
         d_weights. Where T_c is 1 they are 0.
     Raises:
-        ValueError for shapes that do not fit, labels outside [0, C), and numbers outside [0, 1].
+        ValueError for shapes that do not fit, labels outside [0, C), and targets, or with activation
+        none predictions, outside [0, 1].
 
     References:
         Abraham and Khan, "A Novel Focal Tversky loss function with improved Attention U-Net for
@@ -234,7 +238,8 @@ class GeneralizedDiceLoss(OverlapLoss):
         d_predictions, through the activation; d_targets, where they are numbers, else zeros;
         d_weights. The last two count that u follows T.
     Raises:
-        ValueError for shapes that do not fit, labels outside [0, C), and numbers outside [0, 1].
+        ValueError for shapes that do not fit, labels outside [0, C), and targets, or with activation
+        none predictions, outside [0, 1].
 
     References:
         Sudre et al., "Generalised Dice overlap as a deep learning loss function for highly
