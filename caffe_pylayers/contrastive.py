@@ -140,7 +140,7 @@ class LabelContrastiveLoss(EmbeddingLoss):
     Backward:
         As ContrastiveLoss's, each sample's summed over its pairs; zeros to the labels.
     Raises:
-        ValueError for another number of labels than features, and for labels that are NaN.
+        ValueError for another number of labels than features, and for labels that are not finite.
     References:
         Hadsell et al., 2006, see ContrastiveLoss; all pairs of a batch as in Sun et al., "Deep Learning Face
         Representation by Joint Identification-Verification", 2014, arXiv:1406.4773.

@@ -35,6 +35,7 @@ import math
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
+from caffe_pylayers._layer.embeddings.cosines import sines_between
 from caffe_pylayers._layer.embeddings.margin_head import CosineHead, MarginHead
 
 __all__ = [
@@ -88,15 +89,6 @@ def arc_margin_backward(xp, cosines, sines, d_values, margin=0.5):
 def _turns(cosines, margin):
     """Return where theta + margin < pi."""
     return cosines > math.cos(math.pi - margin)
-
-
-def sines_between(xp, units, others):
-    """Return the sines (N, 1) of the angles between rows of length 1: |u - v| |u + v| / 2.
-
-    It has all its digits near 0, where sqrt(1 - cos(theta)**2) has none.
-    """
-    apart, together = units - others, units + others
-    return xp.sqrt((apart * apart).sum(1) * (together * together).sum(1))[:, None] / 2
 
 
 def angle_margin_forward(cosines, m=4):

@@ -67,7 +67,7 @@ class NPairLoss(Layer):
     Backward:
         d_a_i = g sum_j (p_ij - t_ij) p_j / (temperature Z) + 2 g l2_weight a_i / N, d_p alike; zeros to the labels.
     Raises:
-        ValueError for shapes that do not fit, and for labels that are NaN.
+        ValueError for shapes that do not fit, and for labels that are not finite.
     References:
         Sohn, "Improved Deep Metric Learning with Multi-class N-pair Loss Objective", 2016,
         https://papers.nips.cc/paper/6200; with labels it is TensorFlow's npairs_loss, whose reg_lambda is 4
@@ -180,7 +180,7 @@ class LiftedStructureLoss(EmbeddingLoss):
     Backward:
         The gradient of the formula; a distance of 0 has a gradient of 0. Zeros to the labels.
     Raises:
-        ValueError for another number of labels than features, and for labels that are NaN.
+        ValueError for another number of labels than features, and for labels that are not finite.
     References:
         Song, Xiang, Jegelka, Savarese, "Deep Metric Learning via Lifted Structured Feature Embedding", 2016,
         arXiv:1511.06452, and its Caffe's LiftedStructSimilaritySoftmaxLoss: the default normalization.

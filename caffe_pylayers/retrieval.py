@@ -56,7 +56,7 @@ class RecallAtK(Metric):
         Zeros.
     Raises:
         ValueError for another number of labels than features, for features that are not finite, and for labels that are
-        NaN.
+        not finite.
     References:
         Jegou, Douze, Schmid, "Product Quantization for Nearest Neighbor Search", 2011, doi:10.1109/TPAMI.2010.57;
         for embeddings as in Song et al., 2016, arXiv:1511.06452. A pass of N samples keeps their N D values and

@@ -167,7 +167,7 @@ class TripletSelection(Layer):
         The rows' gradients, added up where they came from. None through the choice itself, nor to the labels.
     Raises:
         ValueError for another number of labels than features, for features that are not finite, and for labels that
-        are NaN.
+        are not finite.
     References:
         all, hard, semi_hard: Schroff et al., "FaceNet", 2015, arXiv:1503.03832, semi_hard with TensorFlow's
         farthest negative where none is farther than the positive; batch_hard: Hermans, Beyer, Leibe, "In Defense
@@ -251,7 +251,7 @@ class BatchTripletLoss(EmbeddingLoss):
         As TripletLoss's, with the choice of triplets held fixed; zeros to the labels.
     Raises:
         ValueError for another number of labels than features, for features that are not finite, for labels that are
-        NaN, and for soft_margin with the strategy all.
+        not finite, and for soft_margin with the strategy all.
     References:
         Hermans, Beyer, Leibe, "In Defense of the Triplet Loss for Person Re-Identification", 2017, arXiv:1703.07737:
         batch_hard with soft_margin and distance euclidean; their "batch all" that leaves out zeros is strategy all

@@ -110,7 +110,7 @@ def test_refused():
     with pytest.raises(ValueError, match=r"bottom\[1\] \(positives\) must have the shape of .* \(7, 4\), got \(6, 4\)"):
         LayerRun(NPairLoss, [A, P[:6]])
     for layer, bottoms in ((NPairLoss, [A, P]), (LiftedStructureLoss, [A])):
-        with pytest.raises(ValueError, match=r"\(labels\) must be numbers, got nan at index 2"):
+        with pytest.raises(ValueError, match=r"\(labels\) must be finite, got nan at index 2"):
             LayerRun(layer, [*bottoms, np.where(np.arange(7) == 2, np.nan, LABELS)]).forward()
     with pytest.raises(ValueError, match=r"^NPairLoss: bottom\[2\] \(labels\) must have shape \(7,\)"):
         LayerRun(NPairLoss, [A, P, LABELS[:3]])

@@ -128,7 +128,7 @@ def test_refused():
         with pytest.raises(ValueError, match=rf"^RecallAtK: .*\(features\) must .*, got {bad} at index \(1, 0\)"):
             LayerRun(RecallAtK, [[[0.1], [bad]], [1, 0]]).forward()
         LayerRun(RecallAtK, [[[0.1], [bad]], [1, 9]], param_str="ignore_label: 9").forward()
-    with pytest.raises(ValueError, match=r"^RecallAtK: bottom\[1\] \(labels\) must be numbers, got nan at index 0"):
+    with pytest.raises(ValueError, match=r"^RecallAtK: bottom\[1\] \(labels\) must be finite, got nan at index 0"):
         LayerRun(RecallAtK, [[[0.1], [0.2]], [np.nan, 0]]).forward()
     with pytest.raises(ValueError, match=r"^Verification: label 2 at index 1 is outside \[0, 2\)"):
         LayerRun(Verification, [[0.1, 0.2], [1, 2]]).forward()

@@ -248,7 +248,7 @@ def test_refused():
         x[3, 1], labels[3] = np.inf, np.nan
         with pytest.raises(ValueError, match=r"bottom\[0\] \(features\) must .*, got inf at index \(3, 1\)"):
             LayerRun(layer, [x, LABELS], tops=tops).forward()
-        with pytest.raises(ValueError, match=r"bottom\[1\] \(labels\) must be numbers, got nan at index 3"):
+        with pytest.raises(ValueError, match=r"bottom\[1\] \(labels\) must be finite, got nan at index 3"):
             LayerRun(layer, [X, labels], tops=tops).forward()
     with pytest.raises(ValueError, match=r"bottom\[1\] \(labels\) must have shape \(12,\), one label for each"):
         LayerRun(BatchTripletLoss, [X, LABELS[:5]])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["inverse_lengths", "unit_vectors", "unit_vectors_backward"]
+__all__ = ["inverse_lengths", "sines_between", "unit_vectors", "unit_vectors_backward"]
 
 _EPS = 1e-12
 
@@ -38,3 +38,12 @@ def unit_vectors_backward(
 def inverse_lengths(lengths: Any, eps: float = _EPS) -> Any:
     """Return 1 / |x|, 0 for a vector shorter than eps."""
     return (lengths >= eps) / lengths.clip(eps, None)
+
+
+def sines_between(xp: Any, units: Any, others: Any) -> Any:
+    """Return the sines (N, 1) of the angles between rows of length 1: |u - v| |u + v| / 2.
+
+    It has all its digits near 0, where sqrt(1 - cos(theta)**2) has none.
+    """
+    apart, together = units - others, units + others
+    return xp.sqrt((apart * apart).sum(1) * (together * together).sum(1))[:, None] / 2

@@ -52,8 +52,8 @@ def without_ignored(features: Any, labels: Any, ignore_label: int | None) -> Any
 
 
 def check_labels(layer: Any, labels: Any, at: int = 1) -> None:
-    """Raise for labels that are NaN, which equals nothing; at: the bottom's place."""
-    checks.numbers(layer, f"bottom[{at}] (labels)", labels, low=-math.inf, high=math.inf)
+    """Raise for labels that are not finite: NaN equals nothing; at: the bottom's place."""
+    checks.numbers(layer, f"bottom[{at}] (labels)", labels)
 
 
 def pairs_of(layer: Any, labels: Any) -> tuple[Any, Any]:
