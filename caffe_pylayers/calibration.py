@@ -71,7 +71,10 @@ class ExpectedCalibrationError(ClassMetric):
     def update(self, bottom):
         labels, valid = self._labels(bottom)
         probabilities = self._scores(bottom, valid)
-        predicted, confidence = probabilities.argmax(self._axis).ravel(), self._confidences(probabilities, valid)
+        predicted, confidence = (
+            arrays.argmax(probabilities, self._axis).ravel(),
+            self._confidences(probabilities, valid),
+        )
         index = arrays.to_int64(self.xp.ceil(confidence * self.bins)).clip(1, self.bins) - 1
         weights, right = self._weights(bottom, valid), predicted == labels
         weighted = confidence if weights is None else confidence * weights

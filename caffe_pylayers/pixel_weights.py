@@ -71,6 +71,11 @@ def class_balanced_weights(counts, scheme, beta=0.999, shares=None):
     return weights
 
 
+def _with_channel(shape):
+    """Return the shape of weights for labels of this one: with a channel where (N, H, W) has none."""
+    return (shape[0], 1, *shape[1:]) if len(shape) == 3 else tuple(shape)
+
+
 class ClassBalancedWeights(NoGradient):
     """A weight for each label, larger for rarer classes.
 
@@ -240,8 +245,3 @@ class BoundaryWeights(Layer):
             regions = numbered_labels(labels, self.background_label)
         boundary = boundary_weights_forward(regions, self.w0, self.sigma)
         return boundary if self.everywhere else boundary * background
-
-
-def _with_channel(shape):
-    """Return the shape of weights for labels of this one: with a channel where (N, H, W) has none."""
-    return (shape[0], 1, *shape[1:]) if len(shape) == 3 else tuple(shape)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from caffe_pylayers._layer import checks
+from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.metrics.class_metric import count, ratio
 from caffe_pylayers._layer.metrics.one_vs_rest import OneVsRestMetric
@@ -78,7 +78,7 @@ class PrecisionRecallF1(OneVsRestMetric):
             predicted = scores.ravel() > self.threshold
             chosen = [(of, hit & predicted), (of, predicted), (of, hit)]
         else:
-            guess = scores.argmax(self._axis).ravel()
+            guess = arrays.argmax(scores, self._axis).ravel()
             chosen = [(labels, guess == labels), (guess, None), (labels, None)]
         for i, (index, where) in enumerate(chosen):
             counted = where if valid is None else valid if where is None else where & valid

@@ -181,7 +181,7 @@ def argmax_labels_forward(scores, axis, labels, threshold=None, ignore_label=-1)
     labels: receives them, scores' shape without the axis.
     threshold: where the largest score is below it, the label is ignore_label.
     """
-    place = scores.argmax(axis)
+    place = arrays.argmax(scores, axis)
     labels[...] = place
     if threshold is not None:
         enough = (scores >= threshold).any(axis)

@@ -150,3 +150,11 @@ def test_take_rows_into(kind):
 def test_address(kind):
     given = array(kind, LABELS)
     assert arrays.address(given) == arrays.address(given.reshape(3, 1)) != arrays.address(given[1:])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_argmax_is_the_first_of_equal_ones(kind):
+    given = array(kind, [[1, 3, 3], [np.inf, 0, np.inf], [2, np.nan, np.nan]], "float32")
+    assert arrays.argmax(given, 1).tolist() == [1, 0, 1]
+    assert arrays.argmax(given, 0).tolist() == [1, 2, 2]
+    assert arrays.argmax(given[:0], 1).tolist() == []

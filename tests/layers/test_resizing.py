@@ -34,8 +34,8 @@ def test_features_are_those_of_interpolate(coordinates, before, after):
     wanted = torch.nn.functional.interpolate(x, after, mode="bilinear", align_corners=coordinates == "align_corners")
     (wanted * torch.tensor(d)).sum().backward()
     layer = run(ResizeFeatures, maps, size=after, coordinates=coordinates)
-    np.testing.assert_allclose(layer.forward()[0], wanted.detach(), rtol=1e-10, atol=1e-13)
-    np.testing.assert_allclose(layer.backward([d])[0], x.grad, rtol=1e-10, atol=1e-13)
+    np.testing.assert_allclose(layer.forward()[0], wanted.detach(), rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(layer.backward([d])[0], x.grad, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize(("before", "after"), SIZES)

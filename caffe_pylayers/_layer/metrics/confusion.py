@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from caffe_pylayers._layer import checks
+from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.metrics.class_metric import ClassMetric, confusion_counts
 
@@ -51,7 +51,7 @@ class ConfusionMetric(ClassMetric):
     def _predicted_classes(self, bottom: Any, valid: Any) -> Any:
         """Return the predicted classes, int64 and flat, any where no label counts."""
         if self.num_classes is None:
-            return self._scores(bottom, valid).argmax(self._axis).ravel()
+            return arrays.argmax(self._scores(bottom, valid), self._axis).ravel()
         predicted = bottom[0].data
         if valid is not None:
             predicted = self.xp.where(valid.reshape(predicted.shape), predicted, self.xp.zeros_like(predicted))
