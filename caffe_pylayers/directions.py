@@ -27,13 +27,7 @@ __all__ = [
     "angular_forward",
     "cosine_backward",
     "cosine_forward",
-    "directions_backward",
 ]
-
-
-def directions_backward(d_units, lengths, eps=1e-8):
-    """Return d_vectors of unit_vectors for d_units at right angles to the units."""
-    return d_units * inverse_lengths(lengths, eps)
 
 
 def cosine_forward(xp, units, others, axis):
@@ -90,10 +84,11 @@ class _DirectionLoss(BlockLoss):
         all_weights = self.weights_of(bottom)
         for block in self._blocks:
             a, b = (unit_vectors(self.xp, bottom[i].data[block], self._axis, self.eps) for i in (0, 1))
+            numbers = self.xp.isfinite(a[1] + b[1])
             short = [lengths < self.eps for _, lengths in (a, b)]
             valid = arrays.astype(~short[1], b[1]) if self.ignore_zeros else None
             weights = None if all_weights is None else part(all_weights, block)
-            yield self.part(block, [a, b, short[0] | short[1]], valid, weights)
+            yield self.part(block, [a, b, (short[0] | short[1]) & numbers], valid, weights)
 
     def terms(self, a, b, unknown):
         return self.xp.where(unknown, self.without_direction, self.term(a[0], b[0]))
@@ -101,9 +96,10 @@ class _DirectionLoss(BlockLoss):
     def gradient(self, each, factor, diffs):
         a, b, unknown = each.arrays
         for diff, x, y in ((diffs[0], a, b), (diffs[1], b, a)):
-            if diff is not None:
-                d_units = self.xp.where(unknown, 0, self.d_unit(x[0], y[0]) * factor)
-                diff[each.block] = self.counted(directions_backward(d_units, x[1], self.eps), each)
+            if diff is not None:  # d_x = d_unit / |x|, for d_unit at right angles to the unit
+                d_x = self.d_unit(x[0], y[0])
+                d_x *= self.xp.where(unknown, 0, inverse_lengths(x[1], self.eps)) * factor
+                diff[each.block] = self.counted(d_x, each)
 
 
 class CosineLoss(_DirectionLoss):

@@ -63,13 +63,17 @@ def l1_backward(xp, predictions, targets, d_terms, out=None):
 
 def l2_forward(xp, predictions, targets):
     """Return (p - t)**2 / 2."""
-    differences = predictions - targets
-    return differences * differences / 2
+    squares = predictions - targets
+    squares *= squares
+    squares *= 0.5
+    return squares
 
 
 def l2_backward(xp, predictions, targets, d_terms, out=None):
     """Return d_predictions of l2_forward: d_terms (p - t)."""
-    return xp.multiply(predictions - targets, d_terms, out=out)
+    d_predictions = xp.subtract(predictions, targets, out=out)
+    d_predictions *= d_terms
+    return d_predictions
 
 
 @by_kernel
@@ -110,9 +114,9 @@ def quantile_forward(xp, predictions, targets, quantiles):
 
 def quantile_backward(xp, predictions, targets, d_terms, quantiles, out=None):
     """Return d_predictions of quantile_forward: d_terms times -q or 1 - q; at p = t what lies between, 1 / 2 - q."""
-    slopes = l1_backward(xp, predictions, targets, xp.ones_like(predictions) / 2)
-    slopes += 0.5 - quantiles
-    return xp.multiply(slopes, d_terms, out=out)
+    d_predictions = l1_backward(xp, predictions, targets, d_terms / 2, out=out)
+    d_predictions += d_terms * (0.5 - quantiles)
+    return d_predictions
 
 
 class L1Loss(PairLoss):

@@ -69,6 +69,15 @@ def test_a_vector_without_direction(layer, term):
     assert run(layer, a, b * 0, param_str='{"ignore_zeros": true}').forward()[0] == 0
 
 
+@pytest.mark.parametrize("layer", [CosineLoss, AngularLoss])
+def test_nan_is_not_taken_for_a_vector_without_direction(layer):
+    ours = run(layer, [[0.0, 0.0], [1, 1]], [[np.nan, 1.0], [1, 0]])
+    assert np.isnan(ours.forward()[0]).all()
+    d_a = ours.backward([1])[0]
+    assert np.isnan(d_a[0]).all()
+    assert np.isfinite(d_a[1]).all()
+
+
 @pytest.mark.parametrize(
     ("shapes", "param_str", "message"),
     [
