@@ -148,6 +148,7 @@ class Mixup(Layer):
     seed = seed_parameter()
 
     def setup(self, bottom, top):
+        checks.bottoms(self, bottom, "data", "labels", optional=1)
         checks.tops(self, top, *("data", "labels")[: len(bottom)])
         self._draws = Draws(self.seed)
 

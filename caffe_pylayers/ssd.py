@@ -138,6 +138,7 @@ class Normalize(Layer):
     legacy_gradient = Parameter(bool, False, doc="the gradient of SSD's Caffe, which differs with scales by channel")
 
     def setup(self, bottom, top):
+        checks.bottoms(self, bottom, "x")
         checks.tops(self, top, "y")
         shape = tuple(bottom[0].shape)
         if len(shape) < 2:

@@ -33,7 +33,7 @@ class Parameter:
         list of exactly these; {int: kind} or {str: kind}, a dictionary. They nest. An integer is
         a valid float; true and false are no numbers; infinity and NaN are refused. So is what is
         beyond 32 bits, but for an explicit low or high, and a float whose size, if not 0, is outside
-        [1e-18, 1e18]: float32 blobs cannot hold its square.
+        [1e-18, 1e18]: float32 blobs cannot hold its square. A string is one that can name a file.
     default: the value when param_str does not name it; without one the parameter is required.
         None means "not given" and is then the only value outside kind that is allowed.
     low, high: the inclusive range of each number (not of a dictionary's keys).
