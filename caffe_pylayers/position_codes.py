@@ -2,7 +2,7 @@
 
 layer {
   name: "positions"  type: "Python"  bottom: "words"  top: "placed"
-  python_param { module: "caffe_pylayers.position_codes"  layer: "SinePositions"  param_str: "{axis: -1}" }
+  python_param { module: "caffe_pylayers.position_codes"  layer: "PositionalEncoding"  param_str: "{axis: -1}" }
 }
 """
 
@@ -13,16 +13,16 @@ import numpy as np
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Layer, Parameter
 
-__all__ = ["SinePositions", "sine_positions"]
+__all__ = ["PositionalEncoding", "positional_encoding"]
 
 
-def sine_positions(count, channels, base=10000.0):
+def positional_encoding(count, channels, base=10000.0):
     """Return (count, channels): channel 2 i is sin(p / base**(2 i / channels)) at position p, 2 i + 1 the cosine."""
     angles = np.arange(count)[:, None] / base ** (np.arange(0, channels, 2) / channels)
     return np.stack([np.sin(angles), np.cos(angles)], 2).reshape(count, channels)
 
 
-class SinePositions(Layer):
+class PositionalEncoding(Layer):
     """Sines and cosines of the position, added to the features or as a blob of their own.
 
     top = x + c, of a sequence c[p, 2 i] = sin(p / base**(2 i / E)), c[p, 2 i + 1] = cos(p / base**(2 i / E)) for E
@@ -44,7 +44,7 @@ class SinePositions(Layer):
         codes are LearnedShift of caffe_pylayers.learned.
     Example:
         >>> from caffe_pylayers.testing import LayerRun
-        >>> LayerRun(SinePositions, [[[[0, 0], [0, 0]]]]).forward()[0].round(3)
+        >>> LayerRun(PositionalEncoding, [[[[0, 0], [0, 0]]]]).forward()[0].round(3)
         array([[[0.   , 0.841],
                 [1.   , 0.54 ]]])
     """
@@ -74,7 +74,7 @@ class SinePositions(Layer):
         each = channels // len(places)
         whole = np.zeros([shape[i] for i in places] + [channels])
         for i, place in enumerate(places):  # rows, then columns
-            codes = sine_positions(shape[place], each, self.base)
+            codes = positional_encoding(shape[place], each, self.base)
             whole[..., i * each : (i + 1) * each] = codes if place == places[-1] else codes[:, None]
         order = [*places, axis]
         whole = whole.transpose(np.argsort(order)).reshape([1 if i == batch else n for i, n in enumerate(shape)])

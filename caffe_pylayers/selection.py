@@ -22,6 +22,7 @@ from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Layer, Parameter
 from caffe_pylayers._layer.bases.kept_input import KeptInput
 from caffe_pylayers._layer.bases.no_gradient import NoGradient
+from caffe_pylayers._layer.blocks import sum_to
 
 __all__ = [
     "ArgMaxLabels",
@@ -109,19 +110,18 @@ class SelectRows(Layer):
                     bottom[i].diff[self._rows] = top[i].diff
 
 
-def mask_forward(xp, values, mask, fill, masked):
-    """Write mask * values + (1 - mask) * fill."""
-    xp.multiply(values, mask, out=masked)
-    if fill:
-        masked += (1 - mask) * fill
+def mask_forward(xp, values, mask, fill_value, masked):
+    """Write mask * values + (1 - mask) * fill_value, which is fill_value at 0 whatever the value there is."""
+    masked[...] = xp.where(mask == 0, xp.zeros_like(values), values)
+    masked *= mask
+    if fill_value:
+        masked += (1 - mask) * fill_value
 
 
-def mask_backward(xp, values, mask, fill, d_masked, d_values=None, d_mask=None):
+def mask_backward(xp, values, mask, fill_value, d_masked, d_values=None, d_mask=None):
     """Write the gradients asked for; d_mask has 1 on axes that the mask is repeated along."""
     if d_mask is not None:
-        products = d_masked * (values - fill if fill else values)
-        repeated = tuple(axis for axis, size in enumerate(d_mask.shape) if size == 1)
-        d_mask[...] = products.sum(repeated).reshape(d_mask.shape) if repeated else products
+        d_mask[...] = sum_to(d_masked * (values - fill_value if fill_value else values), d_mask.shape)
     if d_values is not None:
         xp.multiply(d_masked, mask, out=d_values)
 
@@ -129,7 +129,7 @@ def mask_backward(xp, values, mask, fill, d_masked, d_values=None, d_mask=None):
 class Mask(KeptInput):
     """Values kept where a mask is 1, and replaced where it is 0.
 
-    y = m x + (1 - m) fill
+    y = m x + (1 - m) fill_value
 
     Bottom:
         [0] features x, any shape
@@ -138,15 +138,16 @@ class Mask(KeptInput):
     Top:
         [0] y, the shape of x; may be bottom[0]
     Backward:
-        d_x = m d, d_m = sum of d (x - fill) over the axes it is repeated along.
+        d_x = m d, d_m = sum of d (x - fill_value) over the axes it is repeated along.
     Raises:
         ValueError for a mask that does not fit.
     References:
-        With fill 0 it is Caffe's Eltwise PROD for equal shapes, and Scale with two bottoms for a mask of x's leading or
-        trailing axes. The fill: PyTorch's masked_fill. To leave positions out of a loss, give it the mask as weights.
+        With fill_value 0 it is Caffe's Eltwise PROD for equal shapes, and Scale with two bottoms for a mask of x's
+        leading or trailing axes. The fill_value: PyTorch's masked_fill. To leave positions out of a loss, give it the
+        mask as weights.
     Example:
         >>> from caffe_pylayers.testing import LayerRun
-        >>> LayerRun(Mask, [[[1, 2], [3, 4]], [1, 0]], param_str='{"fill": 9}').forward()[0]
+        >>> LayerRun(Mask, [[[1, 2], [3, 4]], [1, 0]], param_str='{"fill_value": 9}').forward()[0]
         array([[1., 2.],
                [9., 9.]])
     """
@@ -154,7 +155,7 @@ class Mask(KeptInput):
     array_api = True
     in_place = True
 
-    fill = Parameter(float, 0.0, doc="value where the mask is 0; -1e4 before a softmax leaves the position out")
+    fill_value = Parameter(float, 0.0, doc="value where the mask is 0; -1e4 before a softmax leaves the position out")
 
     def setup(self, bottom, top):
         checks.tops(self, top, "masked")
@@ -166,13 +167,13 @@ class Mask(KeptInput):
 
     def forward(self, bottom, top):
         values, mask = self.keep_input(bottom, top), bottom[1].data.reshape(self._mask_shape)
-        mask_forward(self.xp, values, mask, self.fill, top[0].data)
+        mask_forward(self.xp, values, mask, self.fill_value, top[0].data)
 
     def backward(self, top, propagate_down, bottom):
         values, mask = self.input(bottom), bottom[1].data.reshape(self._mask_shape)
         d_values = bottom[0].diff if propagate_down[0] else None
         d_mask = bottom[1].diff.reshape(self._mask_shape) if propagate_down[1] else None
-        mask_backward(self.xp, values, mask, self.fill, top[0].diff, d_values, d_mask)
+        mask_backward(self.xp, values, mask, self.fill_value, top[0].diff, d_values, d_mask)
 
 
 def argmax_labels_forward(scores, axis, labels, threshold=None, ignore_label=-1):

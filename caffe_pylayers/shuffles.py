@@ -2,7 +2,7 @@
 
 layer {
   name: "shuffle"  type: "Python"  bottom: "conv"  top: "shuffled"
-  python_param { module: "caffe_pylayers.shuffles"  layer: "ChannelShuffle"  param_str: "{group: 4}" }
+  python_param { module: "caffe_pylayers.shuffles"  layer: "ChannelShuffle"  param_str: "{groups: 4}" }
 }
 layer {
   name: "larger"  type: "Python"  bottom: "conv"  top: "larger"
@@ -12,7 +12,7 @@ layer {
   name: "reorg"  type: "Python"  bottom: "conv"  top: "reorg"
   python_param {
     module: "caffe_pylayers.shuffles"  layer: "SpaceToDepth"
-    param_str: '{"block": 2, "order": "darknet"}'
+    param_str: '{"block": 2, "channel_order": "darknet"}'
   }
 }
 """
@@ -25,7 +25,7 @@ from caffe_pylayers._layer.bases.rearrangement import Rearrangement
 
 __all__ = ["ChannelShuffle", "PixelShuffle", "SpaceToDepth", "depth_arrangement"]
 
-_ORDER = Parameter(
+_CHANNEL_ORDER = Parameter(
     str,
     "channel",
     choices=("channel", "block", "darknet"),
@@ -34,18 +34,18 @@ _ORDER = Parameter(
 )
 
 
-def depth_arrangement(shape, block, order):
+def depth_arrangement(shape, block, channel_order):
     """Return view, order of its axes and top's shape with which SpaceToDepth takes an input of this shape.
 
     shape: (N, C, H, W). The other three are rearrange_forward's, see caffe_pylayers._layer.bases.rearrangement.
     """
     count, channels, height, width = shape
     rows, columns, deep = height // block, width // block, channels * block**2
-    if order == "darknet":
+    if channel_order == "darknet":
         view = (count, channels // block**2, height, block, width, block)
         return view, (0, 3, 5, 1, 2, 4), (count, deep, rows, columns)
     view = (count, channels, rows, block, columns, block)
-    return view, (0, 1, 3, 5, 2, 4) if order == "channel" else (0, 3, 5, 1, 2, 4), (count, deep, rows, columns)
+    return view, (0, 1, 3, 5, 2, 4) if channel_order == "channel" else (0, 3, 5, 1, 2, 4), (count, deep, rows, columns)
 
 
 def _maps(layer, shape):
@@ -72,25 +72,25 @@ class ChannelShuffle(Rearrangement):
         shuffle_channel_param { group }; PyTorch's channel_shuffle.
     Example:
         >>> from caffe_pylayers.testing import LayerRun
-        >>> LayerRun(ChannelShuffle, [[[0, 1, 2, 3, 4, 5]]], param_str='{"group": 2}').forward()[0]
+        >>> LayerRun(ChannelShuffle, [[[0, 1, 2, 3, 4, 5]]], param_str='{"groups": 2}').forward()[0]
         array([[0., 3., 1., 4., 2., 5.]])
     """
 
-    group = Parameter(int, 1, low=1, doc="G, the number of groups before; the next convolution's may be another")
+    groups = Parameter(int, 1, low=1, doc="G, the number of groups before; the next convolution's may be another")
 
     def arrangement(self, shape):
-        if len(shape) < 2 or shape[1] % self.group:
+        if len(shape) < 2 or shape[1] % self.groups:
             raise checks.error(
-                self, f"bottom[0] must have shape (N, C, ...) with C divisible by group {self.group}, got {shape}"
+                self, f"bottom[0] must have shape (N, C, ...) with C divisible by groups {self.groups}, got {shape}"
             )
-        view = (shape[0], self.group, shape[1] // self.group, *shape[2:])
+        view = (shape[0], self.groups, shape[1] // self.groups, *shape[2:])
         return view, (0, 2, 1, *range(3, len(view))), shape
 
 
 class PixelShuffle(Rearrangement):
     """Channels to pixels: maps r times as high and wide, of r r times fewer channels.
 
-    top[n, c, h r + i, w r + j] = bottom[n, c r r + i r + j, h, w]; the other orders as in SpaceToDepth,
+    top[n, c, h r + i, w r + j] = bottom[n, c r r + i r + j, h, w]; the other channel orders as in SpaceToDepth,
     whose inverse it is.
 
     Bottom:
@@ -112,17 +112,17 @@ class PixelShuffle(Rearrangement):
                  [2., 3.]]]])
     """
 
-    upscale = Parameter(int, low=1, doc="r, the block's side b in the orders")
-    order = _ORDER
+    upscale = Parameter(int, low=1, doc="r, the block's side b in channel_order")
+    channel_order = _CHANNEL_ORDER
 
     def arrangement(self, shape):
         _maps(self, shape)
         count, deep, rows, columns = shape
-        block, divisor = self.upscale, self.upscale ** (4 if self.order == "darknet" else 2)
+        block, divisor = self.upscale, self.upscale ** (4 if self.channel_order == "darknet" else 2)
         if deep % divisor:
             raise checks.error(self, f"bottom[0] must have channels divisible by {divisor}, got {shape}")
         whole = (count, deep // block**2, rows * block, columns * block)
-        view, order, _ = depth_arrangement(whole, block, self.order)
+        view, order, _ = depth_arrangement(whole, block, self.channel_order)
         back = tuple(order.index(axis) for axis in range(len(order)))
         return tuple(view[axis] for axis in order), back, whole
 
@@ -130,7 +130,7 @@ class PixelShuffle(Rearrangement):
 class SpaceToDepth(Rearrangement):
     """Pixels to channels: maps b times less high and wide, of b b times as many channels, with no value lost.
 
-    top[n, c b b + i b + j, h, w] = bottom[n, c, h b + i, w b + j], or as the order says.
+    top[n, c b b + i b + j, h, w] = bottom[n, c, h b + i, w b + j], or as channel_order says.
 
     Bottom:
         [0] features (N, C, H, W), H and W divisible by b
@@ -139,11 +139,11 @@ class SpaceToDepth(Rearrangement):
     Backward:
         Every value's gradient, at its place before.
     Raises:
-        ValueError for other shapes, for a map that b does not divide, with order darknet for channels that b b does not
-        divide, and in place.
+        ValueError for other shapes, for a map that b does not divide, with channel_order darknet for channels that b b
+        does not divide, and in place.
     References:
-        Order darknet is Reorg of YOLOv2, as darknet and eric612/MobileNet-YOLO have it, reorg_param { stride }: Redmon
-        and Farhadi, "YOLO9000", 2017, arXiv:1612.08242. That layer takes memory of shape (C, H, W) as
+        channel_order darknet is Reorg of YOLOv2, as darknet and eric612/MobileNet-YOLO have it, reorg_param { stride }:
+        Redmon and Farhadi, "YOLO9000", 2017, arXiv:1612.08242. That layer takes memory of shape (C, H, W) as
         (C / b / b, H b, W b), so its blocks are no b x b pixels of the image; a net trained with it needs it. Order
         channel is PyTorch's pixel_unshuffle, block is TensorFlow's space_to_depth.
     Example:
@@ -153,14 +153,15 @@ class SpaceToDepth(Rearrangement):
     """
 
     block = Parameter(int, low=1, doc="b, the side of a block, in pixels")
-    order = _ORDER
+    channel_order = _CHANNEL_ORDER
 
     def arrangement(self, shape):
         _, channels, height, width = _maps(self, shape)
         if height % self.block or width % self.block:
             raise checks.error(self, f"bottom[0] must have maps divisible by block {self.block}, got {shape}")
-        if self.order == "darknet" and channels % self.block**2:
+        if self.channel_order == "darknet" and channels % self.block**2:
             raise checks.error(
-                self, f"order darknet needs channels divisible by {self.block**2}, got bottom[0] of shape {shape}"
+                self,
+                f"channel_order darknet needs channels divisible by {self.block**2}, got bottom[0] of shape {shape}",
             )
-        return depth_arrangement(shape, self.block, self.order)
+        return depth_arrangement(shape, self.block, self.channel_order)

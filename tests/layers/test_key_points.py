@@ -1,10 +1,10 @@
-"""HeatMaps, SoftArgmax and SinePositions: PyTorch's numbers, values by hand, and what they refuse."""
+"""HeatMaps, SoftArgmax and PositionalEncoding: PyTorch's numbers, values by hand, and what they refuse."""
 
 import numpy as np
 import pytest
 
 from caffe_pylayers.key_points import HeatMaps, SoftArgmax
-from caffe_pylayers.position_codes import SinePositions
+from caffe_pylayers.position_codes import PositionalEncoding
 from caffe_pylayers.testing import LayerRun
 
 rng = np.random.RandomState(1)
@@ -69,7 +69,7 @@ def test_a_heat_map_s_soft_argmax_is_its_point():
 
 
 def test_a_sequence_s_codes_are_the_paper_s():
-    codes = LayerRun(SinePositions, [np.zeros((2, 7, 6))], param_str="axis: -1").forward()[0]
+    codes = LayerRun(PositionalEncoding, [np.zeros((2, 7, 6))], param_str="axis: -1").forward()[0]
     for p, channel in np.ndindex(7, 6):
         angle = p / 10000 ** (2 * (channel // 2) / 6)
         np.testing.assert_allclose(codes[:, p, channel], np.cos(angle) if channel % 2 else np.sin(angle))
@@ -77,19 +77,19 @@ def test_a_sequence_s_codes_are_the_paper_s():
 
 def test_a_map_s_codes_are_of_rows_then_columns():
     maps = rng.standard_normal((2, 8, 3, 5))
-    line = LayerRun(SinePositions, [np.zeros((1, 4, 5))]).forward()[0][0]
-    codes = LayerRun(SinePositions, [maps]).forward()[0] - maps
+    line = LayerRun(PositionalEncoding, [np.zeros((1, 4, 5))]).forward()[0][0]
+    codes = LayerRun(PositionalEncoding, [maps]).forward()[0] - maps
     for row, column in np.ndindex(3, 5):
         np.testing.assert_allclose(codes[0, :, row, column], [*line[:, row], *line[:, column]], atol=1e-12)
-    last = LayerRun(SinePositions, [np.moveaxis(maps, 1, -1)], param_str="{axis: -1, added: false}").forward()[0]
+    last = LayerRun(PositionalEncoding, [np.moveaxis(maps, 1, -1)], param_str="{axis: -1, added: false}").forward()[0]
     np.testing.assert_allclose(np.moveaxis(last, -1, 1), codes, atol=1e-12)
-    steps = LayerRun(SinePositions, [np.zeros((5, 3, 4))], param_str="{axis: 2, batch_axis: 1}").forward()[0]
+    steps = LayerRun(PositionalEncoding, [np.zeros((5, 3, 4))], param_str="{axis: 2, batch_axis: 1}").forward()[0]
     np.testing.assert_array_equal(steps[:, 1].T, line)
 
 
 def test_positions_in_place():
     maps = rng.standard_normal((2, 8, 3, 5))
-    apart, run = LayerRun(SinePositions, [maps]), LayerRun(SinePositions, [maps])
+    apart, run = LayerRun(PositionalEncoding, [maps]), LayerRun(PositionalEncoding, [maps])
     (placed,) = apart.forward()
     run.layer.forward(run.bottom, run.bottom)
     np.testing.assert_array_equal(run.bottom[0].data, placed)
@@ -107,17 +107,28 @@ def test_positions_in_place():
             "size: [2, 2]",
             r"\(points\) must have shape \(N, K, 2\) or .* \(2, 3, 4\)",
         ),
-        (HeatMaps, [(2, 7)], "{size: [2, 2], coordinates: 2}", r"got \(2, 7\)"),
+        (HeatMaps, [(2, 7)], "{size: [2, 2], values_per_point: 2}", r"got \(2, 7\)"),
         (HeatMaps, [(2, 3, 2)], "", r"needs either bottom\[1\] \(reference\) or the parameter size"),
         (HeatMaps, [(2, 3, 2), (3,)], "", r"\(reference\) must have shape \(..., H, W\), got \(3,\)"),
         (SoftArgmax, [(2, 3, 4)], "", r"\(maps\) must have shape \(N, K, H, W\), got \(2, 3, 4\)"),
         (SoftArgmax, [(2, 3, 4, 0)], "", r"got \(2, 3, 4, 0\)"),
-        (SinePositions, [(2, 4)], "", r"needs an axis of channels, one of samples and one or two of positions"),
-        (SinePositions, [(2, 3, 4)], "", r"channels must be divisible by 2, got bottom\[0\] of shape \(2, 3, 4\)"),
-        (SinePositions, [(2, 6, 4, 4)], "", r"channels must be divisible by 4"),
-        (SinePositions, [(2, 6, 4)], "axis: 0", r"needs an axis of channels"),
+        (PositionalEncoding, [(2, 4)], "", r"needs an axis of channels, one of samples and one or two of positions"),
+        (PositionalEncoding, [(2, 3, 4)], "", r"channels must be divisible by 2, got bottom\[0\] of shape \(2, 3, 4\)"),
+        (PositionalEncoding, [(2, 6, 4, 4)], "", r"channels must be divisible by 4"),
+        (PositionalEncoding, [(2, 6, 4)], "axis: 0", r"needs an axis of channels"),
     ],
 )
 def test_refused(layer, shapes, param_str, message):
     with pytest.raises(ValueError, match=rf"^{layer.__name__}: .*{message}"):
         LayerRun(layer, list(map(np.zeros, shapes)), param_str=param_str)
+
+
+@pytest.mark.parametrize("place", [np.nan, np.inf])
+def test_a_point_that_is_not_labelled_may_be_anywhere(place):
+    run = LayerRun(HeatMaps, [[[[place, place, 0], [0, 1, 2]]]], param_str="size: [2, 2]")
+    (maps,) = run.forward()
+    assert not maps[0, 0].any()
+    assert maps[0, 1, 1, 0] == 1
+    d_points = run.backward([np.ones((1, 2, 2, 2))])[0]
+    assert np.isfinite(d_points).all()
+    assert not d_points[0, 0].any()

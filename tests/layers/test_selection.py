@@ -76,15 +76,22 @@ def test_mask(shape, fill):
     expected = torch.lerp(torch.full_like(values, fill), values, mask.reshape(whole).expand(4, 3, 2))
     d_top = torch.randn_like(expected)
     expected.backward(d_top)
-    run = LayerRun(Mask, [values.detach().numpy(), mask.detach().numpy()], param_str=f"fill: {fill}")
+    run = LayerRun(Mask, [values.detach().numpy(), mask.detach().numpy()], param_str=f"fill_value: {fill}")
     np.testing.assert_allclose(run.forward()[0], expected.detach(), rtol=1e-12)
     for ours, theirs in zip(run.backward([d_top.numpy()]), (values.grad, mask.grad)):
         np.testing.assert_allclose(ours, theirs, rtol=1e-12)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_a_mask_leaves_out_may_be_anything(value):
+    run = LayerRun(Mask, [[[value, 2]], [[0, 1]]], param_str="fill_value: 3")
+    np.testing.assert_array_equal(run.forward()[0], [[3, 2]])
+    np.testing.assert_array_equal(run.backward([[[1, 1]]])[0], [[0, 1]])
+
+
 def test_mask_in_place():
     values, mask = np.random.RandomState(1).rand(2, 4, 3)
-    apart, run = (LayerRun(Mask, [values, mask], param_str="fill: 2") for _ in range(2))
+    apart, run = (LayerRun(Mask, [values, mask], param_str="fill_value: 2") for _ in range(2))
     (masked,) = apart.forward()
     run.layer.forward(run.bottom, run.bottom[:1])
     np.testing.assert_array_equal(run.bottom[0].data, masked)

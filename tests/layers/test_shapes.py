@@ -142,3 +142,12 @@ def test_refused_index(index):
 def test_refused(layer, shapes, param_str, message):
     with pytest.raises(ValueError, match=rf"^{layer.__name__}: .*{message}"):
         run(layer, *map(np.zeros, shapes), param_str=param_str)
+
+
+@pytest.mark.parametrize("operation", ["max", "min"])
+def test_an_extreme_that_is_no_number_gets_no_gradient(operation):
+    run = LayerRun(Reduce, [[[1, np.nan], [1, 2]]], param_str=f"{{operation: {operation}, axes: [1]}}")
+    reduced = run.forward()[0]
+    assert np.isnan(reduced[0])
+    assert not np.isnan(reduced[1])
+    assert np.array_equal(run.backward([[1, 1]])[0].sum(1), [0, 1])

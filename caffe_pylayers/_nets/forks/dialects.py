@@ -129,7 +129,7 @@ DIALECTS = [
     # classification, mobile nets
     Dialect("DepthwiseConvolution", equal="Convolution"),
     Dialect("ConvolutionDepthwise", equal="Convolution", change=_one_group_each),
-    Dialect("ShuffleChannel", "shuffles.ChannelShuffle", "shuffle_channel_param", "group"),
+    Dialect("ShuffleChannel", "shuffles.ChannelShuffle", "shuffle_channel_param", "group=groups"),
     Dialect("ReLU6", "activations.ReLU6", "relu6_param", "negative_slope"),
     Dialect("Mish", "activations.Mish"),
 ]

@@ -6,7 +6,7 @@ rng = np.random.RandomState(7)
 maps = rng.standard_normal((3, 8, 2, 5))
 
 CASES = {
-    "SinePositions": [
+    "PositionalEncoding": [
         case([maps], exhaustive=True),
         case([maps[:, :, 0]]),
         case([np.moveaxis(maps, 1, -1)], "axis: -1"),

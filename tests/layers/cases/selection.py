@@ -20,9 +20,9 @@ CASES = {
     "Mask": [
         case([maps, rng.randint(0, 2, maps.shape)]),
         case([maps, rng.rand(3, 1, 2, 5)], exhaustive=True),
-        case([maps, rng.rand(3)], "fill: -2.5", exhaustive=True),
+        case([maps, rng.rand(3)], "fill_value: -2.5", exhaustive=True),
         case([maps, rng.rand(1, 4)]),
-        case([maps, rng.rand(*maps.shape)], "fill: 1e4", gradient_atol=1e-4),
+        case([maps, rng.rand(*maps.shape)], "fill_value: 1e4", gradient_atol=1e-4),
         case([maps, np.zeros((3, 1))]),
         case([np.zeros((0, 2)), np.zeros(0)]),
     ],
