@@ -58,7 +58,7 @@ def contrastive_backward(xp, squares, y, margin=1.0, legacy=False):
         apart = -arrays.astype(squares < margin, squares)
     else:
         distances = xp.sqrt(squares)
-        apart = root_backward(distances, -2 * (margin - distances).clip(0, None))
+        apart = root_backward(xp, distances, -2 * (margin - distances).clip(0, None))
     return (apart + y * (1 - apart)) / 2
 
 

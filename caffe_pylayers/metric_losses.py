@@ -16,6 +16,7 @@ from caffe_pylayers._layer.embeddings.distances import pairwise_backward, pairwi
 from caffe_pylayers._layer.embeddings.embedding_loss import EmbeddingLoss
 from caffe_pylayers._layer.embeddings.rows import check_labels, check_same_rows, pairs_of, without_ignored
 from caffe_pylayers._layer.functions.log_sum_exp import NOTHING, log_sum_exp, log_sum_exp_backward
+from caffe_pylayers._layer.functions.sigmoid import sigmoid, softplus
 from caffe_pylayers._layer.functions.softmax import log_softmax, softmax_buffer, targets_backward
 from caffe_pylayers._layer.losses.normalizers import normalization, normalizer
 from caffe_pylayers._layer.losses.weighted_loss import counting
@@ -151,15 +152,16 @@ def lifted_structure_forward(xp, distances, same, different, margin=1.0):
     L_i = log(sum over different k of exp(margin - d_ik)).
     """
     log_negatives = log_sum_exp(xp, xp.where(different, margin - distances, NOTHING))
-    j = xp.logaddexp(log_negatives[:, None], log_negatives[None, :]) + distances
+    # Samples of one label have the same negatives, or none: L_i and L_j are both numbers, or both NOTHING.
+    j = softplus(xp, log_negatives[None, :] - log_negatives[:, None])
+    j += log_negatives[:, None] + distances
     return xp.where(same, j, NOTHING), log_negatives
 
 
 def lifted_structure_backward(xp, distances, different, j, log_negatives, margin=1.0):
     """Return the gradient of sum(max(0, J)**2) with respect to the distances; j and log_negatives: of forward."""
     d_j = 2 * j.clip(0, None)
-    joined = xp.logaddexp(log_negatives[:, None], log_negatives[None, :])
-    shares = log_sum_exp_backward(xp, log_negatives[:, None], joined)  # of exp(L_i) in pair (i, j), also in (j, i)
+    shares = sigmoid(xp, log_negatives[:, None] - log_negatives[None, :])  # of exp(L_i) in J_ij, which is J_ji too
     d_log_negatives = ((d_j + d_j.T) * shares).sum(1)[:, None]
     shares = log_sum_exp_backward(xp, margin - distances, log_negatives[:, None])
     return d_j - counting(different, shares) * d_log_negatives * shares
@@ -211,7 +213,7 @@ class LiftedStructureLoss(EmbeddingLoss):
             self.xp, self._distances, self._different, self._j, self._log_negatives, self.margin
         )
         d_distances *= scale / (4 * self._normalizer)
-        d_squares = root_backward(self._distances, d_distances)
+        d_squares = root_backward(self.xp, self._distances, d_distances)
         pairwise_backward(self.xp, self._features, d_squares, d_features)
 
     def _count_pairs(self, same):

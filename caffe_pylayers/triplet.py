@@ -289,7 +289,7 @@ class BatchTripletLoss(EmbeddingLoss):
         d_distances = self._all.d_distances() if self.strategy == "all" else self._gradient_of_selected()
         d_distances *= scale / self._normalizer
         if self.distance == "euclidean":
-            d_distances = root_backward(self._distances, d_distances)
+            d_distances = root_backward(self.xp, self._distances, d_distances)
         pairwise_backward(self.xp, self._features, d_distances, d_features)
 
     def _loss_of_all(self, same, different):

@@ -90,7 +90,9 @@ def test_equal_points():
 def test_ignored_pairs():
     some = np.where(np.arange(8) < 3, -1, SAME)
     options = repr({"ignore_label": -1, "normalization": "valid"})
-    run = LayerRun(ContrastiveLoss, [A, B, some], param_str=options)
+    a = A.copy()
+    a[:3] = np.nan
+    run = LayerRun(ContrastiveLoss, [a, B, some], param_str=options)
     rest = LayerRun(ContrastiveLoss, [A[3:], B[3:], SAME[3:]])
     np.testing.assert_allclose(run.forward()[0], rest.forward()[0])
     np.testing.assert_allclose(run.backward([G])[0], np.concatenate([0 * A[:3], rest.backward([G])[0]]))

@@ -61,6 +61,20 @@ def test_normalization(how, z):
     np.testing.assert_allclose(run.forward()[0], [2 / z])
 
 
+def test_a_triplet_of_weight_0_may_hold_anything():
+    x, weights = A.copy(), np.ones(7)
+    x[2], weights[2] = np.nan, 0
+    for distance in ("squared", "euclidean"):
+        options = text(distance=distance, normalization="valid")
+        run = LayerRun(TripletLoss, [x, P, N, weights], param_str=options)
+        kept = weights == 1
+        rest = LayerRun(TripletLoss, [A[kept], P[kept], N[kept]], param_str=text(distance=distance))
+        np.testing.assert_allclose(run.forward()[0], rest.forward()[0])
+        for ours, theirs in zip(run.backward([G])[:3], rest.backward([G])):
+            np.testing.assert_allclose(ours[kept], theirs)
+            np.testing.assert_array_equal(ours[2], np.zeros(5))
+
+
 def test_equal_points_have_no_gradient_of_their_distance():
     run = LayerRun(TripletLoss, [A, A, A], param_str=text(distance="euclidean"))
     np.testing.assert_allclose(run.forward()[0], [0.2])

@@ -6,6 +6,7 @@ what all rows have in common costs no digits then. A square below the product's 
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 __all__ = [
@@ -50,9 +51,9 @@ def pairwise_backward(xp: Any, x: Any, d_squares: Any, d_x: Any) -> None:
     d_x *= -2
 
 
-def root_backward(roots: Any, d_roots: Any) -> Any:
+def root_backward(xp: Any, roots: Any, d_roots: Any) -> Any:
     """Return d_squares of sum(d_roots * sqrt(squares)), 0 where the distance is 0; roots: sqrt(squares)."""
-    return d_roots * (roots > 0) / (2 * roots + (roots == 0))
+    return d_roots / (2 * xp.where(roots == 0, math.inf, roots))
 
 
 def lengths_forward(xp: Any, vectors: Any, squared: bool) -> Any:
@@ -63,7 +64,7 @@ def lengths_forward(xp: Any, vectors: Any, squared: bool) -> Any:
 
 def lengths_backward(xp: Any, vectors: Any, lengths: Any, d_lengths: Any, squared: bool, out: Any = None) -> Any:
     """Return d_vectors of lengths_forward, 0 for the length of a vector of zeros; out: receives it."""
-    d_squares = d_lengths if squared else root_backward(lengths, d_lengths)
+    d_squares = d_lengths if squared else root_backward(xp, lengths, d_lengths)
     return xp.multiply(vectors, (2 * d_squares)[:, None], out=out)
 
 
