@@ -20,6 +20,7 @@ The proxies are a learned blob. It often learns faster than the net, here 100 ti
 
 from __future__ import annotations
 
+from caffe_pylayers._layer import arrays
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.embeddings.proxy_loss import ProxyLoss
 from caffe_pylayers._layer.functions.log_sum_exp import NOTHING, log_sum_exp, log_sum_exp_backward
@@ -36,30 +37,31 @@ __all__ = [
 ]
 
 
-# one_hot, others: (N, C), of 0 and 1: for each class its samples, and those that it is compared with.
-
-
-def _among(exponents, chosen):
-    """Return exponents, NOTHING where chosen is 0: several times as fast as a choice by booleans."""
-    return exponents * chosen + (1 - chosen) * NOTHING
+# labels: int64 (N, 1), the class of each sample.
 
 
 # --- proxy NCA ---------------------------------------------------------------------------------------
 
 
-def proxy_nca_forward(xp, squares, one_hot, others):
-    """Return (terms, sums): d_y + log(sum over the others c of exp(-d_c)) for each sample, and that logarithm.
+def proxy_nca_forward(xp, squares, labels, positive_in_sum=False):
+    """Return (terms, sums): d_y + log(sum over c of exp(-d_c)) for each sample, and that logarithm.
 
-    squares: d (N, C), the scaled squared distances from the proxies. A row without others has the term 0.
+    squares: d (N, C), the scaled squared distances from the proxies.
+    positive_in_sum: c runs over all classes; else over all but y, and with one class the term is 0.
     """
-    sums = log_sum_exp(xp, _among(-squares, others))
-    return xp.where(sums > NOTHING / 2, (squares * one_hot).sum(1) + sums, 0 * sums), sums
+    scores = -squares
+    if not positive_in_sum:
+        arrays.put_along(scores, labels, NOTHING, 1)
+    sums = log_sum_exp(xp, scores)
+    return xp.where(sums > NOTHING / 2, arrays.take_along(squares, labels, 1)[:, 0] + sums, 0 * sums), sums
 
 
-def proxy_nca_backward(xp, squares, one_hot, others, sums):
+def proxy_nca_backward(xp, squares, labels, sums, positive_in_sum=False):
     """Return the gradient of the terms' sum with respect to the squares."""
-    d_squares = others * -log_sum_exp_backward(xp, -squares, sums[:, None])
-    d_squares += one_hot * (sums > NOTHING / 2)[:, None]
+    d_squares = -log_sum_exp_backward(xp, -squares, sums[:, None])
+    of_labels = 1 + arrays.take_along(d_squares, labels, 1) if positive_in_sum else 0 * sums[:, None] + 1
+    arrays.put_along(d_squares, labels, of_labels, 1)
+    d_squares *= (sums > NOTHING / 2)[:, None]
     return d_squares
 
 
@@ -93,18 +95,18 @@ class ProxyNCALoss(ProxyLoss):
     positive_in_sum = Parameter(bool, False, doc="the sum is over all classes, so that the loss is never negative")
     normalization = normalization("batch", valid="the samples without ignore_label")
 
-    def loss_of(self, cosines, one_hot, others):
-        if self.positive_in_sum:
-            others = one_hot + others
-        squares = 2 * self.scale * (1 - cosines)
-        terms, sums = proxy_nca_forward(self.xp, squares, one_hot, others)
-        self._kept = squares, one_hot, others, sums
-        valid = int(self.xp.count_nonzero(one_hot)) if self.normalization == "valid" else 0
-        self._normalizer = normalizer(self.normalization, len(terms), len(terms), valid)
+    def loss_of(self, cosines, labels, valid):
+        self._squares, self._labels = 2 * self.scale * (1 - cosines), labels
+        terms, self._sums = proxy_nca_forward(self.xp, self._squares, labels, self.positive_in_sum)
+        n = counted = len(terms)
+        if valid is not None:
+            counted = int(self.xp.count_nonzero(valid))
+            terms *= valid[:, 0]
+        self._normalizer = normalizer(self.normalization, n, n, counted)
         return terms.sum() / self._normalizer
 
     def d_cosines(self, scale):
-        d_squares = proxy_nca_backward(self.xp, *self._kept)
+        d_squares = proxy_nca_backward(self.xp, self._squares, self._labels, self._sums, self.positive_in_sum)
         d_squares *= -2 * self.scale / self._normalizer * scale
         return d_squares
 
@@ -112,27 +114,35 @@ class ProxyNCALoss(ProxyLoss):
 # --- proxy anchor ------------------------------------------------------------------------------------
 
 
-def proxy_anchor_forward(xp, cosines, one_hot, others, scale=32.0, margin=0.1):
-    """Return (positive, negative), the terms of each class (C,).
+def proxy_anchor_forward(xp, cosines, labels, same, scale=32.0, margin=0.1):
+    """Return (positive, negative), terms of the samples (N,) and of the classes (C,).
 
-    positive = log(1 + sum over its samples of exp(-scale (cos - margin))),
-    negative = log(1 + sum over the others of exp(scale (cos + margin))).
+    positive = log(1 + sum over the samples of its class of exp(-scale (cos - margin))), one number for the class,
+    negative = log(1 + sum over the samples of other classes of exp(scale (cos + margin))).
+
+    same: booleans (N, N), where two samples are of one class; a sample that does not count is not even its own.
     """
-    exponents = cosines * scale
-    positive = log_sum_exp(xp, _among(scale * margin - exponents, one_hot), 0)
-    negative = log_sum_exp(xp, _among(scale * margin + exponents, others), 0)
-    return softplus(xp, positive), softplus(xp, negative)
+    own, others = _exponents(cosines, labels, scale, margin)
+    arrays.put_along(others, labels, NOTHING, 1)
+    others[~same.any(1)] = NOTHING
+    positive = log_sum_exp(xp, xp.where(same, own[None, :], NOTHING + 0 * own))
+    return softplus(xp, positive), softplus(xp, log_sum_exp(xp, others, 0))
 
 
-def proxy_anchor_backward(
-    xp, cosines, one_hot, others, positive, negative, d_positive, d_negative, scale=32.0, margin=0.1
-):
-    """Return d_cosines (N, C), for gradients of the terms that are numbers, or (C,)."""
-    exponents = cosines * scale
-    d_cosines = others * log_sum_exp_backward(xp, scale * margin + exponents, negative)
+def proxy_anchor_backward(xp, cosines, labels, positive, negative, d_positive, d_negative, scale=32.0, margin=0.1):
+    """Return d_cosines (N, C) for the gradients of each class's two terms, which are numbers."""
+    own, others = _exponents(cosines, labels, scale, margin)
+    d_cosines = log_sum_exp_backward(xp, others, negative)
     d_cosines *= scale * d_negative
-    d_cosines -= one_hot * log_sum_exp_backward(xp, scale * margin - exponents, positive) * (scale * d_positive)
+    of_labels = log_sum_exp_backward(xp, own, positive) * (-scale * d_positive)
+    arrays.put_along(d_cosines, labels, of_labels[:, None], 1)
     return d_cosines
+
+
+def _exponents(cosines, labels, scale, margin):
+    """Return -scale (cos - margin) of the labels, (N,), and scale (cos + margin) of all, (N, C)."""
+    own = scale * margin - scale * arrays.take_along(cosines, labels, 1)[:, 0]
+    return own, cosines * scale + scale * margin
 
 
 class ProxyAnchorLoss(ProxyLoss):
@@ -164,13 +174,19 @@ class ProxyAnchorLoss(ProxyLoss):
     scale = Parameter(float, 32.0, above=0, doc="alpha, of the cosines: the larger, the more hard samples weigh")
     margin = Parameter(float, 0.1, doc="delta, by which positives are to be above 0 and negatives below, in cosine")
 
-    def loss_of(self, cosines, one_hot, others):
-        self._pairs = pairs = cosines, one_hot, others
-        self._positive, self._negative = proxy_anchor_forward(self.xp, *pairs, self.scale, self.margin)
-        self._shares = 1 / max(int(self.xp.count_nonzero(one_hot.sum(0))), 1), 1 / self.num_classes
-        return self._shares[0] * self._positive.sum() + self._shares[1] * self._negative.sum()
+    def loss_of(self, cosines, labels, valid):
+        same = labels == labels.T
+        if valid is not None:
+            same &= (valid * valid.T) > 0
+        self._cosines, self._labels = cosines, labels
+        self._positive, self._negative = proxy_anchor_forward(self.xp, cosines, labels, same, self.scale, self.margin)
+        count = arrays.astype(same.sum(1), cosines)  # of the sample's class
+        of_class = (count > 0) / count.clip(1, None)
+        self._positive_classes = max(round(float(of_class.sum())), 1)
+        positive = (self._positive * of_class).sum() / self._positive_classes
+        return positive + self._negative.sum() / self.num_classes
 
     def d_cosines(self, scale):
-        of_positive, of_negative = self._shares
-        terms = self._positive, self._negative, of_positive * scale, of_negative * scale
-        return proxy_anchor_backward(self.xp, *self._pairs, *terms, scale=self.scale, margin=self.margin)
+        d_terms = scale / self._positive_classes, scale / self.num_classes
+        kept = self._cosines, self._labels, self._positive, self._negative
+        return proxy_anchor_backward(self.xp, *kept, *d_terms, self.scale, self.margin)

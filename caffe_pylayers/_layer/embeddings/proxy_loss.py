@@ -16,12 +16,12 @@ class ProxyLoss(ClassVectorsLoss):
 
     A subclass has these in place of forward and backward:
 
-        def loss_of(self, cosines, one_hot, others):    # (N, C); return the loss
-        def d_cosines(self, scale):                     # return scale times its gradient to the cosines
+        def loss_of(self, cosines, labels, valid):    # return the loss
+        def d_cosines(self, scale):                   # return scale times its gradient to the cosines
     """
 
-    def loss_of(self, cosines: Any, one_hot: Any, others: Any) -> Any:
-        """Return the loss; one_hot has a 1 at each label's class, others at all other classes, an ignored row zeros."""
+    def loss_of(self, cosines: Any, labels: Any, valid: Any) -> Any:
+        """Return the loss of cosines (N, C), labels (N, 1), int64, and None or (N, 1) with 0 for ignored samples."""
         raise NotImplementedError(f"{type(self).__name__}: loss_of is not defined")
 
     def d_cosines(self, scale: Any) -> Any:
@@ -34,13 +34,13 @@ class ProxyLoss(ClassVectorsLoss):
         self._directions, self._proxy_lengths = unit_vectors(self.xp, self._proxies)
         cosines = self._units @ self._directions.T
         index, valid = self.classes_of(labels)
-        counts = arrays.astype(index >= 0 if valid is None else valid, cosines)[:, None]
-        one_hot = self.xp.zeros_like(cosines)
-        arrays.put_along(one_hot, index[:, None], counts, 1)
-        return self.loss_of(cosines, one_hot, counts - one_hot)
+        self._valid = None if valid is None else arrays.astype(valid[:, None], features)
+        return self.loss_of(cosines, index[:, None], self._valid)
 
     def gradient(self, scale: Any, d_features: Any) -> None:
         d_cosines = self.d_cosines(scale)
+        if self._valid is not None:
+            d_cosines *= self._valid
         d_directions = d_cosines.T @ self._units
         self.blobs[0].diff[...] += unit_vectors_backward(self.xp, self._proxies, self._proxy_lengths, d_directions)
         if d_features is not None:

@@ -35,11 +35,12 @@ def log_sum_exp_backward(xp: Any, exponents: Any, sums: Any) -> Any:
 
 
 def _exp(xp: Any, exponents: Any) -> Any:
-    """Return exp(exponents), for those not above 0; not below the least number that has all its digits.
+    """Return exp(exponents), which are not above 0 and are overwritten; it is never less than a normal number.
 
     PyTorch takes ten times as long for smaller ones.
     """
-    return xp.exp(exponents.clip(math.log(xp.finfo(exponents.dtype).tiny), 0))
+    least = math.log(xp.finfo(exponents.dtype).tiny) + 1
+    return xp.exp(xp.clip(exponents, least, 0, out=exponents))
 
 
 def log_cumulative_sum_exp(xp: Any, values: Any, axis: int) -> Any:
