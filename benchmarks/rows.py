@@ -176,6 +176,11 @@ def iou(a, b):
     return shared / (area[:, None] + other - shared)
 
 
+def ohem(s, y):
+    losses = functional.cross_entropy(s, y[:, 0].long(), reduction="none").flatten(1)
+    return losses.topk(1024)[0].mean()
+
+
 MAPS, MAP_LABELS = normal(8, 21, 64, 64), labels(8, 1, 64, 64, classes=21)
 PAIR = {"bottoms": [normal(128, 84 * 8), normal(128, 84 * 8)], "loss": True}
 EMBEDDED, FACES = [normal(128, 128) / 11, labels(128, classes=16)], [normal(128, 128), labels(128, classes=1000)]
@@ -240,8 +245,11 @@ ROWS = [
         "SoftmaxOHEMLoss 8 x 21 x 64 x 64",
         "hard_examples.SoftmaxOHEMLoss",
         [MAPS, MAP_LABELS],
-        "kept_ratio: 0.25",
-        torch=lambda s, y: functional.cross_entropy(s, y[:, 0].long(), reduction="none").ravel().topk(8192)[0].mean(),
+        "{kept_ratio: 0.25, per_image: true}",
+        loop="SoftmaxOHEM",
+        torch=lambda s, y: (
+            functional.cross_entropy(s, y[:, 0].long(), reduction="none").flatten(1).topk(1024)[0].mean()
+        ),
         loss=True,
     ),
     Row(

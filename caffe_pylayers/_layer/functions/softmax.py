@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from caffe_pylayers._layer import arrays
+from caffe_pylayers._layer.blocks import blocks
 from caffe_pylayers._layer.functions import fused
+from caffe_pylayers._layer.functions.maxima import largest
 
 __all__ = ["label_backward", "log_softmax", "softmax", "softmax_backward", "softmax_buffer", "targets_backward"]
 
@@ -17,7 +19,7 @@ def softmax(xp: Any, scores: Any, axis: int, out: Any) -> None:
     if xp is not np:
         xp.softmax(scores, axis, out=out)
         return
-    np.exp(scores - np.amax(scores, axis=axis, keepdims=True), out=out)  # in place numpy 1.19 takes far longer
+    np.exp(scores - largest(scores, axis), out=out)  # in place numpy 1.19 takes far longer
     out /= out.sum(axis=axis, keepdims=True)
 
 
@@ -48,11 +50,13 @@ def log_softmax(xp: Any, scores: Any, axis: int, out: Any, p: Any = None) -> Non
     if xp is not np:
         xp.log_softmax(scores, axis, out=out)
         return
-    np.subtract(scores, np.amax(scores, axis=axis, keepdims=True), out=out)
-    np.exp(out, out=p)
-    total = p.sum(axis=axis, keepdims=True)
-    out -= np.log(total)
-    p /= total
+    for block in blocks(scores, (axis % scores.ndim,)):
+        log_p, chances = out[block], p[block]
+        np.subtract(scores[block], largest(scores[block], axis), out=log_p)
+        np.exp(log_p, out=chances)
+        total = chances.sum(axis=axis, keepdims=True)
+        log_p -= np.log(total)
+        chances /= total
 
 
 def label_backward(xp: Any, log_p: Any, labels: Any, d_log_p: Any, axis: int, d_scores: Any, p: Any = None) -> None:

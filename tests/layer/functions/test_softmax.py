@@ -5,6 +5,7 @@ import pytest
 
 from caffe_pylayers._layer import arrays
 from caffe_pylayers._layer.functions.log_sum_exp import NOTHING, log_cumulative_sum_exp, log_sum_exp
+from caffe_pylayers._layer.functions.maxima import largest, positive_part
 from caffe_pylayers._layer.functions.sigmoid import sigmoid, sigmoid_and_softplus, softplus
 from caffe_pylayers._layer.functions.softmax import (
     label_backward,
@@ -32,6 +33,16 @@ def test_log_softmax(kind, axis):
     log_softmax(arrays.namespace(scores), scores, axis, out, softmax_buffer(scores))
     np.testing.assert_allclose(arrays.to_numpy(out), special.log_softmax(SCORES, axis), rtol=1e-12, atol=1e-12)
     np.testing.assert_array_equal(arrays.to_numpy(scores), SCORES)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_maxima_by_bits(dtype):
+    values = np.concatenate([SCORES, -np.abs(SCORES), [[[-np.inf, np.inf]] * 5, [[-0.0, 0.0]] * 5]]).astype(dtype)
+    np.testing.assert_array_equal(positive_part(values), np.maximum(values, 0))
+    for axis in (0, 1, 2, -1):
+        np.testing.assert_array_equal(largest(values, axis), np.amax(values, axis, keepdims=True))
+    strided = values[:, ::2].swapaxes(0, 2)
+    np.testing.assert_array_equal(largest(strided, 1), np.amax(strided, 1, keepdims=True))
 
 
 @pytest.mark.parametrize("kind", KINDS)
