@@ -85,12 +85,12 @@ class ClassAccuracy(_ByClass):
         [2] weights w, optional: shaped like the labels, or (N,). Default: 1
     Top:
         [0] accuracies (C,), 0 for a class without labels
-        [1] accuracy, optional: that of all labels, (1,)
+        [1] accuracy, optional: that of all labels, (1,), 0 over none
     Backward:
         Zeros: a count has no gradient.
     Raises:
-        ValueError for a label that is no integer in [0, C), for a top_k above C, and for shapes
-        that do not fit.
+        ValueError for a label that is no integer in [0, C), for scores that are NaN where a label
+        counts, for a top_k above C, and for shapes that do not fit.
     References:
         Caffe's Accuracy with two tops, in the other order: there the mean over the batches of a
         pass is printed, in which a batch without a class counts as one where all of it was wrong.
@@ -125,12 +125,12 @@ class BalancedAccuracy(_ByClass):
         [1] labels, integers in [0, C), one for each position: (N,), (N, 1), (N, H, W), ...
         [2] weights, optional: shaped like the labels, or (N,). Default: 1
     Top:
-        [0] accuracy (1,)
+        [0] accuracy (1,), 0 over no labels
     Backward:
         Zeros: a count has no gradient.
     Raises:
-        ValueError for a label that is no integer in [0, C), for a top_k above C, and for shapes
-        that do not fit.
+        ValueError for a label that is no integer in [0, C), for scores that are NaN where a label
+        counts, for a top_k above C, and for shapes that do not fit.
     References:
         scikit-learn's balanced_accuracy_score. Brodersen et al., "The Balanced Accuracy and Its
         Posterior Distribution", 2010, https://doi.org/10.1109/ICPR.2010.764. The mean accuracy of
@@ -171,11 +171,13 @@ class TopKAccuracy(_Ranks):
         [2] weights w, optional: shaped like the labels, or (N,). Default: 1
     Top:
         One for each k, (1,), in the order of k; or one alone with all of them, (K,).
+        0 over no labels.
     Backward:
         Zeros: a count has no gradient.
     Raises:
-        ValueError for a label that is no integer in [0, C), for a k above C, for a number of tops
-        that is neither 1 nor K, and for shapes that do not fit.
+        ValueError for a label that is no integer in [0, C), for scores that are NaN where a label
+        counts, for a k above C, for a number of tops that is neither 1 nor K, and for shapes that
+        do not fit.
     References:
         With one k and batches of one size it is Caffe's Accuracy, which takes one layer for each k.
         Russakovsky et al., "ImageNet Large Scale Visual Recognition Challenge", 2015, arXiv:1409.0575.

@@ -40,11 +40,12 @@ class ExpectedCalibrationError(ClassMetric):
     Top:
         [0] expected calibration error (1,)
         [1] maximum calibration error, optional, (1,)
+        Both are 0 over no labels.
     Backward:
         Zeros: a count has no gradient.
     Raises:
         ValueError for a label that is no integer in [0, C), for a highest probability outside
-        [0, 1], and for shapes that do not fit.
+        [0, 1] where a label counts, and for shapes that do not fit.
     References:
         Guo et al., "On Calibration of Modern Neural Networks", 2017, arXiv:1706.04599. Its picture
         is the reliability diagram.

@@ -45,11 +45,12 @@ class ConfusionMatrix(ConfusionMetric):
         [1] labels, integers in [0, C), one for each position: (N,), (N, 1), (N, H, W), ...
         [2] weights w, optional: shaped like the labels, or (N,). Default: 1
     Top:
-        [0] matrix (C, C), optional: labels by row, predictions by column
+        [0] matrix (C, C), optional: labels by row, predictions by column; a share of nothing is 0
     Backward:
         Zeros: a count has no gradient.
     Raises:
-        ValueError for a label that is no integer in [0, C), and for shapes that do not fit.
+        ValueError for a label that is no integer in [0, C), for scores that are NaN where a label
+        counts, and for shapes that do not fit.
     References:
         scikit-learn's confusion_matrix, its normalize "true" and "pred" being "label" and
         "prediction" here. The matrices that published evaluation layers print or save.

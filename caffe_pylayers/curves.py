@@ -151,8 +151,8 @@ class AUC(_Area):
     Backward:
         Zeros: a rank has no gradient.
     Raises:
-        ValueError for a label that is no integer in its range, for scores that are NaN, and for
-        shapes that do not fit.
+        ValueError for a label that is no integer in its range, for scores that are NaN where a
+        label counts, and for shapes that do not fit.
     References:
         scikit-learn's roc_auc_score, for several classes with multi_class="ovr". Fawcett, "An
         Introduction to ROC Analysis", 2006, https://doi.org/10.1016/j.patrec.2005.10.010.
@@ -185,8 +185,8 @@ class AveragePrecision(_Area):
     Backward:
         Zeros: a rank has no gradient.
     Raises:
-        ValueError for a label that is no integer in its range, for scores that are NaN, and for
-        shapes that do not fit.
+        ValueError for a label that is no integer in its range, for scores that are NaN where a
+        label counts, and for shapes that do not fit.
     References:
         scikit-learn's average_precision_score, which interpolates nothing. VOC's 11 points and its
         envelope are of detection. Published mAP layers for several labels at a position.

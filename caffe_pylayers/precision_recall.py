@@ -46,7 +46,8 @@ class PrecisionRecallF1(OneVsRestMetric):
     Backward:
         Zeros: a count has no gradient.
     Raises:
-        ValueError for a label that is no integer in its range, and for shapes that do not fit.
+        ValueError for a label that is no integer in its range, for scores that are NaN where a
+        label counts, and for shapes that do not fit.
     References:
         scikit-learn's precision_recall_fscore_support, whose labels=[1] is positive_class here; there a
         class of several at a position counts in an average even if it does not occur. van
