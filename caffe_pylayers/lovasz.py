@@ -203,10 +203,8 @@ class LovaszSoftmaxLoss(ClassMean):
             labels[~valid] = -1
             valid = valid.reshape(self._shape[0], 1, self._shape[2])
         self._p = self.take_probabilities(bottom[0].data, valid)
-        labels = labels.reshape(self._grouped)
-        shares = self.class_shares(class_counts(self.xp, labels, self._shape[1])) / max(self._grouped[0], 1)
-        data = self._p, labels, shares, self._d_p
-        arrays.host_view(top[0].data)[...] = self._take_classes(*map(arrays.host_view, data))
+        p, labels, d_p = map(arrays.host_view, (self._p, labels.reshape(self._grouped), self._d_p))
+        arrays.host_view(top[0].data)[...] = self._take_classes(p, labels, d_p)
 
     def backward(self, top, propagate_down, bottom):
         if propagate_down[0]:
@@ -216,9 +214,10 @@ class LovaszSoftmaxLoss(ClassMean):
         if propagate_down[1]:
             arrays.fill(bottom[1].diff, 0)
 
-    def _take_classes(self, p, labels, shares, d_p):
+    def _take_classes(self, p, labels, d_p):
         """Return the loss, and write the gradient of p, class after class, whose errors are sorted by themselves."""
         xp, loss = arrays.namespace(p), 0
+        shares = self.class_shares(class_counts(xp, labels, p.shape[1])) / max(len(labels), 1)
         for c, counts in enumerate((shares > 0).any(0).tolist()):
             if not counts:
                 d_p[:, c] = 0

@@ -64,6 +64,11 @@ def host_view(array: Any) -> Any:
     return to_numpy(array) if is_tensor(array) and array.device.type == "cpu" else array
 
 
+def from_host(array: Any, like: Any) -> Any:
+    """Return an array made of host views of arrays like another one as such an array."""
+    return namespace(like).from_numpy(array) if isinstance(array, np.ndarray) and is_tensor(like) else array
+
+
 def is_tensor(value: Any) -> bool:
     """Return True for a torch tensor."""
     torch = sys.modules.get("torch")

@@ -158,3 +158,11 @@ def test_argmax_is_the_first_of_equal_ones(kind):
     assert arrays.argmax(given, 1).tolist() == [1, 0, 1]
     assert arrays.argmax(given, 0).tolist() == [1, 2, 2]
     assert arrays.argmax(given[:0], 1).tolist() == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_from_host_goes_back_from_host_view(kind):
+    given = array(kind, [[1, 2]])
+    back = arrays.from_host(arrays.host_view(given) * 2, given)
+    assert type(back) is type(given)
+    assert back.tolist() == [[2, 4]]

@@ -62,7 +62,7 @@ class OverlapLoss(RegionLoss):
         def of_sums(self, shared, predicted, actual):
 
     which gets the sums (G, C), G the images or 1, and returns the losses (G,) and their gradients
-    for the three, each (G, C).
+    for the three, each (G, C), all on the host where the blobs are there.
 
     squared: True where the sums are of squares.
     """
@@ -87,16 +87,17 @@ class OverlapLoss(RegionLoss):
             weights = self._weights.reshape(self._shape[0], 1, self._shape[2])
         self._t, self._valid, self._w = self._targets.read(self, bottom[1].data, weights)
         self._p = self.take_probabilities(bottom[0].data, self._w)
-        sums = overlap_sums_forward(self.xp, self._p, self._t, self._w, self.squared)
+        found = overlap_sums_forward(self.xp, self._p, self._t, self._w, self.squared)
+        sums = list(map(arrays.host_view, found))  # few numbers in many steps
         if not self.per_image:
-            sums = tuple(s.sum(0)[None] for s in sums)
+            sums = [s.sum(0)[None] for s in sums]
         losses, self._d_sums = self.of_sums(*sums)
         self._groups = max(len(losses), 1)
-        top[0].data[...] = losses.sum() / self._groups
+        arrays.host_view(top[0].data)[...] = losses.sum() / self._groups
 
     def backward(self, top: Any, propagate_down: Any, bottom: Any) -> None:
-        scale = top[0].diff[0] / self._groups
-        d_shared, d_predicted, d_actual = (d * scale for d in self._d_sums)
+        scale = arrays.host_view(top[0].diff)[0] / self._groups
+        d_shared, d_predicted, d_actual = (arrays.from_host(d * scale, self._p) for d in self._d_sums)
         p, t, w, squared = self._p, self._t, self._w, self.squared
         if propagate_down[0]:
             d = bottom[0].diff.reshape(self._shape)

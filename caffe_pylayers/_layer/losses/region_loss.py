@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from caffe_pylayers._layer import checks
+from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.losses.class_probabilities import ProbabilityLoss
 from caffe_pylayers._layer.losses.class_table import class_table
@@ -13,7 +13,10 @@ __all__ = ["ClassMean", "RegionLoss"]
 
 
 class RegionLoss(ProbabilityLoss):
-    """A loss of each class's predicted and true region; the classes' factors are in ``_v`` after ``plan_regions``."""
+    """A loss of each class's predicted and true region.
+
+    After ``plan_regions`` the classes' factors are in ``_v``, on the host where the blobs are there.
+    """
 
     per_image = Parameter(bool, True, doc="the mean of the images' losses; false: one loss of the batch as a whole")
     class_weights = Parameter([float], (), low=0, doc="v_c, a factor for each class: C of them; default: 1")
@@ -30,7 +33,7 @@ class RegionLoss(ProbabilityLoss):
             if c >= classes:
                 raise checks.error(self, f"parameter exclude names class {c}, which is outside [0, {classes})")
             v[c] = 0
-        self._v = v
+        self._v = arrays.host_view(v)
 
 
 class ClassMean(RegionLoss):
@@ -46,7 +49,7 @@ class ClassMean(RegionLoss):
     def class_shares(self, counts: Any) -> Any:
         """Return each class's factor in the mean (G, C): v over the sum of v.
 
-        counts: how much of each class there is (G, C).
+        counts: how much of each class there is (G, C), a host view.
         """
         v = self._v * ((counts > 0) | (self.classes == "all"))
         total = v.sum(1)[:, None]
