@@ -383,6 +383,13 @@ ROWS = [
         loop="GroupNorm",
         torch=lambda x: functional.group_norm(x, 32),
     ),
+    Row(
+        "LayerNorm 16 x 128 x 768",
+        "normalization.LayerNorm",
+        [normal(16, 128, 768)],
+        "{axis: -1, affine: false}",
+        torch=lambda x: functional.layer_norm(x, (768,)),
+    ),
     Row("GELU 64 x 3072", "activations.GELU", [normal(64, 3072)], loop="GELU", torch=functional and functional.gelu),
     Row("Mish 16 x 64 x 32 x 32", "activations.Mish", [normal(16, 64, 32, 32)], torch=functional and functional.mish),
     Row(

@@ -133,10 +133,13 @@ def take_rows_into(array: Any, index: Any, rows: Any) -> None:
 
 def add_rows(array: Any, index: Any, rows: Any) -> None:
     """Add rows to array[index], each of equal ones too."""
-    if isinstance(array, np.ndarray):
-        np.add.at(array, index, rows)
-    else:
+    if not isinstance(array, np.ndarray):
         array.index_add_(0, index, rows)
+    elif len(index):  # each row's own sum at once: numpy 1.19's add.at takes three times as long
+        order = np.argsort(index, kind="stable")
+        found = index[order]
+        starts = np.flatnonzero(np.append(True, found[1:] != found[:-1]))
+        array[found[starts]] += np.add.reduceat(rows[order], starts, 0)
 
 
 def add_at(array: Any, index: Any, values: Any) -> None:

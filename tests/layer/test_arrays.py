@@ -93,6 +93,17 @@ def test_along_an_axis(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_add_rows_in_any_order_and_none(kind):
+    given = array(kind, np.zeros((4, 2)), "float32")
+    arrays.add_rows(given, array(kind, np.zeros(0, int)), array(kind, np.zeros((0, 2)), "float32"))
+    assert not given.any()
+    rows = np.arange(12.0).reshape(6, 2)
+    arrays.add_rows(given, array(kind, [3, 0, 3, 1, 0, 3]), array(kind, rows, "float32"))
+    expected = [rows[1] + rows[4], rows[3], [0, 0], rows[0] + rows[2] + rows[5]]
+    np.testing.assert_array_equal(np.asarray(given), expected)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_add_rows_adds_each_of_equal_ones(kind):
     given = array(kind, [[0, 0], [10, 10]], "float32")
     arrays.add_rows(given, array(kind, [0, 0, 1]), array(kind, [[1, 2], [3, 4], [5, 6]], "float32"))
