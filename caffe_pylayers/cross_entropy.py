@@ -145,13 +145,20 @@ class SoftmaxCrossEntropyLoss(LabelLoss):
             d_scores += softmax_backward(self.xp, self.xp.exp(self._log_p), top[1].diff, self._axis)
 
     def losses(self, bottom, target):
-        self.take_softmax(bottom[0].data)
-        arguments = self._axis, self.label_smoothing, self._class_weights
-        return softmax_cross_entropy_forward(self.xp, self._log_p, target, *arguments)
+        losses, arguments = (
+            arrays.new(self._log_p, target.shape),
+            (self._axis, self.label_smoothing, self._class_weights),
+        )
+        for block in self.softmax_parts(bottom[0].data):
+            losses[block] = softmax_cross_entropy_forward(self.xp, self._log_p[block], target[block], *arguments)
+        return losses
 
     def score_gradient(self, labels, scale, d_scores):
-        arguments = self._axis, self.label_smoothing, self._class_weights, self._p
-        softmax_cross_entropy_backward(self.xp, self._log_p, labels, scale, d_scores, *arguments)
+        arguments = self._axis, self.label_smoothing, self._class_weights
+        for block in self._parts:
+            arrays_of_block = self._log_p[block], labels[block], part(scale, block) if scale.shape else scale
+            p = None if self._p is None else self._p[block]
+            softmax_cross_entropy_backward(self.xp, *arrays_of_block, d_scores[block], *arguments, p)
 
 
 class SigmoidCrossEntropyLoss(ScoreLoss):

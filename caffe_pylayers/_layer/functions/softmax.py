@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from caffe_pylayers._layer import arrays
-from caffe_pylayers._layer.blocks import blocks
 from caffe_pylayers._layer.functions import fused
 from caffe_pylayers._layer.functions.maxima import largest
 
@@ -50,13 +49,11 @@ def log_softmax(xp: Any, scores: Any, axis: int, out: Any, p: Any = None) -> Non
     if xp is not np:
         xp.log_softmax(scores, axis, out=out)
         return
-    for block in blocks(scores, (axis % scores.ndim,)):
-        log_p, chances = out[block], p[block]
-        np.subtract(scores[block], largest(scores[block], axis), out=log_p)
-        np.exp(log_p, out=chances)
-        total = chances.sum(axis=axis, keepdims=True)
-        log_p -= np.log(total)
-        chances /= total
+    np.subtract(scores, largest(scores, axis), out=out)
+    np.exp(out, out=p)
+    total = p.sum(axis=axis, keepdims=True)
+    out -= np.log(total)
+    p /= total
 
 
 def label_backward(xp: Any, log_p: Any, labels: Any, d_log_p: Any, axis: int, d_scores: Any, p: Any = None) -> None:

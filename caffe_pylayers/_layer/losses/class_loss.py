@@ -11,7 +11,7 @@ WeightedLoss                 sum(v w a l) / Z over positions
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Iterator
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
@@ -38,11 +38,20 @@ class SoftmaxLoss(WeightedLoss):
         positions = (*shape[:axis], 1, *shape[axis + 1 :])
         self.plan_positions(math.prod(shape[:axis]), positions, weights, f"the labels of {name}")
         self._log_p, self._p = self.xp.empty_like(scores), softmax_buffer(scores)
+        self._parts = [()] if self._p is None else blocks(scores, (axis,))
 
     def take_softmax(self, scores: Any) -> Any:
         """Return the scores' log-softmax; it and, of arrays of numpy, the softmax _p are kept."""
-        log_softmax(self.xp, scores, self._axis, self._log_p, self._p)
+        for _ in self.softmax_parts(scores):
+            pass
         return self._log_p
+
+    def softmax_parts(self, scores: Any) -> Iterator[Any]:
+        """Take the softmax block by block, and yield each: what is read of it then is still in the cache."""
+        for block in self._parts:
+            p = None if self._p is None else self._p[block]
+            log_softmax(self.xp, scores[block], self._axis, self._log_p[block], p)
+            yield block
 
 
 class LabelLoss(SoftmaxLoss):
@@ -96,13 +105,18 @@ class LabelProbabilityLoss(LabelLoss):
 
     def losses(self, bottom: Any, target: Any) -> Any:
         """Return the loss at each position."""
-        self._label_log_p = arrays.take_along(self.take_softmax(bottom[0].data), target, self._axis)
+        self._label_log_p = arrays.new(self._log_p, target.shape)
+        for block in self.softmax_parts(bottom[0].data):
+            self._label_log_p[block] = arrays.take_along(self._log_p[block], target[block], self._axis)
         return self.of_log_p(self._label_log_p)
 
     def score_gradient(self, labels: Any, scale: Any, d_scores: Any) -> None:
         """Write the scores' gradient."""
         d_log_p = self.of_log_p_backward(self._label_log_p) * scale
-        label_backward(self.xp, self._log_p, labels, d_log_p, self._axis, d_scores, self._p)
+        for block in self._parts:
+            p = None if self._p is None else self._p[block]
+            arguments = self._log_p[block], labels[block], d_log_p[block], self._axis, d_scores[block], p
+            label_backward(self.xp, *arguments)
 
     def of_log_p(self, log_p: Any) -> Any:
         """Return the loss for log-probabilities of labels."""
