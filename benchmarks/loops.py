@@ -1,4 +1,4 @@
-"""Layers as published ones have them: a loop over samples, RoIs or positions. What `library.py` compares ours with.
+"""Layers as published ones have them: a loop over samples, ROIs or positions. What `library.py` compares ours with.
 
 They are right: they take the loss weight, and their gradients are forward's.
 """
@@ -368,7 +368,7 @@ class Resize(Loop):
 
 
 class ROIPool(Loop):
-    """Seven bins on each side, RoI by RoI and bin by bin."""
+    """Seven bins on each side, ROI by ROI and bin by bin."""
 
     def reshape(self, bottom, top):
         top[0].reshape(bottom[1].num, bottom[0].channels, 7, 7)

@@ -185,7 +185,7 @@ class SoftmaxOHEMLoss(_MinedLoss, LabelProbabilityLoss):
     References:
         Shrivastava et al., "Training Region-based Object Detectors with Online Hard Example
         Mining", 2016, arXiv:1604.03540. top_k is R-FCN's SoftmaxWithLossOHEM and BoxAnnotatorOHEM
-        in one, for the RoIs of one image: roi_per_img is top_k, and kept the mask for the boxes'
+        in one, for the ROIs of one image: roi_per_img is top_k, and kept the mask for the boxes'
         loss. negative_ratio: 3 with per_image is the mining of SSD's MultiBoxLoss, Liu et al.,
         "SSD: Single Shot MultiBox Detector", 2016, arXiv:1512.02325. threshold and min_kept are
         those of the published segmentation losses. Published ones sort in Python for each image,

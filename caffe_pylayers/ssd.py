@@ -301,7 +301,7 @@ class DetectionOutput(NoGradient):
 
     num_classes = Parameter(int, low=1, doc="background among them")
     share_location = Parameter(bool, True, doc="one box for all classes")
-    background_label_id = Parameter(int, 0, doc="the class that is not detected; -1: none")
+    background_label = Parameter(int, 0, doc="the class that is not detected; -1: none")
     code_type = Parameter(str, "corner", choices=CODES, doc="how a location is coded")
     variance_encoded_in_target = Parameter(bool, False, doc="the codes are not to be multiplied by the variances")
     confidence_threshold = Parameter(float, None, doc="a score must be above it; none by default")
@@ -342,7 +342,7 @@ class DetectionOutput(NoGradient):
             from_boxes, of_image = boxes, scores[image]
             if len(bottom) > 3:
                 objects = bottom[3].data.reshape(images, count, 2)[image, :, 1] >= self.objectness_score
-                of_image = np.where(objects[:, None], of_image, np.eye(1, self.num_classes, self.background_label_id))
+                of_image = np.where(objects[:, None], of_image, np.eye(1, self.num_classes, self.background_label))
             if len(bottom) > 4:
                 from_boxes = decode_priors(boxes, bottom[4].data.reshape(images, count, 1, 4)[image], *code)
             decoded = decode_priors(from_boxes, locations[image], *code)
@@ -354,7 +354,7 @@ class DetectionOutput(NoGradient):
                 None if self.top_k < 0 else self.top_k,
                 None if self.keep_top_k < 0 else self.keep_top_k,
                 self.eta,
-                self.background_label_id,
+                self.background_label,
             )
             rows.append(np.column_stack([np.full(len(labels), image), labels, kept, found]))
         result = np.concatenate(rows)

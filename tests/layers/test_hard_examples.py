@@ -100,9 +100,9 @@ def test_of_equal_losses_the_first_are_kept():
 
 
 def test_rois_as_r_fcn_annotates_them():
-    """BoxAnnotatorOHEM's example, its RoIs as the positions of their image: the hardest one of each."""
+    """BoxAnnotatorOHEM's example, its ROIs as the positions of their image: the hardest one of each."""
     scores = np.stack([np.zeros(4), np.log(np.expm1([0.1, 0.9, 0.5, 0.7]))], 1)
-    images = scores.T.reshape(1, 2, 2, 2).transpose(2, 1, 0, 3)  # (2 images, C, 1, 2 RoIs)
+    images = scores.T.reshape(1, 2, 2, 2).transpose(2, 1, 0, 3)  # (2 images, C, 1, 2 ROIs)
     run = LayerRun(SoftmaxOHEMLoss, [images, np.zeros((2, 1, 1, 2))], param_str="{top_k: 1, per_image: true}", tops=2)
     loss, kept = run.forward()
     np.testing.assert_array_equal(kept.ravel(), [0, 1, 0, 1])

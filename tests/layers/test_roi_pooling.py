@@ -14,7 +14,7 @@ maps = rng.standard_normal((2, 4, 13, 17))
 
 
 def some_rois(count, beyond=0.0):
-    """RoIs in pixels of a map of stride 8; up to ``beyond`` pixels outside."""
+    """ROIs in pixels of a map of stride 8; up to ``beyond`` pixels outside."""
     corners = rng.uniform(-beyond, [136 + beyond, 104 + beyond], (2, count, 2))
     return np.concatenate([rng.randint(0, 2, (count, 1)), corners.min(0), corners.max(0)], 1)
 
@@ -43,7 +43,7 @@ def test_pooling_is_adaptive_pooling_of_crops(pooled):
 
 
 def pooled_one_by_one(data, roi, pooled, scale):
-    """A RoI's features as caffe-fast-rcnn describes them, in float32."""
+    """A ROI's features as caffe-fast-rcnn describes them, in float32."""
     x1, y1, x2, y2 = (int(math.copysign(math.floor(abs(float(v)) + 0.5), v)) for v in np.float32(roi[1:]) * scale)
     found = np.zeros((data.shape[1], *pooled))
     bins = [np.float32(max(b - a + 1, 1)) / np.float32(p) for a, b, p in ((y1, y2, pooled[0]), (x1, x2, pooled[1]))]
@@ -112,13 +112,13 @@ def test_a_roi_outside_has_zeros_and_no_gradient():
 
 
 def points_of(start, end, pooled, points):
-    """The coordinates of a RoI's points on one axis, (pooled, points)."""
+    """The coordinates of a ROI's points on one axis, (pooled, points)."""
     step = (end - start) / pooled
     return start + step * (np.arange(pooled)[:, None] + (np.arange(points) + 0.5) / points)
 
 
 def aligned_roi(torch, data, roi, pooled, sampling_ratio, aligned):
-    """A RoI's features by grid_sample, which samples PyTorch's own way."""
+    """A ROI's features by grid_sample, which samples PyTorch's own way."""
     x1, y1, x2, y2 = roi[1:] * 0.125 - (0.5 if aligned else 0)
     if not aligned:
         x2, y2 = max(x2, x1 + 1), max(y2, y1 + 1)

@@ -109,8 +109,8 @@ DIALECTS = [
         "DetectionOutput",
         "ssd.DetectionOutput",
         "detection_output_param",
-        "num_classes share_location background_label_id code_type variance_encoded_in_target confidence_threshold "
-        "nms_param.nms_threshold nms_param.top_k nms_param.eta keep_top_k objectness_score",
+        "num_classes share_location background_label_id=background_label code_type variance_encoded_in_target "
+        "confidence_threshold nms_param.nms_threshold nms_param.top_k nms_param.eta keep_top_k objectness_score",
         ignored="visualize visualize_threshold save_file save_output_param",
     ),
     # R-CNN

@@ -53,7 +53,7 @@ CASES = {
         detect([locations, scores, priors], f"{THREE}, code_type: center_size"),
         detect([locations, scores, priors], THREE),
         detect([locations, scores, priors], f"{THREE}, code_type: corner_size, variance_encoded_in_target: true"),
-        detect([locations, scores, priors], f"{THREE}, background_label_id: -1, confidence_threshold: 0.2"),
+        detect([locations, scores, priors], f"{THREE}, background_label: -1, confidence_threshold: 0.2"),
         detect([locations, scores, priors], f"{THREE}, top_k: 2, keep_top_k: 3, confidence_threshold: 0.1"),
         detect([locations, scores, priors], "num_classes: 3, nms_threshold: 0.9, eta: 0.5"),
         detect([np.tile(locations, 3), scores, priors], f"{THREE}, share_location: false"),

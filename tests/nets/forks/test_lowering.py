@@ -82,7 +82,7 @@ def test_the_guide_has_every_row():
             {
                 "num_classes": 2,
                 "share_location": True,
-                "background_label_id": 0,
+                "background_label": 0,
                 "code_type": "center_size",
                 "variance_encoded_in_target": False,
                 "nms_threshold": 0.5,
