@@ -179,9 +179,8 @@ class ReLU6(Elementwise):
     Raises:
         ValueError for a parameter out of range.
     References:
-        Krizhevsky, "Convolutional Deep Belief Networks on CIFAR-10", 2010. ReLU6 of Caffe's forks, with
-        its relu6_param { negative_slope }; Clip { min: 0 max: 6 } of Caffe after 1.0;
-        torch.nn.functional.relu6.
+        Krizhevsky, "Convolutional Deep Belief Networks on CIFAR-10", 2010. ReLU6 of Caffe's forks, with its relu6_param
+        { negative_slope }; Clip { min: 0 max: 6 } of Caffe after 1.0; torch.nn.functional.relu6.
     Example:
         >>> from caffe_pylayers.testing import LayerRun
         >>> run = LayerRun(ReLU6, [[-1.0, 2, 7]])
@@ -214,8 +213,8 @@ class Swish(Elementwise):
     Raises:
         ValueError for a parameter out of range.
     References:
-        Ramachandran et al., "Searching for Activation Functions", 2017, arXiv:1710.05941; Elfwing et al.,
-        2017, arXiv:1702.03118. Swish { beta } of Caffe after 1.0; torch.nn.functional.silu.
+        Ramachandran et al., "Searching for Activation Functions", 2017, arXiv:1710.05941; Elfwing et al., 2017,
+        arXiv:1702.03118. Swish { beta } of Caffe after 1.0; torch.nn.functional.silu.
     Example:
         >>> from caffe_pylayers.testing import LayerRun
         >>> run = LayerRun(Swish, [[-1.0, 0, 2]])
@@ -248,8 +247,8 @@ class Mish(Elementwise):
     Raises:
         ValueError for a parameter out of range.
     References:
-        Misra, "Mish: A Self Regularized Non-Monotonic Activation Function", 2019, arXiv:1908.08681. Mish of
-        Caffe's YOLO forks; torch.nn.functional.mish.
+        Misra, "Mish: A Self Regularized Non-Monotonic Activation Function", 2019, arXiv:1908.08681. Mish of Caffe's
+        YOLO forks; torch.nn.functional.mish.
     Example:
         >>> from caffe_pylayers.testing import LayerRun
         >>> run = LayerRun(Mish, [[-1.0, 0, 2]])
@@ -280,8 +279,8 @@ class HardSigmoid(Elementwise):
     Raises:
         ValueError for a parameter out of range.
     References:
-        Howard et al., "Searching for MobileNetV3", 2019, arXiv:1905.02244; ONNX's HardSigmoid, and Keras's
-        of old, have alpha 0.2. torch.nn.functional.hardsigmoid.
+        Howard et al., "Searching for MobileNetV3", 2019, arXiv:1905.02244; ONNX's HardSigmoid, and Keras's of old, have
+        alpha 0.2. torch.nn.functional.hardsigmoid.
     Example:
         >>> from caffe_pylayers.testing import LayerRun
         >>> run = LayerRun(HardSigmoid, [[-1.0, 0, 4]])
@@ -347,8 +346,8 @@ class GELU(Elementwise):
     Raises:
         ValueError for a parameter out of range.
     References:
-        Hendrycks and Gimpel, "Gaussian Error Linear Units", 2016, arXiv:1606.08415;
-        torch.nn.functional.gelu, whose parameter approximate this is.
+        Hendrycks and Gimpel, "Gaussian Error Linear Units", 2016, arXiv:1606.08415; torch.nn.functional.gelu, whose
+        parameter approximate this is.
     Example:
         >>> from caffe_pylayers.testing import LayerRun
         >>> run = LayerRun(GELU, [[-1.0, 0, 2]])
