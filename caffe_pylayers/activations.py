@@ -360,12 +360,10 @@ class GELU(Elementwise):
     approximate = Parameter(str, "none", choices=("none", "tanh"), doc="tanh: the approximation of BERT and GPT-2")
 
     def activate(self, x, y):
-        function = gelu_forward if self.approximate == "none" else gelu_tanh_forward
-        function(self.xp, x, out=y)
+        (gelu_forward if self.approximate == "none" else gelu_tanh_forward)(self.xp, x, out=y)
 
     def gradient(self, x, d_y, d_x):
-        function = gelu_backward if self.approximate == "none" else gelu_tanh_backward
-        function(self.xp, x, d_y, out=d_x)
+        (gelu_backward if self.approximate == "none" else gelu_tanh_backward)(self.xp, x, d_y, out=d_x)
 
 
 class Softplus(Elementwise):
