@@ -21,8 +21,7 @@ layer {
   bottom: "mbox_loc"  bottom: "mbox_conf_flatten"  bottom: "mbox_priorbox"  top: "detection_out"
   python_param {
     module: "caffe_pylayers.ssd"  layer: "DetectionOutput"
-    param_str: "{num_classes: 21, code_type: center_size, nms_threshold: 0.45, top_k: 400, keep_top_k: 200,
-                 confidence_threshold: 0.01}"
+    param_str: "{num_classes: 21, code_type: center_size, nms_threshold: 0.45, top_k: 400, keep_top_k: 200}"
   }
 }
 """

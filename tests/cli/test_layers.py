@@ -62,7 +62,7 @@ def test_a_block_within_which_one_ends_is_whole(capsys):
     assert layers(capsys, "BootstrappingLoss").endswith(
         "      python_param {\n"
         '        module: "caffe_pylayers.noisy_labels"  layer: "BootstrappingLoss"\n'
-        '        param_str: \'{"mode": "soft", "beta": 0.95}\'\n'
+        '        param_str: \'{"method": "soft", "beta": 0.95}\'\n'
         "      }\n"
         "      loss_weight: 1\n"
         "    }\n"
