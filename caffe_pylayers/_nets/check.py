@@ -14,6 +14,7 @@ from caffe_pylayers._layer.quote import plain, quoted
 from caffe_pylayers._nets import sources
 from caffe_pylayers._nets.backward_plan import backward_plan, loss_weights, wiring_faults
 from caffe_pylayers._nets.forks.dialects import in_python
+from caffe_pylayers._nets.forks.names import fork_of_type
 from caffe_pylayers._nets.include_rules import State, included_layers, title
 from caffe_pylayers._nets.python_param import python_param_problems
 
@@ -45,15 +46,20 @@ def unknown_types(net: Any, state: State) -> list[str]:
     """Return a message for each layer of a type that this caffe does not have."""
     known = list(_engine.caffe().layer_type_list())
     return [
-        f"{title(layer)}: unknown layer type{_meant(layer.type, known)}"
+        f"{title(layer)}: unknown layer type{_meant(layer, known)}"
         for layer in _layers(net, state)
         if layer.type not in known and not (in_python(layer) and _engine.on_runtime())
     ]
 
 
-def _meant(kind: str, known: list[str]) -> str:
+def _meant(layer: Any, known: list[str]) -> str:
+    kind, fork = layer.type, fork_of_type(layer.type)
     if kind == "Python":
         return "; this caffe was built without Python layers, see `caffe-pylayers check`"
+    if fork and in_python(layer):
+        return f", of {fork}; `caffe-pylayers port` writes the net for this caffe"
+    if fork:
+        return f"; it is one of {fork}"
     lower = {name.lower(): name for name in known}
     close = [lower[name] for name in difflib.get_close_matches(kind.lower(), lower)]
     return f"; did you mean {' or '.join(close)}?" if close else f"; this caffe has {', '.join(known)}"

@@ -22,7 +22,7 @@ from caffe_pylayers.cli._parser import Parser, meant
 
 VERBS = (
     *("example", "mnist", "train", "test", "time", "features", "plot", "run", "modernize"),
-    *("check", "layers", "new", "check-layer", "summary", "draw", "upgrade"),
+    *("check", "layers", "new", "check-layer", "summary", "draw", "upgrade", "port"),
     *("convert-images", "mean", "install-caffe"),
 )
 

@@ -269,6 +269,12 @@ def test_unknown_types(found):
     assert found(DATA.format("python", "")) == ['layer "data" (python): unknown layer type; did you mean Python?']
     (message,) = found(DATA.format("Qqqqqqqq", ""))
     assert message.startswith('layer "data" (Qqqqqqqq): unknown layer type; this caffe has AbsVal, Accuracy, ')
+    assert found(DATA.format("Correlation", "")) == [
+        'layer "data" (Correlation): unknown layer type; it is one of lmb-freiburg/flownet2'
+    ]
+    assert found(DATA.format("Mish", "")) == [
+        'layer "data" (Mish): unknown layer type, of sophgo/caffe; `caffe-pylayers port` writes the net for this caffe'
+    ]
 
 
 def test_a_caffe_without_python_layers(found, monkeypatch):

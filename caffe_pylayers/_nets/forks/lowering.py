@@ -10,7 +10,7 @@ import json
 import logging
 import os
 from collections import Counter
-from typing import Any, Iterator
+from typing import Any, Iterator, NamedTuple
 
 from caffe_pylayers._layer.quote import quoted
 from caffe_pylayers._nets.forks.dialects import DIALECTS, Dialect
@@ -39,33 +39,57 @@ def parse(text: str, kind: str, messages: Any) -> Any:
     return text_format.Parse(text, message_class(messages, kind)())
 
 
+class Lowered(NamedTuple):
+    """A fork's net in Caffe's own messages, and what became of it.
+
+    net: the NetParameter. became: for each layer of a fork's type (name, type, what it is here).
+    left_out: (the layer's name, or "" for the net; the field) for each field that changes no value.
+    faults: what has no equal here, ``layer "x" (Type): why``.
+    """
+
+    net: Any
+    became: list[tuple[str, str, str]]
+    left_out: list[tuple[str, str]]
+    faults: list[str]
+
+
 def lower(net: Any, messages: Any, name: str | os.PathLike[str]) -> Any:
     """Return a NetParameter of the current format, Caffe's or ``parse``'s, as Caffe's own.
 
     ``name`` stands for the file in what is said. Logs a warning of the fields that are left out. Raises
     ValueError("NAME: message") for a field that would change what a net computes, and has no equal here.
     """
+    found = lowered(net, messages)
+    if found.faults:
+        raise ValueError(f"{name}: {found.faults[0]}")
+    if found.left_out:
+        counts = Counter(place for _, place in found.left_out)
+        fields = ", ".join(f"{place} ({count})" if count > 1 else place for place, count in sorted(counts.items()))
+        LOGGER.warning("%s: left out, as they change no value: %s", name, fields)
+    return found.net
+
+
+def lowered(net: Any, messages: Any) -> Lowered:
+    """Return what lower returns, with all that became of it, faults too."""
+    found = Lowered(net, [], [], [])
     if type(net) is messages.NetParameter:
         if not any(map(dialect_of, net.layer)):
-            return net
+            return found
         net = message_class(messages, "NetParameter").FromString(net.SerializeToString())
     for layer in net.layer:
         dialect = dialect_of(layer)
         if dialect is not None:
-            _lower_layer(layer, dialect, name)
-    left_out: Counter[str] = Counter()
+            _lower_layer(layer, dialect, found)
     for layer in (None, *net.layer):
         for place, field in _fields_of_forks(net if layer is None else layer):
             # What is not within Caffe's own messages is of other types than the layer's, or of one without a row.
             if field.name not in _LEFT_OUT.split() and (layer is None or "." in place):
-                raise ValueError(f"{name}: {_unknown(layer, place, field.name)}")
-            left_out[place] += 1
-    if left_out:
-        fields = ", ".join(f"{place} ({count})" if count > 1 else place for place, count in sorted(left_out.items()))
-        LOGGER.warning("%s: left out, as they change no value: %s", name, fields)
+                found.faults.append(_unread(layer, place, field.name))
+            else:
+                found.left_out.append(("" if layer is None else layer.name, place))
     stock = messages.NetParameter.FromString(net.SerializeToString())
     stock.DiscardUnknownFields()
-    return stock
+    return found._replace(net=stock)
 
 
 def dialect_of(layer: Any) -> Dialect | None:
@@ -73,24 +97,25 @@ def dialect_of(layer: Any) -> Dialect | None:
     return next((row for row in DIALECTS if row.kind == layer.type and row.meant(layer)), None)
 
 
-def _lower_layer(layer: Any, dialect: Dialect, name: str | os.PathLike[str]) -> None:
+def _lower_layer(layer: Any, dialect: Dialect, found: Lowered) -> None:
+    kind = layer.type
     if dialect.equal:
         layer.type = dialect.equal
         if dialect.change is not None:
             dialect.change(layer)
+        found.became.append((layer.name, kind, dialect.equal))
         return
-    if layer.HasField("python_param"):  # as the package writes it
-        return
-    module, _, cls = dialect.layer.rpartition(".")
-    layer.python_param.module, layer.python_param.layer = f"caffe_pylayers.{module}", cls
-    parameters = dialect.parameters(layer)
-    if parameters:
-        layer.python_param.param_str = json.dumps(parameters)
-    if dialect.param:
-        unread = dialect.unread(layer)
-        if unread:
-            raise ValueError(f"{name}: {_unknown(layer, f'{dialect.param}.{unread[0]}', unread[0])}")
-        layer.ClearField(dialect.param)
+    if not layer.HasField("python_param"):  # else it is as this package has written it
+        module, _, cls = dialect.layer.rpartition(".")
+        layer.python_param.module, layer.python_param.layer = f"caffe_pylayers.{module}", cls
+        parameters = dialect.parameters(layer)
+        if parameters:
+            layer.python_param.param_str = json.dumps(parameters)
+        if dialect.param:
+            for field in dialect.unread(layer):
+                found.faults.append(_unread(layer, f"{dialect.param}.{field}", field))
+            layer.ClearField(dialect.param)
+    found.became.append((layer.name, kind, f"{layer.python_param.module}.{layer.python_param.layer}"))
 
 
 def _fields_of_forks(message: Any, before: str = "") -> Iterator[tuple[str, Any]]:
@@ -110,7 +135,7 @@ def _is_of_forks(field: Any, value: Any) -> bool:
     return bool(field.enum_type and not repeated(field) and of_forks(value))
 
 
-def _unknown(layer: Any, place: str, field: str) -> str:
+def _unread(layer: Any, place: str, field: str) -> str:
     where = "the net" if layer is None else f"layer {quoted(layer.name)} ({layer.type})"
     fork = fork_of_field(field)
     return f"{where}: nothing here does what {place} asks for{f', a field of {fork}' if fork else ''}"
