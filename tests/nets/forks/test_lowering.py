@@ -43,6 +43,7 @@ def test_a_row_names_what_there_is(row):
                 inner = getattr(inner, step)
             assert name in inner.DESCRIPTOR.fields_by_name, words
         assert (ours or name) in parameters, words
+    assert {*row.fixed, *(("filler", "filler_value") if row.filler else ())} <= parameters.keys()
 
 
 def test_the_guide_has_every_row():
@@ -60,6 +61,29 @@ def test_the_guide_has_every_row():
         ("type: 'Permute' permute_param { order: 0 order: 2 order: 1 }", "shapes.Permute", {"order": [0, 2, 1]}),
         ("type: 'ReLU6'", "activations.ReLU6", {"negative_slope": 0}),
         ("type: 'Mish'", "activations.Mish", {}),
+        ("type: 'Transpose' transpose_param { dim: 1 dim: 0 }", "shapes.Permute", {"order": [1, 0]}),
+        ("type: 'ChannelNorm'", "shapes.Reduce", {"operation": "norm", "axes": [1], "keepdims": True}),
+        (
+            "type: 'CenterLoss' center_loss_param { num_output: 9 center_filler { type: 'gaussian' std: 0.02 } }",
+            "center_loss.CenterLoss",
+            {"num_classes": 9, "filler": "gaussian", "filler_value": 0.02},
+        ),
+        (
+            "type: 'MarginInnerProduct' margin_inner_product_param { num_output: 9 type: QUADRUPLE base: 1000 "
+            "iteration: 5 weight_filler { type: 'xavier' } }",
+            "margin_heads.MarginInnerProduct",
+            {
+                "num_classes": 9,
+                "margin": 4,
+                "base": 1000,
+                "gamma": 0,
+                "power": 1,
+                "lambda_min": 0,
+                "start_iter": 5,
+                "filler": "xavier",
+                "legacy_version": True,
+            },
+        ),
         (
             "type: 'Interp' interp_param { height: 33 width: 65 pad_beg: -1 }",
             "resizing.ResizeFeatures",
@@ -140,6 +164,10 @@ def test_a_field_with_its_default_changes_nothing(text, caplog):
         (
             "type: 'Dropout' dropout_param { scale_train: false }",
             r"\(Dropout\): nothing here does what dropout_param.scale_train asks for, a field of rbgirshick",
+        ),
+        (
+            "type: 'CenterLoss' center_loss_param { center_filler { type: 'uniform' max: 2 } }",
+            r"\(CenterLoss\): nothing here does what center_loss_param.center_filler asks for",
         ),
         (
             "type: 'ROIPooling' roi_pooling_param { pooled_h: 7 pooled_w: 7 pad_ratio: 0.25 }",

@@ -38,3 +38,19 @@ def test_a_net_of_a_fork_runs(tmp_path):
     assert np.array_equal(again.params["norm"][0].data, net.params["norm"][0].data)
     model = caffe_pb2.NetParameter.FromString(weights.read_bytes())
     assert [layer.type for layer in model.layer if layer.name == "norm"] == ["Normalize"]
+
+
+def test_sphereface_by_hand(tmp_path):
+    """lambda is 5: the label's entry is (|x| psi + 5 |x| cos) / 6, psi = -1.1568 at cos 0.6."""
+    path = tmp_path / "face.prototxt"
+    path.write_text(
+        'input: "x" input_shape { dim: 1 dim: 2 } input: "label" input_shape { dim: 1 } '
+        "layer { name: 'ip' type: 'MarginInnerProduct' bottom: 'x' bottom: 'label' top: 'ip' top: 'lambda' "
+        "margin_inner_product_param { num_output: 2 type: QUADRUPLE base: 5 } }"
+    )
+    net = pycaffe.Net(str(path), pycaffe.TRAIN)
+    net.params["ip"][0].data[...] = [[2, 0], [0, 5]]
+    net.blobs["x"].data[...] = [[3, 4]]
+    net.forward()
+    assert net.blobs["lambda"].data == pytest.approx(5)
+    assert net.blobs["ip"].data.ravel() == pytest.approx([1.536, 4], rel=1e-5)
