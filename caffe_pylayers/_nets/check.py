@@ -13,8 +13,8 @@ from caffe_pylayers._layer.phases import PHASES, TRAIN
 from caffe_pylayers._layer.quote import plain, quoted
 from caffe_pylayers._nets import sources
 from caffe_pylayers._nets.backward_plan import backward_plan, loss_weights, wiring_faults
-from caffe_pylayers._nets.forks.dialects import in_python
 from caffe_pylayers._nets.forks.names import fork_of_type
+from caffe_pylayers._nets.forks.table import in_python
 from caffe_pylayers._nets.include_rules import State, included_layers, title
 from caffe_pylayers._nets.python_param import python_param_problems
 

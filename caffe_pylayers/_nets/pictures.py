@@ -11,7 +11,7 @@ from typing import Any
 from caffe_pylayers._disk import files
 from caffe_pylayers._layer.phases import PHASES
 from caffe_pylayers._layer.quote import quoted
-from caffe_pylayers._nets.forks.dialects import in_python
+from caffe_pylayers._nets.forks.table import in_python
 from caffe_pylayers._nets.include_rules import State, included_layers
 
 DEFAULT_COLOR, IN_PLACE_COLOR, BLOB_COLOR = "#CFE2F3", "#D5EBD0", "#F1F1F1"

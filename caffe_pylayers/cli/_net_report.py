@@ -7,7 +7,7 @@ from typing import Any, Callable, Sequence
 from caffe_pylayers._layer.phases import PHASES
 from caffe_pylayers._nets import check
 from caffe_pylayers._nets.backward_plan import LayerPlan, backward_plan, wiring_faults
-from caffe_pylayers._nets.forks.dialects import in_python
+from caffe_pylayers._nets.forks.table import in_python
 from caffe_pylayers._nets.include_rules import State, rule_faults, stages_named
 from caffe_pylayers.cli._report import Report
 from caffe_pylayers.cli._trial import trial

@@ -52,8 +52,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _unknown_types(net: Any) -> list[str]:
-    from caffe_pylayers._nets.forks.dialects import in_python
     from caffe_pylayers._nets.forks.names import fork_of_type
+    from caffe_pylayers._nets.forks.table import in_python
     from caffe_pylayers._nets.include_rules import title
 
     return [
@@ -66,7 +66,7 @@ def _unknown_types(net: Any) -> list[str]:
 def _text(found: Any) -> str:
     """Return the net's text, with a comment for each field that is left out."""
     from caffe_pylayers._nets.backward_plan import loss_weights
-    from caffe_pylayers._nets.forks.dialects import in_python
+    from caffe_pylayers._nets.forks.table import in_python
 
     whole = type(found.net)()
     whole.CopyFrom(found.net)

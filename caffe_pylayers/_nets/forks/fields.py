@@ -104,7 +104,7 @@ MESSAGES = {
     "axis: int32 = 1, base: float = 1, gamma: float = 0, power: float = 1, iteration: int32 = 0, "
     "lambda_min: float = 0",
     "FaceNormalizeParameter": "normalize_type: string = L2, fix_gradient: bool = false, bp_norm: bool = false",
-    "TurnPointParameter": "turn_point: float",
+    "TurnPointParameter": "turn_point: float = 1",
     "TripletLossParameter": "margin: float = 1",
     "GradientScalerParameter": "lower_bound: float = 0, upper_bound: float = 1, alpha: float = 10, max_iter: float = 1",
     "EntropyParameter": "threshold: float = 0, iterations_num: uint32",
@@ -210,9 +210,20 @@ ENUMS = {
     "Engine": "DEFAULT CAFFE CUDNN MKL2017 MKLDNN",
 }
 
+# Layer types of forks in the V1 format, ``layers { type: ROI_POOLING }``, and what they are in the current one.
+V1_TYPES = {
+    "BN": "BN",
+    "DENSE_IMAGE_DATA": "DenseImageData",
+    "INTERP": "Interp",
+    "ROI_POOLING": "ROIPooling",
+    "SMOOTH_L1_LOSS": "SmoothL1Loss",
+    "UPSAMPLE": "Upsample",
+}
+
 # Values that forks add to enumerations of Caffe.
 VALUES = {
     "LossParameter.NormalizationMode": "PRE_FIXED",
+    "V1LayerParameter.LayerType": " ".join(V1_TYPES),
     **{
         f"{message}.Engine": "MKL2017 MKLDNN"
         for message in ("ConvolutionParameter", "LRNParameter", "PoolingParameter", "ReLUParameter")

@@ -13,20 +13,43 @@ from collections import Counter
 from typing import Any, Iterator, NamedTuple
 
 from caffe_pylayers._layer.quote import quoted
-from caffe_pylayers._nets.forks.dialects import DIALECTS, Dialect
+from caffe_pylayers._nets.forks.dialects import Dialect
 from caffe_pylayers._nets.forks.messages import is_default, message_class, of_forks, repeated
 from caffe_pylayers._nets.forks.names import fork_of_field
+from caffe_pylayers._nets.forks.table import KINDS, dialect_of
 
 LOGGER = logging.getLogger("caffe_pylayers.runtime")  # which caffe.init_log shows
 
 # Fields that change no value that a net computes: how, how fast, or in which precision a fork computes it.
-_LEFT_OUT = """
-    engine conv_algorithm cudnn_convolution_algo_seeker conv_algos_override default_conv_algos_override per_fla_fuse
-    forward_type backward_type forward_math backward_math
-    default_forward_type default_backward_type default_forward_math default_backward_math quantization_param
-    global_grad_scale global_grad_scale_adaptive eltwise_mem_sharing reduce_buckets compile_net_state
-    bn_stats_batch_size cache precache threads parser_threads use_gpu_transform
-"""
+_LEFT_OUT = frozenset(
+    [
+        "engine",
+        "conv_algorithm",
+        "cudnn_convolution_algo_seeker",
+        "conv_algos_override",
+        "default_conv_algos_override",
+        "forward_type",
+        "backward_type",
+        "forward_math",
+        "backward_math",
+        "default_forward_type",
+        "default_backward_type",
+        "default_forward_math",
+        "default_backward_math",
+        "quantization_param",
+        "per_fla_fuse",
+        "global_grad_scale",
+        "global_grad_scale_adaptive",
+        "eltwise_mem_sharing",
+        "reduce_buckets",
+        "compile_net_state",
+        "cache",
+        "precache",
+        "threads",
+        "parser_threads",
+        "use_gpu_transform",
+    ]
+)
 
 
 def parse(text: str, kind: str, messages: Any) -> Any:
@@ -73,28 +96,23 @@ def lowered(net: Any, messages: Any) -> Lowered:
     """Return what lower returns, with all that became of it, faults too."""
     found = Lowered(net, [], [], [])
     if type(net) is messages.NetParameter:
-        if not any(map(dialect_of, net.layer)):
+        if not any(layer.type in KINDS for layer in net.layer):
             return found
         net = message_class(messages, "NetParameter").FromString(net.SerializeToString())
+    has = messages.LayerParameter.DESCRIPTOR.fields_by_name
     for layer in net.layer:
         dialect = dialect_of(layer)
-        if dialect is not None:
+        if dialect is not None and dialect.param not in has:  # else the caffe of these messages is that fork
             _lower_layer(layer, dialect, found)
     for layer in (None, *net.layer):
         for place, field in _fields_of_forks(net if layer is None else layer):
-            # What is not within Caffe's own messages is of other types than the layer's, or of one without a row.
-            if field.name not in _LEFT_OUT.split() and (layer is None or "." in place):
-                found.faults.append(_unread(layer, place, field.name))
-            else:
+            if field.name in _LEFT_OUT:
                 found.left_out.append(("" if layer is None else layer.name, place))
+            elif layer is None or "." in place:  # others are of other types than the layer's, or of one without a row
+                found.faults.append(_unread(layer, place))
     stock = messages.NetParameter.FromString(net.SerializeToString())
     stock.DiscardUnknownFields()
     return found._replace(net=stock)
-
-
-def dialect_of(layer: Any) -> Dialect | None:
-    """Return the row of a layer's type; None for a type of Caffe, or one that has no row."""
-    return next((row for row in DIALECTS if row.kind == layer.type and row.meant(layer)), None)
 
 
 def _lower_layer(layer: Any, dialect: Dialect, found: Lowered) -> None:
@@ -112,8 +130,8 @@ def _lower_layer(layer: Any, dialect: Dialect, found: Lowered) -> None:
         if parameters:
             layer.python_param.param_str = json.dumps(parameters)
         if dialect.param:
-            for field in dialect.unread(layer):
-                found.faults.append(_unread(layer, f"{dialect.param}.{field}", field))
+            found.faults.extend(_unread(layer, f"{dialect.param}.{place}") for place in dialect.unread(layer))
+            found.left_out.extend((layer.name, f"{dialect.param}.{name}") for name in dialect.left_out(layer))
             layer.ClearField(dialect.param)
     found.became.append((layer.name, kind, f"{layer.python_param.module}.{layer.python_param.layer}"))
 
@@ -135,7 +153,7 @@ def _is_of_forks(field: Any, value: Any) -> bool:
     return bool(field.enum_type and not repeated(field) and of_forks(value))
 
 
-def _unread(layer: Any, place: str, field: str) -> str:
+def _unread(layer: Any, place: str) -> str:
     where = "the net" if layer is None else f"layer {quoted(layer.name)} ({layer.type})"
-    fork = fork_of_field(field)
+    fork = fork_of_field(place.rpartition(".")[2])
     return f"{where}: nothing here does what {place} asks for{f', a field of {fork}' if fork else ''}"

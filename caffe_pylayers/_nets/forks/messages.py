@@ -9,6 +9,7 @@ from caffe_pylayers._nets.forks.fields import ENUMS, MESSAGES, VALUES
 
 FIRST = 100_000  # the number of the first fork field and value: texts have none, and all of Caffe's own are below
 
+_ENUM = "Forks{}"  # a name that no fork's own messages have
 _SCALARS = ("bool", "double", "float", "int32", "string", "uint32")
 
 
@@ -51,7 +52,7 @@ def _pool(messages: Any) -> Any:
     found = {message.name: message for message in file.message_type}
     for name, values in ENUMS.items():
         # In a message of its own, as the values of a file's enumerations may not share names.
-        enum = file.message_type.add(name=name).enum_type.add(name="Value")
+        enum = file.message_type.add(name=_ENUM.format(name)).enum_type.add(name="Value")
         _add_values(enum, values, 0)
     for name, values in VALUES.items():
         message, _, inner = name.partition(".")
@@ -68,8 +69,10 @@ def _pool(messages: Any) -> Any:
 
 
 def _add_values(enum: Any, values: str, first: int) -> None:
+    has = {value.name for value in enum.value}
     for number, value in enumerate(values.split(), first):
-        enum.value.add(name=value, number=number)
+        if value not in has:
+            enum.value.add(name=value, number=number)
 
 
 def _add_field(field: Any, text: str) -> None:
@@ -81,7 +84,7 @@ def _add_field(field: Any, text: str) -> None:
     if kind in _SCALARS:
         field.type = getattr(field, f"TYPE_{kind.upper()}")
     else:
-        field.type_name = f".caffe.{kind}.Value" if kind in ENUMS else f".caffe.{kind}"
+        field.type_name = f".caffe.{_ENUM.format(kind)}.Value" if kind in ENUMS else f".caffe.{kind}"
         field.type = field.TYPE_ENUM if kind in ENUMS else field.TYPE_MESSAGE
     if default:
         field.default_value = default

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from caffe_pylayers._layer.quote import quoted
+from caffe_pylayers._nets.forks.fields import V1_TYPES
 
 _TYPES = {
     "NONE": "",
@@ -47,6 +48,7 @@ _TYPES = {
     "TANH": "TanH",
     "THRESHOLD": "Threshold",
     "WINDOW_DATA": "WindowData",
+    **V1_TYPES,
 }
 
 # What the ParamSpec of a learned blob has, in repeated fields of the layer.

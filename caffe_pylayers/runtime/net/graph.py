@@ -8,8 +8,8 @@ from typing import Any
 
 from caffe_pylayers._layer.quote import quoted
 from caffe_pylayers._nets.backward_plan import loss_weights, plan_layers, wired_layers
-from caffe_pylayers._nets.forks.dialects import in_python
 from caffe_pylayers._nets.forks.names import fork_of_type
+from caffe_pylayers._nets.forks.table import in_python
 from caffe_pylayers._nets.include_rules import State, title
 from caffe_pylayers.runtime import _openmp
 from caffe_pylayers.runtime.layers.layer import LAYERS, Count, Layer, LayerError

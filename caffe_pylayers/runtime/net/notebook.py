@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
-from caffe_pylayers._nets.forks.dialects import in_python
+from caffe_pylayers._nets.forks.table import in_python
 from caffe_pylayers.runtime.memory.blob import Blob
 from caffe_pylayers.runtime.net.step import Step
 

@@ -9,9 +9,9 @@ import pytest
 
 from caffe_pylayers import _engine
 from caffe_pylayers._layer.parameter import declared
-from caffe_pylayers._nets.forks.dialects import DIALECTS, in_python
 from caffe_pylayers._nets.forks.messages import message_class
 from caffe_pylayers._nets.forks.names import fork_of_type
+from caffe_pylayers._nets.forks.table import DIALECTS, in_python
 from caffe_pylayers._nets.prototxt import parse_net
 from caffe_pylayers.cli._layer_pages import all_layers
 
@@ -43,7 +43,8 @@ def test_a_row_names_what_there_is(row):
                 inner = getattr(inner, step)
             assert name in inner.DESCRIPTOR.fields_by_name, words
         assert (ours or name) in parameters, words
-    assert {*row.fixed, *(("filler", "filler_value") if row.filler else ())} <= parameters.keys()
+    assert not row.filler or {"filler", "filler_value"} <= parameters.keys()
+    assert not row.more or row.more(message).keys() <= parameters.keys()
 
 
 def test_the_guide_has_every_row():
