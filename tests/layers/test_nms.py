@@ -62,7 +62,7 @@ def test_greedy_is_opencvs(threshold):
 
 @pytest.mark.parametrize("method", ["linear", "gaussian"])
 def test_soft_is_opencvs(method):
-    cv2 = pytest.importorskip("cv2")
+    cv2 = pytest.importorskip("cv2", minversion="4.5.2")  # the first with softNMSBoxes
     some, scores = crowded(100)
     some = some.round()  # it takes whole pixels
     text = f"{{method: {method}, nms_threshold: 0.3, sigma: 0.4, legacy_plus_one: false, score_threshold: 0.05}}"
