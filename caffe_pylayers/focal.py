@@ -22,7 +22,6 @@ layer {
 
 from __future__ import annotations
 
-from caffe_pylayers._layer import arrays
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.functions.sigmoid import sigmoid_and_softplus
 from caffe_pylayers._layer.losses.class_loss import LabelProbabilityLoss, ScoreLoss
@@ -142,7 +141,9 @@ class SoftmaxFocalLoss(LabelProbabilityLoss):
     """
 
     gamma = Parameter(float, 2.0, low=0, doc="how little a position counts whose label is probable; 0: cross entropy")
-    normalization = weighted_normalization("valid", positives="labels other than background_label")
+    normalization = weighted_normalization(
+        "valid", positives="labels other than background_label, of a weight other than 0"
+    )
     background_label = Parameter(int, 0, doc="the label that normalization positives does not count")
 
     def of_log_p(self, log_p):
@@ -154,8 +155,7 @@ class SoftmaxFocalLoss(LabelProbabilityLoss):
     def normalizer(self, target, valid, weights):
         if self.normalization != "positives":
             return super().normalizer(target, valid, weights)
-        positive = arrays.astype(target != self.background_label, self._losses)
-        return max(int((positive if valid is None else positive * valid).sum()), 1)
+        return max(self.count_of(target != self.background_label, valid, weights), 1)
 
 
 class SigmoidFocalLoss(ScoreLoss):
@@ -200,7 +200,7 @@ class SigmoidFocalLoss(ScoreLoss):
         float, 0.25, low=-1, high=1, doc="the weight of targets 1, 1 - alpha that of 0; below 0: 1 for both"
     )
     gamma = Parameter(float, 2.0, low=0, doc="how little a score counts that is near its target; 0: cross entropy")
-    normalization = weighted_normalization("batch", positives="targets above 0.5")
+    normalization = weighted_normalization("batch", positives="targets above 0.5, of a weight other than 0")
 
     def score_losses(self, scores, targets, block):
         losses, parts = sigmoid_focal_forward(self.xp, scores, targets, self.alpha, self.gamma)
@@ -216,4 +216,4 @@ class SigmoidFocalLoss(ScoreLoss):
     def normalizer(self, target, valid, weights):
         if self.normalization != "positives":
             return super().normalizer(target, valid, weights)
-        return max(int(self.xp.count_nonzero(target > 0.5)), 1)
+        return max(self.count_of(target > 0.5, weights), 1)

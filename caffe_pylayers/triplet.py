@@ -145,8 +145,7 @@ class TripletLoss(WeightedLoss):
     def normalizer(self, target, valid, weights):
         if self.normalization != "active":
             return super().normalizer(target, valid, weights)
-        terms = self._losses if weights is None else self._losses * weights
-        return max(int(self.xp.count_nonzero(terms)), 1)
+        return max(self.count_of(self._losses != 0, weights), 1)
 
 
 class TripletSelection(Layer):

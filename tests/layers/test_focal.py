@@ -84,6 +84,18 @@ def test_positives_are_those_that_count(ignore, positives):
     np.testing.assert_allclose(run.forward()[0], [counted * np.log(4) / positives])
 
 
+@pytest.mark.parametrize("layer", [SoftmaxFocalLoss, SigmoidFocalLoss])
+@pytest.mark.parametrize("weights", [[1, 0, 1, 0, 1], np.array([1, 0, 1, 0, 1]).reshape(5, 1)])
+def test_positives_of_weight_0_do_not_count(layer, weights):
+    labels, hot = np.array([0, 1, 2, 1, 3]), np.eye(4)[[0, 1, 2, 1, 3]] * [0, 1, 1, 1]
+    kept = np.ravel(weights) > 0
+    targets = labels if layer is SoftmaxFocalLoss else hot
+    run = LayerRun(layer, [MAPS[:, :4, 0, 0], targets, weights], param_str="normalization: positives")
+    rest = LayerRun(layer, [MAPS[kept, :4, 0, 0], targets[kept]], param_str="normalization: positives")
+    np.testing.assert_allclose(run.forward()[0], rest.forward()[0])
+    np.testing.assert_allclose(run.backward([3.7])[0][kept], rest.backward([3.7])[0])
+
+
 @pytest.mark.parametrize("normalization", ["positives", "valid", "weights", "batch", "full"])
 def test_class_labels_are_one_hot_targets(normalization):
     """0 is the background, and -1 leaves out every class of its position."""

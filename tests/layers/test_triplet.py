@@ -75,6 +75,14 @@ def test_a_triplet_of_weight_0_may_hold_anything():
             np.testing.assert_array_equal(ours[2], np.zeros(5))
 
 
+def test_a_triplet_of_weight_0_is_not_active():
+    anchors, weights = [[0.0], [0.0], [np.nan]], [1, 1, 0]
+    run = LayerRun(
+        TripletLoss, [anchors, [[1.0]] * 3, [[1.0], [9.0], [1.0]], weights], param_str=text(normalization="active")
+    )
+    np.testing.assert_allclose(run.forward()[0], [0.2])  # of the first alone
+
+
 def test_equal_points_have_no_gradient_of_their_distance():
     run = LayerRun(TripletLoss, [A, A, A], param_str=text(distance="euclidean"))
     np.testing.assert_allclose(run.forward()[0], [0.2])

@@ -147,6 +147,13 @@ class WeightedLoss(PositionLoss):
         of_labels = self._of_sum if self.normalization == "weights" else valid
         return self.divisor(self.amount(self._size, of_labels, weights))
 
+    def count_of(self, flags: Any, *factors: Any) -> int:
+        """Return at how many positions the flag is set and no factor is 0; a factor may be None, for 1."""
+        for factor in factors:
+            if factor is not None:
+                flags = flags & (factor != 0)
+        return int(self.xp.count_nonzero(flags))
+
     def _total(self) -> Any:
         return self._losses.sum() if self._factors is None else (self._losses * self._factors).sum()
 
