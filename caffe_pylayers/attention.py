@@ -90,6 +90,20 @@ def attention_backward(
         xp.matmul(d_scores.swapaxes(-1, -2), queries * scale, out=d_keys)
 
 
+def softmax_pooling_forward(xp, features, weights, pooled):
+    """Write pooled = weights featuresᵀ, for features (N, C, P) and weights (N, K, P): (N, K, C)."""
+    xp.matmul(weights, features.swapaxes(1, 2), out=pooled)
+
+
+def softmax_pooling_backward(xp, features, weights, d_pooled, d_features=None, d_weights=None):
+    """Write the features' gradient, and add to d_weights, then that of the scores, where they are asked for."""
+    if d_features is not None:
+        xp.matmul(d_pooled.swapaxes(1, 2), weights, out=d_features)
+    if d_weights is not None:
+        d_weights += xp.matmul(d_pooled, features)
+        softmax_backward(xp, weights, d_weights, -1, d_weights)
+
+
 class ScaledDotProductAttention(Layer):
     """For each query a mean of the values, weighted by how near their keys are to it.
 
@@ -203,20 +217,6 @@ class ScaledDotProductAttention(Layer):
                 f"weights' {weights}, got {mask}",
             )
         return whole
-
-
-def softmax_pooling_forward(xp, features, weights, pooled):
-    """Write pooled = weights featuresᵀ, for features (N, C, P) and weights (N, K, P): (N, K, C)."""
-    xp.matmul(weights, features.swapaxes(1, 2), out=pooled)
-
-
-def softmax_pooling_backward(xp, features, weights, d_pooled, d_features=None, d_weights=None):
-    """Write the features' gradient, and add to d_weights, then that of the scores, where they are asked for."""
-    if d_features is not None:
-        xp.matmul(d_pooled.swapaxes(1, 2), weights, out=d_features)
-    if d_weights is not None:
-        d_weights += xp.matmul(d_pooled, features)
-        softmax_backward(xp, weights, d_weights, -1, d_weights)
 
 
 class SoftmaxPooling(Layer):

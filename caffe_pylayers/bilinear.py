@@ -53,6 +53,58 @@ def bilinear_backward(xp, a, b, d_bilinear, d_a=None, d_b=None, scale=1.0):
             gradient[...] *= scale
 
 
+def sketch_bins(channels_a, channels_b, size, seed):
+    """Return the bins (C, D) and signs (C, D) of the count sketch of an outer product, numpy arrays.
+
+    The count sketch of the outer product of a and b is the circular convolution of theirs: a[c] b[d] goes to the bin
+    (h_a(c) + h_b(d)) mod size with the sign s_a(c) s_b(d), whose hashes h and s come from the seed.
+    """
+    rng = draws.fixed(seed)
+    bins, signs = zip(*((rng.randint(0, size, n), 2.0 * rng.randint(0, 2, n) - 1) for n in (channels_a, channels_b)))
+    return (bins[0][:, None] + bins[1]) % size, signs[0][:, None] * signs[1]
+
+
+def compact_bilinear_forward(xp, a, b, bins, signs, compact, bilinear):
+    """Write the count sketch of the bilinear pooling of a (N, C, P) and b (N, D, P).
+
+    To sketch the sum over positions of outer products gives the same as to sum the sketches of all positions, and takes
+    a matrix product instead of P fast Fourier transforms.
+
+    bins, signs: sketch_bins's, flat. compact: receives it, (N, size).
+    bilinear: (C, D), for the work: of one sample at a time, since it is what the compact form avoids to hold for all.
+    """
+    for n in range(len(compact)):
+        xp.matmul(a[n], b[n].swapaxes(0, 1), out=bilinear)
+        compact[n] = xp.bincount(bins, bilinear.ravel() * signs, compact.shape[1])
+
+
+def compact_bilinear_backward(xp, a, b, bins, signs, d_compact, d_a, d_b, bilinear):
+    """Write the gradients asked for, or where d_b is d_a their sum."""
+    for n in range(len(d_compact)):
+        xp.multiply(d_compact[n][bins], signs, out=bilinear.ravel())
+        if d_a is not None:
+            xp.matmul(bilinear, b[n], out=d_a[n])
+        if d_b is d_a is not None:
+            d_a[n] += xp.matmul(bilinear.swapaxes(0, 1), a[n])
+        elif d_b is not None:
+            xp.matmul(bilinear.swapaxes(0, 1), a[n], out=d_b[n])
+
+
+def signed_sqrt_forward(xp, values, eps, root, rooted):
+    """Write root = sqrt(abs(values) + eps) and rooted = values / root, into values too."""
+    xp.abs(values, out=root)
+    root += eps
+    xp.sqrt(root, out=root)
+    xp.divide(values, root, out=rooted)
+
+
+def signed_sqrt_backward(xp, root, eps, d_rooted, d_values):
+    """Write the gradient, from the root that forward wrote."""
+    # |x| / 2 + eps = (root**2 + eps) / 2
+    squares = root * root
+    xp.multiply(d_rooted, (squares + eps) / (2 * squares * root), out=d_values)
+
+
 class BilinearPooling(PooledPair):
     """Outer products of two feature vectors, summed over the positions of a map.
 
@@ -99,43 +151,6 @@ class BilinearPooling(PooledPair):
         elif propagate_down[0]:
             bilinear_backward(self.xp, a, b, d_bilinear, diffs[0], self._other, self.scale)
             diffs[0][...] += self._other
-
-
-def sketch_bins(channels_a, channels_b, size, seed):
-    """Return the bins (C, D) and signs (C, D) of the count sketch of an outer product, numpy arrays.
-
-    The count sketch of the outer product of a and b is the circular convolution of theirs: a[c] b[d] goes to the bin
-    (h_a(c) + h_b(d)) mod size with the sign s_a(c) s_b(d), whose hashes h and s come from the seed.
-    """
-    rng = draws.fixed(seed)
-    bins, signs = zip(*((rng.randint(0, size, n), 2.0 * rng.randint(0, 2, n) - 1) for n in (channels_a, channels_b)))
-    return (bins[0][:, None] + bins[1]) % size, signs[0][:, None] * signs[1]
-
-
-def compact_bilinear_forward(xp, a, b, bins, signs, compact, bilinear):
-    """Write the count sketch of the bilinear pooling of a (N, C, P) and b (N, D, P).
-
-    To sketch the sum over positions of outer products gives the same as to sum the sketches of all positions, and takes
-    a matrix product instead of P fast Fourier transforms.
-
-    bins, signs: sketch_bins's, flat. compact: receives it, (N, size).
-    bilinear: (C, D), for the work: of one sample at a time, since it is what the compact form avoids to hold for all.
-    """
-    for n in range(len(compact)):
-        xp.matmul(a[n], b[n].swapaxes(0, 1), out=bilinear)
-        compact[n] = xp.bincount(bins, bilinear.ravel() * signs, compact.shape[1])
-
-
-def compact_bilinear_backward(xp, a, b, bins, signs, d_compact, d_a, d_b, bilinear):
-    """Write the gradients asked for, or where d_b is d_a their sum."""
-    for n in range(len(d_compact)):
-        xp.multiply(d_compact[n][bins], signs, out=bilinear.ravel())
-        if d_a is not None:
-            xp.matmul(bilinear, b[n], out=d_a[n])
-        if d_b is d_a is not None:
-            d_a[n] += xp.matmul(bilinear.swapaxes(0, 1), a[n])
-        elif d_b is not None:
-            xp.matmul(bilinear.swapaxes(0, 1), a[n], out=d_b[n])
 
 
 class CompactBilinear(PooledPair):
@@ -187,21 +202,6 @@ class CompactBilinear(PooledPair):
         a, b = self.sides([bottom[i].data for i in range(len(bottom))])
         d_a, d_b = self.sides([bottom[i].diff if propagate_down[i] else None for i in range(len(bottom))])
         compact_bilinear_backward(self.xp, a, b, self._bins, self._signs, top[0].diff, d_a, d_b, self._bilinear)
-
-
-def signed_sqrt_forward(xp, values, eps, root, rooted):
-    """Write root = sqrt(abs(values) + eps) and rooted = values / root, into values too."""
-    xp.abs(values, out=root)
-    root += eps
-    xp.sqrt(root, out=root)
-    xp.divide(values, root, out=rooted)
-
-
-def signed_sqrt_backward(xp, root, eps, d_rooted, d_values):
-    """Write the gradient, from the root that forward wrote."""
-    # |x| / 2 + eps = (root**2 + eps) / 2
-    squares = root * root
-    xp.multiply(d_rooted, (squares + eps) / (2 * squares * root), out=d_values)
 
 
 class SignedSqrt(Layer):

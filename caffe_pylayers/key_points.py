@@ -72,6 +72,23 @@ def heat_maps_backward(xp, points, y, x, sigma, bumps, d_maps, d_points):
         d_points[..., axis] = (d_bump * bump * away).sum(-1)
 
 
+def soft_argmax_forward(xp, maps, beta, places, weights, points):
+    """Write the means of places, weighted by weights = softmax(beta maps).
+
+    maps: (N, K, P). places: (P, 2). weights: receives them, (N, K, P). points: receives the means, (N, K, 2).
+    """
+    xp.multiply(maps, beta, out=weights)
+    softmax(xp, weights, -1, weights)
+    xp.matmul(weights, places, out=points)
+
+
+def soft_argmax_backward(xp, weights, beta, places, d_points, d_maps):
+    """Write the gradient of the maps."""
+    xp.matmul(d_points, places.swapaxes(0, 1), out=d_maps)
+    softmax_backward(xp, weights, d_maps, -1, d_maps)
+    d_maps *= beta
+
+
 class HeatMaps(Sized):
     """A map for each key point, with a Gaussian around it.
 
@@ -142,23 +159,6 @@ class HeatMaps(Sized):
             d_points[..., 2:] = 0
         if len(bottom) > 1 and propagate_down[1]:
             arrays.fill(bottom[1].diff, 0)
-
-
-def soft_argmax_forward(xp, maps, beta, places, weights, points):
-    """Write the means of places, weighted by weights = softmax(beta maps).
-
-    maps: (N, K, P). places: (P, 2). weights: receives them, (N, K, P). points: receives the means, (N, K, 2).
-    """
-    xp.multiply(maps, beta, out=weights)
-    softmax(xp, weights, -1, weights)
-    xp.matmul(weights, places, out=points)
-
-
-def soft_argmax_backward(xp, weights, beta, places, d_points, d_maps):
-    """Write the gradient of the maps."""
-    xp.matmul(d_points, places.swapaxes(0, 1), out=d_maps)
-    softmax_backward(xp, weights, d_maps, -1, d_maps)
-    d_maps *= beta
 
 
 class SoftArgmax(Layer):

@@ -258,14 +258,6 @@ class MarginInnerProduct(MarginHead):
 
     _forwards = 0
 
-    def margin_forward(self, cosines, units, vectors):
-        self._cosines, self._values = cosines, a_softmax_forward(cosines, self.margin, self._lambda)
-        return self._values
-
-    def margin_backward(self, d_values):
-        d_dots, self._d_lengths = a_softmax_backward(self._cosines, self._values, d_values, self.margin, self._lambda)
-        return d_dots
-
     def setup(self, bottom, top):
         super().setup(bottom, top)
         checks.tops(self, top, "scores", "lambda", optional=1)
@@ -296,3 +288,11 @@ class MarginInnerProduct(MarginHead):
                 d_x += self._where_valid(self._d_lengths, 0 * self._d_lengths) * self._units
         if len(bottom) > 1 and propagate_down[1]:
             arrays.fill(bottom[1].diff, 0)
+
+    def margin_forward(self, cosines, units, vectors):
+        self._cosines, self._values = cosines, a_softmax_forward(cosines, self.margin, self._lambda)
+        return self._values
+
+    def margin_backward(self, d_values):
+        d_dots, self._d_lengths = a_softmax_backward(self._cosines, self._values, d_values, self.margin, self._lambda)
+        return d_dots

@@ -53,6 +53,27 @@ def n_pair_backward(xp, log_p, targets, scale):
     return d_similarities
 
 
+def lifted_structure_forward(xp, distances, same, different, margin=1.0):
+    """Return (J, L): J_ij = log(exp(L_i) + exp(L_j)) + d_ij, negative but for pairs of one label that have negatives.
+
+    L_i = log(sum over different k of exp(margin - d_ik)).
+    """
+    log_negatives = log_sum_exp(xp, xp.where(different, margin - distances, NOTHING))
+    # Samples of one label have the same negatives, or none: L_i and L_j are both numbers, or both NOTHING.
+    j = softplus(xp, log_negatives[None, :] - log_negatives[:, None])
+    j += log_negatives[:, None] + distances
+    return xp.where(same, j, NOTHING), log_negatives
+
+
+def lifted_structure_backward(xp, distances, different, j, log_negatives, margin=1.0):
+    """Return the gradient of sum(max(0, J)**2) with respect to the distances; j and log_negatives: of forward."""
+    d_j = 2 * j.clip(0, None)
+    shares = sigmoid(xp, log_negatives[:, None] - log_negatives[None, :])  # of exp(L_i) in J_ij, which is J_ji too
+    d_log_negatives = ((d_j + d_j.T) * shares).sum(1)[:, None]
+    shares = log_sum_exp_backward(xp, margin - distances, log_negatives[:, None])
+    return d_j - counting(different, shares) * d_log_negatives * shares
+
+
 class NPairLoss(Layer):
     """Softmax over the similarities of an anchor with all positives of the batch.
 
@@ -144,27 +165,6 @@ class NPairLoss(Layer):
 
 
 # --- lifted structure --------------------------------------------------------------------------------
-
-
-def lifted_structure_forward(xp, distances, same, different, margin=1.0):
-    """Return (J, L): J_ij = log(exp(L_i) + exp(L_j)) + d_ij, negative but for pairs of one label that have negatives.
-
-    L_i = log(sum over different k of exp(margin - d_ik)).
-    """
-    log_negatives = log_sum_exp(xp, xp.where(different, margin - distances, NOTHING))
-    # Samples of one label have the same negatives, or none: L_i and L_j are both numbers, or both NOTHING.
-    j = softplus(xp, log_negatives[None, :] - log_negatives[:, None])
-    j += log_negatives[:, None] + distances
-    return xp.where(same, j, NOTHING), log_negatives
-
-
-def lifted_structure_backward(xp, distances, different, j, log_negatives, margin=1.0):
-    """Return the gradient of sum(max(0, J)**2) with respect to the distances; j and log_negatives: of forward."""
-    d_j = 2 * j.clip(0, None)
-    shares = sigmoid(xp, log_negatives[:, None] - log_negatives[None, :])  # of exp(L_i) in J_ij, which is J_ji too
-    d_log_negatives = ((d_j + d_j.T) * shares).sum(1)[:, None]
-    shares = log_sum_exp_backward(xp, margin - distances, log_negatives[:, None])
-    return d_j - counting(different, shares) * d_log_negatives * shares
 
 
 class LiftedStructureLoss(EmbeddingLoss):

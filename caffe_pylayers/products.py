@@ -54,6 +54,19 @@ def _batch(a, b):
     return tuple(m if n == 1 else n for n, m in pairs)
 
 
+def outer_forward(xp, a, b, outer):
+    """Write outer[n, i, j, p] = a[n, i, p] b[n, j, p]."""
+    xp.multiply(a[:, :, None], b[:, None], out=outer)
+
+
+def outer_backward(xp, a, b, d_outer, d_a=None, d_b=None):
+    """Write the gradients asked for."""
+    if d_a is not None:
+        d_a[...] = (d_outer * b[:, None]).sum(2)
+    if d_b is not None:
+        d_b[...] = (d_outer * a[:, :, None]).sum(1)
+
+
 class MatMul(Layer):
     """The matrix product of two blobs.
 
@@ -118,19 +131,6 @@ class MatMul(Layer):
         if self.transpose_b and b is not None:
             b = b.swapaxes(-1, -2)
         return a, b
-
-
-def outer_forward(xp, a, b, outer):
-    """Write outer[n, i, j, p] = a[n, i, p] b[n, j, p]."""
-    xp.multiply(a[:, :, None], b[:, None], out=outer)
-
-
-def outer_backward(xp, a, b, d_outer, d_a=None, d_b=None):
-    """Write the gradients asked for."""
-    if d_a is not None:
-        d_a[...] = (d_outer * b[:, None]).sum(2)
-    if d_b is not None:
-        d_b[...] = (d_outer * a[:, :, None]).sum(1)
 
 
 class OuterProduct(Layer):

@@ -65,6 +65,37 @@ def proxy_nca_backward(xp, squares, labels, sums, positive_in_sum=False):
     return d_squares
 
 
+def proxy_anchor_forward(xp, cosines, labels, same, scale=32.0, margin=0.1):
+    """Return (positive, negative), terms of the samples (N,) and of the classes (C,).
+
+    positive = log(1 + sum over the samples of its class of exp(-scale (cos - margin))), one number for the class,
+    negative = log(1 + sum over the samples of other classes of exp(scale (cos + margin))).
+
+    same: booleans (N, N), where two samples are of one class; a sample that does not count is not even its own.
+    """
+    own, others = _exponents(cosines, labels, scale, margin)
+    arrays.put_along(others, labels, NOTHING, 1)
+    others[~same.any(1)] = NOTHING
+    positive = log_sum_exp(xp, xp.where(same, own[None, :], NOTHING + 0 * own))
+    return softplus(xp, positive), softplus(xp, log_sum_exp(xp, others, 0))
+
+
+def proxy_anchor_backward(xp, cosines, labels, positive, negative, d_positive, d_negative, scale=32.0, margin=0.1):
+    """Return d_cosines (N, C) for the gradients of each class's two terms, which are numbers."""
+    own, others = _exponents(cosines, labels, scale, margin)
+    d_cosines = log_sum_exp_backward(xp, others, negative)
+    d_cosines *= scale * d_negative
+    of_labels = log_sum_exp_backward(xp, own, positive) * (-scale * d_positive)
+    arrays.put_along(d_cosines, labels, of_labels[:, None], 1)
+    return d_cosines
+
+
+def _exponents(cosines, labels, scale, margin):
+    """Return -scale (cos - margin) of the labels, (N,), and scale (cos + margin) of all, (N, C)."""
+    own = scale * margin - scale * arrays.take_along(cosines, labels, 1)[:, 0]
+    return own, cosines * scale + scale * margin
+
+
 class ProxyNCALoss(ProxyLoss):
     """Each sample nearer to the proxy of its class than to all others.
 
@@ -112,37 +143,6 @@ class ProxyNCALoss(ProxyLoss):
 
 
 # --- proxy anchor ------------------------------------------------------------------------------------
-
-
-def proxy_anchor_forward(xp, cosines, labels, same, scale=32.0, margin=0.1):
-    """Return (positive, negative), terms of the samples (N,) and of the classes (C,).
-
-    positive = log(1 + sum over the samples of its class of exp(-scale (cos - margin))), one number for the class,
-    negative = log(1 + sum over the samples of other classes of exp(scale (cos + margin))).
-
-    same: booleans (N, N), where two samples are of one class; a sample that does not count is not even its own.
-    """
-    own, others = _exponents(cosines, labels, scale, margin)
-    arrays.put_along(others, labels, NOTHING, 1)
-    others[~same.any(1)] = NOTHING
-    positive = log_sum_exp(xp, xp.where(same, own[None, :], NOTHING + 0 * own))
-    return softplus(xp, positive), softplus(xp, log_sum_exp(xp, others, 0))
-
-
-def proxy_anchor_backward(xp, cosines, labels, positive, negative, d_positive, d_negative, scale=32.0, margin=0.1):
-    """Return d_cosines (N, C) for the gradients of each class's two terms, which are numbers."""
-    own, others = _exponents(cosines, labels, scale, margin)
-    d_cosines = log_sum_exp_backward(xp, others, negative)
-    d_cosines *= scale * d_negative
-    of_labels = log_sum_exp_backward(xp, own, positive) * (-scale * d_positive)
-    arrays.put_along(d_cosines, labels, of_labels[:, None], 1)
-    return d_cosines
-
-
-def _exponents(cosines, labels, scale, margin):
-    """Return -scale (cos - margin) of the labels, (N,), and scale (cos + margin) of all, (N, C)."""
-    own = scale * margin - scale * arrays.take_along(cosines, labels, 1)[:, 0]
-    return own, cosines * scale + scale * margin
 
 
 class ProxyAnchorLoss(ProxyLoss):

@@ -41,6 +41,46 @@ def merge_nearest(xp, found, distances, same):
     return arrays.take_along(distances, order, 1), arrays.take_along(xp.concatenate((found[1], same), 1), order, 1)
 
 
+def error_rates(distances, same):
+    """Return (false, true, thresholds): the rates of pairs accepted, d <= threshold, of different and of same ones.
+
+    They begin with none accepted, at the threshold -inf; then each distance is one, in ascending order.
+    """
+    thresholds, index = np.unique(distances, return_inverse=True)
+    accepted = [
+        np.concatenate([[0], np.bincount(index[chosen], minlength=len(thresholds)).cumsum()])
+        for chosen in (~same, same)
+    ]
+    false, true = (counts / counts[-1] if counts[-1] else np.full(len(counts), np.nan) for counts in accepted)
+    return false, true, np.concatenate([[-np.inf], thresholds])
+
+
+def equal_error_rate(false, true):
+    """Return the rate at which as many different pairs are accepted as same ones are rejected, NaN without either.
+
+    Between thresholds the rates are on a straight line.
+    """
+    excess = false - (1 - true)
+    if np.isnan(excess).any():
+        return np.nan
+    after = int(np.argmax(excess >= 0))
+    share = -excess[after - 1] / (excess[after] - excess[after - 1])
+    return false[after - 1] + share * (false[after] - false[after - 1])
+
+
+def best_accuracy(false, true, thresholds, share):
+    """Return the best accuracy of any threshold and the middle between that threshold and the next, NaN without pairs.
+
+    share: of the same pairs among all.
+    """
+    if len(thresholds) == 1:
+        return np.nan, np.nan
+    accuracies = share * np.nan_to_num(true) + (1 - share) * (1 - np.nan_to_num(false))
+    best = int(np.argmax(accuracies))
+    ends = np.concatenate([thresholds[1:2], thresholds[1:], thresholds[-1:]])
+    return accuracies[best], (ends[best] + ends[best + 1]) / 2
+
+
 class RecallAtK(Metric):
     """Share of samples that have one of their own label among their k nearest neighbours.
 
@@ -129,46 +169,6 @@ class RecallAtK(Metric):
         distances = arrays.new(features, (len(features), max(self.k)))
         arrays.fill(distances, self.xp.inf)
         return distances, distances < 0
-
-
-def error_rates(distances, same):
-    """Return (false, true, thresholds): the rates of pairs accepted, d <= threshold, of different and of same ones.
-
-    They begin with none accepted, at the threshold -inf; then each distance is one, in ascending order.
-    """
-    thresholds, index = np.unique(distances, return_inverse=True)
-    accepted = [
-        np.concatenate([[0], np.bincount(index[chosen], minlength=len(thresholds)).cumsum()])
-        for chosen in (~same, same)
-    ]
-    false, true = (counts / counts[-1] if counts[-1] else np.full(len(counts), np.nan) for counts in accepted)
-    return false, true, np.concatenate([[-np.inf], thresholds])
-
-
-def equal_error_rate(false, true):
-    """Return the rate at which as many different pairs are accepted as same ones are rejected, NaN without either.
-
-    Between thresholds the rates are on a straight line.
-    """
-    excess = false - (1 - true)
-    if np.isnan(excess).any():
-        return np.nan
-    after = int(np.argmax(excess >= 0))
-    share = -excess[after - 1] / (excess[after] - excess[after - 1])
-    return false[after - 1] + share * (false[after] - false[after - 1])
-
-
-def best_accuracy(false, true, thresholds, share):
-    """Return the best accuracy of any threshold and the middle between that threshold and the next, NaN without pairs.
-
-    share: of the same pairs among all.
-    """
-    if len(thresholds) == 1:
-        return np.nan, np.nan
-    accuracies = share * np.nan_to_num(true) + (1 - share) * (1 - np.nan_to_num(false))
-    best = int(np.argmax(accuracies))
-    ends = np.concatenate([thresholds[1:2], thresholds[1:], thresholds[-1:]])
-    return accuracies[best], (ends[best] + ends[best + 1]) / 2
 
 
 class Verification(Metric):

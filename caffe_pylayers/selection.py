@@ -49,6 +49,36 @@ def chosen_rows(xp, labels, ignore_label, only=()):
     return xp.where(chosen)[0]
 
 
+def mask_forward(xp, values, mask, fill_value, masked):
+    """Write mask * values + (1 - mask) * fill_value, which is fill_value at 0 whatever the value there is."""
+    masked[...] = xp.where(mask == 0, xp.zeros_like(values), values)
+    masked *= mask
+    if fill_value:
+        masked += (1 - mask) * fill_value
+
+
+def mask_backward(xp, values, mask, fill_value, d_masked, d_values=None, d_mask=None):
+    """Write the gradients asked for; d_mask has 1 on axes that the mask is repeated along."""
+    if d_mask is not None:
+        d_mask[...] = sum_to(d_masked * (values - fill_value if fill_value else values), d_mask.shape)
+    if d_values is not None:
+        xp.multiply(d_masked, mask, out=d_values)
+
+
+def argmax_labels_forward(scores, axis, labels, threshold=None, ignore_label=-1):
+    """Write the place of the largest score along the axis, the first of equal ones.
+
+    labels: receives them, scores' shape without the axis.
+    threshold: where the largest score is below it, the label is ignore_label.
+    """
+    place = arrays.argmax(scores, axis)
+    labels[...] = place
+    if threshold is not None:
+        enough = (scores >= threshold).any(axis)
+        labels *= enough
+        labels += ignore_label * ~enough
+
+
 class SelectRows(Layer):
     """The rows of a batch whose label counts, with their labels.
 
@@ -110,22 +140,6 @@ class SelectRows(Layer):
                     bottom[i].diff[self._rows] = top[i].diff
 
 
-def mask_forward(xp, values, mask, fill_value, masked):
-    """Write mask * values + (1 - mask) * fill_value, which is fill_value at 0 whatever the value there is."""
-    masked[...] = xp.where(mask == 0, xp.zeros_like(values), values)
-    masked *= mask
-    if fill_value:
-        masked += (1 - mask) * fill_value
-
-
-def mask_backward(xp, values, mask, fill_value, d_masked, d_values=None, d_mask=None):
-    """Write the gradients asked for; d_mask has 1 on axes that the mask is repeated along."""
-    if d_mask is not None:
-        d_mask[...] = sum_to(d_masked * (values - fill_value if fill_value else values), d_mask.shape)
-    if d_values is not None:
-        xp.multiply(d_masked, mask, out=d_values)
-
-
 class Mask(KeptInput):
     """Values kept where a mask is 1, and replaced where it is 0.
 
@@ -174,20 +188,6 @@ class Mask(KeptInput):
         d_values = bottom[0].diff if propagate_down[0] else None
         d_mask = bottom[1].diff.reshape(self._mask_shape) if propagate_down[1] else None
         mask_backward(self.xp, values, mask, self.fill_value, top[0].diff, d_values, d_mask)
-
-
-def argmax_labels_forward(scores, axis, labels, threshold=None, ignore_label=-1):
-    """Write the place of the largest score along the axis, the first of equal ones.
-
-    labels: receives them, scores' shape without the axis.
-    threshold: where the largest score is below it, the label is ignore_label.
-    """
-    place = arrays.argmax(scores, axis)
-    labels[...] = place
-    if threshold is not None:
-        enough = (scores >= threshold).any(axis)
-        labels *= enough
-        labels += ignore_label * ~enough
 
 
 class ArgMaxLabels(NoGradient):

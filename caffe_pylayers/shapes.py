@@ -42,6 +42,47 @@ __all__ = [
 ]
 
 
+def tile_forward(values, tiles, tiled):
+    """Write the values, tiles[i] times one after another along each axis i.
+
+    tiled: receives them, (tiles[0] * values.shape[0], ...).
+    """
+    blocks, once = _blocks(tiles, values.shape)
+    tiled.reshape(blocks)[...] = values.reshape(once)
+
+
+def tile_backward(d_tiled, tiles, d_values):
+    """Write the gradient of the values: the sum over their copies."""
+    blocks, once = _blocks(tiles, d_values.shape)
+    copies = tuple(axis for axis in range(0, len(blocks), 2) if blocks[axis] != 1)
+    seen = d_tiled.reshape(blocks)
+    d_values.reshape(once)[...] = seen.sum(copies).reshape(once) if copies else seen
+
+
+def _blocks(tiles, shape):
+    """Return the tiled shape and that of the values with two axes for each: the copy, and the place in it."""
+    pairs = list(zip(tiles, shape))
+    return [n for pair in pairs for n in pair], [n for _, size in pairs for n in (1, size)]
+
+
+def _padded(shape, axes):
+    return (*shape, *(1,) * (axes - len(shape)))
+
+
+def gather_forward(values, index, gathered):
+    """Write rows of the values, gathered = values[index].
+
+    values: (R, T). index: int64, flat, in [0, R). gathered: receives them, (len(index), T).
+    """
+    arrays.take_rows_into(values, index, gathered)
+
+
+def gather_backward(index, d_gathered, d_values):
+    """Write the gradient of the values: each row gets the sum over its copies."""
+    arrays.fill(d_values, 0)
+    arrays.add_rows(d_values, index, d_gathered)
+
+
 class Permute(Rearrangement):
     """The axes in another order.
 
@@ -76,29 +117,6 @@ class Permute(Rearrangement):
                 self, f"order {list(self.order)} must have axes of bottom[0] of shape {shape}, none of them twice"
             )
         return shape, order, [shape[axis] for axis in order]
-
-
-def tile_forward(values, tiles, tiled):
-    """Write the values, tiles[i] times one after another along each axis i.
-
-    tiled: receives them, (tiles[0] * values.shape[0], ...).
-    """
-    blocks, once = _blocks(tiles, values.shape)
-    tiled.reshape(blocks)[...] = values.reshape(once)
-
-
-def tile_backward(d_tiled, tiles, d_values):
-    """Write the gradient of the values: the sum over their copies."""
-    blocks, once = _blocks(tiles, d_values.shape)
-    copies = tuple(axis for axis in range(0, len(blocks), 2) if blocks[axis] != 1)
-    seen = d_tiled.reshape(blocks)
-    d_values.reshape(once)[...] = seen.sum(copies).reshape(once) if copies else seen
-
-
-def _blocks(tiles, shape):
-    """Return the tiled shape and that of the values with two axes for each: the copy, and the place in it."""
-    pairs = list(zip(tiles, shape))
-    return [n for pair in pairs for n in pair], [n for _, size in pairs for n in (1, size)]
 
 
 class Tile(Layer):
@@ -173,10 +191,6 @@ class Tile(Layer):
         return [reference[i] if i in axes else size for i, size in enumerate(whole)]
 
 
-def _padded(shape, axes):
-    return (*shape, *(1,) * (axes - len(shape)))
-
-
 class Reduce(Layer):
     """One value of all along some axes: their mean, sum, extreme, norm or log-sum-exp.
 
@@ -233,20 +247,6 @@ class Reduce(Layer):
         if propagate_down[0]:
             values, d_reduced = bottom[0].data, top[0].diff.reshape(self._kept)
             reduce_backward(self.xp, values, self.operation, self._axes, self._reduced, d_reduced, bottom[0].diff)
-
-
-def gather_forward(values, index, gathered):
-    """Write rows of the values, gathered = values[index].
-
-    values: (R, T). index: int64, flat, in [0, R). gathered: receives them, (len(index), T).
-    """
-    arrays.take_rows_into(values, index, gathered)
-
-
-def gather_backward(index, d_gathered, d_values):
-    """Write the gradient of the values: each row gets the sum over its copies."""
-    arrays.fill(d_values, 0)
-    arrays.add_rows(d_values, index, d_gathered)
 
 
 class Gather(Layer):

@@ -55,6 +55,32 @@ def affine_grid_backward(xp, places, d_grid, d_theta):
     xp.matmul(d_grid.swapaxes(1, 2), places, out=d_theta)
 
 
+def grid_sample_forward(pixels, corners, weights, taken, sampled):
+    """Write sampled = sum over the corners k of weights[k] pixels[corners[k]].
+
+    pixels: (N H W, C). corners: (4, P), rows of pixels. weights: (4, P). sampled: receives it, (P, C).
+    taken: (P, C), for the work.
+    """
+    arrays.fill(sampled, 0)
+    for corner, weight in zip(corners, weights):
+        arrays.take_rows_into(pixels, corner, taken)
+        taken *= weight[:, None]
+        sampled += taken
+
+
+def grid_sample_backward(pixels, corners, weights, d_sampled, taken, d_pixels=None, d_weights=None):
+    """Write the gradients asked for."""
+    if d_pixels is not None:
+        arrays.fill(d_pixels, 0)
+        for corner, weight in zip(corners, weights):
+            arrays.add_rows(d_pixels, corner, d_sampled * weight[:, None])
+    if d_weights is not None:
+        for k, corner in enumerate(corners):
+            arrays.take_rows_into(pixels, corner, taken)
+            taken *= d_sampled
+            d_weights[k] = taken.sum(1)
+
+
 class AffineGrid(Sized):
     """For every pixel of an output, the place of the input that an affine map sends it to.
 
@@ -104,32 +130,6 @@ class AffineGrid(Sized):
             affine_grid_backward(self.xp, self._places, top[0].diff.reshape(self._shape), d_theta)
         if len(bottom) > 1 and propagate_down[1]:
             arrays.fill(bottom[1].diff, 0)
-
-
-def grid_sample_forward(pixels, corners, weights, taken, sampled):
-    """Write sampled = sum over the corners k of weights[k] pixels[corners[k]].
-
-    pixels: (N H W, C). corners: (4, P), rows of pixels. weights: (4, P). sampled: receives it, (P, C).
-    taken: (P, C), for the work.
-    """
-    arrays.fill(sampled, 0)
-    for corner, weight in zip(corners, weights):
-        arrays.take_rows_into(pixels, corner, taken)
-        taken *= weight[:, None]
-        sampled += taken
-
-
-def grid_sample_backward(pixels, corners, weights, d_sampled, taken, d_pixels=None, d_weights=None):
-    """Write the gradients asked for."""
-    if d_pixels is not None:
-        arrays.fill(d_pixels, 0)
-        for corner, weight in zip(corners, weights):
-            arrays.add_rows(d_pixels, corner, d_sampled * weight[:, None])
-    if d_weights is not None:
-        for k, corner in enumerate(corners):
-            arrays.take_rows_into(pixels, corner, taken)
-            taken *= d_sampled
-            d_weights[k] = taken.sum(1)
 
 
 class GridSample(Layer):

@@ -33,6 +33,14 @@ from caffe_pylayers._layer.quote import short
 __all__ = ["CSVData", "NPZData"]
 
 
+def _is_number(text):
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 class CSVData(LabelledData):
     """Rows of numbers in a CSV file.
 
@@ -222,11 +230,3 @@ class NPZData(LabelledData):
             if array.dtype.kind not in "buif" or not array.ndim:
                 raise checks.error(self, f"{self.source}: {name} must hold rows of numbers, got {short(array)}")
         return found
-
-
-def _is_number(text):
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

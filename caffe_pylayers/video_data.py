@@ -46,6 +46,33 @@ def frames_of_clip(frames, length, stride, place):
     return np.minimum(start + stride * np.arange(length), frames - 1)
 
 
+def _decoded(video, numbers, path):
+    """Return the frames of these numbers, which do not fall. To seek would give other frames, by codec.
+
+    A file that holds fewer frames than it says repeats the last one.
+    """
+    found, at, pixels = [], -1, None
+    for number in numbers:
+        while at < number and video.grab():
+            at += 1
+            if at == number:
+                pixels = video.retrieve()[1]
+        if pixels is None:
+            raise ValueError(f"{path}: frame {number} cannot be decoded")
+        found.append(pixels)
+    return found
+
+
+def _frames(path):
+    return sorted((name for name in os.listdir(path) if name.lower().endswith(EXTENSIONS)), key=_in_order)
+
+
+def _in_order(name):
+    """Numbers in a name count as numbers: 2.jpg stands before 10.jpg."""
+    runs = [(digit, "".join(characters)) for digit, characters in itertools.groupby(name, key=str.isdecimal)]
+    return [(0, int(text), "") if digit else (1, 0, text) for digit, text in runs]
+
+
 class VideoClips(ImageData, FileList):
     """Clips of a list of videos.
 
@@ -120,30 +147,3 @@ class VideoClips(ImageData, FileList):
             return [in_channels(pixels, self.channels) for pixels in _decoded(video, numbers, path)]
         finally:
             video.release()
-
-
-def _decoded(video, numbers, path):
-    """Return the frames of these numbers, which do not fall. To seek would give other frames, by codec.
-
-    A file that holds fewer frames than it says repeats the last one.
-    """
-    found, at, pixels = [], -1, None
-    for number in numbers:
-        while at < number and video.grab():
-            at += 1
-            if at == number:
-                pixels = video.retrieve()[1]
-        if pixels is None:
-            raise ValueError(f"{path}: frame {number} cannot be decoded")
-        found.append(pixels)
-    return found
-
-
-def _frames(path):
-    return sorted((name for name in os.listdir(path) if name.lower().endswith(EXTENSIONS)), key=_in_order)
-
-
-def _in_order(name):
-    """Numbers in a name count as numbers: 2.jpg stands before 10.jpg."""
-    runs = [(digit, "".join(characters)) for digit, characters in itertools.groupby(name, key=str.isdecimal)]
-    return [(0, int(text), "") if digit else (1, 0, text) for digit, text in runs]
