@@ -66,7 +66,7 @@ class PSNR(Metric):
     Backward:
         Zeros: EuclideanLossLayer is the loss to minimize.
     Raises:
-        ValueError for shapes that do not fit.
+        ValueError for shapes that do not fit, and for pixels that are not finite.
     References:
         skimage.metrics.peak_signal_noise_ratio, averaged over images as benchmarks of restoration do.
     Example:
@@ -156,7 +156,8 @@ class SSIM(_Similarity, Metric):
     Backward:
         Zeros: SSIMLoss is the loss to minimize.
     Raises:
-        ValueError for shapes that do not fit, and for images smaller than the window.
+        ValueError for shapes that do not fit, for images smaller than the window, and for pixels that are
+        not finite.
     References:
         Wang et al., "Image Quality Assessment: From Error Visibility to Structural Similarity", 2004,
         doi:10.1109/TIP.2003.819861, with its window and constants; there an image is first halved until

@@ -97,7 +97,7 @@ class HeatMaps(Sized):
     Bottom:
         [0] points (N, K, 2), x and y in pixels of the image, or (N, K, 3) with the visibility, 0 for a point that is
             not labelled, as COCO has it; (N, 2 K) or (N, 3 K) with the parameter values_per_point
-        [1] reference, optional when size is given: its last two sizes are the maps'
+        [1] reference, in place of the parameter size: its last two sizes are the maps'
     Top:
         [0] maps (N, K, H, W), 1 at a point that lies on a pixel
         [1] weights (N, K, 1, 1), optional: 1 for visible points, 0 for others, a weight bottom for a loss on the maps

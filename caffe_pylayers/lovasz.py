@@ -171,8 +171,8 @@ class LovaszSoftmaxLoss(ClassMean):
     References:
         Berman et al., "The Lovász-Softmax loss: A tractable surrogate for the optimization of the
         intersection-over-union measure in neural networks", 2018, arXiv:1705.08790, whose
-        lovasz_softmax it equals with per_image false, its default; of an image is what the other
-        losses of regions are, and false what the mean IoU of a data set is nearer to.
+        lovasz_softmax it equals with per_image false, its default. Here the default is the mean over the
+        images, as in the other losses of regions; false is nearer to the mean IoU of a data set.
     Example:
         >>> from caffe_pylayers.testing import LayerRun
         >>> p = [[[0.75, 0.5], [0.25, 0.5]]]

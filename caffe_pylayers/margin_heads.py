@@ -238,8 +238,8 @@ class MarginInnerProduct(MarginHead):
         Liu et al., "SphereFace: Deep Hypersphere Embedding for Face Recognition", 2017, arXiv:1704.08063. The
         MarginInnerProduct of its Caffe: type SINGLE to QUADRUPLE is margin 1 to 4, num_output num_classes,
         weight_filler filler. With legacy_version as there: each forward scales the class vectors in blob 0 to length
-        1, and their gradient leaves out margin and scaling. The count of forwards starts anew with the net;
-        start_iter says where. As there, forwards of a test net count for it too.
+        1, and their gradient leaves out margin and scaling. The count of forwards starts anew with the
+        net, at start_iter. As there, each net counts its own: a test net's lambda falls with the tests.
     Example:
         >>> from caffe_pylayers.testing import LayerRun
         >>> text = '{"num_classes": 2, "margin": 4, "base": 0, "filler": "constant", "filler_value": 1}'

@@ -54,9 +54,9 @@ def n_pair_backward(xp, log_p, targets, scale):
 
 
 def lifted_structure_forward(xp, distances, same, different, margin=1.0):
-    """Return (J, L): J_ij = log(exp(L_i) + exp(L_j)) + d_ij, negative but for pairs of one label that have negatives.
+    """Return (J, L): J_ij = log(exp(L_i) + exp(L_j)) + d_ij, and L_i = log(sum_k(exp(margin - d_ik))), k different.
 
-    L_i = log(sum over different k of exp(margin - d_ik)).
+    J_ij is far below 0, where it does not count, if i and j are not the same or no k is different from them.
     """
     log_negatives = log_sum_exp(xp, xp.where(different, margin - distances, NOTHING))
     # Samples of one label have the same negatives, or none: L_i and L_j are both numbers, or both NOTHING.

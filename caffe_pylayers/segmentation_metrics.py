@@ -83,7 +83,8 @@ class MeanIoU(ConfusionMetric):
     Backward:
         Zeros: a count has no gradient.
     Raises:
-        ValueError for a label that is no integer in [0, C), and for shapes that do not fit.
+        ValueError for a label, or a predicted class, that is no integer in [0, C), for scores that are NaN
+        where a label counts, and for shapes that do not fit.
     References:
         Everingham et al., "The Pascal Visual Object Classes Challenge: A Retrospective", 2015,
         https://doi.org/10.1007/s11263-014-0733-5; Long, Shelhamer and Darrell, "Fully Convolutional
@@ -133,7 +134,8 @@ class PixelAccuracy(ConfusionMetric):
     Backward:
         Zeros: a count has no gradient.
     Raises:
-        ValueError for a label that is no integer in [0, C), and for shapes that do not fit.
+        ValueError for a label, or a predicted class, that is no integer in [0, C), for scores that are NaN
+        where a label counts, and for shapes that do not fit.
     References:
         Long, Shelhamer and Darrell, "Fully Convolutional Networks for Semantic Segmentation", 2015,
         arXiv:1411.4038: its pixel and mean accuracy. SegNet's SegAccuracy. The overall accuracy of a
@@ -175,7 +177,8 @@ class BoundaryIoU(ConfusionMetric):
     Backward:
         Zeros: a count has no gradient.
     Raises:
-        ValueError for a label that is no integer in [0, C), and for shapes that are no maps.
+        ValueError for a label, or a predicted class, that is no integer in [0, C), for scores that are NaN
+        where a label counts, and for shapes that are no maps.
     References:
         Cheng et al., "Boundary IoU: Improving Object-Centric Image Segmentation Evaluation", 2021,
         arXiv:2103.16562. Positions of ignore_label do not count, and end a region.

@@ -88,7 +88,7 @@ class AffineGrid(Sized):
 
     Bottom:
         [0] theta (N, 6), rows of the 2 x 3 matrix one after the other, or (N, 2, 3), (N, 6, 1, 1)
-        [1] reference, optional when size is given: its last two sizes are the grid's height and width
+        [1] reference, in place of the parameter size: its last two sizes are the grid's height and width
     Top:
         [0] grid (N, H, W, 2): x and y, GridSample's bottom[1]
     Backward:
