@@ -247,16 +247,14 @@ ROWS = [
         [MAPS, MAP_LABELS],
         "{kept_ratio: 0.25, per_image: true}",
         loop="SoftmaxOHEM",
-        torch=lambda s, y: (
-            functional.cross_entropy(s, y[:, 0].long(), reduction="none").flatten(1).topk(1024)[0].mean()
-        ),
+        torch=ohem,
         loss=True,
     ),
     Row(
         "DiceLoss 8 x 1 x 128 x 128",
         "overlap.DiceLoss",
         [normal(8, 1, 128, 128), labels(8, 1, 128, 128, classes=2)],
-        "activation: sigmoid",
+        "{activation: sigmoid, smooth: 1}",
         loop="Dice",
         torch=dice,
         loss=True,
