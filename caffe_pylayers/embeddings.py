@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import math
 
-from caffe_pylayers._layer import arrays, checks
-from caffe_pylayers._layer.base import Layer, Parameter
+from caffe_pylayers._layer import checks
+from caffe_pylayers._layer.base import Parameter
+from caffe_pylayers._layer.bases.kept_input import KeptInput
 from caffe_pylayers._layer.embeddings.cosines import unit_vectors, unit_vectors_backward
 
 __all__ = ["L2Normalize", "unit_vectors", "unit_vectors_backward"]
 
 
-class L2Normalize(Layer):
+class L2Normalize(KeptInput):
     """Vectors scaled to the length 1.
 
     y = x / |x|, with |x| = sqrt(sum(x**2)) over the axis; 0 where |x| < eps.
@@ -32,9 +33,8 @@ class L2Normalize(Layer):
         ValueError for an axis that x does not have.
     References:
         torch.nn.functional.normalize, which divides shorter vectors by eps, and gives them a gradient of d_y / eps.
-        Published as L2NormLayer and Norm2Layer: x / |x|, without the eps. The Normalize layer of SSD is this with a
-        Scale layer above, whose filler is the scale and bias_term false; that of NormFace is this alone. Their eps is
-        in the root.
+        Published as L2NormLayer and Norm2Layer: x / |x|, without the eps. The Normalize layer of NormFace is this,
+        with an eps in the root; that of SSD, which learns a scale, is ssd.Normalize.
     Example:
         >>> from caffe_pylayers.testing import LayerRun
         >>> run = LayerRun(L2Normalize, [[[3, 4], [0, 0]]])
@@ -60,13 +60,11 @@ class L2Normalize(Layer):
         return [x.shape]
 
     def forward(self, bottom, top):
-        x, y = bottom[0].data.reshape(self._shape), top[0].data.reshape(self._shape)
-        # The bottom is x in backward, unless it is the top, which a layer above may change in place too.
-        self._kept = arrays.astype(x, x) if arrays.address(x) == arrays.address(y) else None
-        _, self._lengths = unit_vectors(self.xp, x if self._kept is None else self._kept, 1, self.eps, y)
+        x, y = self.keep_input(bottom, top).reshape(self._shape), top[0].data.reshape(self._shape)
+        _, self._lengths = unit_vectors(self.xp, x, 1, self.eps, y)
 
     def backward(self, top, propagate_down, bottom):
         if propagate_down[0]:
-            x = bottom[0].data.reshape(self._shape) if self._kept is None else self._kept
+            x = self.input(bottom).reshape(self._shape)
             d_y, d_x = top[0].diff.reshape(self._shape), bottom[0].diff.reshape(self._shape)
             unit_vectors_backward(self.xp, x, self._lengths, d_y, 1, self.eps, d_x)
