@@ -27,6 +27,7 @@ from caffe_pylayers._layer.detection.average_precision import (
     match_voc,
 )
 from caffe_pylayers._layer.detection.nms import by_score
+from caffe_pylayers._layer.metrics.class_metric import mean
 from caffe_pylayers._layer.metrics.metric import Metric
 
 __all__ = ["MeanAveragePrecision", "interpolated_average_precision", "match_coco", "match_voc"]
@@ -134,7 +135,7 @@ class MeanAveragePrecision(Metric):
             ]
         self._changed.clear()
         of_classes = self._precision[:, 1:]
-        return _mean(of_classes), _means(of_classes, 0), _means(of_classes, 1)
+        return mean(of_classes), [mean(column) for column in of_classes.T], [mean(row) for row in of_classes]
 
     def _match_class(self, c, index, scores, boxes, truth):
         """Add detections of a class in a batch, with what each has found, and count the class's objects."""
@@ -150,12 +151,3 @@ class MeanAveragePrecision(Metric):
             found = self._match(boxes[mine], truth.boxes[here], truth.flagged[here], self._thresholds, self._plus_one)
             parts.append((scores[mine].astype(np.float64), *found))
         self._found[c] += parts
-
-
-def _mean(values):
-    known = values[~np.isnan(values)]
-    return known.mean() if known.size else np.nan
-
-
-def _means(values, axis):
-    return np.array([_mean(row) for row in np.moveaxis(values, axis, -1)])

@@ -6,9 +6,7 @@ from typing import Any, Mapping
 
 from caffe_pylayers._layer.parameter import Parameter
 
-__all__ = ["NORMALIZATIONS", "normalization", "normalizer"]
-
-NORMALIZATIONS = ("batch", "full", "valid", "none")
+__all__ = ["normalization", "normalizer"]
 
 
 def normalization(

@@ -11,7 +11,13 @@ from caffe_pylayers._layer.losses.class_probabilities import activation
 from caffe_pylayers._layer.losses.region_loss import ClassMean, RegionLoss
 from caffe_pylayers._layer.losses.region_targets import RegionTargets
 
-__all__ = ["ClassOverlapLoss", "OverlapLoss", "overlap_sums_backward", "overlap_sums_forward"]
+__all__ = [
+    "ClassOverlapLoss",
+    "OverlapLoss",
+    "overlap_sums_backward",
+    "overlap_sums_backward_weights",
+    "overlap_sums_forward",
+]
 
 
 def overlap_sums_forward(xp: Any, p: Any, t: Any, w: Any = None, squared: bool = False) -> Any:

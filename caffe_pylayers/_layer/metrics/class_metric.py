@@ -11,7 +11,7 @@ from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.metrics.metric import Metric
 
-__all__ = ["ClassMetric", "confusion_counts", "count", "ratio"]
+__all__ = ["ClassMetric", "confusion_counts", "count", "mean", "ratio"]
 
 
 def count(xp: Any, index: Any, size: int, weights: Any = None, valid: Any = None) -> Any:
