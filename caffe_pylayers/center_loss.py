@@ -43,7 +43,7 @@ def center_update(difference, labels, num_classes, valid=None):
     """
     count = arrays.new(difference, (num_classes,))
     arrays.fill(count, 1)
-    arrays.add_rows(count, labels, arrays.astype(labels >= 0 if valid is None else valid, difference))
+    arrays.add_at(count, labels, arrays.astype(labels >= 0 if valid is None else valid, difference))
     return difference / -count[labels][:, None]
 
 

@@ -26,6 +26,7 @@ from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.functions.sigmoid import sigmoid_and_softplus
 from caffe_pylayers._layer.losses.class_loss import LabelProbabilityLoss, ScoreLoss
 from caffe_pylayers._layer.losses.weighted_loss import weighted_normalization
+from caffe_pylayers._layer.phases import TEST
 
 __all__ = [
     "SigmoidFocalLoss",
@@ -204,9 +205,14 @@ class SigmoidFocalLoss(ScoreLoss):
 
     def score_losses(self, scores, targets, block):
         losses, parts = sigmoid_focal_forward(self.xp, scores, targets, self.alpha, self.gamma)
+        if self.phase == TEST:  # most often there is no backward
+            return losses, None
         return losses, sigmoid_focal_backward(self.xp, targets, parts, self.gamma)  # one array to keep in place of four
 
     def score_gradient(self, scores, targets, kept, scale, d_scores, block):
+        if kept is None:
+            _, parts = sigmoid_focal_forward(self.xp, scores, targets, self.alpha, self.gamma)
+            kept = sigmoid_focal_backward(self.xp, targets, parts, self.gamma)
         self.xp.multiply(kept, scale, out=d_scores)
 
     def target_gradient(self, scores, targets, kept, block):

@@ -81,10 +81,8 @@ def symmetric_cross_entropy_backward(xp, log_p, alpha, beta, log_zero):
 def soft_bootstrapping_forward(xp, log_p, labels, beta, axis, p):
     """Return (loss, entropy): -sum((beta 1[label] + (1 - beta) p) log p), and -sum(p log p), with 1 on the axis.
 
-    log_p: the log-softmax of the scores.
-    p: receives their softmax.
+    log_p, p: the log-softmax of the scores, and their softmax.
     """
-    xp.exp(log_p, out=p)
     entropy = -(p * log_p).sum(axis, keepdims=True)
     return (1 - beta) * entropy - beta * arrays.take_along(log_p, labels, axis), entropy
 
@@ -254,6 +252,8 @@ class BootstrappingLoss(LabelLoss):
     def losses(self, bottom, target):
         log_p = self.take_softmax(bottom[0].data)
         if self.method == "soft":
+            if arrays.is_tensor(log_p):
+                self.xp.exp(log_p, out=self._p)
             loss, self._entropy = soft_bootstrapping_forward(self.xp, log_p, target, self._beta, self._axis, self._p)
         else:
             loss, self._best = hard_bootstrapping_forward(self.xp, log_p, target, self._beta, self._axis)

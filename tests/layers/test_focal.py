@@ -62,6 +62,12 @@ def test_without_gamma_it_is_cross_entropy(layer, plain, bottoms, param_str):
     np.testing.assert_allclose(focal.backward([3.7])[0], entropy.backward([3.7])[0], rtol=1e-12, atol=1e-15)
 
 
+def test_a_test_net_has_the_same_gradient():
+    train, test = (LayerRun(SigmoidFocalLoss, [SCORES, TARGETS], phase=phase) for phase in (0, 1))
+    np.testing.assert_array_equal(train.forward()[0], test.forward()[0])
+    np.testing.assert_array_equal(train.backward([3.7])[0], test.backward([3.7])[0])
+
+
 @pytest.mark.parametrize("gamma", [0, 0.5, 2])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_far_scores(gamma, dtype):
