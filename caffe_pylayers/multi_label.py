@@ -73,7 +73,10 @@ def ranked_hinge_backward(xp, parts, d_scores):
 
 
 def lsep_forward(xp, scores, relevant, irrelevant):
-    """Return (loss, parts): log(1 + sum_pn exp(s_n - s_p)) of each relevant p and irrelevant n; see ranked_hinge."""
+    """Return (loss, parts): log(1 + sum_pn exp(s_n - s_p)) of each relevant p and irrelevant n.
+
+    Arguments and results are those of ranked_hinge_forward.
+    """
     nothing = xp.full_like(scores, NOTHING)
     negative, positive = xp.where(irrelevant, scores, nothing), xp.where(relevant, -scores, nothing)
     of_negative, of_positive = log_sum_exp(xp, negative, 1, True), log_sum_exp(xp, positive, 1, True)
@@ -142,10 +145,7 @@ class MultiLabelRankingLoss(WeightedLoss):
             raise checks.error(self, f"{name} must have shape (N, C) or (N, C, 1, 1), got {shape}")
         if not math.prod(shape[1:]):
             raise checks.error(self, f"{name} must have a class or more, got shape {shape}")
-        if shape[:1] != targets.shape[:1] or math.prod(shape) != math.prod(targets.shape):
-            raise checks.error(
-                self, f"bottom[1] (targets) must have the shape of {name} {shape}, got {tuple(targets.shape)}"
-            )
+        checks.one_target_each(self, "bottom[1] (targets)", targets.shape, name, shape)
         self.plan_positions(shape[0], shape[:1], weights, f"the samples of {name}")
         self._rows = shape[0], math.prod(shape[1:])
         return [(1,)]
@@ -159,10 +159,7 @@ class MultiLabelRankingLoss(WeightedLoss):
         if self.ignore_label is not None:
             counts = targets != self.ignore_label
             known, relevant, irrelevant = known | ~counts, relevant & counts, irrelevant & counts
-        if self.xp.count_nonzero(known) != math.prod(self._rows):
-            first = known.ravel().tolist().index(False)
-            value = float(targets.ravel()[first])
-            raise checks.error(self, f"target {value:g} at flat index {first} is neither 0 nor 1, nor ignore_label")
+        checks.every(self, "target", bottom[1].data, known, "is neither 0 nor 1, nor ignore_label")
         return (relevant, irrelevant), None
 
     def losses(self, bottom, target):

@@ -159,17 +159,11 @@ class PairwiseRankingLoss(WeightedLoss):
 
     def plan(self, scores, others, targets=None, weights=None):
         shape = tuple(scores.shape)
-        if not shape or tuple(others.shape) != shape:
-            raise checks.error(
-                self,
-                f"bottom[1] (others) must have the shape of bottom[0] (scores) {shape}, of one axis or more, "
-                f"got {tuple(others.shape)}",
-            )
-        if targets is not None and (targets.shape[:1] != shape[:1] or math.prod(targets.shape) != math.prod(shape)):
-            raise checks.error(
-                self,
-                f"bottom[2] (targets) must have the shape of bottom[0] (scores) {shape}, got {tuple(targets.shape)}",
-            )
+        checks.same_shape(self, "bottom[1] (others)", others.shape, "bottom[0] (scores)", shape)
+        if not shape:
+            raise checks.error(self, "bottom[0] (scores) must have one axis or more, got shape ()")
+        if targets is not None:
+            checks.one_target_each(self, "bottom[2] (targets)", targets.shape, "bottom[0] (scores)", shape)
         self.plan_positions(shape[0], shape, weights, "bottom[0] (scores)")
         return [(1,)]
 
@@ -181,10 +175,7 @@ class PairwiseRankingLoss(WeightedLoss):
         if weights is not None:  # a target that has no weight and is none is 0
             targets = self.xp.where(wrong & (weights == 0), 0, targets)
             wrong &= weights != 0
-        if self.xp.count_nonzero(wrong):
-            first = wrong.ravel().tolist().index(True)
-            value = float(targets.ravel()[first])
-            raise checks.error(self, f"target {value:g} at flat index {first} is none of -1, 0 and 1")
+        checks.every(self, "target", bottom[2].data, ~wrong, "is none of -1, 0 and 1")
         return targets, targets * targets
 
     def losses(self, bottom, target):
@@ -339,7 +330,8 @@ class ListwiseRankingLoss(WeightedLoss):
                 f"got {shape} and {tuple(relevance.shape)}",
             )
         self.plan_positions(shape[0], shape[:1], weights, "the lists of bottom[0] (scores)")
-        self._log_p, self._q = self.xp.empty_like(scores), self.xp.empty_like(scores)
+        if self.method == "listnet":
+            self._log_p, self._q = self.xp.empty_like(scores), self.xp.empty_like(scores)
         return [(1,)]
 
     def read(self, bottom):

@@ -178,6 +178,18 @@ def numbers(
     raise error(layer, f"{what} must {expected}, got {value:g} at index {place}")
 
 
+def every(layer: Any, noun: str, values: Any, good: Any, otherwise: str) -> None:
+    """Raise for the first value that is not good.
+
+    noun: what a message calls one of the values.
+    good: booleans, as many as values.
+    otherwise: what a message says of a value that is not: "is neither 0 nor 1".
+    """
+    if arrays.namespace(good).count_nonzero(good) != math.prod(values.shape):
+        value, place = _first(values, good.ravel().tolist().index(False))
+        raise error(layer, f"{noun} {value:g} at index {place} {otherwise}")
+
+
 def class_labels(
     layer: Any, labels: Any, classes: Any, ignore_label: int | None = None, noun: str = "label", where: Any = None
 ) -> tuple[Any, Any]:

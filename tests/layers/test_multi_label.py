@@ -71,11 +71,11 @@ def test_samples_without_pairs_have_no_loss(method):
 @pytest.mark.parametrize(
     ("bottoms", "param_str", "message"),
     [
-        ([SCORES, TARGETS * 2], "", "target 2 at flat index 9 is neither 0 nor 1, nor ignore_label"),
+        ([SCORES, TARGETS * 2], "", r"target 2 at index \(1, 0\) is neither 0 nor 1, nor ignore_label"),
         (
             [SCORES, TARGETS[:, :8]],
             "",
-            r"bottom\[1\] \(targets\) must have the shape of bottom\[0\] \(scores\) \(8, 9\)",
+            r"bottom\[1\] \(targets\) must have .* as bottom\[0\] \(scores\) of shape \(8, 9\)",
         ),
         ([SCORES[None], TARGETS[None]], "", r"must have shape \(N, C\) or \(N, C, 1, 1\), got \(1, 8, 9\)"),
         ([SCORES, TARGETS, np.ones((8, 9))], "", r"bottom\[2\] \(weights\) must have the shape of the samples"),

@@ -101,8 +101,8 @@ def test_what_fills_up_a_list_counts_nothing(method):
     ("layer", "bottoms", "param_str", "message"),
     [
         (PairwiseRankingLoss, [ONE, OTHER[:5]], "", r"bottom\[1\] \(others\) must have the shape of .* \(12,\)"),
-        (PairwiseRankingLoss, [ONE, OTHER, SIGNS[:6]], "", r"bottom\[2\] \(targets\) must have the shape of"),
-        (PairwiseRankingLoss, [ONE, OTHER, 2 * SIGNS], "", "at flat index 0 is none of -1, 0 and 1"),
+        (PairwiseRankingLoss, [ONE, OTHER, SIGNS[:6]], "", r"bottom\[2\] \(targets\) must have .* as many values"),
+        (PairwiseRankingLoss, [ONE, OTHER, 2 * SIGNS], "", "at index 0 is none of -1, 0 and 1"),
         (GroupRankingLoss, [ONE], "", "parameter group_size is required"),
         (GroupRankingLoss, [ONE], "group_size: 5", r"N a multiple of group_size 5, got \(12,\)"),
         (GroupRankingLoss, [LISTS], "group_size: 5", r"must have shape \(N,\) or \(N, 1\), .*, got \(5, 7\)"),
