@@ -85,7 +85,7 @@ class Collage(NoGradient):
 
     patches = Parameter(int, low=1, doc="K, the patches on each canvas")
     size = Parameter((int, int), low=1, doc="height and width of a canvas, in pixels")
-    background = Parameter(float, 0.0, doc="value of a canvas without patches")
+    fill_value = Parameter(float, 0.0, doc="value of a canvas without patches")
     threshold = Parameter(float, 0.0, doc="a pixel of a patch that is not above it is transparent")
     num_classes = Parameter(int, 10, low=1, doc="labels lie below it")
     seed = seed_parameter()
@@ -121,7 +121,7 @@ class Collage(NoGradient):
         patches = bottom[0].data.reshape(len(canvases), self.patches, *bottom[0].data.shape[1:])
         corners = np.stack([self._draws.host.integers(0, places, labels.shape) for places in self._places], -1)
         maps = top[1].data if len(top) > 1 else np.empty((len(canvases), 1, *self.size))
-        arrays.fill(canvases, self.background)
+        arrays.fill(canvases, self.fill_value)
         arrays.fill(maps, 0)
         collage_forward(patches, labels + 1, corners, self.threshold, canvases, maps)
         if len(top) > 2:

@@ -136,7 +136,7 @@ class GeneralizedCrossEntropyLoss(LabelProbabilityLoss):
         that do not fit, and for class_weights that are not C.
     References:
         Zhang and Sabuncu, "Generalized Cross Entropy Loss for Training Deep Neural Networks with
-        Noisy Labels", 2018, arXiv:1805.07836; k is that of its truncated loss.
+        Noisy Labels", 2018, arXiv:1805.07836; k is that of its truncated loss, here threshold.
     Example:
         >>> from caffe_pylayers.testing import LayerRun
         >>> run = LayerRun(GeneralizedCrossEntropyLoss, [[[0, 0]], [1]], param_str='{"q": 1}')
@@ -147,13 +147,15 @@ class GeneralizedCrossEntropyLoss(LabelProbabilityLoss):
     """
 
     q = Parameter(float, 0.7, above=0, high=1, doc="near 0: cross entropy; 1: mean absolute error")
-    k = Parameter(float, 0.0, low=0, high=1, doc="labels of this probability or less move nothing; 0: all do")
+    threshold = Parameter(
+        float, 0.0, low=0, high=1, doc="k; labels of this probability or less move nothing; 0: all do"
+    )
 
     def of_log_p(self, log_p):
-        return generalized_cross_entropy_forward(self.xp, log_p, self.q, self.k)
+        return generalized_cross_entropy_forward(self.xp, log_p, self.q, self.threshold)
 
     def of_log_p_backward(self, log_p):
-        return generalized_cross_entropy_backward(self.xp, log_p, self.q, self.k)
+        return generalized_cross_entropy_backward(self.xp, log_p, self.q, self.threshold)
 
 
 class SymmetricCrossEntropyLoss(LabelProbabilityLoss):

@@ -20,7 +20,7 @@ LOSSES = {
     "focal.SigmoidFocalLoss": ("gamma: 1.5", SCORES, BINARY),
     "hard_examples.SoftmaxOHEMLoss": ("kept_ratio: 0.5", SCORES, LABELS),
     "hard_examples.SigmoidOHEMLoss": ("threshold: 0.6", SCORES, BINARY),
-    "noisy_labels.GeneralizedCrossEntropyLoss": ("k: 0.1", SCORES, LABELS),
+    "noisy_labels.GeneralizedCrossEntropyLoss": ("threshold: 0.1", SCORES, LABELS),
     "noisy_labels.SymmetricCrossEntropyLoss": ("alpha: 0.5", SCORES, LABELS),
     "noisy_labels.BootstrappingLoss": ("method: soft", SCORES, LABELS),
     "distillation.SoftTargetLoss": ("temperature: 2", SCORES, CHANCES),

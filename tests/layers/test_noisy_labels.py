@@ -38,7 +38,7 @@ def bootstrapping(mode, beta):
     [
         (GeneralizedCrossEntropyLoss, "", generalized(0.7, 0)),
         (GeneralizedCrossEntropyLoss, "{q: 1}", generalized(1, 0)),
-        (GeneralizedCrossEntropyLoss, "{q: 0.2, k: 0.3}", generalized(0.2, 0.3)),
+        (GeneralizedCrossEntropyLoss, "{q: 0.2, threshold: 0.3}", generalized(0.2, 0.3)),
         (SymmetricCrossEntropyLoss, "", symmetric(0.1, 1, -4)),
         (SymmetricCrossEntropyLoss, "{alpha: 6, beta: 0.1, A: -9.21}", symmetric(6, 0.1, -9.21)),
         (BootstrappingLoss, "", bootstrapping("hard", 0.8)),

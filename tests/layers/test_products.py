@@ -55,14 +55,15 @@ def test_outer(positions, flatten):
     check(OuterProduct, bottoms, outer, f"flatten: {str(flatten).lower()}")
 
 
-@pytest.mark.parametrize("average", [False, True])
+@pytest.mark.parametrize("mean", [False, True])
 @pytest.mark.parametrize("two", [False, True])
-def test_bilinear(average, two):
+def test_bilinear(mean, two):
     def bilinear(torch, a, b=None):
         product = torch.einsum("nchw,ndhw->ncd", a, a if b is None else b)
-        return product.flatten(1) / (6 if average else 1)
+        return product.flatten(1) / (6 if mean else 1)
 
-    check(BilinearPooling, [normal(4, 3, 3, 2), normal(4, 5, 3, 2)][: 1 + two], bilinear, f"average: {average}".lower())
+    param_str = f"mean_over_positions: {str(mean).lower()}"
+    check(BilinearPooling, [normal(4, 3, 3, 2), normal(4, 5, 3, 2)][: 1 + two], bilinear, param_str)
 
 
 @pytest.mark.parametrize("two", [False, True])

@@ -19,7 +19,7 @@ class PooledPair(Layer):
 
     array_api = True
 
-    average = Parameter(bool, False, doc="true: the mean over positions in place of the sum")
+    mean_over_positions = Parameter(bool, False, doc="true: the mean in place of the sum")
 
     def shapes(self, a: Any, b: Any) -> tuple[int, int, int]:
         """Check the bottoms' shapes, and return N, C and D."""
@@ -31,7 +31,7 @@ class PooledPair(Layer):
                 f"shape {tuple(b.shape)}",
             )
         self.positions = math.prod(a.shape[2:])
-        self.scale = 1 / max(self.positions, 1) if self.average else 1.0
+        self.scale = 1 / max(self.positions, 1) if self.mean_over_positions else 1.0
         return a.shape[0], a.shape[1], b.shape[1]
 
     def sides(self, blobs: Any) -> Any:

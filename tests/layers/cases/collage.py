@@ -17,6 +17,6 @@ CASES = {
         scene([patches, labels], "{patches: 3, size: [3, 2], num_classes: 4}", tops=4, other_bottoms=()),
         scene([patches, labels.reshape(6, 1, 1, 1)], "{patches: 1, size: [9, 9], threshold: 0.5}", tops=3),
         scene([patches[:0], labels[:0]], "{patches: 2, size: [5, 4], seed: 1}", tops=4),
-        scene([coloured, labels], "{patches: 6, size: [4, 8], background: -1}", tops=2, other_bottoms=()),
+        scene([coloured, labels], "{patches: 6, size: [4, 8], fill_value: -1}", tops=2, other_bottoms=()),
     ],
 }

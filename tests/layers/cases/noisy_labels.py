@@ -39,7 +39,7 @@ SHARED = [
 ]
 
 CASES = {
-    "GeneralizedCrossEntropyLoss": cases("", '"q": 1', '"q": 0.1, "k": 0.2'),
+    "GeneralizedCrossEntropyLoss": cases("", '"q": 1', '"q": 0.1, "threshold": 0.2'),
     "SymmetricCrossEntropyLoss": cases("", '"alpha": 6, "beta": 0.1, "A": -9.2'),
     "BootstrappingLoss": cases("", '"method": "soft"', '"method": "soft", "beta": 0.3', '"beta": 0.3'),
 }
