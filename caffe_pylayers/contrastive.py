@@ -33,7 +33,7 @@ from caffe_pylayers._layer.embeddings.distances import (
 from caffe_pylayers._layer.embeddings.embedding_loss import EmbeddingLoss
 from caffe_pylayers._layer.embeddings.rows import check_same_rows, pairs_of
 from caffe_pylayers._layer.losses.normalizers import normalization, normalizer
-from caffe_pylayers._layer.losses.weighted_loss import WeightedLoss, counting, weighted_normalization
+from caffe_pylayers._layer.losses.weighted_loss import WeightedLoss, weighted_normalization
 
 __all__ = ["ContrastiveLoss", "LabelContrastiveLoss", "contrastive_backward", "contrastive_forward"]
 
@@ -107,7 +107,7 @@ class ContrastiveLoss(WeightedLoss):
 
     def read(self, bottom):
         y, valid = checks.class_labels(self, bottom[2].data, self._two, self.ignore_label)
-        return counting(y, self._two), None if valid is None else counting(valid, self._two)
+        return arrays.astype(y, self._two), None if valid is None else arrays.astype(valid, self._two)
 
     def losses(self, bottom, target):
         a, b = (bottom[i].data.reshape(self._shape) for i in range(2))
@@ -158,12 +158,12 @@ class LabelContrastiveLoss(EmbeddingLoss):
         xp, n = self.xp, len(labels)
         self._features, self._squares = features, pairwise_squares(xp, features)
         same, different = pairs_of(self, labels)
-        self._y, self._counts = counting(~different, features), None
+        self._y, self._counts = arrays.astype(~different, features), None
         terms = contrastive_forward(xp, self._squares, self._y, self.margin, self.legacy_version)
         pairs = valid = n * (n - 1) // 2
         if self.ignore_label is not None:
             counts = same | different
-            self._counts, valid = counting(counts, features), int(xp.count_nonzero(counts)) // 2
+            self._counts, valid = arrays.astype(counts, features), int(xp.count_nonzero(counts)) // 2
             terms *= self._counts
         self._normalizer = normalizer(self.normalization, n, pairs, valid)
         return terms.sum() / (2 * self._normalizer)

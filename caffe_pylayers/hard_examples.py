@@ -30,7 +30,7 @@ from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.functions.sigmoid import sigmoid_cross_entropy_backward, sigmoid_cross_entropy_forward
 from caffe_pylayers._layer.losses.class_loss import LabelProbabilityLoss, ScoreLoss
-from caffe_pylayers._layer.losses.weighted_loss import WeightedLoss, counting, weighted_normalization
+from caffe_pylayers._layer.losses.weighted_loss import WeightedLoss, weighted_normalization
 
 __all__ = ["SigmoidOHEMLoss", "SoftmaxOHEMLoss", "hard_examples", "hardest"]
 
@@ -148,7 +148,7 @@ class _MinedLoss(WeightedLoss):
             min_kept=self.min_kept,
             negatives=negatives,
         )
-        self._kept = counting(kept, losses).reshape(losses.shape)
+        self._kept = arrays.astype(kept, losses).reshape(losses.shape)
         return self._kept
 
     def negatives(self, target):

@@ -72,7 +72,7 @@ def arc_margin_forward(xp, cosines, sines, margin=0.5):
     Where theta + margin > pi, cos(theta) - margin sin(margin) takes its place, so that it goes on falling.
     """
     values = cosines * math.cos(margin) - sines * math.sin(margin)
-    return xp.where(_turns(cosines, margin), values, cosines - margin * math.sin(margin))
+    return xp.where(_below_pi(cosines, margin), values, cosines - margin * math.sin(margin))
 
 
 def arc_margin_backward(xp, cosines, sines, d_values, margin=0.5):
@@ -83,10 +83,10 @@ def arc_margin_backward(xp, cosines, sines, d_values, margin=0.5):
     """
     known = sines > xp.finfo(cosines.dtype).eps ** 0.5
     slopes = math.cos(margin) + math.sin(margin) * (cosines * known) / (sines + ~known)
-    return xp.where(_turns(cosines, margin), slopes * d_values, d_values)
+    return xp.where(_below_pi(cosines, margin), slopes * d_values, d_values)
 
 
-def _turns(cosines, margin):
+def _below_pi(cosines, margin):
     """Return where theta + margin < pi."""
     return cosines > math.cos(math.pi - margin)
 
@@ -94,17 +94,17 @@ def _turns(cosines, margin):
 def angle_margin_forward(cosines, m=4):
     """Return psi = (-1)**k cos(m theta) - 2 k for theta in [k pi / m, (k + 1) pi / m]; m: 1 to 4."""
     squares = cosines * cosines
-    k = _turn(cosines, m)
+    k = _half_turns(cosines, m)
     return (1 - 2 * (k % 2)) * _CHEBYSHEV[m](cosines, squares) - 2 * k
 
 
 def angle_margin_backward(cosines, d_psi, m=4):
     """Return d_cosines of angle_margin_forward, finite everywhere."""
     squares = cosines * cosines
-    return (1 - 2 * (_turn(cosines, m) % 2)) * _CHEBYSHEV_SLOPES[m](cosines, squares) * d_psi
+    return (1 - 2 * (_half_turns(cosines, m) % 2)) * _CHEBYSHEV_SLOPES[m](cosines, squares) * d_psi
 
 
-def _turn(cosines, m):
+def _half_turns(cosines, m):
     """Return k, for theta in [k pi / m, (k + 1) pi / m]."""
     return sum((arrays.astype(cosines < math.cos(j * math.pi / m), cosines) for j in range(1, m)), 0 * cosines)
 

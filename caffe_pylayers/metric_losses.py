@@ -19,7 +19,6 @@ from caffe_pylayers._layer.functions.log_sum_exp import NOTHING, log_sum_exp, lo
 from caffe_pylayers._layer.functions.sigmoid import sigmoid, softplus
 from caffe_pylayers._layer.functions.softmax import log_softmax, softmax_buffer, targets_backward
 from caffe_pylayers._layer.losses.normalizers import normalization, normalizer
-from caffe_pylayers._layer.losses.weighted_loss import counting
 
 __all__ = [
     "LiftedStructureLoss",
@@ -71,7 +70,7 @@ def lifted_structure_backward(xp, distances, different, j, log_negatives, margin
     shares = sigmoid(xp, log_negatives[:, None] - log_negatives[None, :])  # of exp(L_i) in J_ij, which is J_ji too
     d_log_negatives = ((d_j + d_j.T) * shares).sum(1)[:, None]
     shares = log_sum_exp_backward(xp, margin - distances, log_negatives[:, None])
-    return d_j - counting(different, shares) * d_log_negatives * shares
+    return d_j - arrays.astype(different, shares) * d_log_negatives * shares
 
 
 class NPairLoss(Layer):
@@ -117,7 +116,7 @@ class NPairLoss(Layer):
         if labels is not None:
             checks.one_label_each(self, "bottom[2] (labels)", labels.shape, "bottom[0] (anchors)", self._shape, 1)
         each = arrays.arange_like(anchors, n)
-        self._targets, self._valid = counting(each[:, None] == each[None, :], anchors), n
+        self._targets, self._valid = arrays.astype(each[:, None] == each[None, :], anchors), n
         return [(1,)]
 
     def forward(self, bottom, top):
@@ -160,7 +159,7 @@ class NPairLoss(Layer):
             same &= valid[:, None]
             similarities[:, ~valid] = NOTHING
             self._valid = int(self.xp.count_nonzero(valid))
-        self._targets = counting(same, similarities)
+        self._targets = arrays.astype(same, similarities)
         self._targets /= self._targets.sum(1)[:, None].clip(1, None)
 
 

@@ -21,7 +21,7 @@ from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.functions.log_sum_exp import NOTHING, log_sum_exp
 from caffe_pylayers._layer.functions.sigmoid import sigmoid, softplus
-from caffe_pylayers._layer.losses.weighted_loss import WeightedLoss, counting
+from caffe_pylayers._layer.losses.weighted_loss import WeightedLoss
 
 __all__ = [
     "MultiLabelRankingLoss",
@@ -43,12 +43,12 @@ def ranked_hinge_forward(xp, scores, relevant, irrelevant, margin, method):
     scores: (N, C). relevant, irrelevant: booleans (N, C). loss: (N,). parts: what backward takes up.
     """
     scores = xp.where(relevant | irrelevant, scores, xp.zeros_like(scores))
-    ahead = scores - counting(relevant, scores) * margin
+    ahead = scores - arrays.astype(relevant, scores) * margin
     order = arrays.argsort(-ahead, 1)
     ordered = arrays.new(scores, scores.shape, float)
     ordered[...] = arrays.take_along(ahead, order, 1)
-    negative = counting(arrays.take_along(irrelevant, order, 1), ordered)
-    positive = counting(arrays.take_along(relevant, order, 1), ordered)
+    negative = arrays.astype(arrays.take_along(irrelevant, order, 1), ordered)
+    positive = arrays.astype(arrays.take_along(relevant, order, 1), ordered)
     rank = xp.cumsum(negative, 1)
     rank *= positive
     if method == "warp":

@@ -119,7 +119,7 @@ class GeneralizedCrossEntropyLoss(LabelProbabilityLoss):
     loss = sum_i(w_i a_i l_i) / Z over the positions i that are not ignored, with
     l = (1 - max(p, k)**q) / q, p the label's probability under a softmax
 
-    w: weights, a: the label's class_weights, Z by the normalization.
+    k: the threshold, w: weights, a: the label's class_weights, Z by the normalization.
 
     Bottom:
         [0] scores (N, C, ...), before any softmax
@@ -136,7 +136,7 @@ class GeneralizedCrossEntropyLoss(LabelProbabilityLoss):
         that do not fit, and for class_weights that are not C.
     References:
         Zhang and Sabuncu, "Generalized Cross Entropy Loss for Training Deep Neural Networks with
-        Noisy Labels", 2018, arXiv:1805.07836; k is that of its truncated loss, here threshold.
+        Noisy Labels", 2018, arXiv:1805.07836; its truncated loss has a k above 0.
     Example:
         >>> from caffe_pylayers.testing import LayerRun
         >>> run = LayerRun(GeneralizedCrossEntropyLoss, [[[0, 0]], [1]], param_str='{"q": 1}')
@@ -147,9 +147,7 @@ class GeneralizedCrossEntropyLoss(LabelProbabilityLoss):
     """
 
     q = Parameter(float, 0.7, above=0, high=1, doc="near 0: cross entropy; 1: mean absolute error")
-    threshold = Parameter(
-        float, 0.0, low=0, high=1, doc="k; labels of this probability or less move nothing; 0: all do"
-    )
+    threshold = Parameter(float, 0.0, low=0, high=1, doc="k: labels of this probability or less move nothing")
 
     def of_log_p(self, log_p):
         return generalized_cross_entropy_forward(self.xp, log_p, self.q, self.threshold)

@@ -22,19 +22,19 @@ from caffe_pylayers._layer.bases.learned import learn
 from caffe_pylayers._layer.blocks import blocks, part, sum_to
 from caffe_pylayers._layer.functions import fused
 
-__all__ = ["GroupNorm", "InstanceNorm", "LayerNorm", "normalize_backward", "normalize_forward"]
+__all__ = ["GroupNorm", "InstanceNorm", "LayerNorm", "standardize_backward", "standardize_forward"]
 
 _NORMALIZED = (2, 3)  # the axes of a view (N, G, K, M)
 
 
-def normalize_forward(xp, x, scale, shift, eps, y):
+def standardize_forward(xp, x, scale, shift, eps, y):
     """Write y = scale z + shift, z = (x - mean) inverse, with inverse = 1 / sqrt(variance + eps).
 
     x: (N, G, K, M). scale, shift: (1, G, K, 1), or None for 1 and 0. y: receives it; may be x.
     Return mean and inverse, (N, G, 1, 1), those over K and M.
     """
     if fused.normalizes(xp):
-        return fused.normalize_forward(xp, x, scale, shift, eps, y)
+        return fused.group_norm_forward(xp, x, scale, shift, eps, y)
     mean, inverse = (arrays.new(x, (*x.shape[:2], 1, 1)) for _ in range(2))
     for block in blocks(x, _NORMALIZED):
         z = y[block]
@@ -48,13 +48,13 @@ def normalize_forward(xp, x, scale, shift, eps, y):
     return mean, inverse
 
 
-def normalize_backward(xp, x, mean, inverse, scale, d_y, d_x=None, d_scale=None, d_shift=None):
+def standardize_backward(xp, x, mean, inverse, scale, d_y, d_x=None, d_scale=None, d_shift=None):
     """Write d_x = inverse (d_z - mean(d_z) - z mean(d_z z)), d_z = scale d_y, where it is asked for.
 
     d_x: may be d_y. d_scale, d_shift: where there is a scale, sum(d_y z) and sum(d_y) are added to them.
     """
     if fused.normalizes(xp):
-        fused.normalize_backward(xp, x, mean, inverse, scale, d_y, d_x, d_scale, d_shift)
+        fused.group_norm_backward(xp, x, mean, inverse, scale, d_y, d_x, d_scale, d_shift)
         return
     for block in blocks(x, _NORMALIZED):
         d_z, z = d_y[block], (x[block] - mean[block]) * inverse[block]
@@ -104,7 +104,7 @@ class _Normalizer(KeptInput):
         x, y = (blob.reshape(self._view) for blob in (self.keep_input(bottom, top), top[0].data))
         if 0 not in self._view:
             scale, shift = self._learned("data")
-            self._mean, self._inverse = normalize_forward(self.xp, x, scale, shift, self.eps, y)
+            self._mean, self._inverse = standardize_forward(self.xp, x, scale, shift, self.eps, y)
 
     def backward(self, top, propagate_down, bottom):
         if 0 in self._view:
@@ -112,7 +112,7 @@ class _Normalizer(KeptInput):
         x, d_y = (blob.reshape(self._view) for blob in (self.input(bottom), top[0].diff))
         d_x = bottom[0].diff.reshape(self._view) if propagate_down[0] else None
         (scale, _), diffs = self._learned("data"), self._learned("diff")
-        normalize_backward(self.xp, x, self._mean, self._inverse, scale, d_y, d_x, *diffs)
+        standardize_backward(self.xp, x, self._mean, self._inverse, scale, d_y, d_x, *diffs)
 
     def _learned(self, which):
         """Return data or diff of scale and shift, in a shape that broadcasts to the view; None without them."""

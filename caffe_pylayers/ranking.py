@@ -38,7 +38,7 @@ from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.functions.log_sum_exp import NOTHING, log_cumulative_sum_exp
 from caffe_pylayers._layer.functions.sigmoid import sigmoid, softplus
 from caffe_pylayers._layer.functions.softmax import log_softmax, softmax_backward, softmax_buffer, targets_backward
-from caffe_pylayers._layer.losses.weighted_loss import WeightedLoss, counting
+from caffe_pylayers._layer.losses.weighted_loss import WeightedLoss
 
 __all__ = [
     "GroupRankingLoss",
@@ -63,7 +63,7 @@ def pair_backward(xp, difference, margin, method):
     """Return the derivative of pair_forward by the difference."""
     missing = margin - difference
     if method == "hinge":
-        return -counting(missing > 0, missing)
+        return -arrays.astype(missing > 0, missing)
     return -sigmoid(xp, missing)
 
 
@@ -100,7 +100,7 @@ def listmle_forward(xp, scores, relevance, valid):
     order = arrays.argsort(xp.where(valid, -relevance, -nothing), 1)
     ordered = arrays.new(scores, scores.shape, float)  # NOTHING leaves float32 no digits for their differences
     ordered[...] = arrays.take_along(xp.where(valid, scores, nothing), order, 1)
-    counts = arrays.take_along(counting(valid, ordered), order, 1)
+    counts = arrays.take_along(arrays.astype(valid, ordered), order, 1)
     rest = xp.flip(log_cumulative_sum_exp(xp, xp.flip(ordered, (1,)), 1), (1,))
     loss = (counts * (rest - ordered)).sum(1)
     return arrays.astype(loss, scores), (order, ordered, counts, rest)
@@ -253,14 +253,14 @@ class GroupRankingLoss(WeightedLoss):
         self.plan_positions(groups, (groups, size, size), None, "")
         self._count = groups * (size * (size - 1) // 2)
         place = arrays.arange_like(scores, size)
-        self._in_order = counting(place[:, None] < place, scores)
+        self._in_order = arrays.astype(place[:, None] < place, scores)
         return [(1,)]
 
     def read(self, bottom):
         if len(bottom) == 1:
             return None, self._in_order
         relevance = self._grouped(bottom[1].data)
-        return None, counting(relevance[:, :, None] > relevance[:, None], bottom[0].data)
+        return None, arrays.astype(relevance[:, :, None] > relevance[:, None], bottom[0].data)
 
     def losses(self, bottom, target):
         scores = self._grouped(bottom[0].data)

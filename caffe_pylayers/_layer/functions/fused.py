@@ -26,11 +26,11 @@ __all__ = [
     "KERNELS",
     "Kernel",
     "by_kernel",
-    "normalize_backward",
-    "normalize_forward",
+    "group_norm_backward",
+    "group_norm_forward",
     "normalizes",
     "one_pass",
-    "softmax_backward",
+    "softmax_backward_by_kernel",
 ]
 
 _TINY = 1.1754944e-38  # float32's least normal number
@@ -138,7 +138,7 @@ def _receiver(kernel: Any) -> tuple[Any, str]:
     return kernel, ""
 
 
-def softmax_backward(xp: Any, p: Any, d_p: Any, axis: int, d_scores: Any = None) -> Any:
+def softmax_backward_by_kernel(xp: Any, p: Any, d_p: Any, axis: int, d_scores: Any = None) -> Any:
     """Compute softmax.softmax_backward; return None for numpy, and where PyTorch has no kernel that does it."""
     kernel = None if xp is np else getattr(xp.ops.aten, "_softmax_backward_data", None)
     d_scores = xp.empty_like(p) if d_scores is None else d_scores
@@ -153,8 +153,8 @@ def normalizes(xp: Any) -> bool:
     return xp is not np and all(hasattr(xp.ops.aten, name) for name in kernels)
 
 
-def normalize_forward(xp: Any, x: Any, scale: Any, shift: Any, eps: float, y: Any) -> tuple[Any, Any]:
-    """Compute normalization.normalize_forward of a view (N, G, K, M) without a 0."""
+def group_norm_forward(xp: Any, x: Any, scale: Any, shift: Any, eps: float, y: Any) -> tuple[Any, Any]:
+    """Compute normalization.standardize_forward of a view (N, G, K, M) without a 0."""
     count, groups, each, positions = x.shape
     scale, shift = (None if learned is None else learned.reshape(-1) for learned in (scale, shift))
     if groups == positions == 1:
@@ -167,10 +167,10 @@ def normalize_forward(xp: Any, x: Any, scale: Any, shift: Any, eps: float, y: An
     return mean.reshape(count, groups, 1, 1), inverse.reshape(count, groups, 1, 1)
 
 
-def normalize_backward(
+def group_norm_backward(
     xp: Any, x: Any, mean: Any, inverse: Any, scale: Any, d_y: Any, d_x: Any, d_scale: Any, d_shift: Any
 ) -> None:
-    """Compute normalization.normalize_backward of a view (N, G, K, M) without a 0."""
+    """Compute normalization.standardize_backward of a view (N, G, K, M) without a 0."""
     count, groups, each, positions = x.shape
     asked = [d_x is not None, scale is not None, scale is not None]
     scale = None if scale is None else scale.reshape(-1)

@@ -27,7 +27,7 @@ def softmax_backward(xp: Any, p: Any, d_p: Any, axis: int, d_scores: Any = None,
 
     d_scores: receives it, and may be d_p; default: new memory. scratch: receives anything; shaped like p.
     """
-    found = fused.softmax_backward(xp, p, d_p, axis, d_scores)
+    found = fused.softmax_backward_by_kernel(xp, p, d_p, axis, d_scores)
     if found is not None:
         return found
     change = xp.multiply(p, d_p, out=scratch)

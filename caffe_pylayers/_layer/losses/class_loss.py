@@ -18,7 +18,7 @@ from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.blocks import blocks, part
 from caffe_pylayers._layer.functions.softmax import label_backward, log_softmax, softmax_buffer
 from caffe_pylayers._layer.losses.class_table import class_table
-from caffe_pylayers._layer.losses.weighted_loss import WeightedLoss, counting, weighted_normalization
+from caffe_pylayers._layer.losses.weighted_loss import WeightedLoss, weighted_normalization
 
 __all__ = ["LabelLoss", "LabelProbabilityLoss", "ScoreLoss", "SoftmaxLoss"]
 
@@ -78,7 +78,7 @@ class LabelLoss(SoftmaxLoss):
             where = self.xp.broadcast_to(weights != 0, self._positions).ravel()
         labels, valid = checks.class_labels(self, bottom[1].data, self._classes, self.ignore_label, where=where)
         if valid is not None:
-            valid = counting(valid, bottom[0].data).reshape(self._positions)
+            valid = arrays.astype(valid, bottom[0].data).reshape(self._positions)
         return labels.reshape(self._positions), valid
 
     def label_weights(self, target: Any) -> Any:
@@ -218,9 +218,9 @@ class ScoreLoss(WeightedLoss):
 
     def _of_labels(self, bottom: Any) -> Any:
         labels, valid = checks.class_labels(self, bottom[1].data, self._labels, self.ignore_label)
-        targets = counting(labels.reshape(self._label_shape) == self._classes, bottom[0].data)
+        targets = arrays.astype(labels.reshape(self._label_shape) == self._classes, bottom[0].data)
         if valid is not None:
-            valid = counting(valid, bottom[0].data).reshape(self._label_shape)
+            valid = arrays.astype(valid, bottom[0].data).reshape(self._label_shape)
         return targets, valid
 
     def _of_values(self, bottom: Any) -> Any:
@@ -237,4 +237,4 @@ class ScoreLoss(WeightedLoss):
             used = inside if valid is None else inside & valid
         if used is not None:
             targets = self.xp.where(used, targets, 0)
-        return targets, None if valid is None else counting(valid, targets)
+        return targets, None if valid is None else arrays.astype(valid, targets)

@@ -14,7 +14,7 @@ from caffe_pylayers._layer.functions.probabilities import (
     probabilities_forward,
 )
 
-__all__ = ["ProbabilityLoss", "activation", "counting", "finite_where_unweighted"]
+__all__ = ["ProbabilityLoss", "activation", "finite_where_unweighted", "where_weighted"]
 
 
 def finite_where_unweighted(values: Any, w: Any) -> Any:
@@ -26,7 +26,7 @@ def finite_where_unweighted(values: Any, w: Any) -> Any:
     return values
 
 
-def counting(w: Any, shape: Any) -> Any:
+def where_weighted(w: Any, shape: Any) -> Any:
     """Return where weights (N, 1, L) or (N, C, L) are not 0, so that it broadcasts to an array of this shape.
 
     shape: (N, C, ...), or without C where it is 1. None, for weights that are None, stays so.
@@ -78,7 +78,7 @@ class ProbabilityLoss(Layer):
         p = predictions.reshape(self._shape)
         if self._probabilities is None:
             what = "bottom[0] (predictions), with activation none,"
-            check_probabilities(self, what, predictions, counting(w, predictions.shape))
+            check_probabilities(self, what, predictions, where_weighted(w, predictions.shape))
         else:
             probabilities_forward(self.xp, p, self.activation, self._probabilities)
             p = self._probabilities

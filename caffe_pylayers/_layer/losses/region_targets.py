@@ -7,7 +7,7 @@ from typing import Any
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.functions.class_starts import class_starts
-from caffe_pylayers._layer.losses.class_probabilities import counting, finite_where_unweighted
+from caffe_pylayers._layer.losses.class_probabilities import finite_where_unweighted, where_weighted
 
 __all__ = ["RegionTargets"]
 
@@ -44,7 +44,7 @@ class RegionTargets:
             xp, like = arrays.namespace(t), t if weights is None else weights
             w = arrays.astype(valid, t) if weights is None else xp.where(valid, weights, xp.zeros_like(like[:1]))
         if self.are_numbers:
-            checks.numbers(layer, "bottom[1] (targets)", targets, counting(w, targets.shape), 0, 1)
+            checks.numbers(layer, "bottom[1] (targets)", targets, where_weighted(w, targets.shape), 0, 1)
             t = t if w is None else finite_where_unweighted(t, w)
         return t, valid, w
 

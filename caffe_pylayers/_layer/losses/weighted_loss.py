@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from caffe_pylayers._layer import arrays, checks
+from caffe_pylayers._layer import checks
 from caffe_pylayers._layer.base import Layer, Parameter
 from caffe_pylayers._layer.blocks import sum_to
 from caffe_pylayers._layer.losses.normalizers import normalization, normalizer
 
-__all__ = ["PositionLoss", "WeightedLoss", "counting", "hide", "product", "weighted_normalization"]
+__all__ = ["PositionLoss", "WeightedLoss", "hide", "product", "weighted_normalization"]
 
 
 def weighted_normalization(default: str, **more: str) -> Parameter:
@@ -183,8 +183,3 @@ def product(*factors: Any) -> Any:
         if factor is not None:
             found = factor if found is None else found * factor
     return found
-
-
-def counting(flags: Any, like: Any) -> Any:
-    """Return booleans as 0 and 1 of the dtype of another array."""
-    return arrays.astype(flags, like)
