@@ -121,7 +121,8 @@ class ScaledDotProductAttention(Layer):
     Backward:
         The exact gradients of Q, K and V, from both tops; the mask gets zeros.
     Raises:
-        ValueError for shapes that do not fit, for heads that do not divide E and V, and in place.
+        ValueError for shapes that do not fit, for heads that do not divide E and V, for a mask that holds NaN, and
+        in place.
     References:
         Vaswani et al., "Attention Is All You Need", 2017, arXiv:1706.03762; PyTorch's scaled_dot_product_attention. The
         learned projections are InnerProduct layers with axis: 2. For a map (N, C, H, W), Reshape it to (N, C, H W)
@@ -234,7 +235,7 @@ class SoftmaxPooling(Layer):
     Backward:
         The exact gradients of features and scores, from both tops; the mask gets zeros.
     Raises:
-        ValueError for shapes that do not fit, and in place.
+        ValueError for shapes that do not fit, for a mask that holds NaN, and in place.
     References:
         Ilse et al., "Attention-based Deep Multiple Instance Learning", 2018, arXiv:1802.04712; soft attention of Xu et
         al., "Show, Attend and Tell", 2015, arXiv:1502.03044. Of Caffe's own layers: Softmax with axis, Eltwise of equal

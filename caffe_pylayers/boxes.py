@@ -143,7 +143,8 @@ class BoxDecode(_Boxes):
         The gradient of the boxes and of the deltas, none through what was cut; 0 for im_info and
         a ROI's index.
     Raises:
-        ValueError for shapes that do not fit, and for a batch index without a row in im_info.
+        ValueError for shapes that do not fit, for a batch index without a row in im_info, and for an im_info that
+        is not finite.
     References:
         Girshick et al., "Rich feature hierarchies for accurate object detection and semantic
         segmentation", 2014, arXiv:1311.2524, appendix C. py-faster-rcnn's bbox_transform_inv and
