@@ -19,7 +19,7 @@ import numpy as np
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.functions.log_sum_exp import NOTHING, log_sum_exp
+from caffe_pylayers._layer.functions.log_sum_exp import NOTHING, log_sum_exp, log_sum_exp_backward
 from caffe_pylayers._layer.functions.sigmoid import sigmoid, softplus
 from caffe_pylayers._layer.losses.weighted_loss import WeightedLoss
 
@@ -86,8 +86,8 @@ def lsep_forward(xp, scores, relevant, irrelevant):
 def lsep_backward(xp, parts, relevant, irrelevant, d_scores):
     """Write the gradient of each row's loss: sigmoid(log of the sum) (softmax of s_n - softmax of -s_p)."""
     negative, positive, of_negative, of_positive = parts
-    xp.multiply(xp.exp(negative - of_negative), irrelevant, out=d_scores)
-    d_scores -= xp.exp(positive - of_positive) * relevant
+    xp.multiply(log_sum_exp_backward(xp, negative, of_negative), irrelevant, out=d_scores)
+    d_scores -= log_sum_exp_backward(xp, positive, of_positive) * relevant
     d_scores *= sigmoid(xp, of_negative + of_positive)
 
 

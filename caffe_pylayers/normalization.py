@@ -33,7 +33,7 @@ def standardize_forward(xp, x, scale, shift, eps, y):
     x: (N, G, K, M). scale, shift: (1, G, K, 1), or None for 1 and 0. y: receives it; may be x.
     Return mean and inverse, (N, G, 1, 1), those over K and M.
     """
-    if fused.normalizes(xp):
+    if fused.has_group_norm(xp):
         return fused.group_norm_forward(xp, x, scale, shift, eps, y)
     mean, inverse = (arrays.new(x, (*x.shape[:2], 1, 1)) for _ in range(2))
     for block in blocks(x, _NORMALIZED):
@@ -53,7 +53,7 @@ def standardize_backward(xp, x, mean, inverse, scale, d_y, d_x=None, d_scale=Non
 
     d_x: may be d_y. d_scale, d_shift: where there is a scale, sum(d_y z) and sum(d_y) are added to them.
     """
-    if fused.normalizes(xp):
+    if fused.has_group_norm(xp):
         fused.group_norm_backward(xp, x, mean, inverse, scale, d_y, d_x, d_scale, d_shift)
         return
     for block in blocks(x, _NORMALIZED):

@@ -9,37 +9,12 @@ layer {
 
 from __future__ import annotations
 
-import math
-
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.bases.no_gradient import NoGradient
-from caffe_pylayers._layer.functions.class_starts import class_starts
+from caffe_pylayers._layer.functions.one_hot_codes import class_starts, one_hot_forward
 
 __all__ = ["label2one_hot", "one_hot_forward"]
-
-
-def one_hot_forward(labels, one_hot, axis=1, on_value=1.0, off_value=0.0, valid=None, starts=None):
-    """Write one-hot codes.
-
-        one_hot = where(labels == classes, on_value, off_value)
-
-    with the classes 0 .. C-1 along the axis, and labels of size 1 there. To compare takes up to
-    eight times as long as to write each label's on_value alone, which is what is done.
-
-    labels: integers in [0, C), flat, one for each position of one_hot.
-    one_hot: receives the codes, (N, C, ...) with the classes on the axis.
-    valid: booleans, flat; where it is False, every class gets off_value.
-    starts: class_starts(labels, one_hot.shape, axis), from a caller that keeps it.
-    """
-    if starts is None:
-        starts = class_starts(labels, one_hot.shape, axis)
-    after = math.prod(one_hot.shape[axis:][1:])
-    places = starts + (labels if after == 1 else labels * after)
-    if valid is not None:
-        places = places[valid]
-    arrays.fill(one_hot, off_value)
-    one_hot.ravel()[places] = on_value
 
 
 class label2one_hot(NoGradient):

@@ -28,7 +28,7 @@ __all__ = [
     "by_kernel",
     "group_norm_backward",
     "group_norm_forward",
-    "normalizes",
+    "has_group_norm",
     "one_pass",
     "softmax_backward_by_kernel",
 ]
@@ -147,7 +147,7 @@ def softmax_backward_by_kernel(xp: Any, p: Any, d_p: Any, axis: int, d_scores: A
     return kernel.out(d_p, p, axis, p.dtype, grad_input=d_scores)
 
 
-def normalizes(xp: Any) -> bool:
+def has_group_norm(xp: Any) -> bool:
     """Return whether PyTorch has what the next two call; False for numpy."""
     kernels = ("native_layer_norm", "native_group_norm", "native_layer_norm_backward", "native_group_norm_backward")
     return xp is not np and all(hasattr(xp.ops.aten, name) for name in kernels)

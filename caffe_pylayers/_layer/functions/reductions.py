@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from caffe_pylayers._layer.functions.log_sum_exp import log_sum_exp
+from caffe_pylayers._layer.functions.log_sum_exp import log_sum_exp, log_sum_exp_backward
 
 OPERATIONS = ("mean", "sum", "max", "min", "norm", "logsumexp")
 
@@ -49,8 +49,7 @@ def reduce_backward(
     elif operation == "norm":
         xp.multiply(values / (reduced + (reduced == 0)), d_reduced, out=d_values)
     else:
-        xp.exp(values - reduced, out=d_values)  # in place numpy 1.19 takes far longer
-        d_values *= d_reduced
+        xp.multiply(log_sum_exp_backward(xp, values, reduced), d_reduced, out=d_values)
 
 
 def _largest(xp: Any, values: Any, axes: tuple[int, ...], shape: Any) -> Any:

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from caffe_pylayers._layer import arrays, checks
-from caffe_pylayers._layer.functions.class_starts import class_starts
+from caffe_pylayers._layer.functions.one_hot_codes import class_starts, one_hot_forward
 from caffe_pylayers._layer.losses.class_probabilities import finite_where_unweighted, where_weighted
 
 __all__ = ["RegionTargets"]
@@ -56,6 +56,5 @@ class RegionTargets:
         where = None if weights is None else (weights != 0).ravel()
         index, valid = checks.class_labels(layer, targets, self._classes, layer.ignore_label, where=where)
         images, _, positions = self._shape
-        arrays.fill(self._codes, 0)
-        self._codes.ravel()[self._starts + index * positions] = 1
+        one_hot_forward(index, self._codes, starts=self._starts)
         return self._codes, None if valid is None else valid.reshape(images, 1, positions)
