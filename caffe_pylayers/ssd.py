@@ -47,6 +47,7 @@ __all__ = [
     "decode_priors",
     "detections",
     "normalize_backward",
+    "normalize_backward_scale",
     "normalize_forward",
     "prior_boxes",
 ]
@@ -62,19 +63,19 @@ def normalize_forward(xp, x, scale, axes, eps):
 
 
 def normalize_backward(xp, x, scale, lengths, d_y, axes, legacy=False):
-    """Return (d_x, d_scale) of normalize_forward.
-
-    d_x = (scale d_y - x sum(x scale d_y) / |x|**2) / |x|.
+    """Return d_x of normalize_forward, (scale d_y - x sum(x scale d_y) / |x|**2) / |x|.
 
     legacy: SSD's own, scale (d_y - x sum(x d_y) / |x|**2) / |x|: another where channels have scales of their own.
     """
-    products = x * d_y
-    d_scale = sum_to(products / lengths, scale.shape)
     if legacy:
-        shared = products.sum(axes, keepdims=True)
-        return (d_y - x * (shared / lengths**2)) / lengths * scale, d_scale
-    shared = (products * scale).sum(axes, keepdims=True)
-    return (d_y * scale - x * (shared / lengths**2)) / lengths, d_scale
+        return (d_y - x * ((x * d_y).sum(axes, keepdims=True) / lengths**2)) / lengths * scale
+    d_y = d_y * scale
+    return (d_y - x * ((x * d_y).sum(axes, keepdims=True) / lengths**2)) / lengths
+
+
+def normalize_backward_scale(x, lengths, d_y, shape):
+    """Return d_scale of normalize_forward, of the scale's shape: sum(d_y x / |x|)."""
+    return sum_to(x * d_y / lengths, shape)
 
 
 def detections(boxes, scores, threshold, nms_threshold, top_k=None, keep_top_k=None, eta=1.0, background=0):
@@ -162,10 +163,10 @@ class Normalize(Layer):
     def backward(self, top, propagate_down, bottom):
         x, d_y = bottom[0].data.reshape(self._view), top[0].diff.reshape(self._view)
         scale, d_scale = (array.reshape(1, -1, 1) for array in (self.blobs[0].data, self.blobs[0].diff))
-        d_x, found = normalize_backward(self.xp, x, scale, self._lengths, d_y, self._axes, self.legacy_gradient)
-        d_scale += found
+        d_scale += normalize_backward_scale(x, self._lengths, d_y, scale.shape)
         if propagate_down[0]:
-            bottom[0].diff.reshape(self._view)[...] = d_x
+            d_x = bottom[0].diff.reshape(self._view)
+            d_x[...] = normalize_backward(self.xp, x, scale, self._lengths, d_y, self._axes, self.legacy_gradient)
 
 
 class PriorBox(NoGradient):

@@ -63,15 +63,16 @@ def _upgraded(text: str, name: str | os.PathLike[str], messages: Any) -> Any:
 
 def parse_solver(text: str, name: str | os.PathLike[str] = "solver", messages: Any = None) -> Any:
     """Return the SolverParameter in a text, in the current format; ``name`` stands for the file in errors."""
+    messages = messages or _engine.messages()
     solver = parse(text, "SolverParameter", name, messages)
     upgrade.upgrade_solver(solver, name)
-    return solver
+    return lowering.lower_solver(solver, messages, name)
 
 
 def parse(text: str, kind: str, name: str | os.PathLike[str], messages: Any = None) -> Any:
     """Return the NetParameter or SolverParameter in a text, in the format that it is written in.
 
-    A net with fields of forks comes in messages that have them: see forks.lowering.
+    One with fields of forks comes in messages that have them: see forks.lowering.
 
     kind: which of the two. Raises ValueError("NAME:LINE:COLUMN: message") for text that is none.
     """
@@ -83,9 +84,7 @@ def parse(text: str, kind: str, name: str | os.PathLike[str], messages: Any = No
         try:
             return text_format.Parse(text, found)
         except text_format.ParseError:
-            if kind != "NetParameter":
-                raise
-            return lowering.parse(text, kind, messages)  # a fork's, or no net
+            return lowering.parse(text, kind, messages)  # a fork's, or neither net nor solver
     except text_format.ParseError as error:
         raise ValueError(f"{name}:{plain(_message(error, text))}{hint(text, kind, str(error), messages)}") from None
 

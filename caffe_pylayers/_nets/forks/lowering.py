@@ -62,6 +62,9 @@ def parse(text: str, kind: str, messages: Any) -> Any:
     return text_format.Parse(text, message_class(messages, kind)())
 
 
+_NETS = ("net_param", "train_net_param", "test_net_param")
+
+
 class Lowered(NamedTuple):
     """A fork's net in Caffe's own messages, and what became of it.
 
@@ -90,6 +93,23 @@ def lower(net: Any, messages: Any, name: str | os.PathLike[str]) -> Any:
         fields = ", ".join(f"{place} ({count})" if count > 1 else place for place, count in sorted(counts.items()))
         LOGGER.warning("%s: left out, as they change no value: %s", name, fields)
     return found.net
+
+
+def lower_solver(solver: Any, messages: Any, name: str | os.PathLike[str]) -> Any:
+    """Return a SolverParameter, Caffe's or ``parse``'s, as Caffe's own, with the nets in it lowered; as lower does."""
+    for place, field in _fields_of_forks(solver):
+        if field.name not in _LEFT_OUT:
+            raise ValueError(f"{name}: {_unread(None, place, 'the solver')}")
+        LOGGER.warning("%s: left out, as it changes no value: %s", name, place)
+    stock = messages.SolverParameter.FromString(solver.SerializeToString())
+    stock.DiscardUnknownFields()
+    for field in _NETS:
+        if field == "test_net_param":
+            for i, net in enumerate(solver.test_net_param):
+                stock.test_net_param[i].CopyFrom(lower(net, messages, f"{name}: {field}"))
+        elif solver.HasField(field):
+            getattr(stock, field).CopyFrom(lower(getattr(solver, field), messages, f"{name}: {field}"))
+    return stock
 
 
 def lowered(net: Any, messages: Any) -> Lowered:
@@ -142,7 +162,7 @@ def _fields_of_forks(message: Any, before: str = "") -> Iterator[tuple[str, Any]
         place = f"{before}{field.name}"
         if _is_of_forks(field, value):
             yield place, field
-        elif field.message_type is not None and field.name not in ("layer", "blobs"):
+        elif field.message_type is not None and field.name not in ("layer", "blobs", *_NETS):
             for inner in value if repeated(field) else [value]:
                 yield from _fields_of_forks(inner, f"{place}.")
 
@@ -153,7 +173,7 @@ def _is_of_forks(field: Any, value: Any) -> bool:
     return bool(field.enum_type and not repeated(field) and of_forks(value))
 
 
-def _unread(layer: Any, place: str) -> str:
-    where = "the net" if layer is None else f"layer {quoted(layer.name)} ({layer.type})"
+def _unread(layer: Any, place: str, whole: str = "the net") -> str:
+    where = whole if layer is None else f"layer {quoted(layer.name)} ({layer.type})"
     fork = fork_of_field(place.rpartition(".")[2])
     return f"{where}: nothing here does what {place} asks for{f', a field of {fork}' if fork else ''}"

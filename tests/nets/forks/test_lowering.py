@@ -12,7 +12,7 @@ from caffe_pylayers._layer.parameter import declared
 from caffe_pylayers._nets.forks.messages import message_class
 from caffe_pylayers._nets.forks.names import fork_of_type
 from caffe_pylayers._nets.forks.table import DIALECTS, in_python
-from caffe_pylayers._nets.prototxt import parse_net
+from caffe_pylayers._nets.prototxt import parse_net, parse_solver
 from caffe_pylayers.cli._layer_pages import all_layers
 
 
@@ -179,6 +179,70 @@ def test_a_field_with_its_default_changes_nothing(text, caplog):
 def test_a_field_that_nothing_here_reads(text, message):
     with pytest.raises(ValueError, match=f'^my.prototxt: layer "a" {message}'):
         lowered(text, "my.prototxt")
+
+
+def test_a_solver():
+    net = "{ layer { name: 'a' type: 'ReLU6' relu6_param { negative_slope: 0.5 } } }"
+    solver = parse_solver(f"base_lr: 0.1 test_iter: 1 train_net_param {net} test_net_param {net}")
+    for found in (solver.train_net_param, solver.test_net_param[0]):
+        assert found.layer[0].python_param.param_str == '{"negative_slope": 0.5}'
+    with pytest.raises(
+        ValueError, match=r"^mine: the solver: nothing here does what eval_type asks for, a field of wei"
+    ):
+        parse_solver("base_lr: 0.1 eval_type: 'detection'", "mine")
+
+
+def test_an_old_net():
+    (layer,) = parse_net("layers { name: 'a' type: ROI_POOLING roi_pooling_param { pooled_h: 2 pooled_w: 2 } }").layer
+    assert (layer.type, layer.python_param.layer) == ("ROIPooling", "ROIPooling")
+
+
+@pytest.mark.parametrize("kind", ["Interp", "Normalize", "SmoothL1Loss", "PriorBox"])
+def test_a_layer_without_its_message(kind):
+    assert lowered(f"type: '{kind}'").type == kind
+
+
+def test_smooth_l1_losses():
+    assert json.loads(lowered("type: 'SmoothL1Loss'").python_param.param_str) == {"sigma": 1}
+    turned = lowered("type: 'SmoothL1Loss' smoothl1_param { turn_point: 0.25 }")
+    assert json.loads(turned.python_param.param_str) == {"sigma": 2}
+
+
+def test_two_bottoms_of_interp():
+    found = lowered("type: 'Interp' bottom: 'x' bottom: 'like' interp_param { pad_beg: -1 }")
+    assert json.loads(found.python_param.param_str) == {"pad_beg": -1, "pad_end": 0}
+
+
+def test_a_caffe_that_has_the_type_itself_keeps_it(monkeypatch):
+    """The messages of SSD's own Caffe: its PriorBox is native, and reads its prior_box_param."""
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+    file = descriptor_pb2.FileDescriptorProto()
+    _engine.messages().DESCRIPTOR.CopyToProto(file)
+    layer = next(message for message in file.message_type if message.name == "LayerParameter")
+    inner = file.message_type.add(name="PriorBoxParameter").field.add(name="min_size", number=1)
+    inner.type, inner.label = inner.TYPE_FLOAT, inner.LABEL_REPEATED
+    param = layer.field.add(name="prior_box_param", number=203, type_name=".caffe.PriorBoxParameter")
+    param.type, param.label = param.TYPE_MESSAGE, param.LABEL_OPTIONAL
+    file.enum_type.add(name="Type").value.add(name="DOUBLE", number=0)  # as NVIDIA's Caffe has one
+    pool = descriptor_pool.DescriptorPool()
+    pool.AddSerializedFile(file.SerializeToString())
+
+    class Messages:
+        DESCRIPTOR = pool.FindFileByName(file.name)
+
+    for name in ("NetParameter", "SolverParameter", "LayerParameter"):
+        descriptor = pool.FindMessageTypeByName(f"caffe.{name}")
+        if hasattr(message_factory, "GetMessageClass"):
+            made = message_factory.GetMessageClass(descriptor)
+        else:
+            made = message_factory.MessageFactory(pool).GetPrototype(descriptor)
+        monkeypatch.setattr(Messages, name, made, raising=False)
+    text = "layer { type: 'PriorBox' prior_box_param { min_size: 30 } } layer { type: 'ReLU6' relu6_param {} }"
+    prior, relu = parse_net(text, messages=Messages).layer
+    assert list(prior.prior_box_param.min_size) == [30]
+    assert not prior.HasField("python_param")
+    assert relu.python_param.layer == "ReLU6"
 
 
 def test_a_layer_ignores_the_parameters_of_other_types():
