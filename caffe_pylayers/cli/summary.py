@@ -82,8 +82,9 @@ def _layers_of(net: Any) -> list[_Layer]:
     blobs = [(name, _shape(blob)) for name, blob in zip(net._blob_names, net._blobs)]
     found = []
     for i, (name, layer) in enumerate(zip(net._layer_names, net.layers)):
-        addresses = [blob.data.ctypes.data for blob in layer.blobs]
-        learned = [(_shape(blob), address in seen) for blob, address in zip(layer.blobs, addresses)]
+        params = net.params.get(name, ())  # numpy arrays, where the layer's own blobs may be tensors
+        addresses = [blob.data.ctypes.data for blob in params]
+        learned = [(_shape(blob), address in seen) for blob, address in zip(params, addresses)]
         seen.update(addresses)
         bottoms, tops = ([blobs[b] for b in ids(i)] for ids in (net._bottom_ids, net._top_ids))
         found.append(_Layer(name, layer.type, bottoms, tops, learned))

@@ -51,6 +51,11 @@ layer { name: "a" type: "Input" top: "a" input_param { shape { dim: 2 dim: 3 } }
 layer { name: "b" type: "InnerProduct" bottom: "a" top: "b" param { name: "w" } inner_product_param { num_output: 3 } }
 layer { name: "c" type: "InnerProduct" bottom: "b" top: "c" param { name: "w" } inner_product_param { num_output: 3 } }
 """
+LEARNED = """
+layer { name: "a" type: "Input" top: "a" input_param { shape { dim: 2 dim: 3 dim: 4 dim: 4 } } }
+layer { name: "b" type: "Python" bottom: "a" top: "b"
+        python_param { module: "caffe_pylayers.normalization" layer: "LayerNorm" } }
+"""
 
 
 @pytest.fixture
@@ -183,6 +188,16 @@ def test_shared_values_count_once(capsys, tmp_path):
         "c InnerProduct b c 2 x 3 12 18",
         "3 layers 15 36",
     ]
+
+
+def test_summary_with_weights_of_a_layer_on_tensors(capsys, tmp_path):
+    net, weights = tmp_path / "net.prototxt", tmp_path / "net.caffemodel"
+    net.write_text(LEARNED)
+    caffe = _engine.caffe()
+    caffe.Net(str(net), caffe.TEST).save(str(weights))
+    out = run(capsys, "summary", net, "--weights", weights)
+    assert out == run(capsys, "summary", net)
+    assert " ".join(out.splitlines()[2].split()) == "b Python a b 2 x 3 x 4 x 4 96"
 
 
 def test_what_graphviz_reads(capsys, model, tmp_path):
