@@ -3,15 +3,15 @@
     caffe-pylayers plot output/lenet/log.csv
     caffe-pylayers plot output/lenet/log.csv caffe.log curves.svg
 
-A log is a log.csv of `caffe-pylayers train`, or what the caffe program logged. One log is drawn as train.png is;
-of several, the training losses and the accuracies, each log in its own colour. The picture is a .png, .svg or .pdf, by
-its suffix; without one, curves.png in the working directory.
+A log is a log.csv of `caffe-pylayers train`, or what the caffe program logged. One log is drawn as train.png is: its
+losses, and the test outputs whose values are all from 0 to 1, such as accuracies. Of several it is the training losses
+and those outputs, each log in its own colour. The picture is a .png, .svg or .pdf, by its suffix; without one,
+curves.png in the working directory.
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from caffe_pylayers.cli import UserError
@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     """Draw; return the exit code."""
     with optional("plotting", "viz"):
         from caffe_pylayers.cli._curves.compare import compare
-        from caffe_pylayers.cli._curves.plot import curves_of, left_out, plot
+        from caffe_pylayers.cli._curves.plot import curves_of, plot, say_what_is_left_out
     from caffe_pylayers.cli._curves.caffe_log import read_any
 
     paths, picture = _logs_and_picture(args.files)
@@ -41,9 +41,7 @@ def run(args: argparse.Namespace) -> int:
         for path, log in logs.items():
             if not any(curve.y.size for curve in curves_of(*log)):
                 raise UserError(f"{path}: not one finite value to draw")
-            undrawn = left_out(*log)
-            if undrawn:
-                print(f"{path}: neither a loss nor an accuracy, not drawn: {', '.join(undrawn)}", file=sys.stderr)
+            say_what_is_left_out(path, *log)
         if len(logs) == 1:
             ((path, (columns, rows)),) = logs.items()
             plot(columns, rows, picture, args.title or str(path))

@@ -100,6 +100,14 @@ def test_odd_rows(tmp_path, capsys, recwarn, rows, drawn):
     assert loss.y.size == drawn
 
 
+def test_what_is_left_out_is_said(tmp_path, capsys):
+    header = "iteration,loss,test/loss,test/recall,test/correlation,test/auc\n"
+    assert draw(tmp_path, f"{header}0,1,2,0.1,-0.5,nan\n1,0.5,1,0.9,0.5,nan\n") == 0
+    assert capsys.readouterr().err == (
+        f"{tmp_path / 'log.csv'}: neither a loss nor from 0 to 1, not drawn: test/correlation\n"
+    )
+
+
 def test_odd_names(tmp_path, recwarn):
     names = ["test/" + "x" * 300 + "_loss", "test/accuracy_" + "y" * 300, "test/a$b_loss", "test/精度acc", "_loss"]
     assert draw(tmp_path, f"iteration,loss,{','.join(names)}\n0,1,2,0.5,3,0.5,4\n", "--title", "t" * 500) == 0

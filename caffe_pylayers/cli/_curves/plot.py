@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Sequence
 
 import numpy as np
 from matplotlib.patheffects import withStroke
@@ -16,7 +16,7 @@ from caffe_pylayers.cli._curves.picture import new_figure, plain, save
 
 LOSS_COLOR = "#1f5fa8"
 TEST_LOSS_COLORS = ("#0b2a4d", "#4a90c2", "#5a6b7d")
-ACCURACY_COLORS = ("#c8551b", "#2a7f76", "#7b4fa3", "#8a6d1d")
+METRIC_COLORS = ("#c8551b", "#2a7f76", "#7b4fa3", "#8a6d1d")
 GREY = "#666666"
 COLUMNS_OF_LEGEND = 4
 LINES = ("-", "--", ":", "-.")  # of curves that share a color
@@ -36,20 +36,14 @@ class Curve:
         return plain(self.name.replace("/", " "))
 
     @property
-    def is_accuracy(self) -> bool:
-        """True if it goes on the axis from 0 to 1."""
-        named = re.search(r"acc|top[-_]?\d", self._output)
-        return bool(named and self.y.size and (self.y >= 0).all() and (self.y <= 1).all())
+    def is_metric(self) -> bool:
+        """True if it goes on the axis from 0 to 1: no loss, and all of its values are there."""
+        return bool(not self.is_loss and self.y.size and (self.y >= 0).all() and (self.y <= 1).all())
 
     @property
     def is_loss(self) -> bool:
-        """True if it goes with the training loss."""
-        return "loss" in self._output and not self.is_accuracy
-
-    @property
-    def _output(self) -> str:
-        """The last part of its name, in lower case: top-1 of GoogLeNet's loss3/top-1."""
-        return self.name.rpartition("/")[2].lower()
+        """True if it goes with the training loss: the last part of its name says so, unlike GoogLeNet's loss3/top-1."""
+        return "loss" in self.name.rpartition("/")[2].lower()
 
     @property
     def marks(self) -> dict[str, Any]:
@@ -70,19 +64,21 @@ def curves_of(columns: list[str], rows: list[Row]) -> list[Curve]:
     return [_curve(name, rows) for name in ("loss", *(name for name in columns if name not in COLUMNS))]
 
 
-def left_out(columns: list[str], rows: list[Row]) -> list[str]:
-    """Return the test outputs that are neither a loss nor an accuracy: they have no axis to be drawn on."""
+def say_what_is_left_out(path: Path, columns: list[str], rows: list[Row]) -> None:
+    """Print the test outputs of a log that have values and no axis to be drawn on, on standard error."""
     _, *tests = curves_of(columns, rows)
-    return [curve.name for curve in tests if not (curve.is_loss or curve.is_accuracy)]
+    names = [curve.name for curve in tests if curve.y.size and not (curve.is_loss or curve.is_metric)]
+    if names:
+        print(f"{path}: neither a loss nor from 0 to 1, not drawn: {', '.join(names)}", file=sys.stderr)
 
 
 def plot(columns: list[str], rows: list[Row], path: Path, title: str) -> None:
-    """Draw a log's training loss, test losses and accuracies; empty axes for a log without any."""
+    """Draw a log's training loss, test losses, and metrics from 0 to 1; empty axes for a log without any."""
     loss, *tests = curves_of(columns, rows)
     figure = new_figure(9, 5)
     axes = figure.add_subplot(1, 1, 1)
     handles = _draw_losses(axes, loss, [curve for curve in tests if curve.is_loss])
-    handles += _draw_accuracies(axes.twinx(), [curve for curve in tests if curve.is_accuracy])
+    handles += _draw_metrics(axes.twinx(), [curve for curve in tests if curve.is_metric])
     axes.set_title(plain(title), loc="left", fontsize=11)
     axes.set_xlabel("iteration")
     if len(handles) <= COLUMNS_OF_LEGEND:  # beside the title
@@ -137,24 +133,29 @@ def choose_scale(axes: Any, values: Any) -> None:
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 
-def _draw_accuracies(axes: Any, curves: list[Curve]) -> list[Any]:
+def _draw_metrics(axes: Any, curves: list[Curve]) -> list[Any]:
     handles = []
     for i, curve in enumerate(curves):
-        color = ACCURACY_COLORS[i % len(ACCURACY_COLORS)]
-        style = {"linestyle": LINES[i // len(ACCURACY_COLORS) % len(LINES)], "linewidth": 1.4, "marker": "o"}
+        color = METRIC_COLORS[i % len(METRIC_COLORS)]
+        style = {"linestyle": LINES[i // len(METRIC_COLORS) % len(LINES)], "linewidth": 1.4, "marker": "o"}
         # Of several the last values would lie upon each other.
         label = curve.label if len(curves) == 1 else f"{curve.label} {curve.y[-1]:.4f}"
         handles += axes.plot(curve.x, curve.y, color=color, label=label, **style, **curve.marks)
     if len(curves) == 1:
-        _write_last(axes, curves[0], ACCURACY_COLORS[0])
+        _write_last(axes, curves[0], METRIC_COLORS[0])
     if not curves:
         axes.set_axis_off()
         return handles
     axes.set_ylim(0, 1.02)
-    axes.set_ylabel("accuracy", color=GREY)
+    axes.set_ylabel(metrics_label(curves), color=GREY)
     axes.tick_params(axis="y", colors=GREY)
     _drop_frame(axes, "top", "left")
     return handles
+
+
+def metrics_label(curves: Sequence[Curve]) -> str:
+    """Return what the axis from 0 to 1 is called: accuracy where all of its curves are."""
+    return "accuracy" if all("acc" in curve.name.lower() for curve in curves) else "metrics"
 
 
 def _write_last(axes: Any, curve: Curve, color: str) -> None:

@@ -124,8 +124,12 @@ def _plotter() -> Plot | None:
 
 def _draw(plot: Plot, log: Path, picture: Path, title: str) -> None:
     """Draw the log; what was learned is safe, whether or not the disk has room for a picture of it."""
+    from caffe_pylayers.cli._curves.plot import say_what_is_left_out
+
     try:
-        plot(*read_log(log), picture, title)
+        columns, rows = read_log(log)
+        plot(columns, rows, picture, title)
+        say_what_is_left_out(log, columns, rows)
     except OSError as error:
         print(f"no plot: {picture}: {error.strerror}", file=sys.stderr)
 

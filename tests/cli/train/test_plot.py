@@ -53,17 +53,20 @@ def test_draws_any_log(tmp_path, rows):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["log.csv", "train.png"]
 
 
-def test_what_goes_on_the_axis_of_accuracies():
-    def accuracy(name, *values):
-        return Curve(name, np.arange(len(values)), np.array(values)).is_accuracy
+def test_what_goes_on_the_axis_from_0_to_1():
+    def metric(name, *values):
+        return Curve(name, np.arange(len(values)), np.array(values)).is_metric
 
-    assert accuracy("test/accuracy", 0.0, 1.0)
-    assert accuracy("test/Acc_top5[1]", 0.5)
-    assert accuracy("test/loss3/top-1", 0.5)
-    assert not accuracy("test/loss3/loss3", 0.5)
-    assert not accuracy("test/accuracy", 0.0, 97.0)
-    assert not accuracy("test/accuracy")
-    assert not accuracy("test/loss", 0.5)
+    assert metric("test/accuracy", 0.0, 1.0)
+    assert metric("test/Acc_top5[1]", 0.5)
+    assert metric("test/loss3/top-1", 0.5)
+    for name in ("recall", "mAP", "mean_iou", "f1"):
+        assert metric(f"test/{name}", 0.25, 0.5)
+    assert not metric("test/correlation", -0.5, 0.5)
+    assert not metric("test/loss3/loss3", 0.5)
+    assert not metric("test/accuracy", 0.0, 97.0)
+    assert not metric("test/accuracy")
+    assert not metric("test/loss", 0.5)
 
 
 def test_smoothing_keeps_a_line_a_line():
