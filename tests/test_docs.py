@@ -1,5 +1,6 @@
 """What CONTRIBUTING and docs/ say of the tree is so."""
 
+import inspect
 import re
 import subprocess
 import sys
@@ -51,3 +52,14 @@ def test_the_layers_that_stand_for_published_ones_are_there():
     assert len(rows) >= 30
     for row in rows:
         assert set(re.findall(r"`([\w.]+)`", row)) <= known, row
+
+
+def test_data_of_your_own_is_the_docstrings():
+    from caffe_pylayers import PrefetchedData
+
+    page = (ROOT / "docs" / "layers" / "data.md").read_text(encoding="utf-8")
+    section = page.partition("## Data of your own")[2].partition("<!--")[0]
+    blocks = re.findall(r"^```\w*\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 2
+    for block in blocks:
+        assert block in inspect.getdoc(PrefetchedData).replace("\n    ", "\n")

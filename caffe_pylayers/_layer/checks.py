@@ -227,9 +227,11 @@ def class_labels(
 
 def _bad_label(layer: Any, labels: Any, first: int, classes: int, noun: str) -> ValueError:
     value, place = _first(labels, first)
-    if value.is_integer():
-        return error(layer, f"{noun} {int(value)} at index {place} is outside [0, {classes})")
-    return error(layer, f"{noun} {value} at index {place} is no integer; {noun}s lie in [0, {classes})")
+    if not value.is_integer():
+        return error(layer, f"{noun} {value} at index {place} is no integer; {noun}s lie in [0, {classes})")
+    can_ignore = noun == "label" and getattr(layer, "ignore_label", 0) is None
+    hint = "; the parameter ignore_label names one that counts for nothing" if can_ignore else ""
+    return error(layer, f"{noun} {int(value)} at index {place} is outside [0, {classes}){hint}")
 
 
 def _first(values: Any, first: int) -> tuple[float, Any]:

@@ -35,7 +35,9 @@ def parse_param_str(text: str) -> dict[Any, Any]:
         return {}
     value = _parse(text)
     if not isinstance(value, dict):
-        raise ParamStrError(f'param_str must hold a dictionary such as {{"key": 1}}, got {short(text)}')
+        no_blank = isinstance(value, str) and re.match(r"\w+:\S", value)
+        hint = " (YAML wants a blank after the colon)" if no_blank else ""
+        raise ParamStrError(f'param_str must hold a dictionary such as {{"key": 1}}, got {short(text)}{hint}')
     _check_size(value)
     return value
 

@@ -137,7 +137,8 @@ def _problems_of_forward(case: Case, repeatable: bool) -> list[str]:
         if nan.any():
             found.append(f"forward gives NaN in top[{i}]: {places(nan)}")
         if repeatable and not np.array_equal(one[~np.isnan(one)], two[~np.isnan(one)]):
-            found.append(f"a second forward gives another top[{i}]; repeatable=False where that is meant")
+            meant = "repeatable=False where that is meant, in the shell --random"
+            found.append(f"a second forward gives another top[{i}]; {meant}")
     return found
 
 

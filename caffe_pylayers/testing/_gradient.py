@@ -253,7 +253,6 @@ class _Check:
             ("the number of values of a sample", whole // max(batch, 1)),
             ("the number of channels", shape[1] if len(shape) > 1 else 1),
             ("the size of a map", math.prod(shape[2:])),
-            ("2, the exponent of a square", 2),
         ]
 
 

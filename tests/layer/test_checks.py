@@ -120,3 +120,16 @@ def test_a_label_among_no_classes():
     for labels in both([]):
         index, valid = checks.class_labels(Judge(), labels, 0, 255)
         assert len(index) == len(valid) == 0
+
+
+def test_a_label_that_could_be_ignored():
+    layer = Judge()
+    outside = "Judge: label 255 at index 1 is outside [0, 3)"
+    hint = "; the parameter ignore_label names one that counts for nothing"
+    for values, layer.ignore_label, noun, wanted in (
+        ([0, 255], None, "label", outside + hint),
+        ([0, 255], 0, "label", outside),
+        ([0, 255], None, "row", outside.replace("label", "row")),
+    ):
+        with pytest.raises(ValueError, match=f"^{re.escape(wanted)}$"):
+            checks.class_labels(layer, np.array(values, np.float32), 3, layer.ignore_label, noun)

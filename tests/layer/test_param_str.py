@@ -40,6 +40,7 @@ REFUSED = {
     "a number": ("3", r"must hold a dictionary such as .*, got '3'$"),
     "a list": ("[1, 2]", r"must hold a dictionary"),
     "words": ("just words", r"must hold a dictionary such as .*, got 'just words'$"),
+    "no blank": ("activation:softmax", r"got 'activation:softmax' \(YAML wants a blank after the colon\)$"),
     "unclosed": ("{a: 1", NO_YAML + r"'{a: 1' \(line 1, column 6: expected"),
     "JSON key twice": ('{"a": 1, "a": 2}', r"gives the key 'a' twice"),
     "JSON key twice inside": ('{"a": {"b": 1, "b": 2}}', r"gives the key 'b' twice"),

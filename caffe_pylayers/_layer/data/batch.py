@@ -134,8 +134,9 @@ def _write_padded(array: Any, values: list[Any], pad: float) -> None:
 def _arrays(layer: Any, made: Any) -> list[Any]:
     """Return what ``item`` returned as arrays, one for each top that is there."""
     values = made if isinstance(made, (tuple, list)) else (made,)
-    if len(values) != len(layer.tops):
-        raise ValueError(f"item returns {len(values)} arrays for {len(layer.tops)} tops ({', '.join(layer.tops)})")
+    if made is None or len(values) != len(layer.tops):
+        got = None if made is None else len(values)
+        raise ValueError(f"item must return an array for each top ({', '.join(layer.tops)}), got {got}")
     arrays = [np.asarray(value) for value in values[: layer.top_count]]
     for name, array in zip(layer.tops, arrays):
         if array.dtype.kind not in "buif":

@@ -189,9 +189,10 @@ def test_a_batch_without_rows_is_empty():
 @pytest.mark.parametrize(
     ("made", "message"),
     [
-        ((1, 2), r"item returns 2 arrays for 1 tops \(data\)"),
+        ((1, 2), r"item must return an array for each top \(data\), got 2$"),
         ("text", "data must be an array of numbers, got array"),
-        (None, "data must be an array of numbers, got array"),
+        (None, r"item must return an array for each top \(data\), got None$"),
+        ([None], "data must be an array of numbers, got array"),
     ],
 )
 def test_what_is_no_item_is_refused(made, message, monkeypatch):
