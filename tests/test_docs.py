@@ -54,6 +54,11 @@ def test_the_layers_that_stand_for_published_ones_are_there():
         assert set(re.findall(r"`([\w.]+)`", row)) <= known, row
 
 
+def lines(text):
+    """The text without indents and empty lines."""
+    return re.sub(r"\n\s*", "\n", text)
+
+
 def test_data_of_your_own_is_the_docstrings():
     from caffe_pylayers import PrefetchedData
 
@@ -62,4 +67,4 @@ def test_data_of_your_own_is_the_docstrings():
     blocks = re.findall(r"^```\w*\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
     assert len(blocks) == 2
     for block in blocks:
-        assert block in inspect.getdoc(PrefetchedData).replace("\n    ", "\n")
+        assert lines(block) in lines(inspect.getdoc(PrefetchedData))

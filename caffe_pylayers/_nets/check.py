@@ -47,6 +47,8 @@ def unknown_types(net: Any, state: State) -> list[str]:
     known = list(_engine.caffe().layer_type_list())
     return [
         f"{title(layer)}: unknown layer type{_meant(layer, known)}"
+        if layer.type
+        else f"{title(layer)}: layer[{list(net.layer).index(layer)}] of the net has no type"
         for layer in _layers(net, state)
         if layer.type not in known and not (in_python(layer) and _engine.on_runtime())
     ]

@@ -43,7 +43,7 @@ def rule_faults(net: Any) -> list[str]:
 
 def title(layer: Any) -> str:
     """Return what messages call a layer: ``layer "loss" (Python)``. layer: anything that has its name and type."""
-    return f"layer {quoted(layer.name)} ({plain(layer.type)})"
+    return f"layer {quoted(layer.name)}{f' ({plain(layer.type)})' if layer.type else ''}"
 
 
 def stages_named(net: Any) -> set[str]:

@@ -277,6 +277,11 @@ def test_unknown_types(found):
     ]
 
 
+def test_a_layer_without_a_type(found):
+    text = DATA.format("Input", "") + 'layer { bottom: "x" top: "y" }'
+    assert found(text) == ['layer "": layer[1] of the net has no type']
+
+
 def test_a_caffe_without_python_layers(found, monkeypatch):
     import caffe
 

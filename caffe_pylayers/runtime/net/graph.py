@@ -110,6 +110,8 @@ class Graph:
 
     def _make(self, layer_param: Any) -> Layer:
         kind = layer_param.type
+        if not kind:
+            raise ValueError(f"{title(layer_param)}: has no type")
         fork = fork_of_type(kind)
         cls = LAYERS.get(
             "Python" if in_python(layer_param) else kind,

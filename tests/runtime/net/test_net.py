@@ -269,6 +269,7 @@ def test_messages_quote_any_name_on_one_line(tmp_path, written, shown):
         ("ReLU", written, f'layer "{shown}" (ReLU): no layer before it makes its bottom "{shown}"'),
         ("Scal", "x", f'unknown layer type "Scal" (did you mean Scale?) (layer "{shown}"); known: '),
         (written, "x", f'unknown layer type "{shown}" (layer "{shown}"); known: '),
+        ("", "x", f'layer "{shown}": has no type'),
         ("Crop", "x", f'layer "{shown}" (Crop): takes 2 bottoms, got 1'),
     ):
         with pytest.raises(ValueError, match=f"^{re.escape(message)}") as caught:
