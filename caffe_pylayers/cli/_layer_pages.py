@@ -30,6 +30,11 @@ def all_layers() -> dict[str, type[Layer]]:
     return found
 
 
+def named_layers(layers: dict[str, type[Layer]], name: str) -> list[type[Layer]]:
+    """Return those of the package's layers that a name means: ``Class``, ``module.Class`` or caffe_pylayers' whole."""
+    return [cls for key, cls in layers.items() if name in (key, cls.__name__, f"caffe_pylayers.{key}")]
+
+
 def layer_class(module: str, name: str) -> type:
     """Import a class that prototxts name by this module and name.
 

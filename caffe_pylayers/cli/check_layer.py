@@ -1,7 +1,7 @@
 """Check a Python layer: its gradient, what else Caffe expects of it, and that it works in a net.
 
     caffe-pylayers check-layer my_layers.ScaledTanh --bottom 4x3 --param-str '{"scale": 2}'
-    caffe-pylayers check-layer pyloss.EuclideanLossLayer --bottom 4x3 --bottom 4x3
+    caffe-pylayers check-layer EuclideanLossLayer --bottom 4x3 --bottom 4x3
     caffe-pylayers check-layer my_layers.Focal --bottom 8x5 --bottom 8:5
 
 It lists all that is wrong and what it comes from, as caffe_pylayers.testing.check_layer does; the exit code is then 1.
@@ -20,12 +20,13 @@ from typing import Any
 
 from caffe_pylayers.cli import UserError, add_engine_arguments, translate_old_code
 from caffe_pylayers.cli._errors import one_line
+from caffe_pylayers.cli._parser import meant
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``check-layer``."""
     parser.add_argument(
-        "layer", metavar="module.Class", help="the layer; of the package's own, pyloss.EuclideanLossLayer"
+        "layer", metavar="module.Class", help="the layer; of the package's own, EuclideanLossLayer will do"
     )
     parser.add_argument(
         *("--bottom", "-b"),
@@ -54,17 +55,20 @@ def run(args: argparse.Namespace) -> int:
 
     from caffe_pylayers._compat.advice import WHAT_HELPS, is_old
     from caffe_pylayers.cli._device import quiet
-    from caffe_pylayers.cli._layer_pages import all_layers, layer_class
+    from caffe_pylayers.cli._layer_pages import all_layers, layer_class, named_layers
     from caffe_pylayers.testing import Case, check_layer
 
     quiet()
+    layers = all_layers()
+    named = named_layers(layers, args.layer)
     module, _, name = args.layer.rpartition(".")
-    if not module:
-        raise UserError(f"{args.layer!r} is no module and class, such as my_layers.{args.layer}")
+    if not (named or module):
+        hint = meant(name, [cls.__name__ for cls in layers.values()])
+        raise UserError(f"{name!r} is no layer of the package, nor a module and class, such as my_layers.{name}{hint}")
     sys.path.append(os.getcwd())
     with one_line():
         translate_old_code(args)
-        cls = all_layers().get(args.layer) or layer_class(module, name)
+        cls = named[0] if named else layer_class(module, name)
     rng = np.random.RandomState(args.seed)
     bottoms = [rng.randint(0, top, shape) if top else rng.standard_normal(shape) for shape, top in args.bottom]
     options: dict[str, Any] = {"exhaustive": args.exhaustive, "seed": args.seed, "repeatable": not args.random}

@@ -34,13 +34,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the list or the page; return the exit code."""
     from caffe_pylayers.cli._layer_groups import matching
-    from caffe_pylayers.cli._layer_pages import all_layers, contents, listing, page
+    from caffe_pylayers.cli._layer_pages import all_layers, contents, listing, named_layers, page
 
     layers = all_layers()
     if not args.names:
         print(contents(layers))
         return 0
-    named = [cls for name, cls in layers.items() if args.names in ([name], [cls.__name__], [f"caffe_pylayers.{name}"])]
+    named = named_layers(layers, " ".join(args.names))
     found = [] if named or _is_own(args.names) else [listing(cls) for cls in matching(layers, args.names).values()]
     print("\n\n".join(found or map(page, named or [_own(args, [cls.__name__ for cls in layers.values()])])))
     return 0

@@ -55,6 +55,7 @@ def check(tmp_path, monkeypatch, capsys):
         ["half_layers.Half", "-b", "4,3", "--param-str", "factor: 3", "--exhaustive", "--phase", "TEST", "--seed", "3"],
         ["half_layers.Half", "-b", "4:10", "--no-gradient", "--one-size"],
         ["half_layers.Half", "-b", "4x3", "--random"],
+        ["DiceLoss", "-b", "4x3", "-b", "4:3", "--param-str", "activation: softmax"],
         ["pyloss.EuclideanLossLayer", "-b", "4x3", "-b", "4x3"],
         ["caffe_pylayers.one_hot.label2one_hot", "-b", "6x1x1x1:4", "-b", "6x4", "--tops", "2"],
     ],
@@ -80,7 +81,8 @@ def test_rounding_is_told(check):
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["Half"], "'Half' is no module and class, such as my_layers.Half"),
+        (["Half"], "'Half' is no layer of the package, nor a module and class, such as my_layers.Half\n"),
+        (["DiceLos"], "such as my_layers.DiceLos; did you mean DiceLoss?\n"),
         (["half_layers.Halve"], "has no 'Halve' (did you mean 'Half'?)"),
         (["nowhere.Half"], "no module named 'nowhere' in this folder or on PYTHONPATH"),
         (["half_layers.Half", "--tops", "-1"], "tops must be the number of tops, got -1"),
