@@ -153,7 +153,7 @@ class _MinedLoss(WeightedLoss):
 
     def negatives(self, target):
         """Return booleans: which positions are of the background."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__}: negatives is not defined")
 
 
 class SoftmaxOHEMLoss(_MinedLoss, LabelProbabilityLoss):

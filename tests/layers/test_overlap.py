@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from caffe_pylayers._layer.losses.overlap_sums import ClassOverlapLoss, OverlapLoss
 from caffe_pylayers.overlap import DiceLoss, FocalTverskyLoss, GeneralizedDiceLoss, TverskyLoss
 from caffe_pylayers.testing import LayerRun
 
@@ -199,3 +200,9 @@ def test_nothing_predicted_and_nothing_there_is_no_loss(cls):
 def test_refused(bottoms, parameters, message):
     with pytest.raises(ValueError, match=rf"^DiceLoss: .*{message}"):
         run(DiceLoss, *bottoms, **parameters).forward()
+
+
+@pytest.mark.parametrize(("base", "method"), [(OverlapLoss, "of_sums"), (ClassOverlapLoss, "class_losses")])
+def test_a_base_says_what_it_lacks(base, method):
+    with pytest.raises(NotImplementedError, match=f"^{base.__name__}: {method} is not defined$"):
+        LayerRun(base, [np.zeros((2, 3)), np.zeros(2)]).forward()

@@ -45,7 +45,7 @@ class Sampler:
 
     def indices(self, first: int, count: int) -> list[int]:
         """Return the items at these positions of the stream."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__}: indices is not defined")
 
 
 class InOrder(Sampler):

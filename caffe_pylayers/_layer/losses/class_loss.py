@@ -94,7 +94,7 @@ class LabelLoss(SoftmaxLoss):
 
     def score_gradient(self, labels: Any, scale: Any, d_scores: Any) -> None:
         """Write the scores' gradient."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__}: score_gradient is not defined")
 
 
 class LabelProbabilityLoss(LabelLoss):
@@ -120,11 +120,11 @@ class LabelProbabilityLoss(LabelLoss):
 
     def of_log_p(self, log_p: Any) -> Any:
         """Return the loss for log-probabilities of labels."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__}: of_log_p is not defined")
 
     def of_log_p_backward(self, log_p: Any) -> Any:
         """Return its derivative there."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__}: of_log_p_backward is not defined")
 
 
 class ScoreLoss(WeightedLoss):
@@ -206,11 +206,11 @@ class ScoreLoss(WeightedLoss):
 
     def score_losses(self, scores: Any, targets: Any, block: Any) -> Any:
         """Return the losses, and what backward takes up, or None."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__}: score_losses is not defined")
 
     def score_gradient(self, scores: Any, targets: Any, kept: Any, scale: Any, d_scores: Any, block: Any) -> None:
         """Write the scores' gradient."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__}: score_gradient is not defined")
 
     def target_gradient(self, scores: Any, targets: Any, kept: Any, block: Any) -> Any:
         """Return the derivatives of the losses by the targets, not normalized: those of the cross entropy."""

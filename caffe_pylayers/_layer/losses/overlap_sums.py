@@ -123,7 +123,7 @@ class OverlapLoss(RegionLoss):
 
     def of_sums(self, shared: Any, predicted: Any, actual: Any) -> Any:
         """Return the losses (G,) and (d_shared, d_predicted, d_actual), each (G, C)."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__}: of_sums is not defined")
 
 
 class ClassOverlapLoss(ClassMean, OverlapLoss):
@@ -145,4 +145,4 @@ class ClassOverlapLoss(ClassMean, OverlapLoss):
 
     def class_losses(self, shared: Any, predicted: Any, actual: Any) -> Any:
         """Return the classes' losses and (d_shared, d_predicted, d_actual), each (G, C)."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__}: class_losses is not defined")

@@ -124,15 +124,15 @@ class WeightedLoss(PositionLoss):
 
     def read(self, bottom: Any) -> Any:
         """Return (target, valid); valid is of the positions' shape and scores' dtype, or None."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__}: read is not defined")
 
     def losses(self, bottom: Any, target: Any) -> Any:
         """Return the loss at each position."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__}: losses is not defined")
 
     def gradient(self, bottom: Any, target: Any, scale: Any, propagate_down: Any) -> None:
         """Write the gradients that are asked for, but for the weights'."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__}: gradient is not defined")
 
     def select(self, losses: Any, target: Any, valid: Any, weights: Any) -> Any:
         """Return valid, of fewer positions where the loss chooses some."""
