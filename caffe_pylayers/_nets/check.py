@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import errno
 import os
 from typing import Any, Collection, Iterable, Iterator
 
 from caffe_pylayers import _engine
+from caffe_pylayers._layer.close_names import close_names
 from caffe_pylayers._layer.phases import PHASES, TRAIN
 from caffe_pylayers._layer.quote import plain, quoted
 from caffe_pylayers._nets import sources
 from caffe_pylayers._nets.backward_plan import backward_plan, loss_weights, wiring_faults
 from caffe_pylayers._nets.forks.names import fork_of_type
-from caffe_pylayers._nets.forks.table import in_python
+from caffe_pylayers._nets.forks.table import KINDS, in_python
 from caffe_pylayers._nets.include_rules import State, included_layers, title
 from caffe_pylayers._nets.python_param import python_param_problems
 
@@ -45,8 +45,9 @@ def problems(
 def unknown_types(net: Any, state: State) -> list[str]:
     """Return a message for each layer of a type that this caffe does not have."""
     known = list(_engine.caffe().layer_type_list())
+    usable = sorted({*known, *KINDS}) if _engine.on_runtime() else known
     return [
-        f"{title(layer)}: unknown layer type{_meant(layer, known)}"
+        f"{title(layer)}: unknown layer type{_meant(layer, usable)}"
         if layer.type
         else f"{title(layer)}: layer[{list(net.layer).index(layer)}] of the net has no type"
         for layer in _layers(net, state)
@@ -62,8 +63,7 @@ def _meant(layer: Any, known: list[str]) -> str:
         return f", of {fork}; `caffe-pylayers port` writes the net for this caffe"
     if fork:
         return f"; it is one of {fork}"
-    lower = {name.lower(): name for name in known}
-    close = [lower[name] for name in difflib.get_close_matches(kind.lower(), lower)]
+    close = close_names(kind, known, 3)
     return f"; did you mean {' or '.join(close)}?" if close else f"; this caffe has {', '.join(known)}"
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import glob
 import importlib
 import inspect
 import os
+import pkgutil
 import sys
 import traceback
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any, Iterator
 from caffe_pylayers._compat.advice import advice
 from caffe_pylayers._layer import parameter
 from caffe_pylayers._layer.base import Layer
+from caffe_pylayers._layer.close_names import close_names
 from caffe_pylayers._layer.methods import layer_bases, missing_methods
 from caffe_pylayers._layer.quote import quoted, short
 
@@ -90,6 +91,12 @@ def _where_to_find(name: str, path: Path) -> str:
             there = os.path.join(folder, *packages, *parts)
             if os.path.isfile(there):
                 return f"{there} is there, so put {folder} on PYTHONPATH"
+    package = ".".join(packages)
+    if package in sys.modules:
+        modules = pkgutil.iter_modules(getattr(sys.modules[package], "__path__", ()))
+        close = close_names(last, (module.name for module in modules if not module.name.startswith("_")))
+        if close:
+            return f"did you mean {f'{package}.{close[0]}'!r}?"
     return "put the folder of its file on PYTHONPATH"
 
 
@@ -115,12 +122,13 @@ def _place(error: BaseException) -> str:
 
 def missing_class(module: Any, name: str) -> str:
     """Say that a module lacks a class, which layers it has, and which of them may be meant."""
-    classes = {n: c for n, c in vars(module).items() if inspect.isclass(c)}
+    public = getattr(module, "__all__", vars(module))
+    classes = {n: c for n, c in vars(module).items() if n in public and inspect.isclass(c)}
     layers = [n for n, c in classes.items() if issubclass(c, layer_bases()) and c not in layer_bases()]
     where = f"{module.__name__} ({getattr(module, '__file__', None)})"
     if not layers:
         return f"{where} has no {name!r}, and no other class derived from caffe.Layer"
-    close = difflib.get_close_matches(name, layers, n=1)
+    close = close_names(name, layers)
     hint = f" (did you mean {close[0]!r}?)" if close else ""
     return f"{where} has no {name!r}{hint}; its layers: {', '.join(sorted(layers))}"
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
+from caffe_pylayers._layer.close_names import close_names
 from caffe_pylayers._layer.quote import quoted
 
 T = TypeVar("T", bound=type)
@@ -29,13 +29,17 @@ class Registry(Generic[T]):
 
         return add
 
-    def get(self, name: str, hint: str = "") -> T:
-        """Return the class of this name. ValueError suggests a close name and lists those there are."""
+    def get(self, name: str, hint: str = "", others: Iterable[str] = ()) -> T:
+        """Return the class of this name. ValueError suggests a close name and lists those there are.
+
+        others: names that can be written too, and stand for one of these.
+        """
         if name in self._classes:
             return self._classes[name]
-        close = difflib.get_close_matches(name, self._classes, n=1)
+        known = sorted({*self._classes, *others})
+        close = close_names(name, known)
         suggestion = f" (did you mean {close[0]}?)" if close else ""
-        raise ValueError(f"unknown {self._kind} {quoted(name)}{suggestion}{hint}; known: {', '.join(self.names())}")
+        raise ValueError(f"unknown {self._kind} {quoted(name)}{suggestion}{hint}; known: {', '.join(known)}")
 
     def names(self) -> list[str]:
         """Return all names, sorted."""

@@ -267,6 +267,8 @@ def test_the_infogain_matrix(found, folder):
 def test_unknown_types(found):
     assert found(DATA.format("Inputt", "")) == ['layer "data" (Inputt): unknown layer type; did you mean Input?']
     assert found(DATA.format("python", "")) == ['layer "data" (python): unknown layer type; did you mean Python?']
+    (message,) = found(DATA.format("Relu", ""))
+    assert message.startswith('layer "data" (Relu): unknown layer type; did you mean ReLU or ')
     (message,) = found(DATA.format("Qqqqqqqq", ""))
     assert message.startswith('layer "data" (Qqqqqqqq): unknown layer type; this caffe has AbsVal, Accuracy, ')
     assert found(DATA.format("Correlation", "")) == [
@@ -280,6 +282,26 @@ def test_unknown_types(found):
 def test_a_layer_without_a_type(found):
     text = DATA.format("Input", "") + 'layer { bottom: "x" top: "y" }'
     assert found(text) == ['layer "": layer[1] of the net has no type']
+
+
+@pytest.mark.parametrize(("kind", "meant"), [("Permuet", "Permute"), ("ConvDepthwise", "ConvolutionDepthwise")])
+def test_types_of_forks_are_meant_too(found, monkeypatch, kind, meant):
+    monkeypatch.setattr("caffe_pylayers._engine.on_runtime", lambda: True)
+    (message,) = found(DATA.format(kind, ""))
+    assert f"; did you mean {meant}" in message
+
+
+@pytest.mark.parametrize(
+    ("module", "layer", "message"),
+    [
+        ("overlapp", "DiceLoss", "no module named 'caffe_pylayers.overlapp'; did you mean 'caffe_pylayers.overlap'?"),
+        ("overlap", "diceloss", " has no 'diceloss' (did you mean 'DiceLoss'?); "),
+        ("overlap", "Dice", "; its layers: DiceLoss, FocalTverskyLoss, GeneralizedDiceLoss, TverskyLoss"),
+    ],
+)
+def test_names_of_the_package_s_layers(found, module, layer, message):
+    (problem,) = found(DATA.format("Python", f'python_param {{ module: "caffe_pylayers.{module}" layer: "{layer}" }}'))
+    assert message in problem
 
 
 def test_a_caffe_without_python_layers(found, monkeypatch):

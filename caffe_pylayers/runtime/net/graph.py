@@ -9,7 +9,7 @@ from typing import Any
 from caffe_pylayers._layer.quote import quoted
 from caffe_pylayers._nets.backward_plan import loss_weights, plan_layers, wired_layers
 from caffe_pylayers._nets.forks.names import fork_of_type
-from caffe_pylayers._nets.forks.table import in_python
+from caffe_pylayers._nets.forks.table import KINDS, in_python
 from caffe_pylayers._nets.include_rules import State, title
 from caffe_pylayers.runtime import _openmp
 from caffe_pylayers.runtime.layers.layer import LAYERS, Count, Layer, LayerError
@@ -116,6 +116,7 @@ class Graph:
         cls = LAYERS.get(
             "Python" if in_python(layer_param) else kind,
             hint=f" (layer {quoted(layer_param.name)}{f'; it is a type of {fork}' if fork else ''})",
+            others=KINDS,
         )
         own = type(layer_param)()  # which a layer may change, as BatchNorm does
         own.CopyFrom(layer_param)

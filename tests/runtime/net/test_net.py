@@ -268,6 +268,8 @@ def test_messages_quote_any_name_on_one_line(tmp_path, written, shown):
     for kind, bottom, message in (
         ("ReLU", written, f'layer "{shown}" (ReLU): no layer before it makes its bottom "{shown}"'),
         ("Scal", "x", f'unknown layer type "Scal" (did you mean Scale?) (layer "{shown}"); known: '),
+        ("Permuet", "x", f'unknown layer type "Permuet" (did you mean Permute?) (layer "{shown}"); known: '),
+        ("relu", "x", f'unknown layer type "relu" (did you mean ReLU?) (layer "{shown}"); known: '),
         (written, "x", f'unknown layer type "{shown}" (layer "{shown}"); known: '),
         ("", "x", f'layer "{shown}": has no type'),
         ("Crop", "x", f'layer "{shown}" (Crop): takes 2 bottoms, got 1'),
