@@ -65,7 +65,7 @@ def _all_of(xp, flags, width, axis):
 
 
 class MeanIoU(ConfusionMetric):
-    """Intersection over union of predicted and true regions, by class and in the mean.
+    """Intersection over union of predicted and true regions, by class and in the mean: IoU and mIoU.
 
     iou_c = #(P_c and L_c) / #(P_c or L_c) over all positions of the pass, P_c where c is predicted
     and L_c where c is the label; mean = mean(iou_c, classes that occur), in the labels or predicted.
@@ -79,7 +79,7 @@ class MeanIoU(ConfusionMetric):
     Top:
         [0] mean (1,)
         [1] iou by class, optional, (C,): 0 for a class that does not occur
-        [2] frequency weighted mean, optional, (1,): sum(f_c iou_c), f_c the share of labels c
+        [2] frequency weighted mean, optional, (1,): sum(f_c iou_c), f_c the share of labels c: FWIoU
     Backward:
         Zeros: a count has no gradient.
     Raises:

@@ -151,7 +151,8 @@ class TripletLoss(WeightedLoss):
 class TripletSelection(Layer):
     """Triplets of a batch, found by its labels and distances.
 
-    (a, p, n) with label a = label p, a != p, label a != label n; which of them, says the strategy.
+    (a, p, n) with label a = label p, a != p, label a != label n; which of them, says the strategy: all of them, or, by
+    hard mining, those of hard or semi-hard negatives, or the hardest triplet of each anchor.
 
     Bottom:
         [0] features (N, ...), whose values after the first axis make the vector
@@ -239,7 +240,8 @@ class BatchTripletLoss(EmbeddingLoss):
     """TripletLoss on the triplets that TripletSelection finds in a batch, without gathering them.
 
     loss = sum(max(0, margin + d(a, p) - d(a, n))) / Z over the triplets that the strategy finds, or with soft_margin
-    the sum of log(1 + exp(d(a, p) - d(a, n))). All N**3 triplets take the time of sorting N rows.
+    the sum of log(1 + exp(d(a, p) - d(a, n))). All N**3 triplets take the time of sorting N rows; the other strategies
+    are hard mining within the batch: hard and semi-hard negatives, or the hardest triplet of each anchor.
 
     Bottom:
         [0] features (N, ...), whose values after the first axis make the vector

@@ -58,6 +58,19 @@ def test_choices_are_listed(capsys):
     assert shown in layers(capsys, "EuclideanLossLayer")
 
 
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (["mIoU"], ["segmentation_metrics.MeanIoU"]),
+        (["hard", "mining"], ["triplet.TripletSelection", "triplet.BatchTripletLoss"]),
+        (["hardest"], ["triplet.TripletSelection", "triplet.BatchTripletLoss"]),
+    ],
+)
+def test_words_that_people_search_for(capsys, words, found):
+    out = layers(capsys, *words)
+    assert [name for name in found if f"caffe_pylayers.{name}\n" in out] == found
+
+
 def test_a_block_within_which_one_ends_is_whole(capsys):
     assert layers(capsys, "BootstrappingLoss").endswith(
         "      python_param {\n"
