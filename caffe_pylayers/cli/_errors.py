@@ -8,14 +8,14 @@ import os
 import traceback
 from pathlib import Path
 from types import FrameType
-from typing import Iterator
+from typing import Iterable, Iterator
 
 import caffe_pylayers
 from caffe_pylayers._engine import EngineError
 from caffe_pylayers._engine.libraries import MissingLibrary, optional
 from caffe_pylayers.cli import UserError
 
-__all__ = ["line_of", "one_line", "optional", "print_foreign", "raised_here", "told"]
+__all__ = ["line_of", "one_line", "optional", "place_of", "print_foreign", "raised_here", "told"]
 
 _HOME = Path(caffe_pylayers.__file__).parent
 _IMPORTING = ("<frozen ", importlib.__file__)
@@ -53,6 +53,19 @@ def _file_of(frame: FrameType) -> str:
 
 def _ours(file: str) -> bool:
     return _HOME in Path(file).parents and _BRIDGES not in Path(file).parents
+
+
+def place_of(places: Iterable[tuple[str, object]]) -> str:
+    """Return FILE:LINE of the last place of a traceback, before libraries that it goes on into."""
+    every = list(places)
+    own = [place for place in every if not _in_a_library(place[0])]
+    return "{}:{}".format(*(own or every)[-1])
+
+
+def _in_a_library(file: str) -> bool:
+    path = Path(file)
+    installed = not {"site-packages", "dist-packages"}.isdisjoint(path.parts)
+    return installed or not {_HOME, Path(os.__file__).parent}.isdisjoint(path.parents)
 
 
 def told(error: BaseException) -> str:

@@ -20,7 +20,7 @@ from caffe_pylayers._layer.quote import quoted
 from caffe_pylayers._nets.forks.table import in_python
 from caffe_pylayers._nets.include_rules import State, included_layers, title
 from caffe_pylayers._nets.python_param import reshapes_late
-from caffe_pylayers.cli._errors import line_of, raised_here
+from caffe_pylayers.cli._errors import line_of, place_of, raised_here
 
 
 @dataclass
@@ -137,9 +137,9 @@ def _on_the_runtime(net: Any, state: State) -> Built:
     except (Exception, SystemExit) as error:  # SystemExit: a Python layer's
         text = " ".join(line_of(error).split())
         if not raised_here(error):
-            frame = traceback.extract_tb(error.__traceback__)[-1]
+            place = place_of((frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__))
             old = advice(error)
-            text = f"{type(error).__name__}: {text} ({frame.filename}:{frame.lineno}){f'; {old}' if old else ''}"
+            text = f"{type(error).__name__}: {text} ({place}){f'; {old}' if old else ''}"
         name = names[-1] if names else ""
         return Built(name, re.sub(rf"^layer {re.escape(quoted(name))} \(.*?\): ", "", text))
     return Built(unshaped=[top for layer in built for top in layer.unshaped])
@@ -201,6 +201,6 @@ def _reason(log: str, code: int) -> str:
     if raised:
         places = re.findall(r'^  File "(.*)", line (\d+)', log.partition(raised[0])[0], re.MULTILINE)
         old = re.findall(rf"^.*: {re.escape(WHAT_HELPS)}$", log, re.MULTILINE)
-        return "; ".join([f"{raised[0]}{f' ({places[-1][0]}:{places[-1][1]})' if places else ''}", *old])
+        return "; ".join([f"{raised[0]}{f' ({place_of(places)})' if places else ''}", *old])
     ending = signal.Signals(-code).name if code < 0 else f"exit code {code}"
     return f"Caffe ended ({ending}) without a word"

@@ -13,7 +13,7 @@ CONV = 'layer { name: "%s" type: "Convolution" bottom: "%s" top: "%s" convolutio
 IP = 'layer { name: "ip" type: "InnerProduct" bottom: "y" top: "z" inner_product_param { num_output: 2 } }\n'
 PYTHON = 'layer { name: "p" type: "Python" bottom: "x" top: "y" python_param { module: "%s" layer: "%s" } }\n'
 LAYERS = """
-import caffe
+import caffe, numpy as np
 
 class Late(caffe.Layer):
     def setup(self, bottom, top): pass
@@ -32,6 +32,9 @@ class Setup(Late):
 
 class Exits(Late):
     def reshape(self, bottom, top): raise SystemExit("bye")
+
+class InALibrary(Late):
+    def setup(self, bottom, top): np.rot90(np.ones(3), axes=(0, 0))
 
 class Good(Late):
     def reshape(self, bottom, top): top[0].reshape(*bottom[0].data.shape)
@@ -95,6 +98,7 @@ def test_each_phase_is_built(tmp_path, capsys):
         ("Init", "ZeroDivisionError: no luck (FILE:14)"),
         ("Setup", "ValueError: wants two bottoms (FILE:17)"),
         ("Exits", "SystemExit: bye (FILE:20)"),
+        ("InALibrary", "ValueError: Axes must be different. (FILE:23)"),
     ],
 )
 def test_what_a_python_layer_raises(check, layers, tmp_path, layer, message):
