@@ -187,7 +187,7 @@ class SigmoidCrossEntropyLoss(ScoreLoss):
         fit, and for class_weights or pos_weight of another number than C.
     References:
         With two bottoms it is Caffe's SigmoidCrossEntropyLoss, but for the top's shape: (1,) here
-        and () there. It is PyTorch's binary_cross_entropy_with_logits, with its weight, pos_weight
+        and () there. It is BCE, PyTorch's binary_cross_entropy_with_logits, with its weight, pos_weight
         and, by normalization "full", its mean, which is multilabel_soft_margin_loss too. It stands
         for the published multi-label losses with weights, ignored labels or a balance of positives.
     Example:

@@ -138,7 +138,7 @@ class L1Loss(PairLoss):
     Raises:
         ValueError for shapes that do not fit.
     References:
-        torch.nn.functional.l1_loss: its "mean" is the normalization full, its "sum" none.
+        The mean absolute error, MAE. torch.nn.functional.l1_loss: its "mean" is the normalization full, its "sum" none.
         FlowNet2's and DetectNet's L1Loss, and Eltwise with Reduction's ASUM.
     Example:
         >>> from caffe_pylayers.testing import LayerRun

@@ -181,7 +181,7 @@ class Verification(Metric):
         [0] distances d (N,), (N, 1) or (N, 1, 1, 1); or similarities
         [1] same, as many: 1 for a pair that belongs together, 0 for one that does not
     Top:
-        [0] equal error rate (1,): FAR where it is 1 - TAR
+        [0] equal error rate, EER (1,): FAR where it is 1 - TAR
         [1] accuracy (1,), optional: the best of any threshold
         [2] TAR (F,), optional: the largest with FAR not above each value of far
         [3] threshold (1,), optional: that of the best accuracy, half way to the next pair

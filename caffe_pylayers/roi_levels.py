@@ -64,7 +64,7 @@ class ROIsToLevels(NoGradient):
     Raises:
         ValueError for a bottom that is no ROIs, for one that is not finite, and for fewer than two tops.
     References:
-        Lin et al., "Feature Pyramid Networks for Object Detection", 2017, arXiv:1612.03144,
+        Lin et al., "Feature Pyramid Networks for Object Detection" (FPN), 2017, arXiv:1612.03144,
         equation 1; Detectron's distribution, collect and restore layers.
     Example:
         >>> from caffe_pylayers.testing import LayerRun

@@ -138,7 +138,7 @@ class PixelAccuracy(ConfusionMetric):
         where a label counts, and for shapes that do not fit.
     References:
         Long, Shelhamer and Darrell, "Fully Convolutional Networks for Semantic Segmentation", 2015,
-        arXiv:1411.4038: its pixel and mean accuracy. SegNet's SegAccuracy. The overall accuracy of a
+        arXiv:1411.4038: its pixel and mean accuracy (mAcc). SegNet's SegAccuracy. The overall accuracy of a
         pass is Caffe's Accuracy, where no position is ignored and no scores are equal.
     Example:
         >>> from caffe_pylayers.testing import LayerRun

@@ -63,6 +63,11 @@ def test_choices_are_listed(capsys):
     [
         (["mIoU"], ["segmentation_metrics.MeanIoU"]),
         (["hard", "mining"], ["triplet.TripletSelection", "triplet.BatchTripletLoss"]),
+        (["MAE"], ["regression.L1Loss"]),
+        (["BCE"], ["cross_entropy.SigmoidCrossEntropyLoss"]),
+        (["EER"], ["retrieval.Verification"]),
+        (["mAcc"], ["segmentation_metrics.PixelAccuracy"]),
+        (["FPN"], ["roi_levels.ROIsToLevels"]),
         (["hardest"], ["triplet.TripletSelection", "triplet.BatchTripletLoss"]),
     ],
 )

@@ -73,7 +73,10 @@ class Net:
 
     @property
     def layers(self) -> list[Any]:
-        """The layers in order, automatic Splits among them; for a Python layer the instance of its class."""
+        """The layers in order, automatic Splits among them; for a Python layer the instance of its class.
+
+        The blobs of one with ``array_api = True`` are the tensors that it computes with; ``params`` has arrays of all.
+        """
         return [step.worker for step in self._steps]
 
     @property
