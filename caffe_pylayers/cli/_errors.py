@@ -65,7 +65,8 @@ def place_of(places: Iterable[tuple[str, object]]) -> str:
 def _in_a_library(file: str) -> bool:
     path = Path(file)
     installed = not {"site-packages", "dist-packages"}.isdisjoint(path.parts)
-    return installed or not {_HOME, Path(os.__file__).parent}.isdisjoint(path.parents)
+    made = file.startswith("<")  # old numpy's <__array_function__ internals>
+    return installed or made or not {_HOME, Path(os.__file__).parent}.isdisjoint(path.parents)
 
 
 def told(error: BaseException) -> str:
