@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass, field
 from typing import Any, Callable, Iterator, Mapping
-
-import numpy as np
 
 from caffe_pylayers._nets.forks.messages import is_default, repeated
 
@@ -117,8 +116,9 @@ def _as_written(known: Any, value: Any) -> Any:
 
 
 def short_float(value: float) -> float:
-    """Return the float whose digits a float32 needs: 0.1, not 0.10000000149."""
-    return float(str(np.float32(value)))
+    """Return the float of the fewest digits that is the same float32: 0.1, not 0.10000000149."""
+    shorter = (float(f"{value:.{digits}g}") for digits in range(1, 9))
+    return next((found for found in shorter if struct.pack("f", found) == struct.pack("f", value)), value)
 
 
 # By filler: the library's filler_value, or None for a filler that it has not.
