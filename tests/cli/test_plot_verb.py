@@ -161,6 +161,17 @@ def test_a_long_legend_has_room_of_its_own(tmp_path, copies):
     assert heights[1] > heights[0]
 
 
+def test_a_legend_that_would_cover_the_title_goes_below(tmp_path):
+    plot = pytest.importorskip("caffe_pylayers.cli._curves.plot").plot
+    columns = ["loss", "test/dice_loss", "test/softmax_loss", "test/mean_iou"]
+    rows = [{"iteration": str(i), **dict.fromkeys(columns, "0.5")} for i in range(3)]
+    heights = []
+    for title in ("a", "segmentation/solver.prototxt"):
+        plot(columns, rows, tmp_path / "curves.png", title)
+        heights.append(height(tmp_path / "curves.png"))
+    assert heights[1] > heights[0]
+
+
 def test_mistakes(logs, tmp_path, capsys):
     (tmp_path / "text").write_text("nothing\n")
     for arguments, message in (

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, Iterator
 
 from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -34,10 +35,22 @@ def plain(text: str, longest: int = 60) -> str:
     return f" {drawable}" if drawable.startswith("_") else drawable
 
 
+def overlap(one: Any, other: Any) -> bool:
+    """Return True where two things that are drawn, such as a legend and a title, lie over each other."""
+    with _without_warnings():
+        return bool(one.get_window_extent().overlaps(other.get_window_extent()))
+
+
 def save(figure: Any, path: Path) -> None:
     """Write a figure whole, in the format of the path's suffix: .png, .svg or .pdf."""
     kind = path.suffix[1:].lower()
-    with warnings.catch_warnings(), rc_context({"svg.hashsalt": "curves"}), files.whole(path) as temporary:
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # drawn as a box
+    with _without_warnings(), rc_context({"svg.hashsalt": "curves"}), files.whole(path) as temporary:
         figure.tight_layout()
         figure.savefig(temporary, format=kind, metadata=_METADATA[kind])
+
+
+@contextlib.contextmanager
+def _without_warnings() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # drawn as a box
+        yield

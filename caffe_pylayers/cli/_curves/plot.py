@@ -12,7 +12,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from caffe_pylayers.cli._curves.log import COLUMNS, Row
-from caffe_pylayers.cli._curves.picture import new_figure, plain, save
+from caffe_pylayers.cli._curves.picture import new_figure, overlap, plain, save
 
 LOSS_COLOR = "#1f5fa8"
 TEST_LOSS_COLORS = ("#0b2a4d", "#4a90c2", "#5a6b7d")
@@ -79,13 +79,12 @@ def plot(columns: list[str], rows: list[Row], path: Path, title: str) -> None:
     axes = figure.add_subplot(1, 1, 1)
     handles = _draw_losses(axes, loss, [curve for curve in tests if curve.is_loss])
     handles += _draw_metrics(axes.twinx(), [curve for curve in tests if curve.is_metric])
-    axes.set_title(plain(title), loc="left", fontsize=11)
+    heading = axes.set_title(plain(title), loc="left", fontsize=11)
     axes.set_xlabel("iteration")
-    if len(handles) <= COLUMNS_OF_LEGEND:  # beside the title
-        place: dict[str, Any] = {"loc": "lower right", "bbox_to_anchor": (1, 1)}
-    else:
-        place = below(figure, len(handles))
-    axes.legend(handles=handles, ncol=COLUMNS_OF_LEGEND, frameon=False, fontsize=9, **place)
+    options: dict[str, Any] = {"handles": handles, "ncol": COLUMNS_OF_LEGEND, "frameon": False, "fontsize": 9}
+    legend = axes.legend(**options, loc="lower right", bbox_to_anchor=(1, 1))  # beside the title
+    if len(handles) > COLUMNS_OF_LEGEND or overlap(legend, heading):
+        axes.legend(**options, **below(figure, len(handles)))
     save(figure, path)
 
 
