@@ -98,7 +98,7 @@ def test_an_unknown_type_has_no_plan(write, capsys):
     path = write(INPUT + IP.replace("InnerProduct", "InnerProdct") + LAST % (CODE, ""))
     code, out = check(capsys, path)
     assert code == 1
-    assert 'problem (TRAIN, TEST): layer "ip" (InnerProdct): unknown layer type; did you mean InnerProduct?\n' in out
+    assert 'problem (TRAIN, TEST): layer "ip" (InnerProdct): unknown layer type; did you mean InnerProduct' in out
     assert "backward pass" not in out
     assert out.endswith("1 problem, 0 warnings\n")
 
