@@ -61,7 +61,7 @@ class _Layer(NamedTuple):
 def _layers(args: argparse.Namespace) -> list[_Layer]:
     from caffe_pylayers import _engine
 
-    if args.weights or args.gpu is not None or _engine.caffe().__name__ != "caffe_pylayers.pycaffe":
+    if args.weights or args.gpu is not None or not _engine.on_runtime():
         return _layers_of(make_net(args))
     from caffe_pylayers.runtime.net.shapes import shapes_of
 

@@ -1,6 +1,6 @@
 """The fields that forks add to Caffe's messages, all forks in one: what two of them spell alike is one field here.
 
-Where such a field means different things, ``dialects`` tells them apart by the fields inside, or by the stored blobs.
+Where such a field means different things, ``table`` tells them apart by the fields inside.
 
 By message: ``name: type``, with ``*`` behind a repeated one and ``= value`` for a default. A type is one of
 protobuf's, an enumeration or message of Caffe, or one from here. Texts need no field numbers, so they have none.
