@@ -19,7 +19,7 @@ from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.bases.no_gradient import NoGradient
 from caffe_pylayers._layer.detection import box_blobs
 from caffe_pylayers._layer.detection.boxes import plus_one_parameter
-from caffe_pylayers._layer.detection.nms import METHODS, by_score, greedy_nms, soft_nms
+from caffe_pylayers._layer.detection.nms import METHODS, best_in_order, by_score, greedy_nms, soft_nms
 
 __all__ = ["NMS", "greedy_nms", "soft_nms"]
 
@@ -128,10 +128,8 @@ class NMS(NoGradient):
             detections.append(np.column_stack([*columns, of_class[kept]]))
             index.append(mine[kept])
         found, where = np.concatenate(detections), np.concatenate(index)
-        if self.keep_top_k is not None and len(found) > self.keep_top_k:
-            best = np.sort(by_score(found[:, 2], self.keep_top_k))
-            found, where = found[best], where[best]
-        return found, where
+        best = best_in_order(found[:, 2], self.keep_top_k)
+        return found[best], where[best]
 
     def _per_class(self, boxes):
         """Return True where each class has boxes of its own."""

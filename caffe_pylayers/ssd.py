@@ -37,7 +37,7 @@ from caffe_pylayers._layer.base import Layer, Parameter
 from caffe_pylayers._layer.bases.learned import learn
 from caffe_pylayers._layer.bases.no_gradient import NoGradient
 from caffe_pylayers._layer.blocks import sum_to
-from caffe_pylayers._layer.detection.nms import by_score, greedy_nms
+from caffe_pylayers._layer.detection.nms import best_in_order, by_score, greedy_nms
 from caffe_pylayers._layer.detection.prior_boxes import CODES, decode_priors, prior_boxes
 
 __all__ = [
@@ -98,10 +98,8 @@ def detections(boxes, scores, threshold, nms_threshold, top_k=None, keep_top_k=N
     if not found:
         return np.zeros(0, int), scores[:0, 0], boxes.reshape(-1, 4)[:0]
     labels, kept_scores, kept_boxes = (np.concatenate(parts) for parts in zip(*found))
-    if keep_top_k is not None and len(labels) > keep_top_k:
-        best = np.sort(by_score(kept_scores, keep_top_k))  # by label and score as before
-        labels, kept_scores, kept_boxes = labels[best], kept_scores[best], kept_boxes[best]
-    return labels, kept_scores, kept_boxes
+    best = best_in_order(kept_scores, keep_top_k)
+    return labels[best], kept_scores[best], kept_boxes[best]
 
 
 class Normalize(Layer):

@@ -28,6 +28,13 @@ def by_score(scores: Any, most: Any = None) -> Any:
     return order if most is None else order[:most]
 
 
+def best_in_order(scores: Any, most: Any) -> Any:
+    """Return an index that takes the best ``most`` scores and leaves them in their order; all of them for None."""
+    if most is None or len(scores) <= most:
+        return slice(None)
+    return np.sort(by_score(scores, most))
+
+
 def greedy_nms(boxes: Any, scores: Any, threshold: float, plus_one: bool, most: Any = None, eta: float = 1.0) -> Any:
     """Return the indices of the boxes kept, the best score first.
 
