@@ -15,10 +15,10 @@ def _always(layer: Any) -> bool:
 
 @dataclass(frozen=True)
 class Dialect:
-    """A fork's layer type with one of its meanings.
+    """A layer type with one of its meanings in a fork: a fork's type, or one of Caffe with fields of a fork.
 
     kind: the type. layer: the library's, ``module.Class``; or equal: stock Caffe's type.
-    param: the layer's field that holds its parameters; "" where it has none.
+    param: the layer's fields that hold its parameters, such as ``loss_param softmax_param``; "" where it has none.
     names: the fields that count, ``name`` or ``inner.name``, each with ``=ours`` behind it where the library's
         parameter has another name; ``height+width=size`` makes a list of two where both are set.
     ignored: the fields that change no value.
@@ -45,9 +45,9 @@ class Dialect:
         """Return what param_str holds: the values that are given, and the fork's defaults."""
         found: dict[str, Any] = {}
         if self.filler:
-            found.update(filler_parameters(getattr(getattr(layer, self.param), self.filler)))
+            found.update(filler_parameters(getattr(self.holder(layer, self.filler), self.filler)))
         for paths, ours in self._fields():
-            message = getattr(layer, self.param)
+            message = self.holder(layer, paths[0][0])
             if len(paths) > 1:
                 if all(message.HasField(name) for (name,) in paths):
                     found[ours] = [_value(message, path) for path in paths]
@@ -60,24 +60,43 @@ class Dialect:
         return found
 
     def unread(self, layer: Any) -> list[str]:
-        """Return the fields of the layer's own message that are set, and do not count here: ``a`` or ``a.b``."""
-        message, counts = getattr(layer, self.param), {self.filler, *self.ignored.split()}
+        """Return the fields of the layer's own messages that are set, and do not count here."""
+        counts = {self.filler, *self.ignored.split()}
         inner: dict[str, set[str]] = {}
         for paths, _ in self._fields():
             for name, *rest in paths:
                 counts.add(name)
                 if rest:
                     inner.setdefault(name, set()).add(rest[0])
-        unread = [name for name in _set(message) if name not in counts]
+        unread = [
+            f"{param}.{name}" for param in self.params for name in _set(getattr(layer, param)) if name not in counts
+        ]
         for outer, names in inner.items():
-            unread += [f"{outer}.{name}" for name in _set(getattr(message, outer)) if name not in names]
-        if self.filler and not filler_parameters(getattr(message, self.filler)):
-            unread.append(self.filler)
+            param, message = self._place(layer, outer)
+            unread += [f"{param}.{outer}.{name}" for name in _set(getattr(message, outer)) if name not in names]
+        if self.filler:
+            param, message = self._place(layer, self.filler)
+            if not filler_parameters(getattr(message, self.filler)):
+                unread.append(f"{param}.{self.filler}")
         return unread
 
     def left_out(self, layer: Any) -> list[str]:
-        """Return the fields of the layer's own message that are set, and change no value."""
-        return [name for name in _set(getattr(layer, self.param)) if name in self.ignored.split()]
+        """Return the fields of the layer's own messages that are set, and change no value: ``param.a``."""
+        ignored = self.ignored.split()
+        return [f"{param}.{name}" for param in self.params for name in _set(getattr(layer, param)) if name in ignored]
+
+    @property
+    def params(self) -> list[str]:
+        """The names of the layer's fields that hold its parameters."""
+        return self.param.split()
+
+    def holder(self, layer: Any, name: str) -> Any:
+        """Return the first of the layer's own messages that has such a field."""
+        return self._place(layer, name)[1]
+
+    def _place(self, layer: Any, name: str) -> tuple[str, Any]:
+        messages = ((param, getattr(layer, param)) for param in self.params)
+        return next(found for found in messages if name in found[1].DESCRIPTOR.fields_by_name)
 
     def _fields(self) -> Iterator[tuple[list[list[str]], str]]:
         """Yield for each of names (its paths, the library's name)."""

@@ -10,11 +10,11 @@ import json
 import logging
 import os
 from collections import Counter
-from typing import Any, Iterator, NamedTuple
+from typing import Any, Container, Iterator, NamedTuple
 
 from caffe_pylayers._layer.quote import quoted
 from caffe_pylayers._nets.forks.dialects import Dialect
-from caffe_pylayers._nets.forks.messages import is_default, message_class, of_forks, repeated
+from caffe_pylayers._nets.forks.messages import FIELDS_OF_LAYERS, is_default, message_class, of_forks, repeated
 from caffe_pylayers._nets.forks.names import fork_of_field
 from caffe_pylayers._nets.forks.table import KINDS, dialect_of
 
@@ -116,13 +116,13 @@ def lowered(net: Any, messages: Any) -> Lowered:
     """Return what lower returns, with all that became of it, faults too."""
     found = Lowered(net, [], [], [])
     if type(net) is messages.NetParameter:
-        if not any(layer.type in KINDS for layer in net.layer):
+        if not any(layer.type in KINDS for layer in net.layer):  # Caffe's own messages have no fork's fields
             return found
         net = message_class(messages, "NetParameter").FromString(net.SerializeToString())
     has = messages.LayerParameter.DESCRIPTOR.fields_by_name
     for layer in net.layer:
         dialect = dialect_of(layer)
-        if dialect is not None and dialect.param not in has:  # else the caffe of these messages is that fork
+        if dialect is not None and _foreign(layer, dialect, has):
             _lower_layer(layer, dialect, found)
     for layer in (None, *net.layer):
         for place, field in _fields_of_forks(net if layer is None else layer):
@@ -135,13 +135,22 @@ def lowered(net: Any, messages: Any) -> Lowered:
     return found._replace(net=stock)
 
 
+def _foreign(layer: Any, dialect: Dialect, has: Container[str]) -> bool:
+    """Return False where the caffe of the messages with these fields of a layer is that fork itself."""
+    if dialect.kind not in KINDS:
+        return any(_fields_of_forks(layer))
+    own = [param for param in dialect.params if param in FIELDS_OF_LAYERS]
+    return not own or any(param not in has for param in own)
+
+
 def _lower_layer(layer: Any, dialect: Dialect, found: Lowered) -> None:
     kind = layer.type
     if dialect.equal:
         layer.type = dialect.equal
         if dialect.change is not None:
             dialect.change(layer)
-        found.became.append((layer.name, kind, dialect.equal))
+        if dialect.equal != kind:
+            found.became.append((layer.name, kind, dialect.equal))
         return
     if not layer.HasField("python_param"):  # else it is as this package has written it
         module, _, cls = dialect.layer.rpartition(".")
@@ -149,10 +158,10 @@ def _lower_layer(layer: Any, dialect: Dialect, found: Lowered) -> None:
         parameters = dialect.parameters(layer)
         if parameters:
             layer.python_param.param_str = json.dumps(parameters)
-        if dialect.param:
-            found.faults.extend(_unread(layer, f"{dialect.param}.{place}") for place in dialect.unread(layer))
-            found.left_out.extend((layer.name, f"{dialect.param}.{name}") for name in dialect.left_out(layer))
-            layer.ClearField(dialect.param)
+        found.faults.extend(_unread(layer, place) for place in dialect.unread(layer))
+        found.left_out.extend((layer.name, place) for place in dialect.left_out(layer))
+        for param in dialect.params:
+            layer.ClearField(param)
     found.became.append((layer.name, kind, f"{layer.python_param.module}.{layer.python_param.layer}"))
 
 

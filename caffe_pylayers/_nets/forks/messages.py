@@ -9,6 +9,9 @@ from caffe_pylayers._nets.forks.fields import ENUMS, MESSAGES, VALUES
 
 FIRST = 100_000  # the number of the first fork field and value: texts have none, and all of Caffe's own are below
 
+# The names of the fields that forks add to a layer.
+FIELDS_OF_LAYERS = frozenset(text.split(":")[0] for text in MESSAGES["LayerParameter"].split(", "))
+
 _ENUM = "Forks{}"  # a name that no fork's own messages have
 _SCALARS = ("bool", "double", "float", "int32", "string", "uint32")
 
