@@ -91,7 +91,7 @@ class GradientReversal(PassThrough):
     """Reverses the gradient: what is below learns to make the loss above larger.
 
     y = x, d_x = -l d_y; l = low + (high - low) (2 / (1 + exp(-alpha t / max_iter)) - 1) in the
-    iteration t, from 0, and high without max_iter.
+    iteration t, from 0, high without max_iter, and 0 before threshold_iter.
 
     Bottom:
         [0] x, any shape
@@ -103,8 +103,9 @@ class GradientReversal(PassThrough):
         ValueError for a lower_bound above upper_bound.
     References:
         Ganin and Lempitsky, "Unsupervised Domain Adaptation by Backpropagation", 2015,
-        arXiv:1409.7495, and its GradientScaler layer, whose parameters these are; Ganin et al.,
-        "Domain-Adversarial Training of Neural Networks", 2016, arXiv:1505.07818.
+        arXiv:1409.7495, and its GradientScaler layer, whose parameters these are, with threshold_iter of
+        thuml/Xlearn's; Ganin et al., "Domain-Adversarial Training of Neural Networks", 2016,
+        arXiv:1505.07818.
     Example:
         >>> from caffe_pylayers.testing import LayerRun
         >>> run = LayerRun(GradientReversal, [[1, 2]], param_str='{"upper_bound": 0.5}')
@@ -119,6 +120,7 @@ class GradientReversal(PassThrough):
         int, None, low=1, doc="forward passes in TRAIN until the end: iterations times iter_size; default: always high"
     )
     start_iter = Parameter(int, 0, low=0, doc="t at the first forward, where training goes on from a snapshot")
+    threshold_iter = Parameter(int, 0, low=0, doc="before this iteration d_x = 0")
 
     def setup(self, bottom, top):
         checks.tops(self, top, "top")
@@ -131,6 +133,8 @@ class GradientReversal(PassThrough):
         progress = 1.0 if self.max_iter is None else min(self._next / self.max_iter, 1.0)
         low, high = self.lower_bound, self.upper_bound
         self._scale = high if self.max_iter is None else reversal_scale(progress, self.alpha, low, high)
+        if self._next < self.threshold_iter:
+            self._scale = 0.0
         if self.phase == TRAIN:
             self._next += 1
 

@@ -103,8 +103,8 @@ class PixelShuffle(Rearrangement):
         ValueError for other shapes, for channels that r r does not divide, and in place.
     References:
         Shi et al., "Real-Time Single Image and Video Super-Resolution Using an Efficient Sub-Pixel Convolutional Neural
-        Network", 2016, arXiv:1609.05158; PyTorch's pixel_shuffle. Order block is TensorFlow's depth_to_space, darknet
-        is Reorg with reverse: true.
+        Network", 2016, arXiv:1609.05158; PyTorch's pixel_shuffle. Order block is TensorFlow's depth_to_space, and
+        Reorg with reverse: true, which does not undo Reorg; darknet does.
     Example:
         >>> from caffe_pylayers.testing import LayerRun
         >>> LayerRun(PixelShuffle, [[[[[0]], [[1]], [[2]], [[3]]]]], param_str='{"upscale": 2}').forward()[0]

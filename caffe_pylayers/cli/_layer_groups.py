@@ -29,7 +29,17 @@ GROUPS = {
         "retrieval",
     ),
     "Segmentation": ("overlap", "lovasz", "pixel_weights", "weak_supervision", "resizing"),
-    "Detection": ("anchors", "proposals", "boxes", "nms", "roi_pooling", "roi_levels", "ssd", "detection_metrics"),
+    "Detection": (
+        "anchors",
+        "proposals",
+        "boxes",
+        "nms",
+        "roi_pooling",
+        "roi_levels",
+        "ssd",
+        "yolo",
+        "detection_metrics",
+    ),
     "Metrics": (
         "accuracy",
         "precision_recall",

@@ -92,7 +92,8 @@ MESSAGES = {
     "confidence_threshold: float = 0.01, nms_threshold: float = 0.45, num_box: uint32 = 3, biases: float*, "
     "anchors_scale: uint32*, mask_group_num: uint32 = 2, mask: uint32*, gaussian_box: bool = false",
     "YoloDetectionOutputParameter": "side: uint32 = 13, num_classes: uint32 = 20, coords: uint32 = 4, "
-    "confidence_threshold: float = 0.01, nms_threshold: float = 0.45, num_box: uint32 = 5, biases: float*",
+    "confidence_threshold: float = 0.01, nms_threshold: float = 0.45, num_box: uint32 = 5, biases: float*, "
+    "label_map_file: string",
     "Yolov3Parameter": "side: int32 = 13, num_class: int32 = 20, num: int32 = 5, object_scale: float = 1, "
     "class_scale: float = 1, noobject_scale: float = 0.5, coord_scale: float = 5, use_logic_gradient: bool, "
     "thresh: float = 0.2, anchors_scale: int32 = 32, biases: float*, mask: int32*, iou_loss: IouLoss = MSE, "
@@ -106,7 +107,8 @@ MESSAGES = {
     "FaceNormalizeParameter": "normalize_type: string = L2, fix_gradient: bool = false, bp_norm: bool = false",
     "TurnPointParameter": "turn_point: float = 1",
     "TripletLossParameter": "margin: float = 1",
-    "GradientScalerParameter": "lower_bound: float = 0, upper_bound: float = 1, alpha: float = 10, max_iter: float = 1",
+    "GradientScalerParameter": "lower_bound: float = 0, upper_bound: float = 1, alpha: float = 10, "
+    "max_iter: float = 1, threshold_iter: uint32 = 0",
     "EntropyParameter": "threshold: float = 0, iterations_num: uint32",
     # text, sequences
     "LSTMParameter": "num_output: uint32, clipping_threshold: float = 0, weight_filler: FillerParameter, "

@@ -9,10 +9,22 @@ from typing import Any
 
 from caffe_pylayers._nets.forks.dialects import Dialect
 from caffe_pylayers._nets.forks.names import fork_of_type
-from caffe_pylayers._nets.forks.rows import classification, faces, flow, rcnn, segmentation, sequences, ssd
+from caffe_pylayers._nets.forks.rows import (
+    classification,
+    domains,
+    faces,
+    flow,
+    rcnn,
+    segmentation,
+    sequences,
+    ssd,
+    yolo,
+)
 
 DIALECTS: list[Dialect] = [
-    row for family in (classification, faces, flow, rcnn, segmentation, sequences, ssd) for row in family.ROWS
+    row
+    for family in (classification, domains, faces, flow, rcnn, segmentation, sequences, ssd, yolo)
+    for row in family.ROWS
 ]
 
 KINDS = frozenset(row.kind for row in DIALECTS if fork_of_type(row.kind))  # the others are Caffe's own

@@ -22,6 +22,7 @@ CASES = {
         changed(maps, "{'upper_bound': 0.7, 'alpha': 3, 'max_iter': 1000, 'start_iter': 400}", other_bottoms=()),
         changed(maps, "{'lower_bound': 0.2, 'max_iter': 10, 'start_iter': 10}"),
         changed(maps, "{'max_iter': 10, 'start_iter': 20}", phase=TEST),
+        changed(maps, "{'threshold_iter': 1000}"),
     ],
     "GradientClip": [
         *(changed(x, "norm: 0.5") for x in ROWS),

@@ -1,0 +1,44 @@
+import numpy as np
+
+from tests.layers.case import case
+
+rng = np.random.RandomState(12)
+
+
+def maps(values, height=2, width=3, images=2):
+    return rng.standard_normal((images, values, height, width))
+
+
+def detect(bottoms, text):
+    more = [np.concatenate([bottom, bottom]) for bottom in bottoms]
+    return case(bottoms, f"{{{text}}}", wrt=[], other_bottoms=more)
+
+
+ONE = "num_classes: 2, anchors: [10, 14, 30, 20], strides: [32]"
+TWO = "num_classes: 1, anchors: [10, 14, 30, 20, 60, 60, 90, 40], strides: [32, 16]"
+V2 = "num_classes: 3, anchors: [1, 1.5, 0.5, 2]"
+
+CASES = {
+    "Yolov3DetectionOutput": [
+        detect([maps(14)], ONE),
+        detect([maps(14)], f"{ONE}, confidence_threshold: 0.3, nms_threshold: 0.1"),
+        detect([maps(12), maps(12, 4, 6)], f"{TWO}, mask: [2, 3, 0, 1], confidence_threshold: 0.2"),
+        detect([maps(12), maps(12, 4, 6)], TWO),
+        detect([maps(22)], f"{ONE}, gaussian_box: true"),
+        detect([maps(14)], f"{ONE}, confidence_threshold: 1"),  # none at all
+        detect([maps(14) * 0], ONE),  # ties
+        detect([maps(14)[:1, :, :1, :1]], ONE),
+        detect([maps(14)[:0]], ONE),
+        detect([maps(14) * 1e4], ONE),
+    ],
+    "YoloDetectionOutput": [
+        detect([maps(16)], V2),
+        detect([maps(16), maps(16, 4, 4)], f"{V2}, confidence_threshold: 0.2"),
+        detect([maps(16)], f"{V2}, nms_threshold: 0.1"),
+        detect([maps(16)], f"{V2}, confidence_threshold: 1"),
+        detect([maps(16) * 0], V2),
+        detect([maps(6)[:1, :, :1, :1]], "num_classes: 1, anchors: [1, 2]"),
+        detect([maps(16)[:0]], V2),
+        detect([maps(16) * 1e4], V2),
+    ],
+}
