@@ -1,8 +1,12 @@
-"""Blobs with their axes in another order, repeated, reduced, or with rows taken by an index.
+"""Blobs with their axes in another order, reversed, repeated, reduced, or with rows taken by an index.
 
 layer {
   name: "permute"  type: "Python"  bottom: "conv"  top: "permuted"
   python_param { module: "caffe_pylayers.shapes"  layer: "Permute"  param_str: '{"order": [0, 2, 3, 1]}' }
+}
+layer {
+  name: "reverse"  type: "Python"  bottom: "lstm_input"  top: "rlstm_input"
+  python_param { module: "caffe_pylayers.shapes"  layer: "Reverse" }
 }
 layer {
   name: "tile"  type: "Python"  bottom: "pooled"  bottom: "conv"  top: "tiled"
@@ -34,6 +38,7 @@ __all__ = [
     "Gather",
     "Permute",
     "Reduce",
+    "Reverse",
     "Tile",
     "gather_backward",
     "gather_forward",
@@ -117,6 +122,48 @@ class Permute(Rearrangement):
                 self, f"order {list(self.order)} must have axes of bottom[0] of shape {shape}, none of them twice"
             )
         return shape, order, [shape[axis] for axis in order]
+
+
+class Reverse(Layer):
+    """A blob with the places along an axis in reverse order: time backwards, a picture mirrored.
+
+    Place i of the top is place n - 1 - i of the bottom, of n along the axis.
+
+    Bottom:
+        [0] features, any shape
+    Top:
+        [0] the same shape
+    Backward:
+        The top's gradient, reversed.
+    Raises:
+        ValueError for an axis that the bottom has not, and in place.
+    References:
+        Reverse of tianzhi0549/CTPN, with its reverse_param; PyTorch's flip.
+    Example:
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> LayerRun(Reverse, [[[1, 2], [3, 4]]]).forward()[0]
+        array([[3., 4.],
+               [1., 2.]])
+    """
+
+    array_api = True
+
+    axis = Parameter(int, 0, doc="the axis that is reversed")
+
+    def setup(self, bottom, top):
+        checks.tops(self, top, "reversed")
+
+    def plan(self, features):
+        shape = tuple(features.shape)
+        self._axis = checks.axis(self, self.axis, len(shape), f"bottom[0] of shape {shape}")
+        return [shape]
+
+    def forward(self, bottom, top):
+        top[0].data[...] = self.xp.flip(bottom[0].data, (self._axis,))
+
+    def backward(self, top, propagate_down, bottom):
+        if propagate_down[0]:
+            bottom[0].diff[...] = self.xp.flip(top[0].diff, (self._axis,))
 
 
 class Tile(Layer):

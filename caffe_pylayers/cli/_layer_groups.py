@@ -63,6 +63,7 @@ GROUPS = {
         "position_codes",
         "learned",
     ),
+    "Sequences and volumes": ("recurrent",),
     "Activations and normalizers": ("activations", "normalization"),
     "Noise, gradients, inspection": ("noise", "mixing", "gradients", "inspection"),
 }

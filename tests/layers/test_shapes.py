@@ -1,9 +1,9 @@
-"""Permute, Tile, Reduce, Gather: PyTorch's numbers, and what they refuse."""
+"""Permute, Reverse, Tile, Reduce, Gather: PyTorch's numbers, and what they refuse."""
 
 import numpy as np
 import pytest
 
-from caffe_pylayers.shapes import Gather, Permute, Reduce, Tile
+from caffe_pylayers.shapes import Gather, Permute, Reduce, Reverse, Tile
 from caffe_pylayers.testing import LayerRun
 
 MAPS = np.random.RandomState(1).standard_normal((3, 4, 2, 5))
@@ -31,6 +31,11 @@ def test_permute():
 
 def test_permute_s_axes_left_out_follow():
     assert run(Permute, MAPS, param_str="order: [0, 2]").top[0].shape == (3, 2, 4, 5)
+
+
+@pytest.mark.parametrize("axis", [0, 2, -1])
+def test_reverse(axis):
+    check(run(Reverse, MAPS, param_str=f"axis: {axis}"), lambda _, x: x.flip(axis))
 
 
 @pytest.mark.parametrize(
@@ -124,6 +129,7 @@ def test_refused_index(index):
     [
         (Permute, [(2, 3)], "order: [2]", r"order \[2\] must have axes of bottom\[0\] of shape \(2, 3\)"),
         (Permute, [(2, 3)], "order: [1, 1]", r"none of them twice"),
+        (Reverse, [(2, 3)], "axis: 2", r"axis 2 is outside bottom\[0\] of shape \(2, 3\)"),
         (Tile, [(2, 3)], "", r"needs one of bottom\[1\] \(reference\), the parameter tiles and the parameter shape"),
         (Tile, [(2, 3)], "{tiles: [1], shape: [2]}", r"needs one of"),
         (Tile, [(2, 3)], "{tiles: [1, 1], axes: [1]}", r"parameter axes is for a bottom\[1\]"),

@@ -21,6 +21,13 @@ CASES = {
         case([rng.standard_normal(4)], "order: [0]"),
         case([np.zeros((0, 3, 2))], "order: [2, 0, 1]", other_bottoms=[np.ones((1, 3, 2))]),
     ],
+    "Reverse": [
+        case([maps], exhaustive=True),
+        case([maps], "axis: -2"),
+        case([rng.standard_normal(4)]),
+        case([maps[:, :1]], "axis: 1"),
+        case([np.zeros((0, 3))], "axis: 1"),
+    ],
     "Tile": [
         case([maps[:, :, 0, 0], maps]),
         case([maps], "tiles: [1, 2, 3, 1]", exhaustive=True),
