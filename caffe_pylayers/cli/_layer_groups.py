@@ -28,7 +28,7 @@ GROUPS = {
         "margin_heads",
         "retrieval",
     ),
-    "Segmentation": ("overlap", "lovasz", "pixel_weights", "weak_supervision", "resizing"),
+    "Segmentation": ("overlap", "lovasz", "pixel_weights", "weak_supervision", "resizing", "unpooling"),
     "Detection": (
         "anchors",
         "proposals",

@@ -34,10 +34,10 @@ class Sized(Layer):
 class Resized(Sized):
     """A layer that resizes the last two axes: by parameters, or to the size of a reference."""
 
-    zoom_factor = Parameter(int, 1, low=1, doc="z: n becomes (n - 1) z + 1 with align_corners, else n z")
+    zoom_factor = Parameter(int, None, low=1, doc="z: n becomes (n - 1) z + 1 with align_corners, else n z")
     shrink_factor = Parameter(
         int,
-        1,
+        None,
         low=1,
         doc="s: n becomes (n - 1) // s + 1 with align_corners, else n // s; z comes after it, or n z // s",
     )
@@ -53,7 +53,8 @@ class Resized(Sized):
 
     def setup(self, bottom: Any, top: Any) -> None:
         checks.tops(self, top, "resized")
-        ways = (self.size is not None) + (max(self.zoom_factor, self.shrink_factor) > 1) + (len(bottom) == 2)
+        by_factors = self.zoom_factor is not None or self.shrink_factor is not None
+        ways = (self.size is not None) + by_factors + (len(bottom) == 2)
         if ways > 1:
             raise checks.error(
                 self, "size, factors and bottom[1] (reference) each give the size: only one may be there"
@@ -73,7 +74,7 @@ class Resized(Sized):
         return before, inside, after
 
     def _by_factors(self, n: int) -> int:
-        zoom, shrink = int(self.zoom_factor), int(self.shrink_factor)
+        zoom, shrink = self.zoom_factor or 1, self.shrink_factor or 1
         if not n:
             return 0
         return (n - 1) // shrink * zoom + 1 if self.coordinates == "align_corners" else max(n * zoom // shrink, 1)
