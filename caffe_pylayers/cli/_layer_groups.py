@@ -49,7 +49,16 @@ GROUPS = {
         "correlation",
         "calibration",
     ),
-    "Data": ("image_lists", "segmentation_data", "box_data", "pair_data", "table_data", "video_data", "collage"),
+    "Data": (
+        "image_lists",
+        "segmentation_data",
+        "box_data",
+        "pair_data",
+        "annotated_data",
+        "table_data",
+        "video_data",
+        "collage",
+    ),
     "Blobs": (
         "one_hot",
         "shapes",

@@ -47,6 +47,47 @@ def _object(name, x1, y1, x2, y2, difficult=0):
     return f"<object><name>{name}</name><difficult>{difficult}</difficult><bndbox>{sides}</bndbox></object>"
 
 
+def annotated(path, images, annotations, encode=""):
+    """Write an LMDB of AnnotatedDatum: images (height, width, channels) and for each its boxes, in parts of the image.
+
+    annotations: for each image (class, x1, y1, x2, y2[, difficult]), or labels of classification. encode: such as png.
+    """
+    import lmdb
+
+    from caffe_pylayers._layer.data.annotated_datum import BBOX, message_class
+
+    with lmdb.open(str(path), map_size=1 << 24) as database, database.begin(write=True) as transaction:
+        for i, (pixels, found) in enumerate(zip(images, annotations)):
+            record = message_class("AnnotatedDatum")()
+            _put_image(record.datum, np.asarray(pixels, np.uint8), encode)
+            if isinstance(found, int):
+                record.datum.label = found
+            else:
+                record.type = BBOX
+                _put_boxes(record, found)
+            transaction.put(b"%08d_%d.jpg" % (i, i), record.SerializeToString())
+    return path
+
+
+def _put_image(datum, pixels, encode):
+    if encode:
+        import cv2
+
+        datum.data, datum.encoded = cv2.imencode(f".{encode}", pixels)[1].tobytes(), True
+    else:
+        datum.height, datum.width, datum.channels = pixels.shape
+        datum.data = np.ascontiguousarray(pixels.transpose(2, 0, 1)).tobytes()
+
+
+def _put_boxes(record, boxes):
+    for label, x1, y1, x2, y2, *difficult in boxes:
+        groups = [group for group in record.annotation_group if group.group_label == label]
+        group = groups[0] if groups else record.annotation_group.add(group_label=label)
+        each = group.annotation.add(instance_id=len(group.annotation))
+        each.bbox.xmin, each.bbox.ymin, each.bbox.xmax, each.bbox.ymax = x1, y1, x2, y2
+        each.bbox.difficult = bool(difficult and difficult[0])
+
+
 def coco(path, images, annotations, categories):
     """Write a COCO file of (id, file name), (image, category, x, y, width, height[, crowd]) and (id, name)."""
     content = {

@@ -71,6 +71,7 @@ class PrefetchedData(Layer):
                            top_count, the number of tops that the net has
         ``name_of(self, index)``  the item's name in messages: its file, its line in a list
         ``sampler(self)``  the order of the items, see samplers.py
+        ``as_tops(self, arrays)``  a batch's arrays in the shapes that the tops are to have
 
     Workers call ``item`` at the same time: it reads ``self`` and changes nothing there, and draws from
     ``rng`` alone. What ``prepare`` read is there in threads and in processes, without a copy. Files are
@@ -146,6 +147,10 @@ class PrefetchedData(Layer):
     def name_of(self, index: int) -> str:
         """Return an item's name for messages."""
         return f"item {index}"
+
+    def as_tops(self, arrays: list[Any]) -> list[Any]:
+        """Return a batch's arrays as the tops get them, in other shapes where those are to have them."""
+        return arrays
 
     def sampler(self) -> samplers.Sampler:
         """Return the order of the items."""
@@ -237,6 +242,7 @@ class PrefetchedData(Layer):
 
     def _give(self, arrays: list[Any], top: Any) -> None:
         """Write a batch into the tops, and have another one made."""
+        arrays = self.as_tops(arrays)
         for i, array in enumerate(arrays):
             if tuple(top[i].shape) != array.shape:
                 top[i].reshape(*array.shape)
@@ -255,8 +261,9 @@ class PrefetchedData(Layer):
         shapes = batch_shapes(
             self, [make_item(self, index, first, samplers.Generators(self.item_seed))], self.batch_size
         )
+        shaped = [array.shape for array in self.as_tops([np.broadcast_to(np.float32(0), shape) for shape in shapes])]
         # Without rows in the first item: real Caffe has no memory, and so no data, for a blob that was always empty.
-        return [tuple(max(size, 1) for size in shape) for shape in shapes]
+        return [tuple(max(size, 1) for size in shape) for shape in shaped]
 
     def _check_memory(self) -> None:
         """Raise for batches that no blob, or not the machine's memory, can hold as many of as are made ahead."""

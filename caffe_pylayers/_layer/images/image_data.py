@@ -146,7 +146,7 @@ class ImageData(PrefetchedData):
             return self._per_channel("mean", self.mean)
         if self.mean:
             raise checks.error(self, "takes the parameter mean or mean_file, not both")
-        values = _read_mean(self, self.mean_file)
+        values = read_mean(self, self.mean_file)
         means = values.reshape(values.shape[0], -1).mean(1) if values.ndim else values[None]
         return self._per_channel("mean_file", tuple(means))
 
@@ -179,7 +179,7 @@ def _part(rng: Any, height: int, width: int, area: tuple[float, float]) -> tuple
     return (height - side) // 2, (width - side) // 2, (side, side)
 
 
-def _read_mean(layer: Any, path: str) -> Any:
+def read_mean(layer: Any, path: str) -> Any:
     """Return the values of a mean, (channels, ...)."""
     try:
         if not path.endswith(".binaryproto"):

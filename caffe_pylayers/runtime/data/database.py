@@ -10,8 +10,8 @@ import weakref
 from collections.abc import Iterator
 
 from caffe_pylayers._engine.libraries import MissingLibrary, optional
+from caffe_pylayers._layer.data import lmdb_file
 from caffe_pylayers._nets.sources import check_database
-from caffe_pylayers.runtime.data import lmdb_file
 from caffe_pylayers.runtime.proto.caffe_pb2 import DataParameter
 
 

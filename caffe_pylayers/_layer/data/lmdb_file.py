@@ -1,4 +1,4 @@
-"""The values of an LMDB database, read page by page from its file with every offset checked.
+"""The records of an LMDB database, read page by page from its file with every offset checked.
 
 The lmdb library maps the file into memory and trusts it: a page that is damaged, cut off while the database is open, or
 on a disk that cannot be read, ends the process or gives wrong values. This format is LMDB 0.9's on 64 bits, with one
@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, Callable, Iterator, NamedTuple, TypeVar
 
 MAGIC, VERSION = 0xBEEFC0DE, 1
 BRANCH, LEAF, OVERFLOW, META = 1, 2, 4, 8  # kinds of page
@@ -24,6 +23,8 @@ PAGE = struct.Struct("<Q2xHHH")  # number, kind, and where the room between the 
 ROOT = struct.Struct("<II16xI48xHH24xQQQQ")  # magic, version, page size; flags, depth, entries, root, last page, number
 NODE = struct.Struct("<HHHH")  # low and high half of a value's size, or of a page's number; flags; size of the key
 NUMBER = struct.Struct("<Q")
+
+Found = TypeVar("Found")
 
 
 class Meta(NamedTuple):
@@ -50,14 +51,41 @@ def check_whole(path: str) -> None:
         raise ValueError(f"{path} is cut off: it has {size} bytes of {needed}")
 
 
+class Place(NamedTuple):
+    """Where in the file a record's value is, and its key."""
+
+    start: int
+    size: int
+    key: bytes
+
+
 def values(path: str) -> Iterator[bytes]:
     """Give the values in a file, in the order of their keys; ValueError where they cannot be read."""
+    return _each(path, _Pages.values)
+
+
+def places(path: str) -> list[Place]:
+    """Return where the values are, in the order of their keys; ValueError where that cannot be read."""
+    return list(_each(path, _Pages.places))
+
+
+def value_at(path: str, place: Place) -> bytes:
+    """Return the value at one of the file's places."""
+    with open(path, "rb", buffering=0) as file:
+        file.seek(place.start)
+        value = file.read(place.size)
+    if len(value) < place.size:
+        raise ValueError(f"{path} is cut off: {len(value)} bytes of {place.size} at {place.start}")
+    return value
+
+
+def _each(path: str, of: Callable[[_Pages], Iterator[Found]]) -> Iterator[Found]:
     count = 0
     try:
         with open(path, "rb", buffering=0) as file:
             meta = _last_meta(file)
-            for value in _Pages(file, meta).values():
-                yield value
+            for found in of(_Pages(file, meta)):
+                yield found
                 count += 1
             if count != meta.entries:
                 raise ValueError(f"it should have {meta.entries}")
@@ -95,6 +123,23 @@ class _Pages:
 
     def values(self) -> Iterator[bytes]:
         """Give the values of all leaves."""
+        for page, _, start, size, elsewhere in self._leaf_nodes():
+            yield self._big(page, start, size) if elsewhere else page[start : start + size]
+
+    def places(self) -> Iterator[Place]:
+        """Give where the values of all leaves are."""
+        for page, at, start, size, elsewhere in self._leaf_nodes():
+            if elsewhere:
+                first = self._checked(NUMBER.unpack_from(page, start)[0], self._pages_of(size)) + PAGE.size
+            else:
+                first = PAGE.unpack_from(page)[0] * self._meta.page_size + start
+            yield Place(first, size, page[at + NODE.size : start])
+
+    def _leaf_nodes(self) -> Iterator[tuple[bytes, int, int, int, bool]]:
+        """Give (page, where in it the node begins, where the value does, its size, whether it has pages of its own).
+
+        Where it has, their number stands in its place.
+        """
         if self._meta.root == EMPTY:
             return
         if not 1 <= self._meta.depth <= DEEPEST:
@@ -103,15 +148,23 @@ class _Pages:
             for at in _nodes(page):
                 low, high, flags, key = NODE.unpack_from(page, at)
                 start, size = at + NODE.size + key, low | high << 16
-                end = start + (NUMBER.size if flags else size)
-                if flags > BIG or end > len(page):
+                if flags > BIG or start + (NUMBER.size if flags else size) > len(page):
                     raise ValueError(f"page {PAGE.unpack_from(page)[0]} has a node that is none")
-                yield self._big(page, start, size) if flags else page[start:end]
+                yield page, at, start, size, bool(flags)
 
     def _big(self, page: bytes, start: int, size: int) -> bytes:
         (number,) = NUMBER.unpack_from(page, start)
-        first = self._find(number, -(-(PAGE.size + size) // self._meta.page_size), OVERFLOW) + PAGE.size
+        first = self._find(number, self._pages_of(size), OVERFLOW) + PAGE.size
         return self._ahead[first : first + size]
+
+    def _pages_of(self, size: int) -> int:
+        return -(-(PAGE.size + size) // self._meta.page_size)
+
+    def _checked(self, number: int, pages: int) -> int:
+        """Return where in the file these pages begin; ValueError where they are not in it."""
+        if number + pages > self._meta.last + 1:
+            raise ValueError(f"there is no page {number + pages - 1}")
+        return number * self._meta.page_size
 
     def _below(self, number: int, depth: int) -> Iterator[bytes]:
         """Give the leaves below a page."""
@@ -126,9 +179,7 @@ class _Pages:
 
     def _find(self, number: int, pages: int, kind: int) -> int:
         """Have pages of a kind in what has been read; return where they begin in it."""
-        if number + pages > self._meta.last + 1:
-            raise ValueError(f"there is no page {number + pages - 1}")
-        size, start = pages * self._meta.page_size, number * self._meta.page_size
+        size, start = pages * self._meta.page_size, self._checked(number, pages)
         at = start - self._ahead_from
         if at < 0 or at + size > len(self._ahead):
             self._file.seek(start)

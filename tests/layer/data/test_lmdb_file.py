@@ -5,7 +5,7 @@ import random
 import lmdb
 import pytest
 
-from caffe_pylayers.runtime.data import lmdb_file
+from caffe_pylayers._layer.data import lmdb_file
 
 PAGE = 4096
 
@@ -43,6 +43,10 @@ def test_what_the_library_gives(tmp_path, sizes, facts):
     found = list(lmdb_file.values(str(path)))
     assert found == by_the_library(tmp_path)
     assert len(found) == len(sizes) - facts.get("deleted", 0)
+    places = lmdb_file.places(str(path))
+    assert [lmdb_file.value_at(str(path), place) for place in places] == found
+    key = facts.get("key", "%06d")
+    assert [place.key for place in places] == [(key % i).encode() for i in range(facts.get("deleted", 0), len(sizes))]
 
 
 def zeros(page, rng):
