@@ -55,7 +55,7 @@ from caffe_pylayers._layer.images.image_data import read_mean
 from caffe_pylayers._layer.images.image_files import opencv
 from caffe_pylayers._layer.images.views import planes
 from caffe_pylayers._layer.phases import TRAIN
-from caffe_pylayers._layer.quote import quoted
+from caffe_pylayers._layer.quote import short
 
 __all__ = [
     "AnnotatedData",
@@ -195,14 +195,17 @@ class AnnotatedData(PrefetchedData):
         opencv()
         self._check_parameters()
         self._file = os.path.join(self.source, "data.mdb")
+        if not os.path.exists(self._file):
+            raise checks.error(self, f"{self.source}: is no LMDB: it has no file data.mdb")
         try:
             self._places = lmdb_file.places(self._file)
+            first = self._record(0) if self._places else None
         except ValueError as error:
             raise checks.error(self, str(error)) from error.__cause__
-        if not self._places:
+        if first is None:
             raise checks.error(self, f"{self.source} has no records")
         self._mean = None if self.mean_file is None else np.asarray(read_mean(self, self.mean_file), np.float32)
-        self._boxes = self._record(0).HasField("type")
+        self._boxes = first.HasField("type")
         self.row_tops = ("label",) if self._boxes else ()
 
     def item_count(self):
@@ -236,7 +239,7 @@ class AnnotatedData(PrefetchedData):
         try:
             return message_class("AnnotatedDatum").FromString(value)
         except Exception as error:  # protobuf's own
-            raise ValueError(f"is no AnnotatedDatum: {len(value)} bytes") from error
+            raise ValueError(f"{self.name_of(index)}: is no AnnotatedDatum: {len(value)} bytes") from error
 
     def _expanded(self, rng, pixels, rows):
         if rng.random() > self.expand_prob or self.max_expand_ratio - 1 < 1e-2:
@@ -319,7 +322,7 @@ class AnnotatedData(PrefetchedData):
         for key in given:
             if key not in known:
                 raise checks.error(
-                    self, f"a key of parameter {name} must be one of {', '.join(known)}, got {quoted(key)}"
+                    self, f"a key of parameter {name} must be one of {', '.join(known)}, got {short(key)}"
                 )
 
     def _check_range(self, i, sampler, name, most):
