@@ -21,7 +21,8 @@ class Dialect:
     param: the layer's fields that hold its parameters, such as ``loss_param softmax_param``; "" where it has none.
     names: the fields that count, ``name`` or ``inner.name``, each with ``=ours`` behind it where the library's
         parameter has another name; ``height+width=size`` makes a list of two where both are set.
-    ignored: the fields that change no value.
+    ignored: the fields that change no value, ``name`` or ``inner.name``.
+    read: the fields that ``more`` reads.
     values: what an enumeration's value is here, by its name in small letters; the name, where it is not among them.
     filler: the field with the filler of the learned blob.
     more: returns further parameters for a layer.
@@ -34,6 +35,7 @@ class Dialect:
     param: str = ""
     names: str = ""
     ignored: str = ""
+    read: str = ""
     values: Mapping[str, Any] = field(default_factory=dict)
     filler: str = ""
     more: Callable[[Any], Mapping[str, Any]] | None = None
@@ -49,7 +51,7 @@ class Dialect:
         for paths, ours in self._fields():
             message = self.holder(layer, paths[0][0])
             if len(paths) > 1:
-                if all(message.HasField(name) for (name,) in paths):
+                if all(_has(message, path) for path in paths):
                     found[ours] = [_value(message, path) for path in paths]
                 continue
             value = _value(message, paths[0])
@@ -61,7 +63,7 @@ class Dialect:
 
     def unread(self, layer: Any) -> list[str]:
         """Return the fields of the layer's own messages that are set, and do not count here."""
-        counts = {self.filler, *self.ignored.split()}
+        counts = {self.filler, *self.ignored.split(), *self.read.split()}
         inner: dict[str, set[str]] = {}
         for paths, _ in self._fields():
             for name, *rest in paths:
@@ -73,7 +75,8 @@ class Dialect:
         ]
         for outer, names in inner.items():
             param, message = self._place(layer, outer)
-            unread += [f"{param}.{outer}.{name}" for name in _set(getattr(message, outer)) if name not in names]
+            given = [name for name in _set(getattr(message, outer)) if name not in names]
+            unread += [f"{param}.{outer}.{name}" for name in given if f"{outer}.{name}" not in counts]
         if self.filler:
             param, message = self._place(layer, self.filler)
             if not filler_parameters(getattr(message, self.filler)):
@@ -82,8 +85,13 @@ class Dialect:
 
     def left_out(self, layer: Any) -> list[str]:
         """Return the fields of the layer's own messages that are set, and change no value: ``param.a``."""
-        ignored = self.ignored.split()
-        return [f"{param}.{name}" for param in self.params for name in _set(getattr(layer, param)) if name in ignored]
+        ignored = [path.split(".") for path in self.ignored.split()]
+        return [
+            f"{param}.{'.'.join(path)}"
+            for param in self.params
+            for path in ignored
+            if _is_set(getattr(layer, param), path)
+        ]
 
     @property
     def params(self) -> list[str]:
@@ -108,6 +116,20 @@ class Dialect:
 
 def _set(message: Any) -> list[str]:
     return [known.name for known, value in message.ListFields() if not is_default(known, value)]
+
+
+def _is_set(message: Any, path: list[str]) -> bool:
+    """Return True for a field that is there, and not as its default."""
+    name, *rest = path
+    return name in _set(message) and (not rest or _is_set(getattr(message, name), rest))
+
+
+def _has(message: Any, path: list[str]) -> bool:
+    """Return True for a field that is there."""
+    *outer, name = path
+    for inner in outer:
+        message = getattr(message, inner)
+    return bool(message.HasField(name))
 
 
 def _value(message: Any, path: list[str]) -> Any:

@@ -39,13 +39,17 @@ MESSAGES = {
     "max_sample_coverage: float, min_object_coverage: float, max_object_coverage: float",
     "BatchSampler": "use_original_image: bool = true, sampler: Sampler, sample_constraint: SampleConstraint, "
     "max_sample: uint32, max_trials: uint32 = 100",
-    "AnnotatedDataParameter": "batch_sampler: BatchSampler*, label_map_file: string, anno_type: AnnotationType",
+    "AnnotatedDataParameter": "batch_sampler: BatchSampler*, label_map_file: string, anno_type: AnnotationType, "
+    "yolo_data_type: int32 = 0, yolo_data_jitter: float = 0.3, train_diffcult: bool = true, "
+    "difficult_label_warmup: bool = false",
+    "SaltPepperParameter": "fraction: float = 0, value: float*",
     "ResizeParameter": "prob: float = 1, resize_mode: ResizeMode = WARP, height: uint32 = 0, width: uint32 = 0, "
     "height_scale: uint32 = 0, width_scale: uint32 = 0, pad_mode: PadMode = CONSTANT, pad_value: float*, "
     "interp_mode: InterpMode*",
     "NoiseParameter": "prob: float = 0, hist_eq: bool = false, inverse: bool = false, decolorize: bool = false, "
     "gauss_blur: bool = false, jpeg: float = -1, posterize: bool = false, erode: bool = false, "
-    "saltpepper: bool = false, clahe: bool = false, convert_to_hsv: bool = false, convert_to_lab: bool = false",
+    "saltpepper: bool = false, saltpepper_param: SaltPepperParameter, "
+    "clahe: bool = false, convert_to_hsv: bool = false, convert_to_lab: bool = false",
     "DistortionParameter": "brightness_prob: float = 0, brightness_delta: float = 0, contrast_prob: float = 0, "
     "contrast_lower: float = 0, contrast_upper: float = 0, hue_prob: float = 0, hue_delta: float = 0, "
     "saturation_prob: float = 0, saturation_lower: float = 0, saturation_upper: float = 0, "

@@ -11,6 +11,7 @@ from caffe_pylayers._nets.forks.dialects import Dialect
 from caffe_pylayers._nets.forks.names import fork_of_type
 from caffe_pylayers._nets.forks.rows import (
     classification,
+    data,
     domains,
     faces,
     flow,
@@ -23,7 +24,7 @@ from caffe_pylayers._nets.forks.rows import (
 
 DIALECTS: list[Dialect] = [
     row
-    for family in (classification, domains, faces, flow, rcnn, segmentation, sequences, ssd, yolo)
+    for family in (classification, data, domains, faces, flow, rcnn, segmentation, sequences, ssd, yolo)
     for row in family.ROWS
 ]
 

@@ -1,0 +1,94 @@
+"""Data layers of forks: their fields, and a net that reads a fork's database."""
+
+import json
+
+import numpy as np
+import pytest
+
+pytest.importorskip("cv2")
+pytest.importorskip("lmdb")
+
+from caffe_pylayers import pycaffe
+from caffe_pylayers._nets.prototxt import parse_net
+from tests.layers.files import annotated
+
+SSD = """
+layer {
+  name: "data" type: "AnnotatedData" top: "data" top: "label"
+  transform_param {
+    mirror: true mean_value: 104 mean_value: 117 mean_value: 123 crop_size: 8 force_color: true
+    resize_param {
+      prob: 1 resize_mode: FIT_LARGE_SIZE_AND_PAD height: 10 width: 12 interp_mode: LINEAR interp_mode: AREA
+      pad_mode: MIRRORED
+    }
+    emit_constraint { emit_type: MIN_OVERLAP emit_overlap: 0.25 }
+    distort_param { brightness_prob: 0.5 brightness_delta: 32 random_order_prob: 0.0 }
+    noise_param { jpeg: 80 saltpepper: true saltpepper_param { fraction: 0.1 value: 9 } }
+    expand_param { prob: 0.5 max_expand_ratio: 4.0 }
+  }
+  data_param { source: "SOURCE" batch_size: 3 backend: LMDB prefetch: 9 }
+  annotated_data_param {
+    batch_sampler { max_sample: 1 max_trials: 1 }
+    batch_sampler {
+      sampler { min_scale: 0.3 max_aspect_ratio: 2.0 } sample_constraint { min_jaccard_overlap: 0.1 } max_trials: 50
+    }
+    batch_sampler { use_original_image: false }
+    label_map_file: "labelmap.prototxt"
+  }
+}
+"""
+
+
+def parameters(text):
+    (layer,) = parse_net(text, "net").layer
+    return layer.python_param.layer, json.loads(layer.python_param.param_str)
+
+
+def test_ssds_fields():
+    assert parameters(SSD) == (
+        "AnnotatedData",
+        {
+            "source": "SOURCE",
+            "backend": "lmdb",
+            "batch_size": 3,
+            "shuffle": False,
+            "channels": "BGR",
+            "distort": {"brightness_prob": 0.5, "brightness_delta": 32, "random_order_prob": 0},
+            "expand_prob": 0.5,
+            "max_expand_ratio": 4,
+            "batch_samplers": [
+                {"max_sample": 1, "max_trials": 1},
+                {"min_scale": 0.3, "max_aspect_ratio": 2, "min_jaccard_overlap": 0.1, "max_trials": 50},
+            ],
+            "emit_type": "min_overlap",
+            "emit_overlap": 0.25,
+            "resize": [10, 12],
+            "resize_mode": "fit_large_size_and_pad",
+            "interpolation": ["linear", "area"],
+            "pad_mode": "mirrored",
+            "noise": ["jpeg", "saltpepper"],
+            "jpeg_quality": 80,
+            "saltpepper_fraction": 0.1,
+            "saltpepper_value": [9],
+            "crop": [8, 8],
+            "mirror": True,
+            "mean": [104, 117, 123],
+            "scale": 1,
+        },
+    )
+
+
+def test_a_net_reads_ssds_database(tmp_path):
+    images = np.random.RandomState(0).randint(0, 256, (3, 20, 30, 3))
+    annotated(tmp_path / "db", images, [[(3, 0.1, 0.2, 0.5, 0.9)], [], [(1, 0, 0, 1, 1, 1)]], encode="png")
+    path = tmp_path / "train.prototxt"
+    path.write_text(SSD.replace("SOURCE", str(tmp_path / "db")))
+    net = pycaffe.Net(str(path), pycaffe.TRAIN)
+    for _ in range(3):
+        net.forward()
+        label = net.blobs["label"].data
+        assert net.blobs["data"].data.shape == (3, 3, 8, 8)
+        assert label.shape[:2] == (1, 1)
+        assert label.shape[3] == 8
+        assert set(label[0, 0, :, 0]) <= {-1, 0, 2}
+    assert [layer.type for layer in net.layers] == ["AnnotatedData"]
