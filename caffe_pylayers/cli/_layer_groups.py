@@ -73,6 +73,7 @@ GROUPS = {
         "learned",
     ),
     "Sequences and volumes": ("recurrent",),
+    "Optical flow": ("cost_volume",),
     "Activations and normalizers": ("activations", "normalization"),
     "Noise, gradients, inspection": ("noise", "mixing", "gradients", "inspection"),
 }

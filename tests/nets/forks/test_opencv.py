@@ -63,6 +63,12 @@ def normalize(across, shared):
         ("ROIPooling", ROI_POOLING, [maps(2, 3, 8, 8), ROIS], []),
         ("Interp", "interp_param { height: 9 width: 4 }", [maps(2, 3, 5, 6)], []),
         ("Interp", "interp_param { zoom_factor: 3 }", [maps(1, 2, 3, 4)], []),
+        (
+            "Correlation",
+            "correlation_param { pad: 3 kernel_size: 1 max_displacement: 2 stride_1: 1 stride_2: 1 }",
+            [maps(1, 3, 6, 7), maps(1, 3, 6, 7)],
+            [],
+        ),
         ("ShuffleChannel", "shuffle_channel_param { group: 3 }", [maps(2, 6, 2, 3)], []),
         ("ReLU6", "", [4 * maps(2, 3, 4, 4)], []),
         (
