@@ -38,7 +38,7 @@ from caffe_pylayers._layer.bases.learned import learn
 from caffe_pylayers._layer.bases.no_gradient import NoGradient
 from caffe_pylayers._layer.blocks import sum_to
 from caffe_pylayers._layer.detection.nms import best_in_order, by_score, greedy_nms
-from caffe_pylayers._layer.detection.prior_boxes import CODES, decode_priors, prior_boxes
+from caffe_pylayers._layer.detection.prior_boxes import CODES, check_prior_blobs, decode_priors, prior_boxes
 
 __all__ = [
     "DetectionOutput",
@@ -313,18 +313,11 @@ class DetectionOutput(NoGradient):
         checks.tops(self, top, "detections")
 
     def plan(self, locations, scores, priors, arm_scores=None, arm_locations=None):
-        boxes = math.prod(priors.shape) // 8
-        images, each = locations.shape[0], 1 if self.share_location else self.num_classes
-        wanted = [images * boxes * each * 4, images * boxes * self.num_classes, 8 * boxes, images * boxes * 2,
-                  images * boxes * 4]  # fmt: skip
-        given = [blob for blob in (locations, scores, priors, arm_scores, arm_locations) if blob is not None]
-        for i, (blob, count) in enumerate(zip(given, wanted)):
-            if math.prod(blob.shape) != count:
-                raise checks.error(
-                    self,
-                    f"bottom[{i}] of shape {tuple(blob.shape)} has not the {count} values for {images} images of "
-                    f"{boxes} boxes and {self.num_classes} classes",
-                )
+        images, boxes = locations.shape[0], math.prod(priors.shape) // 8
+        each = 1 if self.share_location else self.num_classes
+        values = [images * boxes * count for count in (4 * each, self.num_classes, 0, 2, 4)]
+        values[2] = 8 * boxes
+        check_prior_blobs(self, (locations, scores, priors, arm_scores, arm_locations), values, images, boxes)
         self._shape = images, boxes, each
         return [(1, 1, 1, 7)]
 

@@ -37,6 +37,7 @@ GROUPS = {
         "roi_pooling",
         "roi_levels",
         "ssd",
+        "multibox_loss",
         "yolo",
         "detection_metrics",
     ),

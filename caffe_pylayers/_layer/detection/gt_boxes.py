@@ -33,12 +33,22 @@ class GroundTruth(NamedTuple):
 
     def of(self, image: int) -> GroundTruth:
         """Return the rows of one image."""
-        mine = self.image == image
-        return GroundTruth(self.image[mine], self.boxes[mine], self.classes[mine], self.flagged[mine], self.images)
+        return self.only(self.image == image)
+
+    def only(self, rows: Any) -> GroundTruth:
+        """Return some of the rows, by index or booleans."""
+        return GroundTruth(self.image[rows], self.boxes[rows], self.classes[rows], self.flagged[rows], self.images)
 
 
-def read(layer: Any, what: str, blob: Any, images: int | None = None, num_classes: int | None = None) -> GroundTruth:
-    """Return the objects of a blob, without the rows that pad it: those of class 0 or less, or of index -1.
+def read(
+    layer: Any,
+    what: str,
+    blob: Any,
+    images: int | None = None,
+    num_classes: int | None = None,
+    background: int = 0,
+) -> GroundTruth:
+    """Return the objects of a blob, without the rows that pad it: of the background, of class -1, or of index -1.
 
     what: how to name it: "bottom[1] (gt_boxes)".
     images: N, where it is known: an index outside [0, N) is refused, and (G, 5) where N is not 1.
@@ -62,7 +72,7 @@ def read(layer: Any, what: str, blob: Any, images: int | None = None, num_classe
     boxes, classes, flagged = _columns(found)
     box_blobs.whole(layer, what, index, "batch index")
     box_blobs.whole(layer, what, classes, "class")
-    real = (index >= 0) & (classes > 0)
+    real = (index >= 0) & (classes >= 0) & (classes != background)
     checks.numbers(layer, what, found, real[:, None])
     images = held if images is None else images
     index = box_blobs.image_index(layer, what, index[real], images)

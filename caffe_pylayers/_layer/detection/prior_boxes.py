@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Sequence
 
 import numpy as np
+
+from caffe_pylayers._layer import checks
 
 CODES = ("corner", "center_size", "corner_size")
 
@@ -56,6 +59,17 @@ def _ratios(aspect_ratio: Sequence[float], flip: bool) -> list[Any]:
     return found
 
 
+def encode_priors(priors: Any, boxes: Any, code_type: str, variances: Any) -> Any:
+    """Return the codes (..., 4) that decode_priors leads from priors to boxes (..., 4) with, both of positive sizes."""
+    if code_type == "corner":
+        return (boxes - priors) / variances
+    size = priors[..., 2:] - priors[..., :2]
+    if code_type == "corner_size":
+        return (boxes - priors) / np.concatenate([size, size], -1) / variances
+    shift = (boxes[..., :2] + boxes[..., 2:] - priors[..., :2] - priors[..., 2:]) / 2 / size
+    return np.concatenate([shift, np.log((boxes[..., 2:] - boxes[..., :2]) / size)], -1) / variances
+
+
 def decode_priors(priors: Any, codes: Any, code_type: str, variances: Any) -> Any:
     """Return the boxes (..., 4) that codes (..., 4) lead to from priors.
 
@@ -72,3 +86,18 @@ def decode_priors(priors: Any, codes: Any, code_type: str, variances: Any) -> An
     centre = (priors[..., :2] + priors[..., 2:]) / 2 + steps[..., :2] * size
     half = np.exp(np.minimum(steps[..., 2:], MAX_LOG_SCALE)) * size / 2
     return np.concatenate([centre - half, centre + half], -1)
+
+
+def check_prior_blobs(layer: Any, blobs: Sequence[Any], values: Sequence[int], images: int, boxes: int) -> None:
+    """Raise unless the bottoms have so many values.
+
+    blobs: optional ones are None. values: of each blob, in all; None for one that is not checked.
+    images, boxes: what a message says they are of.
+    """
+    for i, (blob, count) in enumerate(zip(blobs, values)):
+        if blob is not None and count is not None and math.prod(blob.shape) != count:
+            raise checks.error(
+                layer,
+                f"bottom[{i}] of shape {tuple(blob.shape)} has not the {count} values for {images} images of "
+                f"{boxes} boxes and {layer.num_classes} classes",
+            )

@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from caffe_pylayers._nets.forks.dialects import Dialect
+
+
+def _multibox(layer: Any) -> dict[str, Any]:
+    """Return what older fields say; and for two classes that all objects are of the second, as RefineDet has it."""
+    param, loss = layer.multibox_loss_param, layer.loss_param
+    found: dict[str, Any] = {}
+    if param.HasField("do_neg_mining") and not (param.do_neg_mining or param.HasField("mining_type")):
+        found["mining_type"] = "none"
+    if loss.HasField("normalize") and not loss.HasField("normalization"):
+        found["normalization"] = "valid" if loss.normalize else "batch"
+    if (param.num_classes, param.background_label_id) == (2, 0):
+        found["map_object_to_agnostic"] = True
+    return found
+
 
 ROWS = [
     Dialect("Permute", "shapes.Permute", "permute_param", "order"),
@@ -26,5 +42,17 @@ ROWS = [
         "num_classes share_location background_label_id=background_label code_type variance_encoded_in_target "
         "confidence_threshold nms_param.nms_threshold nms_param.top_k nms_param.eta keep_top_k objectness_score",
         ignored="visualize visualize_threshold save_file save_output_param",
+    ),
+    Dialect(
+        "MultiBoxLoss",
+        "multibox_loss.MultiBoxLoss",
+        "multibox_loss_param loss_param",
+        "num_classes share_location background_label_id=background_label code_type encode_variance_in_target "
+        "loc_loss_type conf_loss_type loc_weight normalize=normalization normalization match_type overlap_threshold "
+        "use_prior_for_matching ignore_cross_boundary_bbox use_difficult_gt bp_inside map_object_to_agnostic "
+        "do_neg_mining=mining_type mining_type neg_pos_ratio neg_overlap sample_size nms_param.nms_threshold "
+        "nms_param.top_k use_prior_for_nms objectness_score",
+        values={"batch_size": "batch"},
+        more=_multibox,
     ),
 ]
