@@ -19,7 +19,7 @@ objects = np.array(
 )[None, None]
 locations, by_class = rng.uniform(-1, 1, (N, P * 4)), rng.uniform(-1, 1, (N, P * C * 4))
 scores = rng.permutation(N * P * C).reshape(N, P * C) / 9.0
-arm_scores, arm_locations = rng.rand(N, P * 2), rng.uniform(-0.5, 0.5, (N, P * 4))
+arm = rng.rand(N, P * 2), rng.uniform(-0.5, 0.5, (N, P * 4))
 bottoms = [locations, scores, priors, objects]
 
 
@@ -27,7 +27,7 @@ def loss(text="", *given, **options):
     return case(list(given or bottoms), f"{{num_classes: 3{text and ', ' + text}}}", wrt=[0, 1], **options)
 
 
-CENTRE = "code_type: center_size"
+CENTRE, BY_CLASS = "code_type: center_size", "share_location: false, mining_type: none"
 CASES = {
     "MultiBoxLoss": [
         loss(CENTRE, exhaustive=True),
@@ -36,16 +36,9 @@ CASES = {
         loss(f"{CENTRE}, mining_type: none, bp_inside: true, use_difficult_gt: false, normalization: full"),
         loss(f"{CENTRE}, mining_type: hard_example, sample_size: 5"),
         loss(f"{CENTRE}, nms_threshold: 0.1, top_k: 6, neg_pos_ratio: 6, ignore_cross_boundary_bbox: true"),
-        loss(
-            f"{CENTRE}, nms_threshold: 0.1, use_prior_for_nms: true, neg_overlap: 0.2",
-            *bottoms,
-            arm_scores,
-            arm_locations,
-        ),
-        loss("share_location: false, mining_type: none, conf_loss_type: logistic", by_class, *bottoms[1:]),
-        loss(
-            f"{CENTRE}, share_location: false, mining_type: none, use_prior_for_matching: false", by_class, *bottoms[1:]
-        ),
+        loss(f"{CENTRE}, nms_threshold: 0.1, use_prior_for_nms: true, neg_overlap: 0.2", *bottoms, *arm),
+        loss(f"{BY_CLASS}, conf_loss_type: logistic", by_class, *bottoms[1:]),
+        loss(f"{CENTRE}, {BY_CLASS}, use_prior_for_matching: false", by_class, *bottoms[1:]),
         loss(CENTRE, *bottoms[:3], objects[:, :, 4:]),  # no object
         loss(CENTRE, locations[:0], scores[:0], priors, objects[:, :, 4:]),
         loss(CENTRE, locations * 1e4, scores * 1e4, *bottoms[2:], gradient_atol=1e-2),
