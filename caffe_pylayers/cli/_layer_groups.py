@@ -73,7 +73,7 @@ GROUPS = {
         "position_codes",
         "learned",
     ),
-    "Sequences and volumes": ("recurrent",),
+    "Sequences and volumes": ("recurrent", "nd_pooling"),
     "Optical flow": ("cost_volume",),
     "Activations and normalizers": ("activations", "normalization"),
     "Noise, gradients, inspection": ("noise", "mixing", "gradients", "inspection"),

@@ -122,6 +122,12 @@ MESSAGES = {
     "ContinuationIndicatorParameter": "time_step: uint32, batch_size: uint32",
     "CTCLossParameter": "output_delay: int32 = 0, blank_index: int32, blank_label: int32 = 0, "
     "alphabet_size: uint32 = 0, time_step: uint32 = 0, loss_calculation_t: int32 = 0",
+    # video
+    "Convolution3DParameter": "num_output: uint32, bias_term: bool = true, pad: uint32 = 0, kernel_size: uint32, "
+    "group: uint32 = 1, kernel_depth: uint32, stride: uint32 = 1, temporal_stride: uint32 = 1, "
+    "weight_filler: FillerParameter, bias_filler: FillerParameter, filter_group: uint32 = 1, temporal_pad: uint32 = 0",
+    "Pooling3DParameter": "pool: PoolMethod = MAX, kernel_size: uint32, stride: uint32 = 1, pad: uint32 = 0, "
+    "kernel_depth: uint32, temporal_stride: uint32 = 1",
     # flow
     "CorrelationParameter": "pad: uint32 = 0, kernel_size: uint32, max_displacement: uint32, stride_1: uint32 = 1, "
     "stride_2: uint32 = 1, single_direction: int32 = 0, do_abs: bool = false, "
@@ -164,6 +170,7 @@ MESSAGES = {
     "triplet_loss_param: TripletLossParameter, gradient_scaler_param: GradientScalerParameter, "
     "entropy_param: EntropyParameter, lstm_param: LSTMParameter, transpose_param: TransposeParameter, "
     "reverse_param: ReverseParameter, continuation_indicator_param: ContinuationIndicatorParameter, "
+    "convolution3d_param: Convolution3DParameter, pooling3d_param: Pooling3DParameter, "
     "ctc_loss_param: CTCLossParameter, correlation_param: CorrelationParameter, "
     "resample_param: ResampleParameter, flow_warp_param: FlowWarpParameter, l1_loss_param: L1LossParameter, "
     "quantization_param: QuantizationParameter, engine: string, forward_type: Type, backward_type: Type, "
@@ -184,8 +191,10 @@ MESSAGES = {
     "update_global_stats: bool, icnet: bool",
     "ConvolutionParameter": "hole: uint32*, hole_h: uint32, hole_w: uint32, conv_algorithm: string, "
     "cudnn_convolution_algo_seeker: string, conv_algos_override: string, fusion_type: string, relu: bool, "
-    "negative_slope: float",
-    "PoolingParameter": "ceil_mode: bool = true, round_mode: RoundMode = CEIL",
+    "negative_slope: float, kernel_shape: BlobShape, pad_shape: BlobShape, stride_shape: BlobShape, "
+    "kernel_depth: uint32, temporal_stride: uint32 = 1, temporal_pad: uint32 = 0, filter_group: uint32 = 1",
+    "PoolingParameter": "ceil_mode: bool = true, round_mode: RoundMode = CEIL, kernel_shape: BlobShape, "
+    "pad_shape: BlobShape, stride_shape: BlobShape, kernel_depth: uint32, temporal_stride: uint32 = 1",
     "DropoutParameter": "scale_train: bool = true, sample_weights_test: bool = false",
     "DataParameter": "shuffle: bool = false, cache: bool = false, threads: uint32, parser_threads: uint32",
     "ImageDataParameter": "cache: bool = false, precache: bool = false, threads: uint32, shuffle_images: bool, "
@@ -211,6 +220,7 @@ ENUMS = {
     "ResampleType": "NEAREST LINEAR CUBIC AREA",
     "FlowFill": "ZERO NOT_A_NUMBER",
     "RoundMode": "CEIL FLOOR",
+    "PoolMethod": "MAX AVE STOCHASTIC",
     "LabelType": "NONE IMAGE PIXEL",
     "Type": "DOUBLE FLOAT FLOAT16 INT UINT",
     "Engine": "DEFAULT CAFFE CUDNN MKL2017 MKLDNN",
@@ -219,8 +229,10 @@ ENUMS = {
 # Layer types of forks in the V1 format, ``layers { type: ROI_POOLING }``, and what they are in the current one.
 V1_TYPES = {
     "BN": "BN",
+    "CONVOLUTION3D": "Convolution3D",
     "DENSE_IMAGE_DATA": "DenseImageData",
     "INTERP": "Interp",
+    "POOLING3D": "Pooling3D",
     "ROI_POOLING": "ROIPooling",
     "SMOOTH_L1_LOSS": "SmoothL1Loss",
     "UPSAMPLE": "Upsample",

@@ -17,6 +17,7 @@ _FLOWNET = "lmb-freiburg/flownet2"
 _XLEARN = "thuml/Xlearn"
 _CTPN = "tianzhi0549/CTPN"
 _VIDEO = "chuckcho/video-caffe"
+_C3D = "facebook/C3D"
 _NVIDIA = "NVIDIA/caffe"
 _WARPCTC = "xmfbit/warpctc-caffe"
 _STN = "christopher5106/last_caffe_with_stn"
@@ -56,6 +57,7 @@ _TYPES = {
     "DataAugmentation",
     "twhui/LiteFlowNet": "Warp Grid ExpMax NegSquare",
     _VIDEO: "NdConvolution NdPooling",
+    _C3D: "Convolution3D Pooling3D",
     _STN: "SpatialTransformer",
     _NVIDIA: "DetectNetTransformation",
     _CPM: "CPMData",
@@ -91,6 +93,7 @@ _FIELDS = {
     _CTPN: "lstm_param transpose_param reverse_param",
     _FLOWNET: "correlation_param resample_param l1_loss_param augmentation_param",
     _VIDEO: "kernel_shape pad_shape stride_shape",
+    _C3D: "convolution3d_param pooling3d_param kernel_depth temporal_stride temporal_pad filter_group",
     _STN: "st_param",
     _NVIDIA: "detectnet_groundtruth_param detectnet_augmentation_param scale_bias",
     _CPM: "cpm_transform_param",

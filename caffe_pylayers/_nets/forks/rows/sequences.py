@@ -1,8 +1,59 @@
-"""Text and sequences."""
+"""Text, sequences, video."""
 
 from __future__ import annotations
 
+from typing import Any, Sequence
+
 from caffe_pylayers._nets.forks.dialects import Dialect
+
+
+def _nd_convolution(layer: Any) -> None:
+    param = layer.convolution_param
+    shapes = [getattr(param, f"{name}_shape") for name in ("kernel", "stride", "pad")]
+    _set_window(param, *(list(shape.dim) for shape in shapes))
+    for name in ("kernel_shape", "stride_shape", "pad_shape"):
+        param.ClearField(name)
+
+
+def _convolution_3d(layer: Any) -> None:
+    """Make C3D's convolution_param, or convolution3d_param, Caffe's: a size for each axis, frames first."""
+    theirs, param = layer.convolution_param, layer.convolution_param
+    if layer.HasField("convolution3d_param"):
+        theirs = layer.convolution3d_param
+        for name in ("num_output", "bias_term"):
+            setattr(param, name, getattr(theirs, name))
+        for name in ("weight_filler", "bias_filler"):
+            if theirs.HasField(name):
+                getattr(param, name).CopyFrom(getattr(theirs, name))
+    _set_window(
+        param,
+        _depth_first(theirs.kernel_depth, theirs.kernel_size, 1),
+        _depth_first(theirs.temporal_stride, theirs.stride, 1),
+        _depth_first(theirs.temporal_pad, theirs.pad, 0),
+    )
+    for name in ("kernel_depth", "temporal_stride", "temporal_pad", "filter_group", "group"):
+        param.ClearField(name)
+    layer.ClearField("convolution3d_param")
+
+
+def _depth_first(depth: int, sizes: Any, default: int) -> list[int]:
+    """Return the sizes of depth, height and width; sizes: the number of the latter two, or a list of at most one."""
+    given = [sizes] if isinstance(sizes, int) else list(sizes) or [default]
+    return [depth, given[0], given[0]]
+
+
+def _set_window(param: Any, kernel: Sequence[int], stride: Sequence[int], pad: Sequence[int]) -> None:
+    for name, sizes in (("kernel_size", kernel), ("stride", stride), ("pad", pad)):
+        param.ClearField(name)
+        getattr(param, name).extend(sizes)
+    param.engine = param.CAFFE  # its cuDNN's takes two axes alone
+
+
+def _pooling_3d(param: Any) -> dict[str, Any]:
+    return {"stride": [param.temporal_stride, param.stride, param.stride], "pad": [0, param.pad, param.pad]}
+
+
+_POOLING_3D = "pool kernel_depth+kernel_size+kernel_size=kernel_size stride temporal_stride=stride pad"
 
 ROWS = [
     Dialect("Transpose", "shapes.Permute", "transpose_param", "dim=order"),
@@ -20,5 +71,37 @@ ROWS = [
         "recurrent.ContinuationIndicator",
         "continuation_indicator_param",
         "time_step batch_size",
+    ),
+    Dialect("NdConvolution", equal="Convolution", change=_nd_convolution),
+    Dialect("Convolution3D", equal="Convolution", change=_convolution_3d),
+    Dialect(
+        "NdPooling",
+        "nd_pooling.NdPooling",
+        "pooling_param",
+        "pool kernel_shape.dim=kernel_size stride_shape.dim=stride pad_shape.dim=pad",
+        ignored="engine",
+        meant=lambda layer: not layer.pooling_param.global_pooling,
+    ),
+    Dialect(
+        "NdPooling",
+        "nd_pooling.NdPooling",
+        "pooling_param",
+        "pool global_pooling stride_shape.dim=stride pad_shape.dim=pad",
+        ignored="engine kernel_shape",
+    ),
+    Dialect(
+        "Pooling3D",
+        "nd_pooling.NdPooling",
+        "pooling3d_param",
+        _POOLING_3D,
+        more=lambda layer: _pooling_3d(layer.pooling3d_param),
+        meant=lambda layer: layer.HasField("pooling3d_param"),
+    ),
+    Dialect(
+        "Pooling3D",
+        "nd_pooling.NdPooling",
+        "pooling_param",
+        _POOLING_3D,
+        more=lambda layer: _pooling_3d(layer.pooling_param),
     ),
 ]

@@ -1,0 +1,70 @@
+"""Nets of text, sequences and video, as CTPN's, C3D's and others' Caffe has them."""
+
+import numpy as np
+import pytest
+
+from caffe_pylayers import pycaffe
+from caffe_pylayers._nets.prototxt import parse_net
+
+# --- C3D -----------------------------------------------------------------------------------------
+
+INPUT = "input: 'data' input_shape { dim: 2 dim: 3 dim: 4 dim: 8 dim: 10 } "
+FC = "layer { name: 'fc' type: 'InnerProduct' bottom: 'pool' top: 'fc' inner_product_param { num_output: 5 } }"
+C3D = {
+    "video-caffe": INPUT
+    + """
+layer { name: "conv" type: "NdConvolution" bottom: "data" top: "conv" convolution_param { num_output: 4 engine: CUDNN
+  kernel_shape { dim: 3 dim: 3 dim: 3 } stride_shape { dim: 1 dim: 1 dim: 1 } pad_shape { dim: 1 dim: 1 dim: 1 } } }
+layer { name: "relu" type: "ReLU" bottom: "conv" top: "conv" }
+layer { name: "pool" type: "NdPooling" bottom: "conv" top: "pool" pooling_param { pool: MAX
+  kernel_shape { dim: 1 dim: 2 dim: 2 } stride_shape { dim: 1 dim: 2 dim: 2 } } }
+"""
+    + FC,
+    "C3D 1.0": INPUT
+    + """
+layers { name: "conv" type: CONVOLUTION3D bottom: "data" top: "conv" convolution_param {
+  num_output: 4 kernel_size: 3 kernel_depth: 3 pad: 1 temporal_pad: 1 } }
+layers { name: "relu" type: RELU bottom: "conv" top: "conv" }
+layers { name: "pool" type: POOLING3D bottom: "conv" top: "pool" pooling_param {
+  pool: MAX kernel_size: 2 kernel_depth: 1 stride: 2 temporal_stride: 1 } }
+layers { name: "fc" type: INNER_PRODUCT bottom: "pool" top: "fc" inner_product_param { num_output: 5 } }
+""",
+    "C3D 1.1": INPUT
+    + """
+layer { name: "conv" type: "Convolution3D" bottom: "data" top: "conv" convolution3d_param {
+  num_output: 4 kernel_size: 3 kernel_depth: 3 pad: 1 temporal_pad: 1 filter_group: 2 } }
+layer { name: "relu" type: "ReLU" bottom: "conv" top: "conv" }
+layer { name: "pool" type: "Pooling3D" bottom: "conv" top: "pool" pooling3d_param {
+  pool: MAX kernel_size: 2 kernel_depth: 1 stride: 2 temporal_stride: 1 } }
+"""
+    + FC,
+}
+
+
+@pytest.mark.parametrize("fork", C3D)
+def test_c3d(tmp_path, fork):
+    torch = pytest.importorskip("torch")
+    (tmp_path / "net.prototxt").write_text(f"force_backward: true {C3D[fork]}")
+    net = pycaffe.Net(str(tmp_path / "net.prototxt"), pycaffe.TRAIN)
+    rng = np.random.RandomState(0)
+    assert [blob.data.shape for blob in net.params["conv"]] == [(4, 3, 3, 3, 3), (4,)]
+    for blob in (net.blobs["data"], *net.params["conv"], *net.params["fc"]):
+        blob.data[...] = rng.standard_normal(blob.data.shape)
+    net.forward()
+    assert net.blobs["pool"].data.shape == (2, 4, 4, 4, 5)
+    x = torch.tensor(net.blobs["data"].data, requires_grad=True)
+    learned = {name: [torch.tensor(blob.data) for blob in blobs] for name, blobs in net.params.items()}
+    pooled = torch.nn.functional.max_pool3d(torch.conv3d(x, *learned["conv"], padding=1).relu(), (1, 2, 2))
+    expected = torch.nn.functional.linear(pooled.flatten(1), *learned["fc"])
+    assert net.blobs["fc"].data == pytest.approx(expected.detach().numpy(), rel=1e-4, abs=1e-3)
+    d_fc = rng.standard_normal((2, 5)).astype(np.float32)
+    net.blobs["fc"].diff[...] = d_fc
+    net.backward()
+    expected.backward(torch.tensor(d_fc))
+    assert net.blobs["data"].diff == pytest.approx(x.grad.numpy(), rel=1e-4, abs=1e-3)
+
+
+def test_a_video_pooled_as_a_whole():
+    text = "pooling_param { pool: AVE global_pooling: true kernel_shape { dim: 1 dim: 1 dim: 1 } }"
+    (layer,) = parse_net(f"layer {{ type: 'NdPooling' {text} }}", "net").layer
+    assert layer.python_param.param_str == '{"pool": "ave", "global_pooling": true}'
