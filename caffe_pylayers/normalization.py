@@ -15,61 +15,13 @@ import math
 
 import numpy as np
 
-from caffe_pylayers._layer import arrays, checks
+from caffe_pylayers._layer import checks
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.bases.kept_input import KeptInput
 from caffe_pylayers._layer.bases.learned import learn
-from caffe_pylayers._layer.blocks import blocks, part, sum_to
-from caffe_pylayers._layer.functions import fused
+from caffe_pylayers._layer.functions.standardize import standardize_backward, standardize_forward
 
 __all__ = ["GroupNorm", "InstanceNorm", "LayerNorm", "standardize_backward", "standardize_forward"]
-
-_NORMALIZED = (2, 3)  # the axes of a view (N, G, K, M)
-
-
-def standardize_forward(xp, x, scale, shift, eps, y):
-    """Write y = scale z + shift, z = (x - mean) inverse, with inverse = 1 / sqrt(variance + eps).
-
-    x: (N, G, K, M). scale, shift: (1, G, K, 1), or None for 1 and 0. y: receives it; may be x.
-    Return mean and inverse, (N, G, 1, 1), those over K and M.
-    """
-    if fused.has_group_norm(xp):
-        return fused.group_norm_forward(xp, x, scale, shift, eps, y)
-    mean, inverse = (arrays.new(x, (*x.shape[:2], 1, 1)) for _ in range(2))
-    for block in blocks(x, _NORMALIZED):
-        z = y[block]
-        mean[block] = x[block].mean(_NORMALIZED, keepdims=True)
-        xp.subtract(x[block], mean[block], out=z)
-        inverse[block] = 1 / xp.sqrt((z * z).mean(_NORMALIZED, keepdims=True) + eps)
-        z *= inverse[block]
-        if scale is not None:
-            z *= part(scale, block)
-            z += part(shift, block)
-    return mean, inverse
-
-
-def standardize_backward(xp, x, mean, inverse, scale, d_y, d_x=None, d_scale=None, d_shift=None):
-    """Write d_x = inverse (d_z - mean(d_z) - z mean(d_z z)), d_z = scale d_y, where it is asked for.
-
-    d_x: may be d_y. d_scale, d_shift: where there is a scale, sum(d_y z) and sum(d_y) are added to them.
-    """
-    if fused.has_group_norm(xp):
-        fused.group_norm_backward(xp, x, mean, inverse, scale, d_y, d_x, d_scale, d_shift)
-        return
-    for block in blocks(x, _NORMALIZED):
-        d_z, z = d_y[block], (x[block] - mean[block]) * inverse[block]
-        products = d_z * z
-        if scale is not None:
-            for diff, values in ((d_scale, products), (d_shift, d_z)):
-                place = part(diff, block)
-                place += sum_to(values, place.shape)
-            d_z = d_z * part(scale, block)
-            xp.multiply(d_z, z, out=products)
-        if d_x is not None:
-            z *= products.mean(_NORMALIZED, keepdims=True)
-            z += d_z.mean(_NORMALIZED, keepdims=True)
-            xp.subtract(d_z, z, out=d_x[block])
-            d_x[block] *= inverse[block]
 
 
 class _Normalizer(KeptInput):

@@ -75,7 +75,7 @@ GROUPS = {
     ),
     "Sequences and volumes": ("recurrent", "nd_pooling"),
     "Optical flow": ("cost_volume",),
-    "Activations and normalizers": ("activations", "normalization"),
+    "Activations and normalizers": ("activations", "normalization", "batch_norm"),
     "Noise, gradients, inspection": ("noise", "mixing", "gradients", "inspection"),
 }
 

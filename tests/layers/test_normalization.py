@@ -39,7 +39,7 @@ THEIRS = {
 def test_as_pytorch(name, way, monkeypatch):
     torch = pytest.importorskip("torch")
     if way.startswith("formula"):
-        monkeypatch.setattr(fused, "has_group_norm", lambda xp: False)
+        monkeypatch.setattr(fused, "has_norms", lambda xp: False)
         monkeypatch.setattr(blocks, "_MOST", int(way.split()[1]) if " " in way else 1 << 16)
     param_str, function = THEIRS[name]
     kind, back = (np.asarray, np.asarray) if way == "numpy" else (torch.tensor, torch.Tensor.numpy)

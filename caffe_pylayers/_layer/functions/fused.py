@@ -25,10 +25,13 @@ from caffe_pylayers._layer.blocks import blocks
 __all__ = [
     "KERNELS",
     "Kernel",
+    "affine_by_kernel",
+    "batch_norm_backward",
+    "batch_norm_forward",
     "by_kernel",
     "group_norm_backward",
     "group_norm_forward",
-    "has_group_norm",
+    "has_norms",
     "one_pass",
     "softmax_backward_by_kernel",
 ]
@@ -147,14 +150,16 @@ def softmax_backward_by_kernel(xp: Any, p: Any, d_p: Any, axis: int, d_scores: A
     return kernel.out(d_p, p, axis, p.dtype, grad_input=d_scores)
 
 
-def has_group_norm(xp: Any) -> bool:
-    """Return whether PyTorch has what the next two call; False for numpy."""
-    kernels = ("native_layer_norm", "native_group_norm", "native_layer_norm_backward", "native_group_norm_backward")
-    return xp is not np and all(hasattr(xp.ops.aten, name) for name in kernels)
+_NORMS = [f"native_{kind}_norm{way}" for kind in ("layer", "group", "batch") for way in ("", "_backward")]
+
+
+def has_norms(xp: Any) -> bool:
+    """Return whether PyTorch has what the next ones call; False for numpy."""
+    return xp is not np and all(hasattr(xp.ops.aten, name) for name in _NORMS)
 
 
 def group_norm_forward(xp: Any, x: Any, scale: Any, shift: Any, eps: float, y: Any) -> tuple[Any, Any]:
-    """Compute normalization.standardize_forward of a view (N, G, K, M) without a 0."""
+    """Compute standardize_forward of a view (N, G, K, M) without a 0."""
     count, groups, each, positions = x.shape
     scale, shift = (None if learned is None else learned.reshape(-1) for learned in (scale, shift))
     if groups == positions == 1:
@@ -170,7 +175,7 @@ def group_norm_forward(xp: Any, x: Any, scale: Any, shift: Any, eps: float, y: A
 def group_norm_backward(
     xp: Any, x: Any, mean: Any, inverse: Any, scale: Any, d_y: Any, d_x: Any, d_scale: Any, d_shift: Any
 ) -> None:
-    """Compute normalization.standardize_backward of a view (N, G, K, M) without a 0."""
+    """Compute standardize_backward of a view (N, G, K, M) without a 0."""
     count, groups, each, positions = x.shape
     asked = [d_x is not None, scale is not None, scale is not None]
     scale = None if scale is None else scale.reshape(-1)
@@ -187,3 +192,39 @@ def group_norm_backward(
     if scale is not None:
         d_scale += found[1].reshape(d_scale.shape)
         d_shift += found[2].reshape(d_shift.shape)
+
+
+def batch_norm_forward(xp: Any, x: Any, scale: Any, shift: Any, eps: float, y: Any) -> tuple[Any, Any]:
+    """Compute standardize_forward of a view (N, C, M) without a 0, over N and M."""
+    mean, inverse = xp.empty((2, x.shape[1]), dtype=x.dtype, device=x.device)
+    scale, shift = (None if learned is None else learned.reshape(-1) for learned in (scale, shift))
+    kernel = xp.ops.aten.native_batch_norm.out
+    kernel(x, scale, shift, None, None, True, 0.0, eps, out=y, save_mean=mean, save_invstd=inverse)
+    return mean.reshape(1, -1, 1), inverse.reshape(1, -1, 1)
+
+
+def batch_norm_backward(
+    xp: Any, x: Any, mean: Any, inverse: Any, scale: Any, d_y: Any, d_x: Any, d_scale: Any, d_shift: Any
+) -> None:
+    """Compute standardize_backward of a view (N, C, M) without a 0, over N and M."""
+    asked = [d_x is not None, d_scale is not None, d_shift is not None]
+    mean, inverse = mean.reshape(-1), inverse.reshape(-1)
+    scale = None if scale is None else scale.reshape(-1)
+    found = xp.ops.aten.native_batch_norm_backward(d_y, x, scale, None, None, mean, inverse, True, 0.0, asked)
+    if d_x is not None:
+        d_x[...] = found[0]
+    if d_scale is not None:
+        d_scale += found[1].reshape(d_scale.shape)
+    if d_shift is not None:
+        d_shift += found[2].reshape(d_shift.shape)
+
+
+def affine_by_kernel(xp: Any, x: Any, factor: Any, term: Any, y: Any) -> bool:
+    """Write y = factor x + term, for x (N, C, M), factor and term (1, C, 1); return False where PyTorch cannot."""
+    if not has_norms(xp):
+        return False
+    zeros, ones = xp.zeros_like(factor).reshape(-1), xp.ones_like(factor).reshape(-1)
+    kernel, none = xp.ops.aten.native_batch_norm.out, xp.empty((2, 0), dtype=x.dtype, device=x.device)
+    weight, bias = factor.reshape(-1), term.reshape(-1)
+    kernel(x, weight, bias, zeros, ones, False, 0.0, 0.0, out=y, save_mean=none[0], save_invstd=none[1])
+    return True
