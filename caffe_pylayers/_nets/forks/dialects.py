@@ -22,11 +22,12 @@ class Dialect:
     names: the fields that count, ``name`` or ``inner.name``, each with ``=ours`` behind it where the library's
         parameter has another name; ``height+width=size`` makes a list of two where both are set.
     ignored: the fields that change no value, ``name`` or ``inner.name``.
-    read: the fields that ``more`` reads.
+    read: the fields that ``more`` and ``change`` read.
     values: what an enumeration's value is here, by its name in small letters; the name, where it is not among them.
     filler: the field with the filler of the learned blob.
     more: returns further parameters for a layer.
-    change: what else becomes of the message of a layer that equals a stock type.
+    change: changes what else is to change in the message, such as the rates of learned blobs; returns the layers that
+        come behind it, or None.
     meant: of a type with several meanings, True for a layer that has this one.
     """
 
@@ -40,7 +41,7 @@ class Dialect:
     filler: str = ""
     more: Callable[[Any], Mapping[str, Any]] | None = None
     equal: str = ""
-    change: Callable[[Any], None] | None = None
+    change: Callable[[Any], Any] | None = None
     meant: Callable[[Any], bool] = _always
 
     def parameters(self, layer: Any) -> dict[str, Any]:

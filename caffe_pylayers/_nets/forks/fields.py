@@ -74,7 +74,7 @@ MESSAGES = {
     "BNParameter": "slope_filler: FillerParameter, bias_filler: FillerParameter, momentum: float = 0.9, "
     "eps: float = 1e-5, frozen: bool = false, engine: Engine = DEFAULT, scale_filler: FillerParameter, "
     "shift_filler: FillerParameter, bn_mode: BNMode = LEARN, var_eps: float = 1e-10, moving_average: bool = false, "
-    "decay: float = 0.05, axis: int32 = 1",
+    "decay: float = 0.05, axis: int32 = 1, inverse_std: bool = false",  # the last is this package's own
     "InterpParameter": "height: int32 = 0, width: int32 = 0, zoom_factor: int32 = 1, shrink_factor: int32 = 1, "
     "pad_beg: int32 = 0, pad_end: int32 = 0",
     "UpsampleParameter": "scale: uint32 = 2, scale_h: uint32, scale_w: uint32, pad_out_h: bool = false, "
@@ -187,8 +187,9 @@ MESSAGES = {
     "use_gpu_transform: bool",
     "LossParameter": "pre_fixed_normalizer: float = 1, weight_by_label_freqs: bool = false, class_weighting: float*",
     "BatchNormParameter": "scale_bias: bool = false, scale_filler: FillerParameter, bias_filler: FillerParameter, "
-    "filler: FillerParameter, use_weight_bias: bool = true, engine: Engine = DEFAULT, relu: bool = false, "
-    "update_global_stats: bool, icnet: bool",
+    "filler: FillerParameter, use_weight_bias: bool = true, bias_term: bool = true, "
+    "engine: Engine = DEFAULT, relu: bool = false, update_global_stats: bool, icnet: bool, "
+    "stats_batch_size: uint32 = 0, add_eps_before_sqrt: bool = true",
     "ConvolutionParameter": "hole: uint32*, hole_h: uint32, hole_w: uint32, conv_algorithm: string, "
     "cudnn_convolution_algo_seeker: string, conv_algos_override: string, fusion_type: string, relu: bool, "
     "negative_slope: float, kernel_shape: BlobShape, pad_shape: BlobShape, stride_shape: BlobShape, "

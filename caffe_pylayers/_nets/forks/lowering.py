@@ -10,7 +10,7 @@ import json
 import logging
 import os
 from collections import Counter
-from typing import Any, Container, Iterator, NamedTuple
+from typing import Any, Container, Iterator, NamedTuple, Sequence
 
 from caffe_pylayers._layer.quote import quoted
 from caffe_pylayers._nets.forks.dialects import Dialect
@@ -48,6 +48,9 @@ _LEFT_OUT = frozenset(
         "threads",
         "parser_threads",
         "use_gpu_transform",
+        "icnet",
+        "update_global_stats",
+        "use_weight_bias",
     ]
 )
 
@@ -120,10 +123,15 @@ def lowered(net: Any, messages: Any) -> Lowered:
             return found
         net = message_class(messages, "NetParameter").FromString(net.SerializeToString())
     has = messages.LayerParameter.DESCRIPTOR.fields_by_name
+    layers = []
     for layer in net.layer:
+        layers.append(layer)
         dialect = dialect_of(layer)
         if dialect is not None and _foreign(layer, dialect, has):
-            _lower_layer(layer, dialect, found)
+            layers += _lower_layer(layer, dialect, found)
+    if len(layers) > len(net.layer):
+        net.ClearField("layer")
+        net.layer.extend(layers)
     for layer in (None, *net.layer):
         for place, field in _fields_of_forks(net if layer is None else layer):
             if field.name in _LEFT_OUT:
@@ -137,21 +145,21 @@ def lowered(net: Any, messages: Any) -> Lowered:
 
 def _foreign(layer: Any, dialect: Dialect, has: Container[str]) -> bool:
     """Return False where the caffe of the messages with these fields of a layer is that fork itself."""
-    if dialect.kind not in KINDS:
-        return any(_fields_of_forks(layer))
+    if dialect.kind not in KINDS:  # its blobs may have told, too
+        return any(_fields_of_forks(layer)) or bool(layer.blobs)
     own = [param for param in dialect.params if param in FIELDS_OF_LAYERS]
     return not own or any(param not in has for param in own)
 
 
-def _lower_layer(layer: Any, dialect: Dialect, found: Lowered) -> None:
+def _lower_layer(layer: Any, dialect: Dialect, found: Lowered) -> Sequence[Any]:
+    """Lower a layer, and return those that come behind it."""
     kind = layer.type
     if dialect.equal:
         layer.type = dialect.equal
-        if dialect.change is not None:
-            dialect.change(layer)
         if dialect.equal != kind:
             found.became.append((layer.name, kind, dialect.equal))
-        return
+        return _changed(layer, dialect)
+    behind: Sequence[Any] = ()
     if not layer.HasField("python_param"):  # else it is as this package has written it
         module, _, cls = dialect.layer.rpartition(".")
         layer.python_param.module, layer.python_param.layer = f"caffe_pylayers.{module}", cls
@@ -160,9 +168,15 @@ def _lower_layer(layer: Any, dialect: Dialect, found: Lowered) -> None:
             layer.python_param.param_str = json.dumps(parameters)
         found.faults.extend(_unread(layer, place) for place in dialect.unread(layer))
         found.left_out.extend((layer.name, place) for place in dialect.left_out(layer))
+        behind = _changed(layer, dialect)
         for param in dialect.params:
             layer.ClearField(param)
     found.became.append((layer.name, kind, f"{layer.python_param.module}.{layer.python_param.layer}"))
+    return behind
+
+
+def _changed(layer: Any, dialect: Dialect) -> Sequence[Any]:
+    return (dialect.change(layer) if dialect.change is not None else None) or ()
 
 
 def _fields_of_forks(message: Any, before: str = "") -> Iterator[tuple[str, Any]]:

@@ -15,6 +15,7 @@ from caffe_pylayers._nets.forks.rows import (
     domains,
     faces,
     flow,
+    normalization,
     rcnn,
     segmentation,
     sequences,
@@ -24,7 +25,7 @@ from caffe_pylayers._nets.forks.rows import (
 
 DIALECTS: list[Dialect] = [
     row
-    for family in (classification, data, domains, faces, flow, rcnn, segmentation, sequences, ssd, yolo)
+    for family in (classification, data, domains, faces, flow, normalization, rcnn, segmentation, sequences, ssd, yolo)
     for row in family.ROWS
 ]
 

@@ -1,0 +1,109 @@
+"""Batch normalization of forks: which layer it is, told by fields and by blobs, and what a net of it learns."""
+
+import json
+
+import pytest
+
+from caffe_pylayers import _engine
+from caffe_pylayers._nets.forks.lowering import lower, parse
+from caffe_pylayers._nets.prototxt import parse_net
+
+FOUR, FIVE = "scale shift mean variance", "mean variance correction scale shift"
+
+
+def lowered(text):
+    """What param_str of the only layer says, and the rates of its blobs."""
+    layer = parse_net(f"layer {{ name: 'a' bottom: 'x' top: 'y' {text} }}").layer[0]
+    assert (layer.python_param.module, layer.python_param.layer) == ("caffe_pylayers.batch_norm", "BatchNorm")
+    return json.loads(layer.python_param.param_str), [(spec.lr_mult, spec.decay_mult) for spec in layer.param]
+
+
+@pytest.mark.parametrize(
+    ("fields", "learned", "parameters"),
+    [
+        ("", FOUR, {"scale": 0, "shift": 0, "variance": 0, "moving_average_fraction": 0.9, "eps": 1e-5}),
+        (
+            "slope_filler { value: 1 } bias_filler { value: 0.5 } momentum: 0.95 frozen: true engine: CUDNN",
+            FOUR,
+            {"scale": 1, "shift": 0.5, "variance": 1, "moving_average_fraction": 0.95, "frozen": True},
+        ),
+        ("slope_filler { value: 1 } inverse_std: true", "scale shift mean inverse_std", {"scale": 1, "variance": 1}),
+        ("scale_filler { value: 1 }", "scale shift", {"scale": 1, "eps": 1e-9, "use_global_stats": False}),
+        ("bn_mode: INFERENCE", "scale shift", {"use_global_stats": True}),
+        (
+            "scale_filler { value: 1 } decay: 0.1 axis: 2 var_eps: 1e-8",
+            FOUR,
+            {"scale": 1, "axis": 2, "eps": 1e-8, "moving_average_fraction": 0.9, "use_global_stats": False},
+        ),
+        ("moving_average: true", FOUR, {"use_global_stats": None, "moving_average_fraction": 0.95, "eps": 1e-10}),
+    ],
+)
+def test_bn(fields, learned, parameters):
+    found, rates = lowered(f"type: 'BN' bn_param {{ {fields} }}")
+    assert found.pop("learned", FOUR.split()) == learned.split()
+    assert found.pop("blob_axes") == 4
+    assert {name: found[name] for name in parameters} == parameters
+    held = range(4) if found.get("frozen") else [2, 3]
+    assert [i for i, rate in enumerate(rates) if rate == (0, 0)] == (list(held) if "mean" in learned else [])
+
+
+@pytest.mark.parametrize(
+    ("fields", "learned", "parameters"),
+    [
+        ("scale_bias: true moving_average_fraction: 0.9", FIVE, {"averaging": "from_first"}),
+        ("scale_filler { value: 2 } bias_filler { value: 1 } eps: 1e-7", FIVE, {"scale": 2, "shift": 1, "eps": 1e-5}),
+        ("filler { value: 2 } bias_term: false engine: MKLDNN", FIVE[:-6], {"averaging": "sum", "scale": 2}),
+    ],
+)
+def test_batch_norm(fields, learned, parameters):
+    found, rates = lowered(f"type: 'BatchNorm' batch_norm_param {{ {fields} }}")
+    assert found.pop("learned") == learned.split()
+    assert {name: found[name] for name in parameters} == parameters
+    assert rates == [(0, 0)] * 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "shapes", "learned", "axes"),
+    [
+        ("BN", [(1, 6)] * 4, FOUR, 2),
+        ("BN", [(1, 6, 1, 1)] * 2, "scale shift", 4),
+        ("BatchNorm", [(6,), (6,), (1,), (6,), (6,)], FIVE, 1),
+        ("BatchNorm", [(1, 6, 1, 1)] * 4 + [(1,)], "scale shift mean variance correction", 4),
+        ("BatchNorm", [(6,), (6,), (1,)], None, None),
+    ],
+)
+def test_told_by_blobs(kind, shapes, learned, axes):
+    net = parse(f"layer {{ name: 'a' type: '{kind}' }}", "NetParameter", _engine.messages())
+    for shape in shapes:
+        net.layer[0].blobs.add().shape.dim.extend(shape)
+    (layer,) = lower(net, _engine.messages(), "net").layer
+    if learned is None:
+        assert not layer.HasField("python_param")
+        return
+    found = json.loads(layer.python_param.param_str)
+    assert (found["learned"], found["blob_axes"]) == (learned.split(), axes)
+
+
+def test_what_makes_no_difference_is_left_out():
+    (layer,) = parse_net(
+        "layer { type: 'BatchNorm' batch_norm_param { eps: 1 use_weight_bias: false icnet: true engine: MKL2017 } }"
+    ).layer
+    assert str(layer) == 'type: "BatchNorm"\nbatch_norm_param {\n  eps: 1\n}\n'
+
+
+def test_a_relu_in_it():
+    net = parse_net(
+        "layer { name: 'bn' type: 'BatchNorm' bottom: 'x' top: 'y' batch_norm_param { scale_bias: true relu: true } "
+        "include { phase: TEST } } layer { name: 'next' type: 'ReLU' bottom: 'y' top: 'z' }"
+    )
+    assert [layer.name for layer in net.layer] == ["bn", "bn/relu", "next"]
+    relu = net.layer[1]
+    assert (relu.type, list(relu.bottom), list(relu.top)) == ("ReLU", ["y"], ["y"])
+    assert relu.include == net.layer[0].include
+
+
+def test_what_has_no_equal():
+    with pytest.raises(ValueError, match=r"nothing here does what bn_param.slope_filler.type asks for"):
+        parse_net("layer { type: 'BN' bn_param { slope_filler { type: 'gaussian' } } }")
+    with pytest.raises(ValueError, match=r"nothing here does what batch_norm_param.stats_batch_size asks for"):
+        parse_net("layer { type: 'BatchNorm' batch_norm_param { stats_batch_size: 8 } }")
