@@ -22,9 +22,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from caffe_pylayers._layer import arrays, checks
-from caffe_pylayers._layer.base import Layer, Parameter
-from caffe_pylayers._layer.detection import box_blobs
+from caffe_pylayers._layer import arrays
+from caffe_pylayers._layer.base import Parameter
+from caffe_pylayers._layer.detection.roi_layer import ROILayer, flat_bins, in_reach, padded, rounded
 from caffe_pylayers._layer.functions.range_maxima import key_places, place_keys, range_maxima
 
 __all__ = [
@@ -41,46 +41,49 @@ __all__ = [
 _BLOCK = 1 << 17  # values of the maps in a part: what fits a core's cache
 
 
-def roi_pooling_bins(rois, pooled, spatial_scale, size):
+def roi_pooling_bins(rois, pooled, spatial_scale, size, pad_ratio=0):
     """Return ((top, bottom), (left, right)), the bins of ROIs on a map, int64 (R, ph) and (R, pw).
 
     ROIs are rounded to cells, half away from zero; the i-th of p bins of n cells reaches from
     floor(i n / p) to ceil((i + 1) n / p), cut to the map. All in float32, as Caffe's C++ has it.
 
     pooled, size: (height, width), of the top and of the map.
+    pad_ratio: by which share of its size a ROI grows on each side before.
     """
-    scaled = _in_cells(rois, spatial_scale, np.dtype(np.float32))
-    # float64: to add 0.5 to the float32 below it gives 1
-    corners = np.copysign(np.floor(np.abs(scaled.astype(np.float64)) + 0.5), scaled)
-    bins = []
-    for axis in range(2):
-        start, end = corners[:, 1 - axis, None], corners[:, 3 - axis, None]
-        length = np.maximum(end - start + 1, 1).astype(np.float32) / np.float32(pooled[axis])
-        place = np.arange(pooled[axis] + 1, dtype=np.float32)
-        edges = np.floor(place[:-1] * length) + start, np.ceil(place[1:] * length) + start
-        bins.append(tuple(edge.clip(0, size[axis]).astype(np.int64) for edge in edges))
-    return bins
+    corners = in_reach(rois, spatial_scale).astype(np.float32)
+    if pad_ratio:
+        corners = padded(corners, pad_ratio)
+    corners = rounded(corners * np.float32(spatial_scale))
+    return [_axis_bins(corners[:, 1 - axis], corners[:, 3 - axis], pooled[axis], size[axis]) for axis in range(2)]
 
 
-def roi_pooling_forward(xp, data, rois, pooled, spatial_scale):
+def _axis_bins(first, last, pooled, size):
+    start = first[:, None].astype(np.float64)
+    length = np.maximum(last - first + 1, 1)[:, None] / np.float32(pooled)
+    place = np.arange(pooled + 1, dtype=np.float32)
+    edges = np.floor(place[:-1] * length) + start, np.ceil(place[1:] * length) + start
+    return tuple(edge.clip(0, size).astype(np.int64) for edge in edges)
+
+
+def roi_pooling_forward(xp, data, rois, bins):
     """Return the maximum of each bin of each ROI, (R, C, ph, pw); 0 for an empty bin.
 
     data: maps (N, C, H, W).
-    rois: numpy (R, 5), in pixels; see roi_pooling_bins.
+    rois: numpy (R, 5), of which the map's index counts. bins: of roi_pooling_bins.
     """
-    image, rows, columns = _flat_bins(rois, pooled, spatial_scale, data.shape[2:])
-    found = range_maxima(xp, _channels_last(xp, data), image, rows, columns)
-    return xp.moveaxis(found.reshape(len(rois), *pooled, data.shape[1]), -1, 1)
+    shape, places = flat_bins(rois, bins)
+    found = range_maxima(xp, _channels_last(xp, data), *places)
+    return xp.moveaxis(found.reshape(*shape, data.shape[1]), -1, 1)
 
 
-def roi_pooling_backward(xp, data, rois, d_pooled, spatial_scale, d_data):
+def roi_pooling_backward(xp, data, rois, bins, d_pooled, d_data):
     """Write to d_data the sum, over ROIs and bins, of each bin's gradient at its first maximum in row-major order."""
-    bins = _flat_bins(rois, tuple(d_pooled.shape[2:]), spatial_scale, data.shape[2:])
+    _, places = flat_bins(rois, bins)
     cells = max(data.shape[0] * data.shape[2] * data.shape[3], 1)
     step = max(_BLOCK // cells, 16) if isinstance(data, np.ndarray) else max(data.shape[1], 1)
     for start in range(0, data.shape[1], step):
         part = slice(start, start + step)
-        d_data[:, part] = _d_maxima(xp, data[:, part], bins, d_pooled[:, part])
+        d_data[:, part] = _d_maxima(xp, data[:, part], places, d_pooled[:, part])
 
 
 def _d_maxima(xp, data, bins, d_pooled):
@@ -97,22 +100,6 @@ def _d_maxima(xp, data, bins, d_pooled):
     arrays.fill(d_maps, 0)
     arrays.add_at(d_maps, places.ravel(), values.ravel())
     return xp.moveaxis(d_maps.reshape(images, height, width, channels), -1, 1)
-
-
-def _in_cells(rois, spatial_scale, dtype):
-    """Return the corners of ROIs in cells of the map, (R, 4), cut where no map reaches and no arithmetic overflows."""
-    reach = 1e9 / spatial_scale
-    return rois[:, 1:5].clip(-reach, reach).astype(dtype) * dtype.type(spatial_scale)
-
-
-def _flat_bins(rois, pooled, spatial_scale, size):
-    """Return image, (top, bottom), (left, right) of the bins of all ROIs, each (R ph pw,)."""
-    shape = len(rois), *pooled
-    rows, columns = roi_pooling_bins(rois, pooled, spatial_scale, size)
-    image = np.broadcast_to(rois[:, 0].astype(np.int64)[:, None, None], shape).reshape(-1)
-    rows = tuple(np.broadcast_to(edge[:, :, None], shape).reshape(-1) for edge in rows)
-    columns = tuple(np.broadcast_to(edge[:, None], shape).reshape(-1) for edge in columns)
-    return image, rows, columns
 
 
 def _channels_last(xp, data):
@@ -134,7 +121,7 @@ def roi_align_weights(rois, pooled, spatial_scale, size, sampling_ratio=0, align
     pooled, size: (height, width), of the top and of the map.
     first, count: int64 (R,); weights: (R, p, the largest count), 0 from its ROI's own count on.
     """
-    scaled = _in_cells(rois, spatial_scale, rois.dtype) - rois.dtype.type(0.5 if aligned else 0)
+    scaled = in_reach(rois, spatial_scale) * rois.dtype.type(spatial_scale) - rois.dtype.type(0.5 if aligned else 0)
     found = []
     for axis in range(2):
         start, length = scaled[:, 1 - axis], scaled[:, 3 - axis] - scaled[:, 1 - axis]
@@ -227,36 +214,17 @@ def _windows(rois, *columns):
     return zip(rois[:, 0].astype(np.int64).tolist(), *(column.tolist() for column in columns))
 
 
-class _ROILayer(Layer):
-    """A layer that gives each ROI of a map features of one size."""
-
-    array_api = True
+class _Pooled(ROILayer):
+    """A layer with bins of all channels."""
 
     pooled_h = Parameter(int, low=1, doc="bins from top to bottom of a ROI, the top's height")
     pooled_w = Parameter(int, low=1, doc="bins from left to right, the top's width")
-    spatial_scale = Parameter(float, 1.0, above=0, doc="cells of the map for a pixel of the ROIs: 1 / stride")
 
-    def setup(self, bottom, top):
-        checks.tops(self, top, "features")
-
-    def plan(self, data, rois):
-        shape = tuple(data.shape)
-        if len(shape) != 4:
-            raise checks.error(self, f"bottom[0] (data) must be maps (N, C, H, W), got {shape}")
-        self._pooled = self.pooled_h, self.pooled_w
-        rows = box_blobs.rows(self, "bottom[1] (rois)", rois, 5)
-        return [(len(rows), shape[1], *self._pooled)]
-
-    def _read(self, bottom):
-        """Return what computes on the data, the data, and the ROIs as numpy (R, 5)."""
-        data = arrays.host_view(bottom[0].data)
-        rois = box_blobs.rows(self, "bottom[1] (rois)", bottom[1].data, 5)
-        checks.numbers(self, "bottom[1] (rois)", rois)
-        box_blobs.image_index(self, "bottom[1] (rois)", rois[:, 0], data.shape[0])
-        return arrays.namespace(data), data, rois
+    def pooled(self, shape):
+        return shape[1], self.pooled_h, self.pooled_w
 
 
-class ROIPooling(_ROILayer):
+class ROIPooling(_Pooled):
     """The maximum in each bin of a ROI, Fast R-CNN's ROI pooling.
 
     top[r, c, i, j] = max of data[n, c] over the cells of bin (i, j), 0 for an empty one; a ROI's
@@ -286,20 +254,21 @@ class ROIPooling(_ROILayer):
                [19., 21.]])
     """
 
-    def forward(self, bottom, top):
-        xp, data, rois = self._read(bottom)
-        arrays.host_view(top[0].data)[...] = roi_pooling_forward(xp, data, rois, self._pooled, self.spatial_scale)
+    pad_ratio = Parameter(float, 0.0, low=0, doc="a ROI becomes larger on each side by this share of its size")
 
-    def backward(self, top, propagate_down, bottom):
-        if propagate_down[0]:
-            xp, data, rois = self._read(bottom)
-            d_pooled, d_data = arrays.host_view(top[0].diff), arrays.host_view(bottom[0].diff)
-            roi_pooling_backward(xp, data, rois, d_pooled, self.spatial_scale, d_data)
-        if propagate_down[1]:
-            arrays.fill(bottom[1].diff, 0)
+    def pool(self, xp, data, rois, features):
+        bins = self._bins(rois, data)
+        features[...] = roi_pooling_forward(xp, data, rois, bins)
+
+    def pool_backward(self, xp, data, rois, d_features, d_data):
+        roi_pooling_backward(xp, data, rois, self._bins(rois, data), d_features, d_data)
+
+    def _bins(self, rois, data):
+        pooled = self.pooled_h, self.pooled_w
+        return roi_pooling_bins(rois, pooled, self.spatial_scale, data.shape[2:], self.pad_ratio)
 
 
-class ROIAlign(_ROILayer):
+class ROIAlign(_Pooled):
     """The average of a map, bilinear between cells, at points spread over each bin of a ROI: nothing is rounded.
 
     top[r, c, i, j] = mean over the points (y, x) of bin (i, j) of data[n, c, y, x], see roi_align_weights
@@ -334,17 +303,12 @@ class ROIAlign(_ROILayer):
         bool, False, doc="a cell's centre is at half a pixel: ROIs move by half a cell, and may be shorter than one"
     )
 
-    def forward(self, bottom, top):
-        xp, data, rois = self._read(bottom)
+    def pool(self, xp, data, rois, features):
+        pooled = self.pooled_h, self.pooled_w
         self._weights = roi_align_weights(
-            rois, self._pooled, self.spatial_scale, data.shape[2:], self.sampling_ratio, self.aligned
+            rois, pooled, self.spatial_scale, data.shape[2:], self.sampling_ratio, self.aligned
         )
-        roi_align_forward(xp, data, rois, self._weights, arrays.host_view(top[0].data))
+        roi_align_forward(xp, data, rois, self._weights, features)
 
-    def backward(self, top, propagate_down, bottom):
-        if propagate_down[0]:
-            xp, _, rois = self._read(bottom)
-            d_pooled, d_data = arrays.host_view(top[0].diff), arrays.host_view(bottom[0].diff)
-            roi_align_backward(xp, rois, self._weights, d_pooled, d_data)
-        if propagate_down[1]:
-            arrays.fill(bottom[1].diff, 0)
+    def pool_backward(self, xp, data, rois, d_features, d_data):
+        roi_align_backward(xp, rois, self._weights, d_features, d_data)

@@ -35,6 +35,7 @@ GROUPS = {
         "boxes",
         "nms",
         "roi_pooling",
+        "position_sensitive",
         "roi_levels",
         "ssd",
         "multibox_loss",

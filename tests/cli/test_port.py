@@ -56,7 +56,7 @@ def test_all_that_cannot_be_ported_is_listed(capsys, tmp_path):
     fork.write_text(
         "layer { name: 'a' type: 'Dropout' dropout_param { scale_train: false } }\n"
         "layer { name: 'b' type: 'Correlation' correlation_param { kernel_size: 1 } }\n"
-        "layer { name: 'c' type: 'ROIPooling' roi_pooling_param { pooled_h: 2 pooled_w: 2 pad_ratio: 0.2 } }\n"
+        "layer { name: 'c' type: 'ROIPooling' roi_pooling_param { pooled_h: 2 pooled_w: 2 bi_type: 0 } }\n"
     )
     code, out, err = port(capsys, fork, "-o", output)
     assert (code, out) == (1, "")

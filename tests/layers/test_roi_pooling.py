@@ -94,6 +94,14 @@ def test_pooling_is_opencvs(scale, tmp_path):
     np.testing.assert_array_equal(found, net.forward())
 
 
+def test_a_padded_roi_is_a_larger_one():
+    rois = [[0, 40, 24, 79, 63], [1, 8, 8, 15, 23]]  # 40 x 40, 8 x 16
+    larger = [[0, 30, 14, 89, 73], [1, 6, 4, 17, 27]]
+    found, expected = run(ROIPooling, rois, pad_ratio=0.25), run(ROIPooling, larger)
+    np.testing.assert_array_equal(found.forward()[0], expected.forward()[0])
+    np.testing.assert_array_equal(found.backward([2.0])[0], expected.backward([2.0])[0])
+
+
 def test_pooling_takes_the_first_of_equal_values():
     data = np.ones((1, 1, 3, 3))
     data[0, 0, 1] = data[0, 0, 2, 0] = 2
@@ -159,9 +167,10 @@ def test_tensors_as_on_a_gpu_give_the_same():
     d_pooled = rng.standard_normal((20, 4, 3, 4))
     weights = roi_pooling.roi_align_weights(rois, pooled, 0.125, maps.shape[2:])
     layer = run(ROIPooling, rois)
-    found = roi_pooling.roi_pooling_forward(torch, data, rois, pooled, 0.125)
+    bins = roi_pooling.roi_pooling_bins(rois, pooled, 0.125, maps.shape[2:])
+    found = roi_pooling.roi_pooling_forward(torch, data, rois, bins)
     np.testing.assert_array_equal(found.numpy(), layer.forward()[0])
-    roi_pooling.roi_pooling_backward(torch, data, rois, torch.tensor(d_pooled), 0.125, d_data)
+    roi_pooling.roi_pooling_backward(torch, data, rois, bins, torch.tensor(d_pooled), d_data)
     np.testing.assert_allclose(d_data.numpy(), layer.backward([d_pooled])[0], atol=1e-12)
     layer = run(ROIAlign, rois)
     found = torch.empty(d_pooled.shape, dtype=data.dtype)

@@ -57,14 +57,13 @@ MESSAGES = {
     "ExpansionParameter": "prob: float = 1, max_expand_ratio: float = 1",
     "EmitConstraint": "emit_type: EmitType = CENTER, emit_overlap: float = 0",
     # R-CNN
-    "ROIPoolingParameter": "pooled_h: uint32 = 0, pooled_w: uint32 = 0, pooled_size: uint32, "
-    "spatial_scale: float = 1, pad_ratio: float = 0",
+    "ROIPoolingParameter": "pooled_h: uint32 = 0, pooled_w: uint32 = 0, pooled_size: uint32*, "
+    "spatial_scale: float = 1, pad_ratio: float = 0, bi_type: uint32 = 1, is_multi_interpolate: bool = true",
     "ROIAlignParameter": "pooled_h: uint32 = 0, pooled_w: uint32 = 0, spatial_scale: float = 1, "
-    "sampling_ratio: int32, sample_num: uint32",
+    "sampling_ratio: int32 = 0",
     "SmoothL1LossParameter": "sigma: float = 1",
     "PSROIPoolingParameter": "spatial_scale: float, output_dim: int32, group_size: int32",
-    "PSROIAlignParameter": "spatial_scale: float, output_dim: int32, group_size: int32, sample_num: int32, "
-    "sampling_ratio: int32",
+    "PSROIAlignParameter": "spatial_scale: float, output_dim: int32, group_size: int32, sample_num: int32 = 2",
     "BoxAnnotatorOHEMParameter": "roi_per_img: uint32, ignore_label: int32 = -1",
     "ProposalParameter": "feat_stride: uint32 = 16, base_size: uint32 = 16, ratio: float*, scale: float*, "
     "min_size: uint32 = 16, pre_nms_topn: uint32 = 6000, post_nms_topn: uint32 = 300, nms_thresh: float = 0.7, "

@@ -71,6 +71,7 @@ _FIELDS = {
     _MNC: "roi_warping_param mask_resize_param",
     f"{_DEFORMABLE} or makefile/frcnn": "psroi_align_param deformable_convolution_param deformable_psroi_pooling_param",
     "zhaoweicai/cascade-rcnn": "pad_ratio ceil_mode",
+    "makefile/frcnn": "bi_type is_multi_interpolate",
     _SSD: "permute_param norm_param prior_box_param detection_output_param multibox_loss_param annotated_data_param "
     "detection_evaluate_param video_data_param resize_param noise_param distort_param expand_param emit_constraint "
     "crop_h crop_w eval_type ap_version show_per_class_result plateau_winsize",

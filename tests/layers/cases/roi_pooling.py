@@ -21,6 +21,7 @@ CASES = {
         pool([maps, rois], exhaustive=True),
         pool([maps, rois.reshape(5, 5, 1, 1)], size=(7, 7)),
         pool([maps, rois], size=(1, 1)),
+        pool([maps, rois], ", pad_ratio: 0.25"),
         pool([maps, rois[2:3]]),
         case([maps, rois / [1, 16, 16, 16, 16]], "{pooled_h: 2, pooled_w: 2}", wrt=[0]),
         pool([maps[:1, :1, :1, :1], rois[:1]]),

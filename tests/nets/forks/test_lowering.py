@@ -171,8 +171,8 @@ def test_a_field_with_its_default_changes_nothing(text, caplog):
             r"\(CenterLoss\): nothing here does what center_loss_param.center_filler asks for",
         ),
         (
-            "type: 'ROIPooling' roi_pooling_param { pooled_h: 7 pooled_w: 7 pad_ratio: 0.25 }",
-            r"\(ROIPooling\): nothing here does what roi_pooling_param.pad_ratio asks for, a field of zhaoweicai",
+            "type: 'ROIPooling' roi_pooling_param { pooled_h: 7 pooled_w: 7 bi_type: 0 }",
+            r"\(ROIPooling\): nothing here does what roi_pooling_param.bi_type asks for, a field of makefile",
         ),
     ],
 )

@@ -44,6 +44,7 @@ def maps(*shape):
 
 ROIS = np.array([[0, 0, 0, 7, 7], [1, 4, 2, 15, 9], [0, 3, 3, 3, 3], [1, 9, 1, 12, 14]])
 ROI_POOLING = "roi_pooling_param { pooled_h: 3 pooled_w: 2 spatial_scale: 0.5 }"
+PSROI_POOLING = "psroi_pooling_param { output_dim: 2 group_size: 3 spatial_scale: 0.5 }"
 
 
 def normalize(across, shared):
@@ -61,6 +62,7 @@ def normalize(across, shared):
         ("Normalize", normalize("false", "false"), [maps(2, 4, 3, 5)], [rng.uniform(5, 20, 4)]),
         ("Normalize", normalize("true", "true"), [maps(2, 4, 3, 5)], [np.array([7.0])]),
         ("ROIPooling", ROI_POOLING, [maps(2, 3, 8, 8), ROIS], []),
+        ("PSROIPooling", PSROI_POOLING, [maps(2, 18, 8, 8), ROIS], []),
         ("Interp", "interp_param { height: 9 width: 4 }", [maps(2, 3, 5, 6)], []),
         ("Interp", "interp_param { zoom_factor: 3 }", [maps(1, 2, 3, 4)], []),
         (
