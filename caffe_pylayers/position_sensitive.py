@@ -70,16 +70,16 @@ def psroi_pooling_forward(xp, data, rois, bins):
     data: maps (N, D g g, H, W).
     rois: numpy (R, 5), of which the map's index counts. bins: of psroi_pooling_bins.
     """
-    shape, which, edges, shares = _maps_of_bins(data, rois, bins)
-    means = range_sums(xp, _grouped(xp, data, shape), which, *edges) * shares[:, None]
+    shape, which, (rows, columns), shares = _maps_of_bins(data, rois, bins)
+    means = range_sums(xp, _grouped(xp, data, shape), which, rows, columns) * shares[:, None]
     return xp.moveaxis(means.reshape(*shape, means.shape[1]), -1, 1)
 
 
 def psroi_pooling_backward(xp, rois, bins, d_pooled, d_data):
     """Write to d_data each bin's gradient, spread evenly over its cells, summed over the ROIs."""
-    shape, which, edges, shares = _maps_of_bins(d_data, rois, bins)
+    shape, which, (rows, columns), shares = _maps_of_bins(d_data, rois, bins)
     d_sums = xp.moveaxis(d_pooled, 1, -1).reshape(len(which), d_pooled.shape[1]) * shares[:, None]
-    range_sums_backward(xp, which, *edges, d_sums, _grouped(xp, d_data, shape))
+    range_sums_backward(xp, which, rows, columns, d_sums, _grouped(xp, d_data, shape))
 
 
 def _grouped(xp, data, shape):

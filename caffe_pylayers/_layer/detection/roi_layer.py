@@ -77,12 +77,14 @@ class ROILayer(Layer):
         raise NotImplementedError(f"{type(self).__name__}: pool_backward is not defined")
 
     def forward(self, bottom: Any, top: Any) -> None:
-        self.pool(*self._read(bottom), arrays.host_view(top[0].data))
+        xp, data, rois = self._read(bottom)
+        self.pool(xp, data, rois, arrays.host_view(top[0].data))
 
     def backward(self, top: Any, propagate_down: Any, bottom: Any) -> None:
         if propagate_down[0]:
+            xp, data, rois = self._read(bottom)
             d_features, d_data = arrays.host_view(top[0].diff), arrays.host_view(bottom[0].diff)
-            self.pool_backward(*self._read(bottom), d_features, d_data)
+            self.pool_backward(xp, data, rois, d_features, d_data)
         if propagate_down[1]:
             arrays.fill(bottom[1].diff, 0)
 

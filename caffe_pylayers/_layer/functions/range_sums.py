@@ -25,8 +25,7 @@ def range_sums(xp: Any, maps: Any, which: Any, rows: Any, columns: Any) -> Any:
     sums = arrays.new(maps, (len(which), channels), float)
     for image, part, mine, group in _blocks(maps, which):
         above = arrays.new(maps, (height + 1, width + 1, part.stop - part.start, channels), float)
-        arrays.fill(above[0], 0)
-        arrays.fill(above[:, 0], 0)
+        above[0], above[:, 0] = 0, 0
         above[1:, 1:] = xp.moveaxis(maps[image, part], 0, 2)
         _accumulate(xp, above, 0)
         _accumulate(xp, above, 1)
