@@ -23,7 +23,7 @@ from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.metrics.class_metric import count, mean, ratio
 from caffe_pylayers._layer.metrics.confusion import ConfusionMetric
 
-__all__ = ["BoundaryIoU", "MeanIoU", "PixelAccuracy", "inner_region", "intersection_over_union"]
+__all__ = ["BoundaryIoU", "MeanIoU", "PixelAccuracy", "SegAccuracy", "inner_region", "intersection_over_union"]
 
 
 def intersection_over_union(confusion):
@@ -157,6 +157,63 @@ class PixelAccuracy(ConfusionMetric):
     def values(self):
         hits, labels = np.diagonal(self._matrix), self._matrix.sum(1)
         return ratio(hits.sum(), labels.sum()), mean(ratio(hits, labels))
+
+
+class SegAccuracy(ConfusionMetric):
+    """Pixel accuracy, mean accuracy and mean IoU in one top: DeepLab's and PSPNet's measure.
+
+    top = (sum_c m_cc / sum_ij m_ij, mean(m_cc / sum_j m_cj, classes with labels), mean(iou_c, all C classes)),
+    with m_ij the count of label i and prediction j; iou_c is 1 for a class that does not occur.
+
+    Bottom:
+        [0] scores (N, C, H, W), with the classes on the axis; or, with num_classes given, predicted
+            classes, shaped like the labels
+        [1] labels (N, 1, H, W) or (N, H, W), integers in [0, C)
+        [2] weights, optional: shaped like the labels, or (N,). Default: 1
+    Top:
+        [0] the three (1, 1, 1, 3)
+    Backward:
+        Zeros: a count has no gradient.
+    Raises:
+        ValueError for a label, or a predicted class, that is no integer in [0, C), for scores that are NaN
+        where a label counts, and for shapes that do not fit.
+    References:
+        SegAccuracy of DeepLab's and PSPNet's Caffe, whose reset is here report: batch, and whose reset: false is
+        report: running, but that a test pass begins anew; of equal scores the last one is predicted. MeanIoU and
+        PixelAccuracy leave classes out that do not occur, and predict the first of equal scores.
+    Example:
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> predicted, labels = [[0, 0, 1, 1]], [[0, 1, 1, 1]]
+        >>> LayerRun(SegAccuracy, [predicted, labels], param_str="num_classes: 3").forward()[0].round(3)
+        array([[[[0.75 , 0.833, 0.722]]]])
+    """
+
+    ignore_label = Parameter([int], (), doc="positions with one of these labels do not count")
+
+    def setup(self, bottom, top):
+        checks.tops(self, top, "accuracies")
+
+    def plan(self, scores, labels, weights=None):
+        self._plan_confusion(scores, labels, weights)
+        return [(1, 1, 1, 3)]
+
+    def values(self):
+        hits, labels = np.diagonal(self._matrix), self._matrix.sum(1)
+        iou = intersection_over_union(self._matrix)
+        overall, recall = ratio(hits.sum(), labels.sum()), mean(ratio(hits, labels))
+        return [np.array([overall, recall, np.where(np.isnan(iou), 1, iou).mean()])]
+
+    def _labels(self, bottom):
+        labels, first = bottom[1].data, next(iter(self.ignore_label), None)
+        for other in self.ignore_label[1:]:
+            labels = self.xp.where(labels == other, first, labels)
+        return checks.class_labels(self, labels, self._classes, first)
+
+    def _predicted_classes(self, bottom, valid):
+        if self.num_classes is not None:
+            return super()._predicted_classes(bottom, valid)
+        last_first = self.xp.flip(self._scores(bottom, valid), (self._axis,))
+        return self._classes - 1 - arrays.argmax(last_first, self._axis).ravel()
 
 
 class BoundaryIoU(ConfusionMetric):

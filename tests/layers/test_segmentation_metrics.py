@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from caffe_pylayers.segmentation_metrics import BoundaryIoU, MeanIoU, PixelAccuracy, inner_region
+from caffe_pylayers.segmentation_metrics import BoundaryIoU, MeanIoU, PixelAccuracy, SegAccuracy, inner_region
 from caffe_pylayers.testing import LayerRun
 from tests.layers.passes import class_batches, run_pass
 
@@ -114,3 +114,29 @@ def test_what_is_ignored_ends_the_regions_of_both_maps():
     param_str = "{num_classes: 2, ignore_label: 255, distance: 1}"
     for guess in (predicted, predicted * 0):
         assert LayerRun(BoundaryIoU, [guess, labels], param_str=param_str).forward()[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("labels", "ignored", "wanted"),
+    [  # the last of equal scores is predicted: 1, 0, 2, 2
+        ([1, 1, 2, 0], [], [2 / 4, (1 / 2 + 1 + 0) / 3, (0 + 1 / 2 + 1 / 2 + 1) / 4]),
+        ([255, 1, 2, 7], [255, 7], [1 / 2, 1 / 2, (0 + 0 + 1 + 1) / 4]),
+        ([9, 9, 9, 9], [9], [0, 0, 1]),
+    ],
+)
+def test_seg_accuracy(labels, ignored, wanted):
+    scores = np.array([[5.0, 5, 0, 0], [2, 1, 1, 1], [0, 0, 3, 0], [1, 0, 4, 1]])
+    run = LayerRun(SegAccuracy, [scores, np.array(labels)], param_str=f"ignore_label: {ignored}")
+    np.testing.assert_allclose(run.forward()[0], np.reshape(wanted, (1, 1, 1, 3)))
+
+
+@pytest.mark.parametrize(("report", "last"), [("batch", 1), ("running", 2)])
+def test_seg_accuracy_over_forwards(report, last):
+    scores, labels, _ = class_batches(places=(3, 4))[0]
+    run = LayerRun(SegAccuracy, [scores[:2].copy(), labels[:2].copy()], param_str=f"report: {report}", phase=1)
+    run.forward()
+    for blob, values in zip(run.bottom, (scores, labels)):
+        blob.data[...] = values[2:4]
+    found, counted = run.forward()[0], slice(4 - 2 * last, 4)
+    alone = LayerRun(SegAccuracy, [scores[counted], labels[counted]]).forward()[0]
+    np.testing.assert_allclose(found, alone, rtol=1e-6)

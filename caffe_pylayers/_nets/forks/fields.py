@@ -80,8 +80,9 @@ MESSAGES = {
     "pad_out_w: bool = false, upsample_h: uint32, upsample_w: uint32",
     "DenseImageDataParameter": "source: string, batch_size: uint32, rand_skip: uint32 = 0, shuffle: bool = false, "
     "new_height: uint32 = 0, new_width: uint32 = 0, is_color: bool = true, root_folder: string, "
-    "mirror: bool = false, crop_height: uint32 = 0, crop_width: uint32 = 0, label_divider: uint32 = 1",
-    "SegAccuracyParameter": "ignore_label: int32, reset: bool = true",
+    "mean_file: string, mirror: bool = false, crop_height: uint32 = 0, crop_width: uint32 = 0, "
+    "label_divider: uint32 = 1",
+    "SegAccuracyParameter": "metric: SegMetric = PixelAccuracy, ignore_label: int32*, reset: bool = true",
     # classification, mobile nets
     "ShuffleChannelParameter": "group: uint32 = 1",
     "ReLU6Parameter": "negative_slope: float = 0, threshold: float = 6",
@@ -176,7 +177,7 @@ MESSAGES = {
     "forward_math: Type, backward_math: Type",
     "V1LayerParameter": "roi_pooling_param: ROIPoolingParameter, smooth_l1_loss_param: SmoothL1LossParameter, "
     "bn_param: BNParameter, interp_param: InterpParameter, upsample_param: UpsampleParameter, "
-    "dense_image_data_param: DenseImageDataParameter",
+    "dense_image_data_param: DenseImageDataParameter, seg_accuracy_param: SegAccuracyParameter",
     "TransformationParameter": "resize_param: ResizeParameter, noise_param: NoiseParameter, "
     "distort_param: DistortionParameter, expand_param: ExpansionParameter, emit_constraint: EmitConstraint, "
     "crop_h: uint32, crop_w: uint32, scale_factors: float*, crop_width: uint32, crop_height: uint32, "
@@ -198,7 +199,7 @@ MESSAGES = {
     "DropoutParameter": "scale_train: bool = true, sample_weights_test: bool = false",
     "DataParameter": "shuffle: bool = false, cache: bool = false, threads: uint32, parser_threads: uint32",
     "ImageDataParameter": "cache: bool = false, precache: bool = false, threads: uint32, shuffle_images: bool, "
-    "label_type: LabelType = PIXEL",
+    "ignore_label: int32 = 255, label_type: LabelType = IMAGE",
     "EltwiseParameter": "relu: bool = false, per_fla_fuse: bool = false",
 }
 
@@ -222,6 +223,7 @@ ENUMS = {
     "RoundMode": "CEIL FLOOR",
     "PoolMethod": "MAX AVE STOCHASTIC",
     "LabelType": "NONE IMAGE PIXEL",
+    "SegMetric": "PixelAccuracy ClassAccuracy PixelIOU",
     "Type": "DOUBLE FLOAT FLOAT16 INT UINT",
     "Engine": "DEFAULT CAFFE CUDNN MKL2017 MKLDNN",
 }
@@ -231,9 +233,11 @@ V1_TYPES = {
     "BN": "BN",
     "CONVOLUTION3D": "Convolution3D",
     "DENSE_IMAGE_DATA": "DenseImageData",
+    "IMAGE_SEG_DATA": "ImageSegData",
     "INTERP": "Interp",
     "POOLING3D": "Pooling3D",
     "ROI_POOLING": "ROIPooling",
+    "SEG_ACCURACY": "SegAccuracy",
     "SMOOTH_L1_LOSS": "SmoothL1Loss",
     "UPSAMPLE": "Upsample",
 }

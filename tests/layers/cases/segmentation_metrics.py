@@ -29,4 +29,15 @@ CASES = {
         metric([large[:, :1], blocks * 0], phase=TEST),
     ],
     "PixelAccuracy": [*COMMON, *PREDICTED, metric([maps, label_maps], tops=2)],
+    "SegAccuracy": [
+        metric([maps, label_maps]),
+        metric([maps, label_maps], "ignore_label: [2, 0]", phase=TEST),
+        metric([maps, label_maps[:, 0], rng.rand(3, 2, 5)], "report: running", phase=TEST),
+        metric([np.moveaxis(maps, 1, -1), label_maps], "axis: -1", phase=TEST),
+        metric([maps.round(), label_maps]),
+        metric([maps, label_maps * 0], "ignore_label: [0]"),
+        metric([rng.randint(0, 6, label_maps.shape), label_maps], "num_classes: 6", phase=TEST),
+        metric([np.zeros((0, 2, 3, 3)), np.zeros((0, 3, 3))], phase=TEST),
+        metric([maps[:, :1] * 1e4, label_maps * 0]),
+    ],
 }

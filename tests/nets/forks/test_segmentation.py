@@ -44,6 +44,74 @@ def test_upsample(text, layer, parameters):
     assert lowered(text) == (layer, {**parameters, **fixed})
 
 
+@pytest.mark.parametrize(
+    ("text", "parameters"),
+    [
+        ("", {"report": "batch"}),
+        (
+            "seg_accuracy_param { metric: PixelIOU ignore_label: 255 ignore_label: 0 reset: false }",
+            {"ignore_label": [255, 0], "report": "running"},
+        ),
+    ],
+)
+def test_seg_accuracy(text, parameters):
+    assert lowered(f"type: 'SegAccuracy' {text}") == ("segmentation_metrics.SegAccuracy", parameters)
+
+
+WEIGHTS = "weight_by_label_freqs: true class_weighting: 0.5 class_weighting: 2"
+
+
+@pytest.mark.parametrize(
+    ("text", "parameters"),
+    [
+        ("ignore_label: 1", {"normalization": "valid", "axis": 1, "ignore_label": 1}),
+        ("normalize: false", {"normalization": "batch", "axis": 1}),
+        ("normalize: true } softmax_param { engine: CAFFE axis: -1", {"normalization": "valid", "axis": -1}),
+        ("normalization: BATCH_SIZE", {"normalization": "batch", "axis": 1}),
+        ("normalization: FULL normalize: false", {"normalization": "full", "axis": 1}),
+    ],
+)
+def test_class_weights(text, parameters):
+    found = lowered(f"type: 'SoftmaxWithLoss' loss_param {{ {WEIGHTS} {text} }}")
+    assert found == ("cross_entropy.SoftmaxCrossEntropyLoss", {"class_weights": [0.5, 2], **parameters})
+
+
+def test_class_weights_that_are_not_used():
+    text = "layer { name: 'a' type: 'SoftmaxWithLoss' loss_param { class_weighting: 2 ignore_label: 1 } }"
+    (found,) = parse_net(text).layer
+    assert not found.HasField("python_param")
+    assert found.loss_param.ignore_label == 1
+
+
+@pytest.mark.parametrize(
+    ("normalize", "labels", "wanted"),
+    [  # p of the two labels: 0.7, weight 0.5, and 0.6, weight 2
+        ("true", [0, 1], 0.599994),
+        ("false", [0, 1], 1.199988),
+        ("true ignore_label: 0", [0, 1], 1.021651),
+    ],
+)
+def test_segnets_loss_by_hand(tmp_path, normalize, labels, wanted):
+    """It is divided by the number of pixels, weights or not; the gradient is (p - 1[label]) times the weight."""
+    path = tmp_path / "net.prototxt"
+    path.write_text(
+        "input: 'x' input_shape { dim: 1 dim: 2 dim: 1 dim: 2 } "
+        "input: 'label' input_shape { dim: 1 dim: 1 dim: 1 dim: 2 } "
+        "layer { name: 'loss' type: 'SoftmaxWithLoss' bottom: 'x' bottom: 'label' top: 'loss' "
+        f"loss_param {{ {WEIGHTS} normalize: {normalize} }} }} force_backward: true"
+    )
+    net = pycaffe.Net(str(path), pycaffe.TRAIN)
+    p = np.array([[0.7, 0.4], [0.3, 0.6]])
+    net.blobs["x"].data[...] = np.log(p)[None, :, None]
+    net.blobs["label"].data[...] = np.reshape(labels, (1, 1, 1, 2))
+    assert net.forward()["loss"] == pytest.approx(wanted, abs=1e-6)
+    net.backward()
+    factors = np.array([0.5, 2]) / (2 if normalize == "true" else 1)
+    if "ignore" in normalize:
+        factors = np.array([0, 2])
+    assert net.blobs["x"].diff[0, :, 0] == pytest.approx((p - np.eye(2)) * factors, abs=1e-6)
+
+
 def run(tmp_path, text, data):
     """What a net makes of an input; its last top."""
     path = tmp_path / "net.prototxt"

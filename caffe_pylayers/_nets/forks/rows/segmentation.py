@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from caffe_pylayers._nets.forks.dialects import Dialect
+from caffe_pylayers._nets.forks.dialects import Dialect, short_float
 
 
 def _by_factors(layer: Any) -> bool:
@@ -36,6 +36,22 @@ def _repeats(layer: Any) -> dict[str, Any]:
     """Return the parameters of YOLO's Upsample, whose scale is 1 by default; SegNet's is 2."""
     scale = layer.upsample_param.scale if layer.upsample_param.HasField("scale") else 1
     return {"mode": "nearest", "coordinates": "asymmetric", "zoom_factor": scale}
+
+
+def _weighs_classes(layer: Any) -> bool:
+    return bool(layer.loss_param.weight_by_label_freqs)
+
+
+def _class_weights(layer: Any) -> dict[str, Any]:
+    """Return what SoftmaxWithLoss with class weights divides by: normalize counts where normalization is not set."""
+    param = layer.loss_param
+    batch = param.HasField("normalize") and not param.normalize and not param.HasField("normalization")
+    found: dict[str, Any] = {"class_weights": [short_float(weight) for weight in param.class_weighting]}
+    return {**found, "normalization": "batch"} if batch else found
+
+
+def _drop_class_weights(layer: Any) -> None:
+    layer.loss_param.ClearField("class_weighting")
 
 
 _SCALES = "scale=zoom_factor scale_h=zoom_factor scale_w=zoom_factor"
@@ -74,4 +90,25 @@ ROWS = [
         "height+width=size pad_beg pad_end",
         ignored="zoom_factor shrink_factor",
     ),
+    Dialect(
+        "SegAccuracy",
+        "segmentation_metrics.SegAccuracy",
+        "seg_accuracy_param",
+        "ignore_label reset=report",
+        ignored="metric",  # all three are in the top
+        more=lambda layer: {"report": "batch" if layer.seg_accuracy_param.reset else "running"},
+    ),
+    Dialect(
+        "SoftmaxWithLoss",
+        "cross_entropy.SoftmaxCrossEntropyLoss",
+        "loss_param softmax_param",
+        "axis ignore_label normalize=normalization normalization weight_by_label_freqs=class_weights "
+        "class_weighting=class_weights",
+        ignored="engine",
+        values={"batch_size": "batch"},
+        more=_class_weights,
+        meant=_weighs_classes,
+    ),
+    # Without weight_by_label_freqs nothing reads them.
+    Dialect("SoftmaxWithLoss", equal="SoftmaxWithLoss", change=_drop_class_weights),
 ]
