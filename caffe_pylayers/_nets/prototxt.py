@@ -9,13 +9,19 @@ import codecs
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from caffe_pylayers import _engine
 from caffe_pylayers._layer.quote import plain
 from caffe_pylayers._nets import upgrade
 from caffe_pylayers._nets.forks import lowering
 from caffe_pylayers._nets.parse_hints import hint
+
+if TYPE_CHECKING:
+    pass
+
+if TYPE_CHECKING:
+    from caffe_pylayers._nets.stored import AskBlobs
 
 _STRING = rb'"(?:\\.|[^"\\\n])*"?|\'(?:\\.|[^\'\\\n])*\'?'  # one that never ends is the parser's to report
 _STRING_OR_COMMENT = re.compile(rb"(" + _STRING + rb")|#[^\n]*")
@@ -29,14 +35,16 @@ _BYTE_ORDER_MARKS = {
 }
 
 
-def read_net(path: str | os.PathLike[str], messages: Any = None) -> Any:
+def read_net(path: str | os.PathLike[str], messages: Any = None, blobs: AskBlobs | None = None) -> Any:
     """Return the NetParameter in a file, brought to the current format, a fork's in Caffe's own messages.
 
-    messages: the module of Caffe's messages, caffe_pb2; by default that of the engine.
+    messages: the module of Caffe's messages, caffe_pb2; by default that of the engine. blobs: returns the shapes of the
+    net's learned blobs, by layer; called where they tell types that forks spell alike.
     Raises ValueError("FILE:LINE:COLUMN: message") for text that is no net, ValueError("FILE: message") for
     an old net that has no equal in the current format, OSError for a file that cannot be read.
     """
-    return parse_net(_text(path), path, messages)
+    messages = messages or _engine.messages()
+    return lowering.lower(_upgraded(_text(path), path, messages), messages, path, blobs)
 
 
 def read_solver(path: str | os.PathLike[str], messages: Any = None) -> Any:
@@ -50,9 +58,21 @@ def parse_net(text: str, name: str | os.PathLike[str] = "net", messages: Any = N
     return lowering.lower(_upgraded(text, name, messages), messages, name)
 
 
-def upgraded(path: str | os.PathLike[str]) -> Any:
-    """Return the net in a file, brought to the current format, as read_net, a fork's layers and fields as they are."""
-    return _upgraded(_text(path), path, _engine.messages())
+def read_unlowered(path: str | os.PathLike[str]) -> Any:
+    """Return the NetParameter or SolverParameter in a file, in the current format, what is a fork's as it is.
+
+    Raises as read_net for a text that is neither.
+    """
+    text, messages = _text(path), _engine.messages()
+    try:
+        return _upgraded(text, path, messages)
+    except ValueError as error:
+        try:
+            solver = parse(text, "SolverParameter", path, messages)
+        except ValueError:
+            raise error from None
+    upgrade.upgrade_solver(solver, path)
+    return solver
 
 
 def _upgraded(text: str, name: str | os.PathLike[str], messages: Any) -> Any:

@@ -6,13 +6,15 @@ here, before values are read.
 
 from __future__ import annotations
 
-from typing import Any, Mapping, NamedTuple, Sequence, Tuple
+from pathlib import Path
+from typing import Any, Callable, Mapping, NamedTuple, Sequence, Tuple
 
 from google.protobuf.message import DecodeError
 
 from caffe_pylayers._disk import hdf5
 from caffe_pylayers._layer.quote import quoted
 from caffe_pylayers._nets import upgrade
+from caffe_pylayers._nets.forks.messages import weights_alone
 
 Shape = Tuple[int, ...]
 
@@ -34,8 +36,14 @@ class BlobShape(NamedTuple):
         """Return True if Caffe copies such a blob into one of this shape."""
         return self.dims == ((1,) * (len(_LEGACY) - len(shape)) + shape if self.legacy else shape)
 
+    def is_same_vector(self, shape: Shape) -> bool:
+        """Return True if the blob and one of this shape are vectors of one length, whatever their axes of length 1."""
+        mine, others = ([size for size in sizes if size != 1] for sizes in (self.dims, shape))
+        return mine == others and len(mine) < 2
+
 
 Blobs = Mapping[int, BlobShape]  # by their number in the layer
+AskBlobs = Callable[[], Mapping[str, Blobs]]  # by layer, for those who may not need them
 
 
 class Model(NamedTuple):
@@ -46,10 +54,14 @@ class Model(NamedTuple):
 
 
 class Learned(NamedTuple):
-    """A net's parameter. shared: another layer before has the same one, under the same ``param`` name."""
+    """A net's parameter. shared: another layer before has the same one, under the same ``param`` name.
+
+    of_fork: its layer is of a fork, whose older files have vectors in other shapes.
+    """
 
     shape: Shape
     shared: bool
+    of_fork: bool = False
 
 
 def blob_shape(blob: Any) -> BlobShape:
@@ -59,18 +71,25 @@ def blob_shape(blob: Any) -> BlobShape:
     return BlobShape(tuple(blob.shape.dim))
 
 
-def parse_model(content: bytes, net: Any, path: Any) -> None:
+def parse_model(content: bytes, net: Any, path: Any) -> bool:
     """Fill an empty NetParameter from a binary caffemodel and bring it to the current format.
 
-    ValueError, with ``path``, for content that is none, or not a whole one.
+    Returns False for one of a fork that Caffe itself cannot read: net then has the layers' names, types and blobs
+    alone. ValueError, with ``path``, for content that is none, or not a whole one.
     """
     if not content:
         raise ValueError(f"{path}: empty")
+    as_it_is = True
     try:
         net.ParseFromString(content)
     except DecodeError:
-        raise ValueError(f"{path}: no caffemodel, or not a whole one") from None
+        as_it_is = False
+        weights = weights_alone(content, net)
+        if weights is None:
+            raise ValueError(f"{path}: no caffemodel, or not a whole one") from None
+        net.ParseFromString(weights)
     upgrade.upgrade_net(net, path)
+    return as_it_is
 
 
 def layer_blobs(layer: Any) -> Blobs:
@@ -91,6 +110,21 @@ def hdf5_layers(file: Any, path: Any) -> dict[str, Blobs]:
     }
 
 
+def read_blobs(path: Any, messages: Any) -> dict[str, Blobs]:
+    """Return the blobs' shapes of each layer in a caffemodel, binary or HDF5; ValueError for a file that is none."""
+    if hdf5.is_hdf5(path):
+        with hdf5.reading(path) as file:
+            return hdf5_layers(file, path)
+    net = messages.NetParameter()
+    parse_model(Path(path).read_bytes(), net, path)
+    return model_blobs(net)
+
+
+def model_blobs(net: Any) -> dict[str, Blobs]:
+    """Return the blobs' shapes of each layer of a NetParameter."""
+    return {layer.name: layer_blobs(layer) for layer in net.layer}
+
+
 def misfit(layer: str, stored: Blobs, learned: Sequence[Learned], hdf5: bool) -> str:
     """Say why Caffe cannot copy a stored layer's blobs into a net's; "" where it can.
 
@@ -100,7 +134,8 @@ def misfit(layer: str, stored: Blobs, learned: Sequence[Learned], hdf5: bool) ->
     if missing or any(i >= len(learned) for i in stored):
         return f"layer {quoted(layer)} has {len(stored)} blobs, the net's {len(learned)}"
     for i, blob in sorted(stored.items()):
-        if not blob.fits(learned[i].shape):
+        of_fork = learned[i].of_fork
+        if not (blob.fits(learned[i].shape) or (of_fork and blob.is_same_vector(learned[i].shape))):
             return f"layer {quoted(layer)}, blob {i} has shape {blob.dims}, the net's {learned[i].shape}"
     return ""
 

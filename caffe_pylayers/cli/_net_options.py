@@ -79,9 +79,10 @@ def read_net(args: argparse.Namespace) -> tuple[Any, State]:
     quiet()  # before the engine is loaded
     translate_old_code(args)
     from caffe_pylayers._nets import check, prototxt
+    from caffe_pylayers.cli._training.weights import stored_blobs
 
     state = State(PHASES[args.phase], args.level, tuple(args.stage.split(",")) if args.stage else ())
-    net = prototxt.read_net(args.model)
+    net = prototxt.read_net(args.model, blobs=stored_blobs(args.weights[0]) if args.weights else None)
     problems = check.problems(net, args.model, [state.phase], state.level, state.stages)
     if problems:
         raise UserError("\n  ".join(problems))
@@ -110,7 +111,9 @@ def make_net(args: argparse.Namespace) -> Any:
             raise UserError(problem)
         caffe.set_device(args.gpu)
         caffe.set_mode_gpu()
-    net = caffe.Net(args.model, state.phase, level=state.level, stages=list(state.stages))
+    # The runtime may have told a fork's layers by the weights; real Caffe takes files alone.
+    model = message if _engine.on_runtime() else args.model
+    net = caffe.Net(model, state.phase, level=state.level, stages=list(state.stages))
     for path, model in models.items():
         check_model(path, model, net)
         net.copy_from(str(path))

@@ -1,15 +1,17 @@
-"""Write a fork's net as one that stock Caffe runs with this package, and its weights.
+"""Write a fork's net as one that stock Caffe runs with this package, and its weights; or a solver, and its nets.
 
     caffe-pylayers port ssd.prototxt ssd.caffemodel -o ported.prototxt
+    caffe-pylayers port solver.prototxt -o ported_solver.prototxt
 
 Layers of the fork's types become Python layers of this package, or the types of Caffe that they equal. What became of
 what is printed; what has no equal is listed, all at once, and nothing is written. The weights go to a caffemodel beside
-OUTPUT.
+OUTPUT; each net that a solver names to a file beside it, whose name begins with OUTPUT's.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -21,82 +23,84 @@ from caffe_pylayers.cli._parser import given
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``port``."""
-    parser.add_argument("model", type=given, metavar="NET", help="the fork's net")
-    parser.add_argument("weights", nargs="?", type=given, metavar="WEIGHTS", help="its caffemodel")
-    parser.add_argument("--output", "-o", type=given, required=True, metavar="OUTPUT", help="the net for stock Caffe")
+    parser.add_argument("model", type=given, metavar="NET", help="the fork's net, or its solver")
+    parser.add_argument("weights", nargs="?", type=given, metavar="WEIGHTS", help="the net's caffemodel")
+    parser.add_argument("--output", "-o", type=given, required=True, metavar="OUTPUT", help="the file for stock Caffe")
 
 
 def run(args: argparse.Namespace) -> int:
     """Port; return the exit code."""
-    from caffe_pylayers import _engine
-    from caffe_pylayers._nets import prototxt
-    from caffe_pylayers._nets.forks.lowering import lowered
-
     output = Path(args.output)
     with one_line():
-        found = lowered(prototxt.upgraded(args.model), _engine.messages())
-        faults = found.faults + _unknown_types(found.net)
-        if faults:
-            lines = "".join(f"\n  {fault}" for fault in faults)
+        port = _Port(output)
+        port.add(args.model, args.weights)
+        if port.faults:
+            lines = "".join(f"\n  {fault}" for fault in port.faults)
             raise UserError(f"{args.model}: cannot be ported, and nothing is written:{lines}")
-        weights = None if args.weights is None else _weights(args.weights)
-        with files.whole(output) as temporary:
-            temporary.write_text(_text(found), encoding="utf-8")
-        if weights is not None:
-            with files.whole(output.with_suffix(".caffemodel")) as temporary:
-                temporary.write_bytes(weights)
-    for name, kind, what in found.became:
-        print(f"{name} ({kind}): {what}")
-    print(f"{output}: {len(found.became)} of {len(found.net.layer)} layers were a fork's")
+        with contextlib.ExitStack() as written:
+            for path, content in port.written.items():
+                written.enter_context(files.whole(path)).write_bytes(content)
+    print("\n".join(port.report))
     return 0
 
 
-def _unknown_types(net: Any) -> list[str]:
-    from caffe_pylayers._nets.forks.names import fork_of_type
-    from caffe_pylayers._nets.forks.table import in_python
-    from caffe_pylayers._nets.include_rules import title
+class _Port:
+    """What is written for a file, and for the files that it names, by path; and what is said of them."""
 
-    return [
-        f"{title(layer)}: a type of {fork_of_type(layer.type)}, which nothing here does"
-        for layer in net.layer
-        if fork_of_type(layer.type) and not in_python(layer)
-    ]
+    def __init__(self, output: Path) -> None:
+        from caffe_pylayers import _engine
 
+        self._messages = _engine.messages()
+        self._output = output
+        self.written: dict[Path, bytes] = {}
+        self.report: list[str] = []
+        self.faults: list[str] = []
 
-def _text(found: Any) -> str:
-    """Return the net's text, with a comment for each field that is left out."""
-    from caffe_pylayers._nets.backward_plan import loss_weights
-    from caffe_pylayers._nets.forks.table import in_python
+    def add(self, path: str, weights: str | None) -> None:
+        """Add a file, of a net or a solver."""
+        from caffe_pylayers._nets import prototxt
 
-    whole = type(found.net)()
-    whole.CopyFrom(found.net)
-    whole.ClearField("layer")
-    parts = [_comments(found, ""), str(whole)]
-    for layer in found.net.layer:
-        if in_python(layer):
-            if not layer.loss_weight:  # a type that ends in Loss has one by default, Python has not
-                layer.loss_weight.extend(loss_weights(layer))
-            layer.type = "Python"
-        inside = "".join(f"  {line}\n" for line in str(layer).splitlines())
-        parts += [_comments(found, layer.name), f"layer {{\n{inside}}}\n"]
-    return "".join(parts)
+        message = prototxt.read_unlowered(path)
+        if message.DESCRIPTOR.name == "SolverParameter":
+            if weights is not None:
+                raise UserError(f"{path}: a solver; give the weights with the net that they are of")
+            self._add_solver(message)
+        else:
+            self._add_net(message, self._output, weights)
 
+    def _add_net(self, net: Any, output: Path, weights: str | None = None) -> None:
+        from caffe_pylayers._nets.forks import lowering, ported
+        from caffe_pylayers.cli._training.weights import stored_blobs
 
-def _comments(found: Any, name: str) -> str:
-    return "".join(f"# left out: {place}\n" for layer, place in found.left_out if layer == name)
+        found = lowering.lowered(net, self._messages, None if weights is None else stored_blobs(weights))
+        self._tell(found, [found.message])
+        self.report.append(f"{output}: {len(found.became)} of {len(net.layer)} layers were a fork's")
+        self.written[output] = ported.net_text(found).encode()
+        if weights is not None:
+            content = ported.weights(Path(weights).read_bytes(), self._messages, weights)
+            self.written[output.with_suffix(".caffemodel")] = content
 
+    def _add_solver(self, solver: Any) -> None:
+        from caffe_pylayers._nets import prototxt
+        from caffe_pylayers._nets.forks import lowering, ported
 
-def _weights(path: str) -> bytes:
-    """Return a caffemodel of the layers' names, types and blobs alone: the rest is the fork's, or in the net."""
-    from caffe_pylayers import _engine
-    from caffe_pylayers._nets import stored
+        found = lowering.lowered_solver(solver, self._messages)
+        solver = found.message
+        self._tell(found, [solver.net_param, solver.train_net_param, *solver.test_net_param])
+        paths = {}
+        for path in dict.fromkeys([solver.net, solver.train_net, *solver.test_net]):
+            if path:
+                paths[path] = self._output.with_name(f"{self._output.stem}_{Path(path).name}")
+                self._add_net(prototxt.read_unlowered(path), paths[path])
+        for field in ("net", "train_net"):
+            if solver.HasField(field):
+                setattr(solver, field, str(paths[getattr(solver, field)]))
+        solver.test_net[:] = [str(paths[path]) for path in solver.test_net]
+        self.report.append(f"{self._output}: the solver")
+        self.written[self._output] = ported.solver_text(found).encode()
 
-    messages = _engine.messages()
-    model, ported = messages.NetParameter(), messages.NetParameter()
-    stored.parse_model(Path(path).read_bytes(), model, path)
-    ported.name = model.name
-    for layer in model.layer:
-        written = ported.layer.add(name=layer.name, type=layer.type)
-        written.blobs.extend(layer.blobs)
-    content: bytes = ported.SerializeToString()
-    return content
+    def _tell(self, found: Any, nets: list[Any]) -> None:
+        from caffe_pylayers._nets.forks import ported
+
+        self.report += [f"{name} ({kind}): {what}" for name, kind, what in found.became]
+        self.faults += ported.faults(found, nets)

@@ -75,9 +75,4 @@ def _binary(path: Path) -> bytes:
 def _text(path: Path) -> str:
     from caffe_pylayers._nets import prototxt
 
-    try:
-        return str(prototxt.upgraded(path))
-    except ValueError as error:
-        if "This is a solver" not in str(error):
-            raise
-    return str(prototxt.read_solver(path))
+    return str(prototxt.read_unlowered(path))

@@ -3,6 +3,7 @@
 import numpy as np
 
 from caffe_pylayers import _engine
+from caffe_pylayers._nets import prototxt
 from caffe_pylayers.cli import main
 
 NET = """
@@ -68,3 +69,56 @@ def test_all_that_cannot_be_ported_is_listed(capsys, tmp_path):
         '  layer "c" (ROIPooling)',
     ]
     assert not output.exists()
+
+
+def test_a_solver_and_its_nets(capsys, tmp_path, monkeypatch):
+    caffe = _engine.caffe()
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "nets").mkdir()
+    (tmp_path / "nets" / "net.prototxt").write_text(NET)
+    (tmp_path / "solver.prototxt").write_text(
+        'net: "nets/net.prototxt" test_iter: 1 test_interval: 10 base_lr: 0.1 lr_policy: "fixed" max_iter: 2\n'
+        "global_grad_scale: 1000\n"
+    )
+    code, out, err = port(capsys, "solver.prototxt", "-o", "ported.prototxt")
+    assert (code, err) == (0, "")
+    assert out.splitlines()[-2:] == [
+        "ported_net.prototxt: 3 of 5 layers were a fork's",
+        "ported.prototxt: the solver",
+    ]
+    assert (tmp_path / "ported.prototxt").read_text().startswith("# left out: global_grad_scale\n")
+    solver = caffe.get_solver("ported.prototxt")
+    solver.net.blobs["data"].data[...] = np.random.RandomState(0).rand(1, 4, 6, 6)
+    before = solver.net.params["norm"][0].data.copy()
+    solver.step(1)
+    assert (solver.net.params["norm"][0].data != before).any()
+
+
+def test_a_solver_with_a_net_inside(capsys, tmp_path):
+    solver, output = tmp_path / "solver.prototxt", tmp_path / "ported.prototxt"
+    solver.write_text(f"base_lr: 0.1 net_param {{ {NET} }}")
+    code, out, _ = port(capsys, solver, "-o", output)
+    assert code == 0
+    assert "loss (SmoothL1Loss): caffe_pylayers.regression.SmoothL1Loss" in out
+    messages = _engine.messages()
+    (loss,) = (layer for layer in prototxt.read_solver(output, messages).net_param.layer if layer.name == "loss")
+    assert (loss.type, list(loss.loss_weight)) == ("Python", [1])
+
+
+def test_weights_of_a_solver(capsys, tmp_path):
+    solver = tmp_path / "solver.prototxt"
+    solver.write_text("base_lr: 0.1")
+    code, _, err = port(capsys, solver, "x.caffemodel", "-o", tmp_path / "ported.prototxt")
+    assert code == 1
+    assert err.endswith(f"{solver}: a solver; give the weights with the net that they are of\n")
+
+
+def test_nothing_is_written_where_a_net_of_a_solver_cannot_be_ported(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "good.prototxt").write_text(NET)
+    (tmp_path / "bad.prototxt").write_text("layer { name: 'c' type: 'DenseCRF' }")
+    (tmp_path / "solver.prototxt").write_text('train_net: "good.prototxt" test_net: "bad.prototxt"')
+    code, _, err = port(capsys, "solver.prototxt", "-o", "ported.prototxt")
+    assert code == 1
+    assert err.splitlines()[1].startswith('  layer "c" (DenseCRF): a type of hszhao/PSPNet')
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.prototxt", "good.prototxt", "solver.prototxt"]

@@ -10,13 +10,16 @@ import json
 import logging
 import os
 from collections import Counter
-from typing import Any, Container, Iterator, NamedTuple, Sequence
+from typing import TYPE_CHECKING, Any, Container, Iterator, NamedTuple, Sequence
 
 from caffe_pylayers._layer.quote import quoted
 from caffe_pylayers._nets.forks.dialects import Dialect
 from caffe_pylayers._nets.forks.messages import FIELDS_OF_LAYERS, is_default, message_class, of_forks, repeated
 from caffe_pylayers._nets.forks.names import fork_of_field
-from caffe_pylayers._nets.forks.table import KINDS, dialect_of
+from caffe_pylayers._nets.forks.table import KINDS, TOLD, dialect_of
+
+if TYPE_CHECKING:
+    from caffe_pylayers._nets.stored import AskBlobs
 
 LOGGER = logging.getLogger("caffe_pylayers.runtime")  # which caffe.init_log shows
 
@@ -69,59 +72,78 @@ _NETS = ("net_param", "train_net_param", "test_net_param")
 
 
 class Lowered(NamedTuple):
-    """A fork's net in Caffe's own messages, and what became of it.
+    """A fork's net or solver in Caffe's own messages, and what became of it.
 
-    net: the NetParameter. became: for each layer of a fork's type (name, type, what it is here).
-    left_out: (the layer's name, or "" for the net; the field) for each field that changes no value.
+    message: the NetParameter or SolverParameter. became: for each layer of a fork's type (name, type, what it is here).
+    left_out: (the layer's name, or "" outside of layers; the field) for each field that changes no value.
     faults: what has no equal here, ``layer "x" (Type): why``.
     """
 
-    net: Any
+    message: Any
     became: list[tuple[str, str, str]]
     left_out: list[tuple[str, str]]
     faults: list[str]
 
 
-def lower(net: Any, messages: Any, name: str | os.PathLike[str]) -> Any:
+def lower(net: Any, messages: Any, name: str | os.PathLike[str], blobs: AskBlobs | None = None) -> Any:
     """Return a NetParameter of the current format, Caffe's or ``parse``'s, as Caffe's own.
 
-    ``name`` stands for the file in what is said. Logs a warning of the fields that are left out. Raises
-    ValueError("NAME: message") for a field that would change what a net computes, and has no equal here.
+    ``name`` stands for the file in what is said. blobs: as in lowered. Logs a warning of the fields that are left
+    out. Raises ValueError("NAME: message") for a field that would change what a net computes, and has no equal here.
     """
-    found = lowered(net, messages)
+    return _told(lowered(net, messages, blobs), name)
+
+
+def lower_solver(solver: Any, messages: Any, name: str | os.PathLike[str]) -> Any:
+    """Return a SolverParameter, Caffe's or ``parse``'s, as Caffe's own, with the nets in it lowered; as lower does."""
+    return _told(lowered_solver(solver, messages), name)
+
+
+def _told(found: Lowered, name: str | os.PathLike[str]) -> Any:
     if found.faults:
         raise ValueError(f"{name}: {found.faults[0]}")
     if found.left_out:
         counts = Counter(place for _, place in found.left_out)
         fields = ", ".join(f"{place} ({count})" if count > 1 else place for place, count in sorted(counts.items()))
         LOGGER.warning("%s: left out, as they change no value: %s", name, fields)
-    return found.net
+    return found.message
 
 
-def lower_solver(solver: Any, messages: Any, name: str | os.PathLike[str]) -> Any:
-    """Return a SolverParameter, Caffe's or ``parse``'s, as Caffe's own, with the nets in it lowered; as lower does."""
+def lowered_solver(solver: Any, messages: Any) -> Lowered:
+    """Return what lower_solver returns, with all that became of it, faults too."""
+    found = Lowered(solver, [], [], [])
     for place, field in _fields_of_forks(solver):
-        if field.name not in _LEFT_OUT:
-            raise ValueError(f"{name}: {_unread(None, place, 'the solver')}")
-        LOGGER.warning("%s: left out, as it changes no value: %s", name, place)
+        if field.name in _LEFT_OUT:
+            found.left_out.append(("", place))
+        else:
+            found.faults.append(_unread(None, place, "the solver"))
     stock = messages.SolverParameter.FromString(solver.SerializeToString())
     stock.DiscardUnknownFields()
     for field in _NETS:
-        if field == "test_net_param":
-            for i, net in enumerate(solver.test_net_param):
-                stock.test_net_param[i].CopyFrom(lower(net, messages, f"{name}: {field}"))
-        elif solver.HasField(field):
-            getattr(stock, field).CopyFrom(lower(getattr(solver, field), messages, f"{name}: {field}"))
-    return stock
+        given, own = getattr(solver, field), getattr(stock, field)
+        if field != "test_net_param":
+            given, own = ([given], [own]) if solver.HasField(field) else ([], [])
+        for net, target in zip(given, own):
+            inner = lowered(net, messages)
+            target.CopyFrom(inner.message)
+            found.became.extend(inner.became)
+            found.left_out.extend(inner.left_out)
+            found.faults.extend(inner.faults)
+    return found._replace(message=stock)
 
 
-def lowered(net: Any, messages: Any) -> Lowered:
-    """Return what lower returns, with all that became of it, faults too."""
+def lowered(net: Any, messages: Any, blobs: AskBlobs | None = None) -> Lowered:
+    """Return what lower returns, with all that became of it, faults too.
+
+    blobs: returns the shapes of the net's learned blobs, by layer; called where they tell types that forks spell alike.
+    """
     found = Lowered(net, [], [], [])
+    kinds = KINDS if blobs is None else TOLD
     if type(net) is messages.NetParameter:
-        if not any(layer.type in KINDS for layer in net.layer):  # Caffe's own messages have no fork's fields
+        if not any(layer.type in kinds for layer in net.layer):  # Caffe's own messages have no fork's fields
             return found
         net = message_class(messages, "NetParameter").FromString(net.SerializeToString())
+    shown = [] if blobs is None else _show_blobs(net, blobs)
     has = messages.LayerParameter.DESCRIPTOR.fields_by_name
     layers = []
     for layer in net.layer:
@@ -129,6 +151,8 @@ def lowered(net: Any, messages: Any) -> Lowered:
         dialect = dialect_of(layer)
         if dialect is not None and _foreign(layer, dialect, has):
             layers += _lower_layer(layer, dialect, found)
+    for layer in shown:
+        layer.ClearField("blobs")
     if len(layers) > len(net.layer):
         net.ClearField("layer")
         net.layer.extend(layers)
@@ -140,13 +164,23 @@ def lowered(net: Any, messages: Any) -> Lowered:
                 found.faults.append(_unread(layer, place))
     stock = messages.NetParameter.FromString(net.SerializeToString())
     stock.DiscardUnknownFields()
-    return found._replace(net=stock)
+    return found._replace(message=stock)
+
+
+def _show_blobs(net: Any, blobs: AskBlobs) -> list[Any]:
+    """Give the layers that rows may tell by them learned blobs of these shapes, without values; return these layers."""
+    shown = [layer for layer in net.layer if layer.type in TOLD and not layer.blobs]
+    shapes = blobs() if shown else {}
+    for layer in shown:
+        for _, blob in sorted(shapes.get(layer.name, {}).items()):
+            layer.blobs.add().shape.dim.extend(blob.dims)
+    return shown
 
 
 def _foreign(layer: Any, dialect: Dialect, has: Container[str]) -> bool:
     """Return False where the caffe of the messages with these fields of a layer is that fork itself."""
-    if dialect.kind not in KINDS:  # its blobs may have told, too
-        return any(_fields_of_forks(layer)) or bool(layer.blobs)
+    if dialect.kind not in KINDS:
+        return bool(layer.blobs) or any(_fields_of_forks(layer))  # by which its dialect was told
     own = [param for param in dialect.params if param in FIELDS_OF_LAYERS]
     return not own or any(param not in has for param in own)
 

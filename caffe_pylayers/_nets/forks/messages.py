@@ -38,17 +38,63 @@ def message_class(messages: Any, name: str) -> Any:
 
     messages: the module of Caffe's messages, caffe_pb2. A field that it has itself stays as it is.
     """
+    return _class(_pool(messages), name)
+
+
+# What of a message counts in a file of weights.
+_OF_WEIGHTS = {
+    "NetParameter": {"name", "layers", "layer"},
+    "LayerParameter": {"name", "type", "blobs"},
+    "V1LayerParameter": {"name", "type", "blobs", "layer"},
+    "V0LayerParameter": {"name", "type", "blobs"},
+}
+
+
+def weights_alone(content: bytes, net: Any) -> bytes | None:
+    """Return a binary NetParameter with the layers' names, types and blobs of another; None for content that is none.
+
+    A fork's own fields may have the numbers of others in Caffe's, as which they cannot be read. net: a message of the
+    class that shall read it.
+    """
+    from google.protobuf import descriptor_pb2
+    from google.protobuf.message import DecodeError
+
+    file = descriptor_pb2.FileDescriptorProto()
+    net.DESCRIPTOR.file.CopyToProto(file)
+    for message in file.message_type:
+        if message.name in _OF_WEIGHTS:
+            kept = [field for field in message.field if field.name in _OF_WEIGHTS[message.name]]
+            del message.field[:]
+            message.field.extend(kept)
+    try:
+        found = _class(_pool_of(file), "NetParameter").FromString(content)
+    except DecodeError:
+        return None
+    found.DiscardUnknownFields()
+    weights: bytes = found.SerializeToString()
+    return weights
+
+
+def _class(pool: Any, name: str) -> Any:
     from google.protobuf import message_factory
 
-    descriptor = _pool(messages).FindMessageTypeByName(f"caffe.{name}")
+    descriptor = pool.FindMessageTypeByName(f"caffe.{name}")
     if hasattr(message_factory, "GetMessageClass"):  # from protobuf 4.22 on
         return message_factory.GetMessageClass(descriptor)
     return message_factory.MessageFactory().GetPrototype(descriptor)  # type: ignore[attr-defined]
 
 
+def _pool_of(file: Any) -> Any:
+    from google.protobuf import descriptor_pool
+
+    pool = descriptor_pool.DescriptorPool()
+    pool.AddSerializedFile(file.SerializeToString())
+    return pool
+
+
 @functools.lru_cache(maxsize=None)
 def _pool(messages: Any) -> Any:
-    from google.protobuf import descriptor_pb2, descriptor_pool
+    from google.protobuf import descriptor_pb2
 
     file = descriptor_pb2.FileDescriptorProto()
     messages.DESCRIPTOR.CopyToProto(file)
@@ -66,9 +112,7 @@ def _pool(messages: Any) -> Any:
         for number, text in enumerate(fields.split(", "), FIRST):
             if text.split(":")[0] not in has:
                 _add_field(target.field.add(number=number), text)
-    pool = descriptor_pool.DescriptorPool()
-    pool.AddSerializedFile(file.SerializeToString())
-    return pool
+    return _pool_of(file)
 
 
 def _add_values(enum: Any, values: str, first: int) -> None:

@@ -30,6 +30,7 @@ DIALECTS: list[Dialect] = [
 ]
 
 KINDS = frozenset(row.kind for row in DIALECTS if fork_of_type(row.kind))  # the others are Caffe's own
+TOLD = KINDS | {"BatchNorm"}  # whose rows may look at the blobs of a caffemodel
 _IN_PYTHON = {"Python"} | {row.kind for row in DIALECTS if row.layer}
 
 

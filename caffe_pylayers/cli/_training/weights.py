@@ -9,6 +9,7 @@ from typing import Any
 from caffe_pylayers import _engine
 from caffe_pylayers._disk import hdf5
 from caffe_pylayers._nets import stored
+from caffe_pylayers._nets.forks.table import KINDS
 from caffe_pylayers._nets.stored import Model
 from caffe_pylayers.cli import UserError
 
@@ -21,7 +22,8 @@ def read_model(path: Path) -> Model:
                 model = Model(stored.hdf5_layers(file, path), hdf5=True)
         else:
             net = _engine.messages().NetParameter()
-            stored.parse_model(path.read_bytes(), net, path)
+            if not stored.parse_model(path.read_bytes(), net, path) and not _engine.on_runtime():
+                raise UserError(f"weights {path}: a fork's, which this caffe cannot read; see `caffe-pylayers port`")
             model = Model({layer.name: stored.layer_blobs(layer) for layer in net.layer}, hdf5=False)
     except OSError as error:
         raise UserError(f"weights {path}: {error.strerror}") from None
@@ -32,17 +34,23 @@ def read_model(path: Path) -> Model:
     return model
 
 
+def stored_blobs(path: str) -> stored.AskBlobs:
+    """Return what read_net asks for the blobs in a caffemodel; asked, UserError as read_model."""
+    return lambda: read_model(Path(path)).layers
+
+
 @dataclass(frozen=True)
 class LearnedBlob:
     """A parameter of a net.
 
-    shared: another layer before has the same one, under the same ``param`` name.
+    shared: another layer before has the same one, under the same ``param`` name. of_fork: the layer is a fork's.
     """
 
     layer: str
     number: int
     shape: tuple[int, ...]
     shared: bool
+    of_fork: bool
 
 
 def learned_blobs(net: Any) -> list[LearnedBlob]:
@@ -50,9 +58,10 @@ def learned_blobs(net: Any) -> list[LearnedBlob]:
     seen: set[int] = set()
     found = []
     for layer, blobs in net.params.items():
+        of_fork = net.layer_dict[layer].type in KINDS
         for number, blob in enumerate(blobs):
             address = blob.data.ctypes.data
-            found.append(LearnedBlob(layer, number, tuple(blob.shape), address in seen))
+            found.append(LearnedBlob(layer, number, tuple(blob.shape), address in seen, of_fork))
             seen.add(address)
     return found
 
@@ -61,7 +70,7 @@ def check_model(path: Path, model: Model, net: Any) -> int:
     """Return how many of a model's layers Caffe copies into a net; UserError unless it can copy them."""
     learned: dict[str, list[stored.Learned]] = {name: [] for name in net._layer_names}
     for blob in learned_blobs(net):
-        learned[blob.layer].append(stored.Learned(blob.shape, blob.shared))
+        learned[blob.layer].append(stored.Learned(blob.shape, blob.shared, blob.of_fork))
     common = [name for name in model.layers if name in learned]
     problems = [stored.misfit(name, model.layers[name], learned[name], model.hdf5) for name in common]
     if any(problems):

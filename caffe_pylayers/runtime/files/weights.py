@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from caffe_pylayers._disk import files, hdf5
 from caffe_pylayers._layer.quote import quoted
 from caffe_pylayers._nets import stored
 from caffe_pylayers._nets.backward_plan import loss_weights
+from caffe_pylayers._nets.forks.table import in_python
 from caffe_pylayers.runtime.files import blob_proto
 from caffe_pylayers.runtime.memory.blob import Blob
 from caffe_pylayers.runtime.process import LOGGER
@@ -23,17 +25,31 @@ def load(net: Any, path: str | os.PathLike[str]) -> None:
     The file's other layers are ignored, the net's other layers keep what they have. ValueError,
     and nothing copied, unless all blobs of all common layers fit.
     """
-    source(path)(net)
+    Source(path).copy_to(net)
 
 
-def source(path: str | os.PathLike[str]) -> Callable[[Any], None]:
-    """Return a function that copies a file's weights to a net, as load does; ValueError for a file that is none."""
-    if hdf5.is_hdf5(path):
-        with hdf5.reading(path) as file:
-            stored.hdf5_layers(file, path)
-        return lambda net: load_hdf5(net, path)
-    model = read_model(path)
-    return lambda net: copy(model, net, path)
+class Source:
+    """A file of weights, binary or HDF5, read once, when it is first asked for; OSError, or ValueError for none."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = path
+
+    def blobs(self) -> dict[str, stored.Blobs]:
+        """Return the shapes of the blobs, by layer."""
+        return self._read[0]
+
+    def copy_to(self, net: Any) -> None:
+        """Copy the weights to a net, as load does."""
+        self._read[1](net)
+
+    @functools.cached_property
+    def _read(self) -> tuple[dict[str, stored.Blobs], Callable[[Any], None]]:
+        path = self.path
+        if hdf5.is_hdf5(path):
+            with hdf5.reading(path) as file:
+                return stored.hdf5_layers(file, path), lambda net: load_hdf5(net, path)
+        model = read_model(path)
+        return stored.model_blobs(model), lambda net: copy(model, net, path)
 
 
 def read_model(path: str | os.PathLike[str]) -> Any:
@@ -99,7 +115,8 @@ def load_hdf5(net: Any, path: str | os.PathLike[str]) -> None:
             for i in layers[name]:
                 read[name, i] = hdf5.values(file["data"][name][str(i)], f"{path}: layer {quoted(name)}, blob {i}")
     for (name, i), values in read.items():
-        by_name[name].blobs[i].data[...] = values
+        blob = by_name[name].blobs[i]
+        blob.data[...] = values.reshape(blob.shape)
 
 
 def save_hdf5(net: Any, path: str | os.PathLike[str], write_diff: bool = False) -> None:
@@ -127,7 +144,10 @@ def _learned(net: Any) -> dict[str, list[stored.Learned]]:
     """The net's parameters by layer; of layers of one name those of the first, which Caffe copies to."""
     found: dict[str, list[stored.Learned]] = {}
     for index, layer in enumerate(_layers(net)):
-        blobs = [stored.Learned(blob.shape, net._param_owner(index, i) != -1) for i, blob in enumerate(layer.blobs)]
+        of_fork = layer.type != "Python" and in_python(layer.layer_param)
+        blobs = [
+            stored.Learned(blob.shape, net._param_owner(index, i) != -1, of_fork) for i, blob in enumerate(layer.blobs)
+        ]
         found.setdefault(layer.name, blobs)
     return found
 

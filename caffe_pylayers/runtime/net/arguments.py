@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 
 from caffe_pylayers._nets import prototxt, upgrade
 from caffe_pylayers._nets.include_rules import State
+from caffe_pylayers._nets.stored import Blobs
 from caffe_pylayers.runtime.files.paths import path_of
+from caffe_pylayers.runtime.files.weights import Source
 from caffe_pylayers.runtime.proto import caffe_pb2
 from caffe_pylayers.runtime.proto.caffe_pb2 import TEST, TRAIN
 
@@ -17,11 +19,11 @@ FORMS = "Net(network_file, phase, level=0, stages=None, weights=None)"
 
 
 class Arguments(NamedTuple):
-    """The parsed arguments of a net. param: a NetParameter of its own. weights: the path of a caffemodel, or None."""
+    """The parsed arguments of a net. param: a NetParameter of its own. weights: a caffemodel, or None."""
 
     param: Any
     state: State
-    weights: str | None
+    weights: Source | None
 
 
 def read(
@@ -31,7 +33,7 @@ def read(
 
     Net(network, weights, phase), which pycaffe still takes, gives a DeprecationWarning at ``stacklevel``. Raises
     TypeError for arguments of other kinds and for a missing phase, ValueError for a phase that is neither TRAIN nor
-    TEST, RuntimeError for a file that is missing.
+    TEST and for weights that are none, RuntimeError for a file that is missing.
     """
     if path_of(phase) is not None:
         weights, phase, rest = phase, rest[0] if rest else None, rest[1:]
@@ -44,15 +46,19 @@ def read(
         raise TypeError(f"{FORMS} got {len(rest) + 2} arguments")
     values = [level, stages, weights]
     values[: len(rest)] = rest
-    return Arguments(_network(network), _state(phase, *values[:2]), _weights(values[2]))
+    state, source = _state(phase, *values[:2]), _weights(values[2])
+    param = _network(network, source)
+    if source is not None:
+        _blobs(source)  # so that a bad file is refused before the net is made
+    return Arguments(param, state, source)
 
 
-def _network(network: Any) -> Any:
+def _network(network: Any, weights: Source | None) -> Any:
     path = path_of(network)
     if path is not None:
         if not os.path.exists(path):
             raise RuntimeError(f"Could not open file {path}")
-        return prototxt.read_net(path, caffe_pb2)
+        return prototxt.read_net(path, caffe_pb2, None if weights is None else lambda: _blobs(weights))
     if not hasattr(network, "CopyFrom"):
         raise TypeError(f"Net takes the path of a prototxt, or a NetParameter, got {network!r}")
     copy = type(network)()
@@ -79,8 +85,15 @@ def _integer(name: str, value: Any, wanted: str) -> int:
     return int(value)
 
 
-def _weights(weights: Any) -> str | None:
+def _weights(weights: Any) -> Source | None:
     path = path_of(weights)
     if path is None and weights is not None:
         raise TypeError(f"weights must be the path of a caffemodel, got {weights!r}")
-    return path
+    return None if path is None else Source(path)
+
+
+def _blobs(source: Source) -> dict[str, Blobs]:
+    try:
+        return source.blobs()
+    except OSError as error:
+        raise RuntimeError(f"Could not open file {os.fspath(source.path)}: {error.strerror}") from error

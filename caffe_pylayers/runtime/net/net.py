@@ -48,8 +48,6 @@ class Net:
         allocator.keep_pages()
         given = arguments.read(network_file, phase, args, level, stages, weights, stacklevel=3)
         self._param = given.param
-        # Before the net is made, so that a bad file is refused at once.
-        copy_weights = None if given.weights is None else _source(given.weights)
         self.name: str = self._param.name
         self.phase = given.state.phase
         self.debug_info: bool = self._param.debug_info  # True if each layer logs means of its blobs
@@ -64,9 +62,9 @@ class Net:
             parameters.lr_mults,
             parameters.decay_mults,
         )
-        if copy_weights is not None:
-            copy_weights(self)
-        del copy_weights  # and with it the file's values: their pages go back to the system too
+        if given.weights is not None:
+            given.weights.copy_to(self)
+        del given  # and with it the file's values: their pages go back to the system too
         allocator.return_pages()
 
     # --- layers and blobs ------------------------------------------------------------------------
@@ -386,11 +384,3 @@ class Net:
 
 
 _CALLBACKS = ("before_forward", "after_forward", "before_backward", "after_backward")
-
-
-def _source(path: str) -> Callable[[Net], None]:
-    """Return a function that copies a file's weights to a net; RuntimeError for a file that cannot be read."""
-    try:
-        return weights.source(path)
-    except OSError as error:
-        raise RuntimeError(f"Could not open file {path}: {error.strerror}") from error

@@ -54,3 +54,59 @@ def test_sphereface_by_hand(tmp_path):
     net.forward()
     assert net.blobs["lambda"].data == pytest.approx(5)
     assert net.blobs["ip"].data.ravel() == pytest.approx([1.536, 4], rel=1e-5)
+
+
+# --- weights ---------------------------------------------------------------------------------------
+
+NORM = """
+input: "data" input_shape { dim: 1 dim: 4 dim: 2 dim: 2 }
+layer { name: "norm" type: "Normalize" bottom: "data" top: "norm" norm_param { channel_shared: false } }
+"""
+
+
+def norm_net(tmp_path, model):
+    """A net with a Normalize of four scales, and a caffemodel for it."""
+    net, weights = tmp_path / "net.prototxt", tmp_path / "net.caffemodel"
+    net.write_text(NORM)
+    weights.write_bytes(model if isinstance(model, bytes) else model.SerializeToString())
+    return pycaffe.Net(str(net), pycaffe.TEST, weights=str(weights))
+
+
+def model_of(shape):
+    model = caffe_pb2.NetParameter()
+    model.layer.add(name="norm", type="Normalize").blobs.add(data=[1, 2, 3, 4]).shape.dim.extend(shape)
+    return model
+
+
+@pytest.mark.parametrize("shape", [(4,), (1, 4, 1, 1), (1, 1, 1, 4)])
+def test_a_vector_in_the_shape_of_an_older_file(tmp_path, shape):
+    assert norm_net(tmp_path, model_of(shape)).params["norm"][0].data.tolist() == [1, 2, 3, 4]
+
+
+def test_a_vector_of_hdf5_in_the_shape_of_an_older_file(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    net = norm_net(tmp_path, model_of((4,)))
+    with h5py.File(tmp_path / "old.h5", "w") as file:
+        file.create_group("data/norm").create_dataset("0", data=np.array([5, 6, 7, 8.0]).reshape(1, 4, 1, 1))
+    net.copy_from(str(tmp_path / "old.h5"))
+    assert net.params["norm"][0].data.tolist() == [5, 6, 7, 8]
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (1, 2, 2, 1)])
+def test_a_matrix_is_no_vector(tmp_path, shape):
+    with pytest.raises(ValueError, match=r"blob 0 has shape \(.*, the net's \(4,\)"):
+        norm_net(tmp_path, model_of(shape))
+
+
+def test_a_file_whose_fields_have_other_numbers(tmp_path):
+    """A fork's field may have the number of a message of Caffe's: its bytes are none of that message."""
+    layer = model_of((4,)).layer[0].SerializeToString()
+    number = caffe_pb2.LayerParameter.DESCRIPTOR.fields_by_name["convolution_param"].number
+    text = b"\xff\xff no message"
+    layer += bytes([number % 128 << 3 & 0x7F | 2 | 0x80, number >> 4, len(text)]) + text
+    model = b"\xa2\x06" + bytes([len(layer)]) + layer
+    with pytest.raises(Exception, match="Error parsing"):
+        caffe_pb2.NetParameter.FromString(model)
+    assert norm_net(tmp_path, model).params["norm"][0].data.tolist() == [1, 2, 3, 4]
+    with pytest.raises(ValueError, match="no caffemodel, or not a whole one"):
+        norm_net(tmp_path, model[:-8])

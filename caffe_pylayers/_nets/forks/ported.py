@@ -1,0 +1,70 @@
+"""Nets of forks as files for a stock Caffe with this package."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from caffe_pylayers._nets import stored
+from caffe_pylayers._nets.backward_plan import loss_weights
+from caffe_pylayers._nets.forks.lowering import Lowered
+from caffe_pylayers._nets.forks.names import fork_of_type
+from caffe_pylayers._nets.forks.table import in_python
+from caffe_pylayers._nets.include_rules import title
+
+
+def faults(found: Lowered, nets: Any) -> list[str]:
+    """Return what of a fork's file has no equal here: fields, and layers of these NetParameters."""
+    return found.faults + [
+        f"{title(layer)}: a type of {fork_of_type(layer.type)}, which nothing here does"
+        for net in nets
+        for layer in net.layer
+        if fork_of_type(layer.type) and not in_python(layer)
+    ]
+
+
+def net_text(found: Lowered) -> str:
+    """Return a net as a text, its layers of forks' types as Python layers, with a comment for each field left out."""
+    whole = type(found.message)()
+    whole.CopyFrom(found.message)
+    whole.ClearField("layer")
+    parts = [_comments(found, ""), str(whole)]
+    for layer in found.message.layer:
+        _make_python(layer)
+        inside = "".join(f"  {line}\n" for line in str(layer).splitlines())
+        parts += [_comments(found, layer.name), f"layer {{\n{inside}}}\n"]
+    return "".join(parts)
+
+
+def solver_text(found: Lowered) -> str:
+    """Return a solver, and the nets in it, as a text."""
+    solver = found.message
+    for net in (solver.net_param, solver.train_net_param, *solver.test_net_param):
+        for layer in net.layer:
+            _make_python(layer)
+    return "".join(f"# left out: {place}\n" for _, place in found.left_out) + str(solver)
+
+
+def weights(content: bytes, messages: Any, path: Any) -> bytes:
+    """Return a caffemodel of the layers' names, types and blobs alone: the rest is the fork's, or in the net.
+
+    ValueError, with ``path``, for content that is none.
+    """
+    model, ported = messages.NetParameter(), messages.NetParameter()
+    stored.parse_model(content, model, path)
+    ported.name = model.name
+    for layer in model.layer:
+        written = ported.layer.add(name=layer.name, type=layer.type)
+        written.blobs.extend(layer.blobs)
+    written_as: bytes = ported.SerializeToString()
+    return written_as
+
+
+def _make_python(layer: Any) -> None:
+    if in_python(layer):
+        if not layer.loss_weight:  # a type that ends in Loss has one by default, Python has not
+            layer.loss_weight.extend(loss_weights(layer))
+        layer.type = "Python"
+
+
+def _comments(found: Lowered, name: str) -> str:
+    return "".join(f"# left out: {place}\n" for layer, place in found.left_out if layer == name)
