@@ -55,18 +55,18 @@ def test_a_net_and_its_weights(capsys, tmp_path):
 def test_all_that_cannot_be_ported_is_listed(capsys, tmp_path):
     fork, output = tmp_path / "fork.prototxt", tmp_path / "ported.prototxt"
     fork.write_text(
-        "layer { name: 'a' type: 'Dropout' dropout_param { scale_train: false } }\n"
-        "layer { name: 'b' type: 'Correlation' correlation_param { kernel_size: 1 } }\n"
-        "layer { name: 'c' type: 'ROIPooling' roi_pooling_param { pooled_h: 2 pooled_w: 2 bi_type: 0 } }\n"
+        "layer { name: 'a' type: 'CenterLoss' center_loss_param { center_filler { type: 'uniform' max: 2 } } }\n"
+        "layer { name: 'b' type: 'DenseCRF' }\n"
+        "layer { name: 'c' type: 'DomainTransform' }\n"
     )
     code, out, err = port(capsys, fork, "-o", output)
     assert (code, out) == (1, "")
     lines = err.splitlines()
     assert lines[0].endswith(f"{fork}: cannot be ported, and nothing is written:")
     assert sorted(line.split(":")[0] for line in lines[1:]) == [
-        '  layer "a" (Dropout)',
-        '  layer "b" (Correlation)',
-        '  layer "c" (ROIPooling)',
+        '  layer "a" (CenterLoss)',
+        '  layer "b" (DenseCRF)',
+        '  layer "c" (DomainTransform)',
     ]
     assert not output.exists()
 
