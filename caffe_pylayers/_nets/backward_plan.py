@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Iterator, Mapping, Sequence
 
 from caffe_pylayers._layer.quote import plain, quoted
+from caffe_pylayers._nets.forks.names import LOSSES
 from caffe_pylayers._nets.include_rules import State, included_layers, rule_faults, title
 from caffe_pylayers._nets.learned_blobs import lr_mults
 from caffe_pylayers._nets.splits import insert_splits
@@ -229,7 +230,7 @@ def loss_weights(layer: Any) -> list[float]:
 
 
 def _is_loss(kind: str) -> bool:
-    return kind.endswith("Loss")
+    return kind.endswith("Loss") or kind in LOSSES
 
 
 def _allows_force(kind: str, bottom: int) -> bool:

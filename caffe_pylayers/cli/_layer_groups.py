@@ -40,6 +40,7 @@ GROUPS = {
         "ssd",
         "multibox_loss",
         "yolo",
+        "yolo_losses",
         "detection_metrics",
     ),
     "Metrics": (

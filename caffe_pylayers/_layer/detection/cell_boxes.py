@@ -23,6 +23,12 @@ def decode_cells(codes: Any, cells: Any, anchors: Any, grid: Any, image: Any) ->
     return np.concatenate([centres, sizes], -1)
 
 
+def encode_cells(boxes: Any, cells: Any, anchors: Any, grid: Any, image: Any) -> Any:
+    """Return what decode_cells has to find for boxes (..., 4): sigma(t_x), sigma(t_y), t_w, t_h."""
+    places = boxes[..., :2] * np.asarray(grid, boxes.dtype) - cells
+    return np.concatenate([places, np.log(boxes[..., 2:] * np.asarray(image, boxes.dtype) / anchors)], -1)
+
+
 def corners(boxes: Any) -> Any:
     """Return boxes x, y, w, h as x1, y1, x2, y2."""
     half = boxes[..., 2:] / 2

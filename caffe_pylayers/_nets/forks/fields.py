@@ -103,6 +103,10 @@ MESSAGES = {
     "thresh: float = 0.2, anchors_scale: int32 = 32, biases: float*, mask: int32*, iou_loss: IouLoss = MSE, "
     "iou_normalizer: float = 0.25, iou_thresh: float = 0.5, max_delta: float = 10, accumulate: bool = true, "
     "label_smooth_eps: float = 0.1, use_focal_loss: bool",
+    "RegionLossParameter": "side: uint32 = 13, num_class: uint32 = 20, bias_match: uint32 = 1, coords: uint32 = 4, "
+    "num: uint32 = 5, softmax: uint32 = 1, jitter: float = 0.2, rescore: uint32 = 1, object_scale: float = 1, "
+    "class_scale: float = 1, noobject_scale: float = 0.5, coord_scale: float = 5, absolute: uint32 = 1, "
+    "thresh: float = 0.2, random: uint32 = 1, biases: float*, softmax_tree: string, class_map: string",
     # faces, metric learning
     "CenterLossParameter": "num_output: uint32, center_filler: FillerParameter, axis: int32 = 1",
     "MarginInnerProductParameter": "num_output: uint32, type: MarginType = SINGLE, weight_filler: FillerParameter, "
@@ -165,6 +169,7 @@ MESSAGES = {
     "swish_param: SwishParameter, matmul_param: MatMulParameter, reorg_param: ReorgParameter, "
     "yolov3_detection_output_param: Yolov3DetectionOutputParameter, "
     "yolo_detection_output_param: YoloDetectionOutputParameter, yolov3_param: Yolov3Parameter, "
+    "region_loss_param: RegionLossParameter, "
     "center_loss_param: CenterLossParameter, margin_inner_product_param: MarginInnerProductParameter, "
     "normalize_param: FaceNormalizeParameter, smoothl1_param: TurnPointParameter, "
     "triplet_loss_param: TripletLossParameter, gradient_scaler_param: GradientScalerParameter, "

@@ -65,6 +65,9 @@ _TYPES = {
     "sophgo/caffe": "MatMul Mish Padding Proposal FrcnDetection RetinaFaceDetection",
 }
 
+# The losses among them whose names do not say so.
+LOSSES = frozenset(["GaussianYolov3", "SmoothL1LossOHEM", "SoftmaxWithLossOHEM", "Yolov3", "YoloSeg"])
+
 _FIELDS = {
     _FAST_RCNN: "roi_pooling_param smooth_l1_loss_param scale_train",
     _RFCN: "psroi_pooling_param box_annotator_ohem_param pre_fixed_normalizer",

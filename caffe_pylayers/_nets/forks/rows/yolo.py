@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from caffe_pylayers._nets.forks.dialects import Dialect
+from typing import Any
+
+from caffe_pylayers._nets.forks.dialects import Dialect, short_float
 
 _DETECTED = "num_classes confidence_threshold nms_threshold biases=anchors"
+
+_LEARNED = "num_class=num_classes biases=anchors thresh coord_scale class_scale"
+
+
+def _yolov3(layer: Any) -> dict[str, Any]:
+    """Return what a Yolov3 has besides: its object_scale counts with squared errors alone."""
+    scale = layer.yolov3_param.object_scale if layer.yolov3_param.use_logic_gradient else 1
+    return {"object_scale": short_float(scale), "legacy_version": True}
+
 
 ROWS = [
     Dialect(
         "Reorg",
         "shuffles.PixelShuffle",
         "reorg_param",
-        "stride=upscale",
-        ignored="reverse",
+        "stride=upscale reverse=channel_order",
         more=lambda layer: {"channel_order": "block"},
         meant=lambda layer: layer.reorg_param.reverse,
     ),
@@ -36,5 +46,26 @@ ROWS = [
         "yolo_detection_output_param",
         _DETECTED,
         ignored="side num_box coords label_map_file",
+    ),
+    Dialect(
+        "Yolov3",
+        "yolo_losses.Yolov3Loss",
+        "yolov3_param",
+        f"{_LEARNED} anchors_scale=stride mask label_smooth_eps=label_smoothing iou_loss iou_normalizer iou_thresh "
+        "accumulate max_delta use_focal_loss use_logic_gradient object_scale",
+        ignored="side num noobject_scale",
+        more=_yolov3,
+    ),
+    Dialect(
+        "RegionLoss",
+        "yolo_losses.RegionLoss",
+        "region_loss_param",
+        f"{_LEARNED} object_scale noobject_scale rescore bias_match",
+        ignored="side coords num softmax jitter absolute random softmax_tree class_map",
+        more=lambda layer: {
+            "rescore": bool(layer.region_loss_param.rescore),
+            "bias_match": bool(layer.region_loss_param.bias_match),
+            "legacy_version": True,
+        },
     ),
 ]

@@ -1,0 +1,451 @@
+"""What YOLO nets learn from: errors of the boxes, of what is an object, and of its class, at the cells of a map.
+
+layer {
+  name: "loss"  type: "Python"
+  bottom: "conv19"  bottom: "label"  top: "loss"
+  python_param {
+    module: "caffe_pylayers.yolo_losses"  layer: "Yolov3Loss"
+    param_str: "{num_classes: 20, anchors: [10,14, 23,27, 37,58, 81,82, 135,169, 344,319], mask: [3, 4, 5],
+                 stride: 32, thresh: 0.6}"
+  }
+  loss_weight: 1
+}
+layer {
+  name: "loss"  type: "Python"
+  bottom: "conv22"  bottom: "label"  top: "loss"
+  python_param {
+    module: "caffe_pylayers.yolo_losses"  layer: "RegionLoss"
+    param_str: "{num_classes: 20, anchors: [1.08,1.19, 3.42,4.41, 6.63,11.38, 9.42,5.11, 16.62,10.52], thresh: 0.6,
+                 object_scale: 5}"
+  }
+  loss_weight: 1
+}
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from caffe_pylayers._layer import arrays, checks
+from caffe_pylayers._layer.base import Layer, Parameter
+from caffe_pylayers._layer.detection import cell_labels
+from caffe_pylayers._layer.detection.box_similarity import (
+    SIMILARITIES,
+    box_similarity_backward,
+    box_similarity_forward,
+    darknet_similarity_backward,
+)
+from caffe_pylayers._layer.detection.cell_boxes import check_map, decode_cells, encode_cells, pairs
+from caffe_pylayers._layer.detection.prior_boxes import MAX_LOG_SCALE
+from caffe_pylayers._layer.functions.sigmoid import sigmoid, softplus
+from caffe_pylayers._layer.functions.softmax import log_softmax
+from caffe_pylayers._layer.losses.normalizers import normalization, normalizer
+
+__all__ = [
+    "RegionLoss",
+    "Yolov3Loss",
+    "box_similarity_backward",
+    "box_similarity_forward",
+    "linear_errors",
+    "match_anchors",
+    "sigmoid_errors",
+]
+
+
+def sigmoid_errors(scores, targets, scale, squared=False):
+    """Return (loss, errors, d_scores): of p = sigmoid(scores) the cross entropy, or half the squared error.
+
+    loss is the sum of scale times that; errors = scale (p - targets).
+    """
+    p = sigmoid(np, scores)
+    wrong = p - targets
+    if squared:
+        return (scale * wrong * wrong).sum() / 2, scale * wrong, scale * wrong * p * (1 - p)
+    return (scale * (softplus(np, scores) - targets * scores)).sum(), scale * wrong, scale * wrong
+
+
+def linear_errors(values, targets, scale):
+    """Return (loss, d_values): the sum of scale / 2 (values - targets)**2, and scale (values - targets)."""
+    wrong = values - targets
+    return (scale * wrong * wrong).sum() / 2, scale * wrong
+
+
+def match_anchors(likeness, mask, threshold, legacy=False):
+    """Return (truth, position): which truths are to be found with which of the mask's anchors, in the truths' order.
+
+    Each with the anchor that is most like it, if the mask has that, and with each other one of the mask that is more
+    like it than the threshold.
+
+    likeness: (T, B), of each truth with each anchor. mask: (A,), indices of anchors.
+    legacy: MobileNet-YOLO takes the best one's position in the mask for its index when it looks for the others.
+    """
+    positions = np.full(likeness.shape[1], -1)
+    positions[mask[::-1]] = np.arange(len(mask))[::-1]
+    best = np.where(likeness.max(1) > 0, likeness.argmax(1), -1)
+    at_best = np.where(best >= 0, positions[best], -1)
+    taken = np.where(at_best >= 0, at_best, best) if legacy else best
+    others = (likeness > threshold) & (threshold < 1) & (np.arange(len(positions)) != taken[:, None])
+    table = np.concatenate([at_best[:, None], np.where(others, positions, -1)], 1)
+    truth, column = np.nonzero(table >= 0)
+    return truth, table[truth, column]
+
+
+class _Matches(NamedTuple):
+    """Truths that are to be found, M of them, in an order in which later ones may take the place of earlier ones.
+
+    t: what the map holds there (M, 5 + C). anchors: (M, 2). cells: column and row (M, 2). boxes: (M, 4).
+    classes: (M,). place: (M,), which of the U anchors at cells it is. first, last: the first and the last match (U,).
+    """
+
+    t: Any
+    anchors: Any
+    cells: Any
+    boxes: Any
+    classes: Any
+    place: Any
+    first: Any
+    last: Any
+
+
+class _CellLoss(Layer):
+    """A loss of t_x, t_y, t_w, t_h, object and classes of A anchors at each cell of a map (N, A (5 + C), H, W).
+
+    Where no truth is to be found, an object is an error, unless its box is more like a truth than thresh. A subclass
+    has:
+
+        def matched(self, labels, t, row, column):    # return (truth, anchor): which truths are to be found by which
+        def found(self, matches):    # add to the loss; return the gradient (U, 5 + C), how like the boxes are (M,)
+    """
+
+    num_classes = Parameter(int, low=1, doc="C, without background")
+    anchors = Parameter([float], above=0, length=(2, None), doc="width and height of each anchor in turn")
+    thresh = Parameter(float, 0.6, doc="a box that is more like a truth than this may be an object")
+    coord_scale = Parameter(float, 1.0, low=0, doc="factor of the boxes' errors")
+    object_scale = Parameter(float, 1.0, low=0, doc="factor of the error where an object is")
+    noobject_scale = Parameter(float, 1.0, low=0, doc="factor of the error where none is")
+    class_scale = Parameter(float, 1.0, low=0, doc="factor of the classes' errors")
+    normalization = normalization("batch", full="N A H W", valid="the truths found, once for each anchor")
+    legacy_version = Parameter(bool, False, doc="the loss is what MobileNet-YOLO's Caffe reports")
+
+    mask: Any = ()
+    likeness, power = "iou", 1.0  # box_similarity_forward's
+    squared = True  # what is under a sigmoid has squared errors
+    reports_gradient = True  # MobileNet-YOLO's loss is the sum of squares of the gradient; False: without the sigmoids'
+
+    def setup(self, bottom, top):
+        checks.tops(self, top, "loss", "scores", optional=1)
+        self._all = pairs(self, "anchors")
+        self._mask = np.array(self.mask or range(len(self._all)))
+        if self._mask.max() >= len(self._all):
+            raise checks.error(self, f"mask must name some of {len(self._all)} anchors, got {list(self.mask)}")
+
+    def plan(self, maps, labels):
+        self._view = check_map(self, "bottom[0] (map)", maps.shape, len(self._mask), 5 + self.num_classes)
+        height, width = self._view[3:]
+        self._grid, self._image = (width, height), self.image(width, height)
+        self._sizes = self._all.astype(maps.dtype)
+        self._cells = np.stack(np.meshgrid(np.arange(width), np.arange(height)), -1).astype(maps.dtype)
+        return [(1,), (7,)]
+
+    def image(self, width, height):
+        """Return width and height of the image in the unit of the anchors, for a map of this size."""
+        return width, height
+
+    def forward(self, bottom, top):
+        t = bottom[0].data.reshape(self._view)
+        labels = cell_labels.read(self, "bottom[1] (labels)", bottom[1].data, len(t), self.num_classes)
+        row, column = labels.at(*self._grid)
+        truth, anchor = self.matched(labels, t, row, column)
+        at = labels.image[truth], anchor, row[truth], column[truth]
+        key = np.ravel_multi_index(at, t[:, :, 0].shape)
+        places, first, place = np.unique(key, return_index=True, return_inverse=True)
+        last = len(key) - 1 - np.unique(key[::-1], return_index=True)[1]
+        self._at, self._total = np.unravel_index(places, t[:, :, 0].shape), 0.0
+
+        none = ~self._like_a_truth(t, labels)
+        none[self._at] = False
+        self._d_none = self.sigmoid_errors(t[:, :, 4][none], 0, self.noobject_scale, self.squared)
+        self._none = none
+        matches = _Matches(
+            t[at[0], at[1], :, at[2], at[3]],
+            self._sizes[self._mask][anchor],
+            self._cells[at[2:]],
+            labels.boxes[truth],
+            labels.classes[truth],
+            place.ravel(),
+            first,
+            last,
+        )
+        self._d_found, like = self.found(matches)
+        self._normalizer = normalizer(self.normalization, len(t), none.size, len(truth))
+        top[0].data[...] = self._total / self._normalizer
+        if len(top) == 2:
+            top[1].data[...] = self._scores(t, matches, like)
+
+    def backward(self, top, propagate_down, bottom):
+        if propagate_down[0]:
+            scale = top[0].diff[0] / self._normalizer
+            arrays.fill(bottom[0].diff, 0)
+            d_t = bottom[0].diff.reshape(self._view)
+            d_t[:, :, 4][self._none] = self._d_none * scale
+            d_t[self._at[0], self._at[1], :, self._at[2], self._at[3]] = self._d_found * scale
+        if propagate_down[1]:
+            arrays.fill(bottom[1].diff, 0)
+
+    def sigmoid_errors(self, scores, targets, scale, squared=True):
+        """Add to the loss as sigmoid_errors has it, and return the gradient."""
+        loss, errors, d_scores = sigmoid_errors(scores, targets, scale, squared)
+        self.add(loss, d_scores if self.reports_gradient else errors)
+        return d_scores
+
+    def linear_errors(self, values, targets, scale):
+        """Add to the loss as linear_errors has it, and return the gradient."""
+        loss, errors = linear_errors(values, targets, scale)
+        self.add(loss, errors)
+        return errors
+
+    def add(self, loss, errors):
+        """Add to the loss; of the errors, the sum of squares in its place with legacy_version."""
+        self._total += (errors * errors).sum() if self.legacy_version else loss
+
+    def decoded(self, matches):
+        """Return the boxes (M, 4) of the map where truths are to be found."""
+        return decode_cells(matches.t[:, :4], matches.cells, matches.anchors, self._grid, self._image)
+
+    def encoded(self, matches, which):
+        """Return what the codes (K, 4) of some of the matches are to be."""
+        boxes, cells, anchors = (part[which] for part in (matches.boxes, matches.cells, matches.anchors))
+        return encode_cells(boxes, cells, anchors, self._grid, self._image)
+
+    def like(self, boxes, others):
+        """Return how like others boxes are."""
+        return box_similarity_forward(boxes, others, self.likeness, self.power)
+
+    def like_anchors(self, sizes, boxes):
+        """Return (T, A): how like the anchors of sizes (A, 2) or (T, A, 2) boxes (T, 4) are, all at one place."""
+        sizes = sizes / np.asarray(self._image, sizes.dtype)
+        return self.like(*(np.concatenate([0 * size, size], -1) for size in (sizes, boxes[:, None, 2:])))
+
+    def _like_a_truth(self, t, labels):
+        """Return (N, A, H, W): which boxes are more like a truth of their image than thresh."""
+        codes, anchors = np.moveaxis(t[:, :, :4], 2, -1), self._sizes[self._mask][:, None, None]
+        boxes = decode_cells(codes, self._cells, anchors, self._grid, self._image)
+        found = np.zeros(boxes.shape[:-1], bool)
+        for image in np.unique(labels.image):
+            truths = labels.boxes[labels.image == image]
+            found[image] = self.like(boxes[image][..., None, :], truths).max(-1) > self.thresh
+        return found
+
+    def _scores(self, t, matches, like):
+        everywhere = sigmoid(np, t[:, :, 4])
+        means = [everywhere.mean() if everywhere.size else 0.0]
+        probabilities = self.probabilities(matches.t[:, 5:])[np.arange(len(like)), matches.classes]
+        for values in (sigmoid(np, matches.t[:, 4]), like, probabilities, like > 0.5, like > 0.75):
+            means.append(values.mean() if len(like) else 0.0)
+        return [*means, len(like)]
+
+
+class Yolov3Loss(_CellLoss):
+    """What a map of YOLOv3 learns from: each truth at the cell of its centre, by the anchors of its size.
+
+    loss = sum(l) / Z. At each anchor and cell, with ce the cross entropy under a sigmoid:
+    found by it: object_scale ce(object, 1) + class_scale sum_c ce(class_c, y_c) + the box's, coord_scale (2 - w h)
+    (ce(t_x, x) + ce(t_y, y) + ((t_w - log(w / anchor_w))**2 + ((t_h - log(h / anchor_h))**2) / 2), x, y from the cell's
+    corner; or iou_normalizer (1 - IoU);
+    else noobject_scale ce(object, 0), but where the box is more like a truth than thresh, nothing.
+
+    A truth is found by the anchor most like it, of those of all maps, and by others more like it than iou_thresh; this
+    map's are those of the mask. y_c is 1 - s / 2 for the classes of the truths found there, s / 2 for others, with
+    label_smoothing s. Of several boxes the last counts; of IoUs all, where they accumulate.
+
+    Bottom:
+        [0] map (N, A (5 + C), H, W): of each of A anchors t_x, t_y, t_w, t_h, object and classes, before any sigmoid
+        [1] labels (N, 1, G, 5), (N, G, 5) or (N, 5 G): class from 0 on, x, y, w, h of a centre and a size, shares of
+            the image, until the first w of 0; or SSD's (1, 1, G, 8), whose classes begin at 1
+    Top:
+        [0] loss (1,)
+        [1] scores (7,), optional: the mean of sigma(object) everywhere; the means, of the truths found, of
+            sigma(object), the boxes' IoU, sigma(class), which IoU is above 0.5, and 0.75; how many truths are found
+    Backward:
+        d_map, the loss's gradient; what is found by which anchor and what is like a truth count as constant. With
+        max_delta a box's gradient is bounded. use_focal_loss multiplies the classes' by darknet's factor
+        (1 - p) (1 - p - 2 p log p) / 2, p that of the first truth's class, as a constant. d_labels = 0.
+    Raises:
+        ValueError for a map that does not fit the parameters, and for labels that are no classes and boxes.
+    References:
+        Redmon and Farhadi, "YOLOv3: An Incremental Improvement", 2018, arXiv:1804.02767. Yolov3 of
+        eric612/MobileNet-YOLO, with its yolov3_param: biases are the anchors, anchors_scale the stride. Its gradient is
+        this one; what it calls the loss is the sum of squares of its errors, scale (p - y), and of an IoU the mean of
+        iou_normalizer (1 - IoU) besides: legacy_version. Its gradient of an IoU is another: without the sigmoid's, the
+        cells' and the anchors' factors, twice as large in w and h, see darknet_similarity_backward; and an anchor of a
+        mask that does not begin with the first one may be taken twice. legacy_version has these too. Rezatofighi et
+        al., "Generalized Intersection over Union", 2019, arXiv:1902.09630; Zheng et al., "Distance-IoU Loss", 2020,
+        arXiv:1911.08287.
+    Example:
+        >>> import numpy as np
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> text = "{num_classes: 1, anchors: [16, 16], stride: 32}"
+        >>> run = LayerRun(Yolov3Loss, [np.zeros((1, 6, 1, 1)), [[[[0, 0.5, 0.5, 0.5, 0.5]]]]], param_str=text)
+        >>> run.forward()[0].round(4)  # (2 + 2 * 1.75) log(2)
+        array([3.8123])
+        >>> run.backward([1])[0].ravel()
+        array([ 0. ,  0. ,  0. ,  0. , -0.5, -0.5])
+    """
+
+    mask = Parameter([int], (), low=0, doc="the anchors of this map; default: all")
+    stride = Parameter(int, 32, low=1, doc="the pixels of a cell, in the anchors' unit")
+    label_smoothing = Parameter(float, 0.0, low=0, high=1, doc="s, the share of a class's target that is 1 / 2")
+    iou_loss = Parameter(str, "mse", choices=("mse", *SIMILARITIES), doc="what a box's error is; mse: of its codes")
+    iou_normalizer = Parameter(float, 1.0, low=0, doc="factor of an IoU's loss")
+    iou_thresh = Parameter(float, 1.0, doc="anchors more like a truth than this find it too; 1: none")
+    accumulate = Parameter(bool, True, doc="the IoUs of all truths at an anchor and cell add; false: the last counts")
+    max_delta = Parameter(float, None, above=0, doc="the largest gradient of an IoU's loss, before Z")
+    use_focal_loss = Parameter(bool, False, doc="classes that are found already count for less")
+    use_logic_gradient = Parameter(bool, False, doc="half the squared error of a sigmoid in place of its cross entropy")
+
+    reports_gradient = False
+
+    def setup(self, bottom, top):
+        super().setup(bottom, top)
+        self.squared = self.use_logic_gradient
+        self.likeness = "iou" if self.iou_loss == "mse" else self.iou_loss
+        self.power = 0.6 if self.legacy_version else 1.0
+
+    def image(self, width, height):
+        return width * self.stride, height * self.stride
+
+    def probabilities(self, scores):
+        return sigmoid(np, scores)
+
+    def matched(self, labels, t, row, column):
+        likeness = self.like_anchors(self._sizes, labels.boxes)
+        return match_anchors(likeness, self._mask, self.iou_thresh, self.legacy_version)
+
+    def found(self, matches):
+        at = matches.t[matches.last]
+        d_t = np.empty_like(at)
+        d_t[:, 4] = self.sigmoid_errors(at[:, 4], 1, self.object_scale, self.squared)
+        targets, scales = self._class_targets(matches)
+        d_t[:, 5:] = self.sigmoid_errors(at[:, 5:], targets, scales, self.squared)
+        boxes = self.decoded(matches)
+        if self.iou_loss == "mse":
+            codes = self.encoded(matches, matches.last)
+            scale = self.coord_scale * (2 - matches.boxes[matches.last, 2:].prod(1, keepdims=True))
+            d_t[:, :2] = self.sigmoid_errors(at[:, :2], codes[:, :2], scale, self.squared)
+            d_t[:, 2:4] = self.linear_errors(at[:, 2:4], codes[:, 2:], scale)
+            return d_t, self.like(boxes, matches.boxes)
+        which = np.arange(len(boxes)) if self.accumulate else matches.last
+        d_t[:, :4] = 0
+        arrays.add_rows(d_t[:, :4], matches.place[which], self._d_codes(matches, boxes)[which])
+        kind = "diou" if self.legacy_version and self.iou_loss == "iou" else self.iou_loss
+        like = box_similarity_forward(boxes, matches.boxes, kind, self.power)
+        if not self.legacy_version:
+            self._total += self.iou_normalizer * (1 - like[which]).sum()
+        elif len(like):
+            self._total += self.iou_normalizer * (1 - like).mean()
+        return d_t, like
+
+    def _class_targets(self, matches):
+        """Return what the classes (U, C) are to be, and their errors' factors."""
+        low = self.label_smoothing / 2
+        targets = np.full((len(matches.last), self.num_classes), low, matches.t.dtype)
+        targets[matches.place, matches.classes] = 1 - low
+        scales = np.full_like(targets, self.class_scale)
+        if self.use_focal_loss:
+            first, classes = matches.first, matches.classes[matches.first]
+            p = sigmoid(np, matches.t[first, 5 + classes])
+            scales *= ((1 - p) * (1 - p - 2 * p * np.log(p + 1e-15)) / 2)[:, None]
+            later = np.setdiff1d(np.arange(len(matches.place)), first)
+            targets = np.eye(self.num_classes, dtype=targets.dtype)[classes]
+            targets[matches.place[later], matches.classes[later]] = 1 - low
+            scales[matches.place[later], matches.classes[later]] = self.class_scale
+        return targets, scales
+
+    def _d_codes(self, matches, boxes):
+        """Return the gradient (M, 4) of iou_normalizer (1 - IoU) at each match."""
+        codes = matches.t[:, :4]
+        if self.legacy_version:
+            d_codes = darknet_similarity_backward(boxes, matches.boxes, self.iou_loss)
+            d_codes[:, 2:] *= np.exp(codes[:, 2:])
+        else:
+            d_codes = box_similarity_backward(boxes, matches.boxes, self.iou_loss)
+            p = sigmoid(np, codes[:, :2])
+            d_codes[:, :2] *= p * (1 - p) / np.asarray(self._grid, p.dtype)
+            d_codes[:, 2:] *= boxes[:, 2:]
+        d_codes *= -self.iou_normalizer
+        return d_codes if self.max_delta is None else d_codes.clip(-self.max_delta, self.max_delta)
+
+
+class RegionLoss(_CellLoss):
+    """What a map of YOLOv2 learns from: each truth at the cell of its centre, by the anchor of its size.
+
+    loss = sum(l) / Z. At each anchor and cell, with p the sigmoid of the object and q the softmax of the classes:
+    found by it: object_scale (p - IoU)**2 / 2 - class_scale log q_c + coord_scale ((sigma(t_x) - x)**2 +
+    (sigma(t_y) - y)**2 + (t_w - log(w / anchor_w))**2 + (t_h - log(h / anchor_h))**2) / 2, x, y from the cell's corner;
+    else noobject_scale p**2 / 2, but where the box's IoU with a truth is above thresh, nothing.
+
+    A truth is found by the anchor most like it; of several at an anchor and cell the last counts. Without rescore an
+    object is to be 1, and the box's errors are multiplied by 2 - w h.
+
+    Bottom:
+        [0] map (N, A (5 + C), H, W): of each of A anchors t_x, t_y, t_w, t_h, object and classes, before any sigmoid or
+            softmax
+        [1] labels (N, 1, G, 5), (N, G, 5) or (N, 5 G): class from 0 on, x, y, w, h of a centre and a size, shares of
+            the image, until the first w of 0; or SSD's (1, 1, G, 8), whose classes begin at 1
+    Top:
+        [0] loss (1,)
+        [1] scores (7,), optional: the mean of p everywhere; the means, of all truths, of p, the box's IoU, q_c, which
+            IoU is above 0.5, and 0.75; how many truths there are
+    Backward:
+        d_map, the loss's gradient; the IoU that an object is to be, what is found by which anchor and what is like a
+        truth count as constant. d_labels = 0.
+    Raises:
+        ValueError for a map that does not fit the parameters, and for labels that are no classes and boxes.
+    References:
+        Redmon and Farhadi, "YOLO9000: Better, Faster, Stronger", 2017, arXiv:1612.08242; darknet's region layer.
+        RegionLoss of eric612/MobileNet-YOLO, with its region_loss_param, whose biases are the anchors. Its gradient is
+        this one; what it calls the loss is the sum of the gradient's squares: legacy_version.
+    Example:
+        >>> import numpy as np
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> text = "{num_classes: 2, anchors: [0.5, 0.5], rescore: false}"
+        >>> run = LayerRun(RegionLoss, [np.zeros((1, 7, 1, 1)), [[[[0, 0.5, 0.5, 0.5, 0.5]]]]], param_str=text)
+        >>> run.forward()[0].round(4)  # 0.5**2 / 2 + log(2)
+        array([0.8181])
+        >>> run.backward([1])[0].ravel()
+        array([ 0.   ,  0.   ,  0.   ,  0.   , -0.125, -0.5  ,  0.5  ])
+    """
+
+    rescore = Parameter(bool, True, doc="an object is to be its box's IoU; false: 1")
+    bias_match = Parameter(bool, True, doc="a truth is compared with anchors; false: with the boxes that its cell has")
+
+    def probabilities(self, scores):
+        return np.exp(self._log_softmax(scores))
+
+    def matched(self, labels, t, row, column):
+        sizes = self._sizes
+        if not self.bias_match:
+            sizes = sizes * np.exp(np.minimum(t[labels.image, :, 2:4, row, column], MAX_LOG_SCALE))
+        return np.arange(len(row)), self.like_anchors(sizes, labels.boxes).argmax(1)
+
+    def found(self, matches):
+        last = matches.last
+        at, like = matches.t[last], self.like(self.decoded(matches), matches.boxes)
+        d_t, codes = np.empty_like(at), self.encoded(matches, last)
+        scale = self.coord_scale
+        if not self.rescore:
+            scale = scale * (2 - matches.boxes[last, 2:].prod(1, keepdims=True))
+        d_t[:, :2] = self.sigmoid_errors(at[:, :2], codes[:, :2], scale)
+        d_t[:, 2:4] = self.linear_errors(at[:, 2:4], codes[:, 2:], scale)
+        d_t[:, 4] = self.sigmoid_errors(at[:, 4], like[last] if self.rescore else 1, self.object_scale)
+        log_q, labelled = self._log_softmax(at[:, 5:]), np.eye(self.num_classes, dtype=at.dtype)[matches.classes[last]]
+        d_t[:, 5:] = self.class_scale * (np.exp(log_q) - labelled)
+        self.add(-self.class_scale * (labelled * log_q).sum(), d_t[:, 5:])
+        return d_t, like
+
+    def _log_softmax(self, scores):
+        log_q = np.empty(scores.shape, scores.dtype)
+        log_softmax(np, scores, 1, log_q, np.empty_like(log_q))
+        return log_q
