@@ -17,9 +17,15 @@ import math
 import numpy as np
 
 from caffe_pylayers._layer import arrays, checks
-from caffe_pylayers._layer.base import Layer, Parameter
+from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.bases.resized import Sized
-from caffe_pylayers._layer.functions.bilinear_places import bilinear_places, d_bilinear_places
+from caffe_pylayers._layer.bases.sampled import Sampled
+from caffe_pylayers._layer.functions.bilinear_places import (
+    bilinear_places,
+    d_bilinear_places,
+    grid_sample_backward,
+    grid_sample_forward,
+)
 
 __all__ = [
     "AffineGrid",
@@ -53,32 +59,6 @@ def affine_grid_forward(xp, theta, places, grid):
 def affine_grid_backward(xp, places, d_grid, d_theta):
     """Write the gradient of theta."""
     xp.matmul(d_grid.swapaxes(1, 2), places, out=d_theta)
-
-
-def grid_sample_forward(pixels, corners, weights, taken, sampled):
-    """Write sampled = sum over the corners k of weights[k] pixels[corners[k]].
-
-    pixels: (N H W, C). corners: (4, P), rows of pixels. weights: (4, P). sampled: receives it, (P, C).
-    taken: (P, C), for the work.
-    """
-    arrays.fill(sampled, 0)
-    for corner, weight in zip(corners, weights):
-        arrays.take_rows_into(pixels, corner, taken)
-        taken *= weight[:, None]
-        sampled += taken
-
-
-def grid_sample_backward(pixels, corners, weights, d_sampled, taken, d_pixels=None, d_weights=None):
-    """Write the gradients asked for."""
-    if d_pixels is not None:
-        arrays.fill(d_pixels, 0)
-        for corner, weight in zip(corners, weights):
-            arrays.add_rows(d_pixels, corner, d_sampled * weight[:, None])
-    if d_weights is not None:
-        for k, corner in enumerate(corners):
-            arrays.take_rows_into(pixels, corner, taken)
-            taken *= d_sampled
-            d_weights[k] = taken.sum(1)
 
 
 class AffineGrid(Sized):
@@ -132,7 +112,7 @@ class AffineGrid(Sized):
             arrays.fill(bottom[1].diff, 0)
 
 
-class GridSample(Layer):
+class GridSample(Sampled):
     """A map's values at the places of a grid, between its pixels by bilinear interpolation.
 
     top[n, c, h, w] = sum over the four pixels around grid[n, h, w] of (1 - |dx|) (1 - |dy|) x[n, c]
@@ -156,8 +136,6 @@ class GridSample(Layer):
         array([[[[2., 1.]]]])
     """
 
-    array_api = True
-
     padding = Parameter(
         str, "zeros", choices=("zeros", "border"), doc="values outside the map: 0, or those of the nearest pixel"
     )
@@ -172,44 +150,12 @@ class GridSample(Layer):
             raise checks.error(
                 self, f"needs features (N, C, H, W) and grid (N, H', W', 2), got shapes {shape} and {places}"
             )
-        count, channels, height, width = shape
-        each = places[1] * places[2]
-        self._map, self._places = (count, height * width, channels), (count, each, channels)
-        # One row for each pixel: a place then takes its channels together.
-        self._pixels = arrays.new(features, (count * height * width, channels))
-        self._sampled, self._taken = (arrays.new(features, (count * each, channels)) for _ in range(2))
-        samples = arrays.arange_like(arrays.new(features, (0,), int), count)
-        self._starts = (samples * (height * width))[:, None]
-        return [(count, channels, *places[1:3])]
+        return self.plan_places(features, *places[1:3])
 
-    def forward(self, bottom, top):
-        features, grid = bottom[0].data, bottom[1].data.reshape(*self._places[:2], 2)
-        self._corners, self._weights, self._slopes = bilinear_places(
-            self.xp, grid, features.shape[2:], self._starts, self.padding, self.align_corners
-        )
-        pixels = self._rows(self._pixels, self._map)
-        pixels[...] = features.reshape(pixels.shape)
-        grid_sample_forward(self._pixels, self._corners, self._weights, self._taken, self._sampled)
-        sampled = self._rows(self._sampled, self._places)
-        top[0].data.reshape(sampled.shape)[...] = sampled
+    def places(self, bottom):
+        grid = bottom[1].data.reshape(*self._places[:2], 2)
+        size = bottom[0].data.shape[2:]
+        return bilinear_places(self.xp, grid, size, self._starts, self.padding, self.align_corners)
 
-    def backward(self, top, propagate_down, bottom):
-        d_sampled, d_pixels, d_weights = self._sampled, None, None
-        seen = self._rows(d_sampled, self._places)
-        seen[...] = top[0].diff.reshape(seen.shape)
-        if propagate_down[0]:
-            d_pixels = self.xp.empty_like(self._pixels)
-        if propagate_down[1]:
-            d_weights = self.xp.empty_like(self._weights)
-        pixels, corners, weights = self._pixels, self._corners, self._weights
-        grid_sample_backward(pixels, corners, weights, d_sampled, self._taken, d_pixels, d_weights)
-        if d_pixels is not None:
-            d_features = self._rows(d_pixels, self._map)
-            bottom[0].diff.reshape(d_features.shape)[...] = d_features
-        if d_weights is not None:
-            bottom[1].diff[...] = d_bilinear_places(self.xp, self._slopes, d_weights).reshape(bottom[1].diff.shape)
-
-    @staticmethod
-    def _rows(rows, shape):
-        """Return rows (N P, C) as (N, C, P), in the same memory."""
-        return rows.reshape(shape).swapaxes(1, 2)
+    def d_places(self, slopes, d_weights):
+        return d_bilinear_places(self.xp, slopes, d_weights)

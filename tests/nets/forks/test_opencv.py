@@ -71,6 +71,7 @@ def normalize(across, shared):
             [maps(1, 3, 6, 7), maps(1, 3, 6, 7)],
             [],
         ),
+        ("FlowWarp", "", [maps(2, 3, 5, 6), 2 * maps(2, 2, 5, 6)], []),
         ("ShuffleChannel", "shuffle_channel_param { group: 3 }", [maps(2, 6, 2, 3)], []),
         ("ReLU6", "", [4 * maps(2, 3, 4, 4)], []),
         (

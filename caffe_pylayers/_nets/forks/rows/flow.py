@@ -21,5 +21,8 @@ ROWS = [
         f"{_CORRELATION} single_direction",
         ignored="do_abs",
     ),
+    Dialect("FlowWarp", "flow.FlowWarp", "flow_warp_param", "fill_value"),
+    Dialect("Warp", "flow.Warp"),
+    Dialect("Grid", "flow.PixelGrid"),
     Dialect("ChannelNorm", "shapes.Reduce", more=lambda layer: {"operation": "norm", "axes": [1], "keepdims": True}),
 ]
