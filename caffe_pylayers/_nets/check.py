@@ -15,6 +15,7 @@ from caffe_pylayers._nets import sources
 from caffe_pylayers._nets.backward_plan import backward_plan, loss_weights, wiring_faults
 from caffe_pylayers._nets.forks.names import fork_of_type
 from caffe_pylayers._nets.forks.table import KINDS, in_python
+from caffe_pylayers._nets.forks.unknown import types_by_fork
 from caffe_pylayers._nets.include_rules import State, included_layers, title
 from caffe_pylayers._nets.python_param import python_param_problems
 
@@ -43,27 +44,26 @@ def problems(
 
 
 def unknown_types(net: Any, state: State) -> list[str]:
-    """Return a message for each layer of a type that this caffe does not have."""
+    """Return a message for each layer of a type that this caffe does not have; of forks' types, one for each fork."""
+    runtime = _engine.on_runtime()
     known = list(_engine.caffe().layer_type_list())
-    usable = sorted({*known, *KINDS}) if _engine.on_runtime() else known
-    return [
+    usable = sorted({*known, *KINDS}) if runtime else known
+    layers = [layer for layer in _layers(net, state) if layer.type not in known and not (in_python(layer) and runtime)]
+    own = [
         f"{title(layer)}: unknown layer type{_meant(layer, usable)}"
         if layer.type
         else f"{title(layer)}: layer[{list(net.layer).index(layer)}] of the net has no type"
-        for layer in _layers(net, state)
-        if layer.type not in known and not (in_python(layer) and _engine.on_runtime())
+        for layer in layers
+        if not fork_of_type(layer.type)
     ]
+    ported = "; caffe-pylayers port writes the net for this caffe" if any(map(in_python, layers)) else ""
+    return own + [f"unknown layer types of {of_fork}{ported}" for of_fork in types_by_fork(layers)]
 
 
 def _meant(layer: Any, known: list[str]) -> str:
-    kind, fork = layer.type, fork_of_type(layer.type)
-    if kind == "Python":
+    if layer.type == "Python":
         return "; this caffe was built without Python layers, see `caffe-pylayers check`"
-    if fork and in_python(layer):
-        return f", of {fork}; `caffe-pylayers port` writes the net for this caffe"
-    if fork:
-        return f"; it is one of {fork}"
-    close = close_names(kind, known, 3)
+    close = close_names(layer.type, known, 3)
     return f"; did you mean {' or '.join(close)}?" if close else f"; this caffe has {', '.join(known)}"
 
 

@@ -8,6 +8,7 @@ from typing import Any, Iterable
 
 from caffe_pylayers._layer.quote import plain
 from caffe_pylayers._nets.forks.names import fork_of_field
+from caffe_pylayers._nets.forks.unknown import fields_by_fork
 
 _UNKNOWN_FIELD = re.compile(r'Message type "caffe\.(?P<message>[\w.]+)" has no field named "(?P<field>\w+)"')
 _UNKNOWN_VALUE = re.compile(r'Enum type "caffe\.(?P<enum>[\w.]+)" has no value named (?P<value>\w+)')
@@ -23,7 +24,7 @@ def hint(text: str, kind: str, error: str, messages: Any) -> str:
     """
     sentence = _kind_hint(text, kind, messages)
     if not sentence:
-        sentence = _field_hint(error, messages) or _value_hint(error, messages)
+        sentence = _field_hint(text, error, messages) or _value_hint(error, messages)
     return f" {sentence}" if sentence else ""
 
 
@@ -42,7 +43,7 @@ def _kind_hint(text: str, kind: str, messages: Any) -> str:
     return f"This is a solver, not a net{f'; its net is {plain(net)}' if net else ''}"
 
 
-def _field_hint(error: str, messages: Any) -> str:
+def _field_hint(text: str, error: str, messages: Any) -> str:
     """Say where a field belongs that the message does not have, or which one may be meant; "" for other errors."""
     found = _UNKNOWN_FIELD.search(error)
     wrong = _message_type(found["message"], messages) if found else None
@@ -51,7 +52,7 @@ def _field_hint(error: str, messages: Any) -> str:
     field, types = found["field"], messages.DESCRIPTOR.message_types_by_name
     fork = fork_of_field(field)
     if fork:
-        return f"It is a field of {fork}"
+        return f"It is a field of {fork}. Nothing here reads, yet: {'; '.join(fields_by_fork(text, messages))}"
     other = _OTHER_LAYER.get(wrong.name)
     if other and field in types[other].fields_by_name:
         return f"{_WRITTEN[other]} has it"

@@ -41,6 +41,9 @@ class Registry(Generic[T]):
         suggestion = f" (did you mean {close[0]}?)" if close else ""
         raise ValueError(f"unknown {self._kind} {quoted(name)}{suggestion}{hint}; known: {', '.join(known)}")
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._classes
+
     def names(self) -> list[str]:
         """Return all names, sorted."""
         return sorted(self._classes)

@@ -271,11 +271,18 @@ def test_unknown_types(found):
     assert message.startswith('layer "data" (Relu): unknown layer type; did you mean ReLU or ')
     (message,) = found(DATA.format("Qqqqqqqq", ""))
     assert message.startswith('layer "data" (Qqqqqqqq): unknown layer type; this caffe has AbsVal, Accuracy, ')
-    assert found(DATA.format("Correlation", "")) == [
-        'layer "data" (Correlation): unknown layer type; it is one of lmb-freiburg/flownet2'
-    ]
-    assert found(DATA.format("Mish", "")) == [
-        'layer "data" (Mish): unknown layer type, of sophgo/caffe; `caffe-pylayers port` writes the net for this caffe'
+
+
+def test_types_of_forks(found):
+    text = "".join(
+        f"layer {{ name: '{name}' type: '{kind}' top: '{name}' }}\n"
+        for name, kind in [("a", "Mish"), ("b", "DenseCRF"), ("c", "DenseCRF"), ("d", "DenseCRF"), ("e", "Interp")]
+    )
+    assert found(text) == [
+        'unknown layer types of sophgo/caffe: Mish (layer "a": ported); '
+        "caffe-pylayers port writes the net for this caffe",
+        'unknown layer types of hszhao/PSPNet: DenseCRF (layer "b", "c" and 1 more: not yet), '
+        'Interp (layer "e": ported); caffe-pylayers port writes the net for this caffe',
     ]
 
 

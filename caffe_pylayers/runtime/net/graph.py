@@ -10,6 +10,7 @@ from caffe_pylayers._layer.quote import quoted
 from caffe_pylayers._nets.backward_plan import loss_weights, plan_layers, wired_layers
 from caffe_pylayers._nets.forks.names import fork_of_type
 from caffe_pylayers._nets.forks.table import KINDS, in_python
+from caffe_pylayers._nets.forks.unknown import types_by_fork
 from caffe_pylayers._nets.include_rules import State, title
 from caffe_pylayers.runtime import _openmp
 from caffe_pylayers.runtime.layers.layer import LAYERS, Count, Layer, LayerError
@@ -51,7 +52,7 @@ class Graph:
     ) -> None:
         _openmp.threads_start()
         self._fill = fill
-        layers = wired_layers(param, state)
+        self._wired = layers = wired_layers(param, state)
         self.steps: list[Step] = []
         self.names: list[str] = []
         self.blobs: list[Blob] = []
@@ -112,12 +113,11 @@ class Graph:
         kind = layer_param.type
         if not kind:
             raise ValueError(f"{title(layer_param)}: has no type")
-        fork = fork_of_type(kind)
-        cls = LAYERS.get(
-            "Python" if in_python(layer_param) else kind,
-            hint=f" (layer {quoted(layer_param.name)}{f'; it is a type of {fork}' if fork else ''})",
-            others=KINDS,
-        )
+        own_kind = "Python" if in_python(layer_param) else kind
+        if fork_of_type(kind) and own_kind not in LAYERS:
+            unknown = [layer for layer in self._wired if not in_python(layer) and layer.type not in LAYERS]
+            raise ValueError(f"unknown layer types of {'; of '.join(types_by_fork(unknown))}")
+        cls = LAYERS.get(own_kind, hint=f" (layer {quoted(layer_param.name)})", others=KINDS)
         own = type(layer_param)()  # which a layer may change, as BatchNorm does
         own.CopyFrom(layer_param)
         layer: Layer = cls(own, layer_param.phase)

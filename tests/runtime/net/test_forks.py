@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from caffe_pylayers import pycaffe
+from caffe_pylayers._nets import prototxt
 from caffe_pylayers.runtime.proto import caffe_pb2
 
 NET = """
@@ -110,3 +111,17 @@ def test_a_file_whose_fields_have_other_numbers(tmp_path):
     assert norm_net(tmp_path, model).params["norm"][0].data.tolist() == [1, 2, 3, 4]
     with pytest.raises(ValueError, match="no caffemodel, or not a whole one"):
         norm_net(tmp_path, model[:-8])
+
+
+def test_all_types_that_nothing_here_does_are_named():
+    text = "".join(
+        f"layer {{ name: '{name}' type: '{kind}' top: '{name}' }}"
+        for name, kind in [("a", "DenseCRF"), ("b", "CPMData"), ("c", "DomainTransform")]
+    )
+    param = prototxt.parse_net(text, messages=caffe_pb2)
+    with pytest.raises(
+        ValueError,
+        match=r'^unknown layer types of hszhao/PSPNet: DenseCRF \(layer "a": not yet\), '
+        r'DomainTransform \(layer "c": not yet\); of CMU.*: CPMData \(layer "b": not yet\)$',
+    ):
+        pycaffe.Net(param, pycaffe.TEST)
