@@ -9,6 +9,15 @@ layer {
   }
   include { phase: TEST }
 }
+layer {
+  name: "detection_eval"  type: "Python"
+  bottom: "detection_out"  bottom: "label"  top: "detection_eval"
+  python_param {
+    module: "caffe_pylayers.detection_metrics"  layer: "DetectionEvaluate"
+    param_str: "{num_classes: 21, evaluate_difficult_gt: false}"
+  }
+  include { phase: TEST }
+}
 """
 
 from __future__ import annotations
@@ -21,16 +30,43 @@ from caffe_pylayers._layer import checks
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.detection import box_blobs, gt_boxes
 from caffe_pylayers._layer.detection.average_precision import (
+    AP_VERSIONS,
     PROTOCOLS,
+    evaluated_precisions,
     interpolated_average_precision,
     match_coco,
     match_voc,
 )
+from caffe_pylayers._layer.detection.listed_images import ListedImages
 from caffe_pylayers._layer.detection.nms import by_score
 from caffe_pylayers._layer.metrics.class_metric import mean
 from caffe_pylayers._layer.metrics.metric import Metric
 
-__all__ = ["MeanAveragePrecision", "interpolated_average_precision", "match_coco", "match_voc"]
+__all__ = [
+    "AP_VERSIONS",
+    "DetectionEvaluate",
+    "MeanAveragePrecision",
+    "evaluated_precisions",
+    "interpolated_average_precision",
+    "match_coco",
+    "match_voc",
+]
+
+
+def _detections(layer, blob, images, background=0):
+    """Return (rows, index): the detections (K, 7) that there are, and their images."""
+    what = "bottom[0] (detections)"
+    rows = box_blobs.rows(layer, what, blob, 7)
+    box_blobs.whole(layer, what, rows[:, 1], "class")
+    real, of_scores = rows[:, 1] >= 0, np.arange(7) == 2
+    checks.numbers(layer, what, rows, real[:, None] & of_scores, -np.inf, np.inf)
+    checks.numbers(layer, what, rows, real[:, None] & ~of_scores)
+    rows = rows[real]
+    bad = (rows[:, 1] == background) | (rows[:, 1] >= layer.num_classes)
+    if bad.any():
+        allowed = f"[{int(background == 0)}, {layer.num_classes})" + (" and not background" if background > 0 else "")
+        raise checks.error(layer, f"{what} has the class {rows[bad, 1][0]:g}, outside {allowed}")
+    return rows, box_blobs.image_index(layer, what, rows[:, 0], images)
 
 
 class MeanAveragePrecision(Metric):
@@ -59,7 +95,7 @@ class MeanAveragePrecision(Metric):
         Everingham et al., "The PASCAL Visual Object Classes (VOC) Challenge", 2010,
         doi:10.1007/s11263-009-0275-4; Lin et al., "Microsoft COCO: Common Objects in Context", 2014,
         arXiv:1405.0312, pycocotools' COCOeval for objects of all sizes. SSD's solver has voc07 as
-        ap_version 11point, voc10 as MaxIntegral, with legacy_plus_one false.
+        ap_version 11point, voc10 as MaxIntegral, integral as Integral, with legacy_plus_one false.
     Example:
         >>> from caffe_pylayers.testing import LayerRun
         >>> gt_boxes = [[0, 0, 9, 9, 1], [20, 0, 29, 9, 1]]
@@ -104,21 +140,8 @@ class MeanAveragePrecision(Metric):
         self._changed: set[int] = set()  # classes whose precision is not that of their detections
 
     def update(self, bottom):
-        rows = box_blobs.rows(self, "bottom[0] (detections)", bottom[0].data, 7)
-        box_blobs.whole(self, "bottom[0] (detections)", rows[:, 1], "class")
-        real = rows[:, 1] >= 0
-        of_scores = np.arange(7) == 2
-        checks.numbers(self, "bottom[0] (detections)", rows, real[:, None] & of_scores, -np.inf, np.inf)
-        checks.numbers(self, "bottom[0] (detections)", rows, real[:, None] & ~of_scores)
         truth = gt_boxes.read(self, "bottom[1] (gt_boxes)", bottom[1].data, num_classes=self.num_classes)
-        rows = rows[real]
-        index = box_blobs.image_index(self, "bottom[0] (detections)", rows[:, 0], truth.images)
-        bad = (rows[:, 1] < 1) | (rows[:, 1] >= self.num_classes)
-        if bad.any():
-            raise checks.error(
-                self,
-                f"bottom[0] (detections) has the class {rows[bad, 1][0]:g}, outside [1, {self.num_classes})",
-            )
+        rows, index = _detections(self, bottom[0].data, truth.images)
         for c in np.union1d(rows[:, 1], truth.classes).astype(int):
             mine = rows[:, 1] == c
             self._match_class(c, index[mine], rows[mine, 2], rows[mine, 3:], truth)
@@ -151,3 +174,80 @@ class MeanAveragePrecision(Metric):
             found = self._match(boxes[mine], truth.boxes[here], truth.flagged[here], self._thresholds, self._plus_one)
             parts.append((scores[mine].astype(np.float64), *found))
         self._found[c] += parts
+
+
+class DetectionEvaluate(ListedImages):
+    """What each detection of a batch is, right or wrong, and how many objects there are: SSD's test.
+
+    A detection is right if the object that it overlaps most, by an IoU of overlap_threshold or more, has no better one.
+    evaluated_precisions makes average precisions of the rows of all batches of a pass; their mean over batches is none.
+
+    Bottom:
+        [0] detections (1, 1, K, 7) or (K, 7): the image's index in the batch, class, score, x1, y1, x2, y2, of
+            DetectionOutput; rows of class -1 do not count
+        [1] gt_boxes (1, 1, G, 8): the image's index, class, instance, x1, y1, x2, y2, difficult; and in the other forms
+            that MeanAveragePrecision takes
+    Top:
+        [0] (1, 1, R, 5): for each class but the background -1, class, number of objects, -1, -1; then for each
+            detection image, class, score, 1 where right, 1 where wrong, by image, class and score
+    Backward:
+        Zeros.
+    Raises:
+        ValueError for what MeanAveragePrecision refuses, and for a name_size_file that cannot be read.
+    References:
+        Liu et al., "SSD: Single Shot MultiBox Detector", 2016, arXiv:1512.02325. DetectionEvaluate of SSD's Caffe, with
+        its detection_evaluate_param, whose resize_param's fields stand beside the others here. Where the last images of
+        a batch have neither objects nor detections, name_size_file needs batch_size. A metric that any solver prints is
+        MeanAveragePrecision.
+    Example:
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> gt_boxes = [[[[0, 1, 0, 0.1, 0.1, 0.5, 0.5, 0]]]]
+        >>> detections = [[[[0, 1, 0.9, 0.1, 0.1, 0.5, 0.4], [0, 1, 0.8, 0.1, 0.1, 0.5, 0.5]]]]
+        >>> rows = LayerRun(DetectionEvaluate, [detections, gt_boxes], param_str="num_classes: 2").forward()[0]
+        >>> rows[0, 0]
+        array([[-1. ,  1. ,  1. , -1. , -1. ],
+               [ 0. ,  1. ,  0.9,  1. ,  0. ],
+               [ 0. ,  1. ,  0.8,  0. ,  1. ]])
+        >>> evaluated_precisions(rows[0, 0], "11point")
+        {1: 1.0}
+    """
+
+    num_classes = Parameter(int, low=1, doc="background among them")
+    background_label = Parameter(int, 0, low=-1, doc="the class of what is no object; -1: none")
+    overlap_threshold = Parameter(float, 0.5, above=0, high=1, doc="IoU of a right detection with its object")
+    evaluate_difficult_gt = Parameter(
+        bool, True, doc="difficult objects are to be found; false: they, and what finds them, do not count"
+    )
+
+    def setup(self, bottom, top):
+        checks.tops(self, top, "rows")
+        self.read_list()
+
+    def plan(self, detections, gt_boxes):
+        box_blobs.rows(self, "bottom[0] (detections)", detections, 7)
+        return [(1, 1, self.num_classes, 5)]
+
+    def forward(self, bottom, top):
+        name, background = "bottom[1] (gt_boxes)", self.background_label
+        truth = gt_boxes.read(self, name, bottom[1].data, None, self.num_classes, background)
+        rows, index = _detections(self, bottom[0].data, truth.images, background)
+        classes = np.array([c for c in range(self.num_classes) if c != background])
+        flagged = truth.flagged & (not self.evaluate_difficult_gt)
+        counts = np.bincount(truth.classes[~flagged], minlength=self.num_classes)[classes]
+        result = np.full((len(classes) + len(rows), 5), -1.0)
+        result[: len(classes), 1], result[: len(classes), 2] = classes, counts
+        order = np.lexsort((-rows[:, 2], rows[:, 1], index))
+        rows, index = rows[order], index[order]
+        found = result[len(classes) :]
+        found[:, :3] = rows[:, :3]
+        places = self.advance(int(max(index.max(initial=-1), truth.image.max(initial=-1))) + 1)
+        for image, c in sorted(set(zip(index.tolist(), rows[:, 1].tolist()))):
+            mine, here = (index == image) & (rows[:, 1] == c), (truth.image == image) & (truth.classes == c)
+            boxes, objects = rows[mine, 3:], truth.boxes[here]
+            if self.names:
+                boxes, objects = (self.in_pixels(x, self.sizes[places[image]]) for x in (boxes, objects))
+            thresholds = [self.overlap_threshold]
+            right, ignored = match_voc(boxes, objects, flagged[here], thresholds, plus_one=bool(self.names))
+            found[mine, 3], found[mine, 4] = right[0], ~right[0] & ~ignored[0]
+        top[0].reshape(1, 1, *result.shape)
+        top[0].data[...] = result

@@ -6,8 +6,14 @@ import io
 import numpy as np
 import pytest
 
-from caffe_pylayers.detection_metrics import MeanAveragePrecision, interpolated_average_precision
+from caffe_pylayers.detection_metrics import (
+    DetectionEvaluate,
+    MeanAveragePrecision,
+    evaluated_precisions,
+    interpolated_average_precision,
+)
 from caffe_pylayers.testing import LayerRun
+from tests.layers.cases import detection_metrics as cases
 from tests.layers.cases.boxes import boxes
 
 TEST = 1
@@ -177,3 +183,113 @@ def test_refused(detections, gt, message):
     layer = run(detections, gt)
     with pytest.raises(ValueError, match=f"^MeanAveragePrecision: .*{message}"):
         layer.forward()
+
+
+# --- DetectionEvaluate ---------------------------------------------------------------------------
+
+SSD_OBJECTS = np.array(
+    [
+        [0, 1, 0, 0.1, 0.1, 0.5, 0.5, 0],
+        [0, 1, 1, 0.5, 0.5, 0.9, 0.9, 1],
+        [1, 2, 0, 0.2, 0.2, 0.4, 0.4, 0],
+        [-1, 0, 0, 0, 0, 0, 0, 0],
+    ]
+)[None, None]
+SSD_FOUND = np.array(
+    [
+        [1, 2, 0.4, 0.2, 0.2, 0.4, 0.29],
+        [0, 1, 0.9, 0.1, 0.1, 0.5, 0.4],
+        [0, 1, 0.8, 0.1, 0.1, 0.5, 0.5],
+        [0, 1, 0.7, 0.5, 0.5, 0.9, 0.8],
+        [0, 2, 0.6, 0.5, 0.5, 0.9, 0.8],
+        [2, -1, -1, -1, -1, -1, -1],
+    ]
+)[None, None]
+
+
+def evaluated(text="", found=SSD_FOUND, objects=SSD_OBJECTS):
+    return LayerRun(DetectionEvaluate, [found, objects], param_str=f"{{num_classes: 3{text}}}").forward()[0][0, 0]
+
+
+def test_what_each_detection_is():
+    counts = [[-1, 1, 2, -1, -1], [-1, 2, 1, -1, -1]]
+    first = [[0, 1, 0.9, 1, 0], [0, 1, 0.8, 0, 1]]
+    last = [[0, 2, 0.6, 0, 1], [1, 2, 0.4, 0, 1]]
+    assert evaluated().tolist() == [*counts, *first, [0, 1, 0.7, 1, 0], *last]
+    counts[0][2] = 1  # a difficult one does not count, nor what finds it
+    assert evaluated(", evaluate_difficult_gt: false").tolist() == [*counts, *first, [0, 1, 0.7, 0, 0], *last]
+    assert evaluated(", overlap_threshold: 0.4")[-1].tolist() == [1, 2, 0.4, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("ap_version", "first"), [("11point", (6 + 5 * 2 / 3) / 11), ("MaxIntegral", 5 / 6), ("Integral", 5 / 6)]
+)
+def test_ssds_average_precisions(ap_version, first):
+    """Of class 1: right, wrong, right; its recalls are 1/2, 1/2, 1, its precisions 1, 1/2, 2/3."""
+    assert evaluated_precisions(evaluated(), ap_version) == pytest.approx({1: first, 2: 0})
+
+
+def test_the_area_under_the_precision_itself():
+    """Wrong, right, right: precisions 0, 1/2, 2/3, which the largest behind raises to 2/3."""
+    found = np.array([False, True, True])
+    assert interpolated_average_precision(found, ~found & False, 2, "integral") == pytest.approx((1 / 2 + 2 / 3) / 2)
+    assert interpolated_average_precision(found, ~found & False, 2, "voc10") == pytest.approx(2 / 3)
+
+
+def test_average_precisions_are_those_of_the_metric():
+    """Over two batches; without difficult objects and absent classes both leave the same out."""
+    batches = [cases.shares, cases.shares[:12]]
+    rows, metric = (
+        [],
+        LayerRun(
+            MeanAveragePrecision,
+            [batches[0], cases.ssd],
+            tops=2,
+            phase=1,
+            param_str="{num_classes: 4, protocol: voc10, legacy_plus_one: false, report: running}",
+        ),
+    )
+    text = "{num_classes: 4, evaluate_difficult_gt: false}"
+    evaluate = LayerRun(DetectionEvaluate, [batches[0], cases.ssd], param_str=text, phase=1)
+    for batch in batches:
+        for run in (metric, evaluate):
+            run.bottom[0].reshape(*batch.shape)
+            run.bottom[0].data[...] = batch
+        by_class = metric.forward()[1]
+        rows.append(evaluate.forward()[0][0, 0].copy())
+    assert list(evaluated_precisions(np.concatenate(rows), "MaxIntegral").values()) == pytest.approx(by_class)
+
+
+def test_boxes_in_pixels(tmp_path):
+    """The second image is 20 wide: the IoU of x 4 .. 6 and 4 .. 8 is 3 / 5. After the third comes the first."""
+    sizes = tmp_path / "sizes.txt"
+    sizes.write_text("a 10 10\nb 10 20\nc 30 10\n")
+    found, objects = [[1, 2, 0.4, 0.2, 0.2, 0.3, 0.4]], SSD_OBJECTS[:, :, 2:3]
+    assert evaluated(", overlap_threshold: 0.55", found, objects)[-1, 3:].tolist() == [0, 1]
+    text = f"{{num_classes: 3, overlap_threshold: 0.62, name_size_file: {sizes}}}"
+    run = LayerRun(DetectionEvaluate, [found, objects], param_str=text)
+    assert [run.forward()[0][0, 0, -1, 3] for _ in range(2)] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("options", "size", "expected"),
+    [
+        ("", (100, 200), [20, 25, 100, 100]),
+        ("resize_mode: fit_large_size_and_pad, resize_height: 300, resize_width: 300", (100, 200), [20, 0, 100, 100]),
+        ("resize_mode: fit_large_size_and_pad, resize_height: 300, resize_width: 300", (200, 100), [0, 50, 50, 200]),
+        ("resize_mode: fit_small_size, height_scale: 60, width_scale: 300", (100, 200), [30, 15, 150, 66]),
+        ("resize_mode: fit_small_size", (100, 200), [20, 25, 100, 100]),
+    ],
+)
+def test_where_boxes_are_in_the_image(options, size, expected):
+    layer = LayerRun(DetectionEvaluate, [SSD_FOUND, SSD_OBJECTS], param_str=f"{{num_classes: 3, {options}}}").layer
+    assert layer.in_pixels(np.array([[0.1, 0.25, 0.5, 1.1]]), size)[0] == pytest.approx(expected)
+
+
+def test_lists_that_cannot_be_read(tmp_path):
+    sizes = tmp_path / "sizes.txt"
+    with pytest.raises(ValueError, match=r"^DetectionEvaluate: name_size_file: .*No such file"):
+        evaluated(f", name_size_file: {sizes}")
+    sizes.write_text("a 10 10\nb 10\n")
+    with pytest.raises(ValueError, match=r'^DetectionEvaluate: line 2 of .* must be "name height width", got \'b 10\''):
+        evaluated(f", name_size_file: {sizes}")

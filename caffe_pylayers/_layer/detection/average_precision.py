@@ -8,7 +8,9 @@ import numpy as np
 
 from caffe_pylayers._layer.detection.overlaps import box_iou_forward
 
-PROTOCOLS = ("voc07", "voc10", "coco")
+PROTOCOLS = ("voc07", "voc10", "integral", "coco")
+
+AP_VERSIONS = {"11point": "voc07", "MaxIntegral": "voc10", "Integral": "integral"}  # what SSD's solver calls them
 
 
 def match_voc(boxes: Any, objects: Any, difficult: Any, thresholds: Any, plus_one: bool) -> Any:
@@ -66,7 +68,7 @@ def interpolated_average_precision(found: Any, ignored: Any, count: int, protoco
     """Return the average precision of detections, the best score first; NaN where there are no objects.
 
     voc07: the mean, at the recalls 0, 0.1 .. 1, of the largest precision at that recall or more.
-    voc10: the area under that precision, a step function of recall.
+    voc10: the area under that precision, a step function of recall. integral: under the precision itself.
     coco: as voc07, at the recalls 0, 0.01 .. 1.
 
     found, ignored: booleans (D,); ignored ones count neither way.
@@ -78,7 +80,27 @@ def interpolated_average_precision(found: Any, ignored: Any, count: int, protoco
     precision = hits / np.arange(1, len(hits) + 1)
     envelope = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0.0)
     recall = hits / count
-    if protocol == "voc10":
-        return float((np.diff(recall, prepend=0.0) * envelope[:-1]).sum())
+    if protocol in ("voc10", "integral"):
+        return float((np.diff(recall, prepend=0.0) * (envelope[:-1] if protocol == "voc10" else precision)).sum())
     levels = np.arange(11) / 10 if protocol == "voc07" else np.linspace(0, 1, 101)
     return float(envelope[np.searchsorted(recall, levels, "left")].mean())
+
+
+def evaluated_precisions(rows: Any, ap_version: str = "Integral") -> dict[int, float]:
+    """Return the average precision of each class from DetectionEvaluate's rows (R, 5) of any number of batches.
+
+    Their mean is the mAP that SSD's Caffe prints: a class without objects has 0.
+
+    ap_version: one of AP_VERSIONS.
+    """
+    rows = np.asarray(rows, np.float64)
+    counts, found = rows[rows[:, 0] == -1], rows[rows[:, 0] != -1]
+    result = {}
+    for label in np.unique(counts[:, 1]):
+        mine = found[found[:, 1] == label]
+        mine = mine[np.argsort(-mine[:, 2], kind="stable")]
+        objects = int(counts[counts[:, 1] == label, 2].sum())
+        right, ignored = mine[:, 3] == 1, ~mine[:, 3:].any(1)
+        precision = interpolated_average_precision(right, ignored, objects, AP_VERSIONS[ap_version])
+        result[int(label)] = precision if objects else 0.0
+    return result

@@ -13,6 +13,7 @@ ssd = np.column_stack([image, label, np.zeros(8), objects / 40, gt[:, 6]]).resha
 padded = np.zeros((2, 8, 5))
 for i in range(2):
     padded[i, : (image == i).sum()] = gt[image == i, 1:6]
+shares = detections / [1, 1, 1, 40, 40, 40, 40]
 none = [[0, -1, -1, -1, -1, -1, -1], [1, -1, -1, -1, -1, -1, -1]]
 
 
@@ -26,7 +27,7 @@ CASES = {
         apart([detections, gt], ", protocol: voc10", tops=2),
         apart([detections, gt], ", protocol: coco", tops=3),
         apart([detections, padded], ", protocol: coco, max_detections: 2, legacy_plus_one: true", tops=3),
-        apart([detections / [1, 1, 1, 40, 40, 40, 40], ssd], ", legacy_plus_one: false, max_detections: 3", tops=3),
+        apart([shares, ssd], ", legacy_plus_one: false, max_detections: 3", tops=3),
         apart([detections.reshape(1, 1, 24, 7), gt[:, :6]], ", iou_thresholds: [0.3, 0.6]", tops=3, phase=1),
         apart([detections[detections[:, 0] == 0], gt[image == 0, 1:6]], ", report: running", phase=1),
         apart([none, gt], tops=3),
@@ -34,5 +35,17 @@ CASES = {
         apart([detections, gt * [1, 1, 1, 1, 1, 0, 1]], tops=3, phase=1),  # no objects
         apart([detections[:0], gt], ", protocol: coco", tops=3),
         apart([detections, gt[:0]], ", test_iter: 2", phase=1),
+    ],
+    "DetectionEvaluate": [
+        apart([shares, ssd]),
+        apart([shares, ssd], ", evaluate_difficult_gt: false, overlap_threshold: 0.7"),
+        apart([shares, ssd], ", background_label: -1"),
+        apart([shares - [0, 1, 0, 0, 0, 0, 0], ssd - [0, 1, 0, 0, 0, 0, 0, 0]], ", background_label: 3"),
+        apart([shares[shares[:, 0] == 0], gt[image == 0, 1:6]]),
+        apart([none, ssd]),
+        apart([shares[:0], ssd]),
+        apart([shares, ssd[:, :, :0]]),
+        apart([none, ssd[:, :, :0]], ", resize_mode: fit_large_size_and_pad, resize_height: 300, resize_width: 300"),
+        apart([shares[:1], ssd[:, :, :1]]),
     ],
 }

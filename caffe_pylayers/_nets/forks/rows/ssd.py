@@ -55,4 +55,13 @@ ROWS = [
         values={"batch_size": "batch"},
         more=_multibox,
     ),
+    Dialect(
+        "DetectionEvaluate",
+        "detection_metrics.DetectionEvaluate",
+        "detection_evaluate_param",
+        "num_classes background_label_id=background_label overlap_threshold evaluate_difficult_gt name_size_file "
+        "resize_param.resize_mode resize_param.height=resize_height resize_param.width=resize_width "
+        "resize_param.height_scale resize_param.width_scale",
+        ignored="resize_param.prob resize_param.pad_mode resize_param.pad_value resize_param.interp_mode",
+    ),
 ]
