@@ -39,9 +39,13 @@ __all__ = ["SegmentationPairs", "SegmentationVOC"]
 
 
 class _Pairs(ImageData):
-    """Images with label maps: ``pairs()`` returns what messages call each, and the paths of its two files."""
+    """Images with label maps.
 
-    tops = ("data", "label")
+    ``pairs()`` returns what messages call each, its image's path, and its map's; or in place of that the label that
+    all of it has, or None for ignore_label.
+    """
+
+    tops, optional_tops = ("data", "label", "size"), 1
 
     ignore_label = Parameter(int, 255, low=0, high=255, doc="the label where there is no image, as around a crop")
     num_classes = Parameter(int, None, low=1, doc="C: other labels than 0 .. C-1 and ignore_label are refused")
@@ -57,8 +61,9 @@ class _Pairs(ImageData):
             self._values[value] = label
         try:
             self._wheres, self._images, self._maps = self.pairs()
-            for paths in (self._images, self._maps):
-                check_files(self._wheres, paths)
+            check_files(self._wheres, self._images)
+            if isinstance(self._maps[0], str):
+                check_files(self._wheres, self._maps)
         except ValueError as error:
             raise checks.error(self, str(error)) from error.__cause__
 
@@ -69,27 +74,36 @@ class _Pairs(ImageData):
         return self._wheres[index]
 
     def item(self, index, rng):
-        image, labels = read_image(self._images[index], self.channels), self._labels(self._maps[index])
+        image = read_image(self._images[index], self.channels)
+        labels = self._labels(self._maps[index], image.shape[:2])
         if labels.shape != image.shape[:2]:
             paths = self._images[index], self._maps[index]
             raise ValueError(f"{paths[0]} is of {image.shape[:2]} pixels, its label map {paths[1]} of {labels.shape}")
         views = self.changed(rng, [image], labels)
-        return views.images[0], views.label_map
+        data = views.images[0]
+        return data, views.label_map, np.minimum(views.whole, data.shape[1:])[None, None]
 
-    def _labels(self, path):
-        labels = read_label_map(path)
+    def _labels(self, label_map, shape):
+        if label_map is None:
+            return np.full(shape, self.ignore_label, np.uint8)
+        of_file = isinstance(label_map, str)
+        labels = self.read_map(label_map) if of_file else np.full(shape, label_map, np.uint8)
         if labels.dtype != np.uint8:
-            raise ValueError(f"{path}: a label map has 8 bits, got {labels.dtype}")
+            raise ValueError(f"{label_map}: a label map has 8 bits, got {labels.dtype}")
         if self.label_values:
             labels = self._values[labels]
         if self.num_classes is not None:
             wrong = labels[(labels >= self.num_classes) & (labels != self.ignore_label)]
             if wrong.size:
                 raise ValueError(
-                    f"{path}: label {wrong[0]} is outside [0, {self.num_classes}), "
+                    f"{f'{label_map}: ' if of_file else ''}label {wrong[0]} is outside [0, {self.num_classes}), "
                     f"and not ignore_label {self.ignore_label}"
                 )
         return labels
+
+    def read_map(self, path):
+        """Return the labels in a file."""
+        return read_label_map(path)
 
 
 class SegmentationPairs(_Pairs):
@@ -101,6 +115,7 @@ class SegmentationPairs(_Pairs):
     Top:
         [0] data (N, C, H, W): BGR by default
         [1] label (N, 1, H, W): a map's palette indices where it has a palette, else its gray values
+        [2] size, optional, (N, 1, 1, 2): height and width of what is image in data
     Bottom:
         none
     Backward:
@@ -110,7 +125,9 @@ class SegmentationPairs(_Pairs):
         is no image or map, a map of another size than its image, and other labels than the classes by the forward
         that was to use it. Each message names the list and the line.
     References:
-        DenseImageData of SegNet's Caffe and ImageSegData of DeepLab's, which take the same list; published layers:
+        DenseImageData of SegNet's Caffe, ImageSegData of DeepLab's and PSPNet's, ImageLabelmapData of HED's (with
+        label_threshold: 128), which take the same lists. They crop (but for ImageSegData), mirror and shuffle in
+        TEST too, and read the colours of a palette; ImageSegData resizes maps bilinearly. Published layers:
         SegDataLayer, ImageLabelmapDataLayer, and those of FCN with the folders of NYUDv2, SIFT Flow and Cityscapes.
     Example:
         >>> import os, tempfile
@@ -134,16 +151,42 @@ class SegmentationPairs(_Pairs):
         str, doc="the list: `image label_map` on each line, with a tab between them where names hold blanks"
     )
     root = Parameter(str, "", doc="the folder that the paths start from; default: the working directory")
+    label_type = Parameter(
+        str,
+        "pixel",
+        choices=("pixel", "image", "none"),
+        doc="a line's second word; pixel: a label map; image: the label of all pixels; none: there is none, and "
+        "label is ignore_label",
+    )
+    label_threshold = Parameter(
+        int, None, low=1, high=255, doc="labels are 1 where a map's gray value is this or more, else 0: edge maps"
+    )
 
     def pairs(self):
-        """Return the lines' places, images and label maps."""
+        """Return the lines' places, images and label maps, or labels."""
         found = lines(self.source)
         parts = [line.text.split("\t" if "\t" in line.text else None) for line in found]
-        for line, paths in zip(found, parts):
-            if len(paths) != 2:
-                raise ValueError(f"{line.where}: needs an image and a label map, got {short(line.text)}")
-        images, maps = ([os.path.join(self.root, paths[i].lstrip("/")) for paths in parts] for i in range(2))
-        return [line.where for line in found], images, maps
+        images = [self._path(words[0]) for words in parts]
+        wheres = [line.where for line in found]
+        if self.label_type == "none":
+            return wheres, images, [None] * len(found)
+        for line, words in zip(found, parts):
+            if len(words) != 2 or (self.label_type == "image" and not _is_label(words[1])):
+                second = "a label in [0, 255]" if self.label_type == "image" else "a label map"
+                raise ValueError(f"{line.where}: needs an image and {second}, got {short(line.text)}")
+        return wheres, images, [self._path(word) if self.label_type == "pixel" else int(word) for _, word in parts]
+
+    def read_map(self, path):
+        if self.label_threshold is None:
+            return super().read_map(path)
+        return (read_image(path, "gray")[:, :, 0] >= self.label_threshold).astype(np.uint8)
+
+    def _path(self, name):
+        return os.path.join(self.root, name.lstrip("/")) if self.root else name
+
+
+def _is_label(word):
+    return word.isdigit() and int(word) < 256
 
 
 class SegmentationVOC(_Pairs):
@@ -154,6 +197,7 @@ class SegmentationVOC(_Pairs):
     Top:
         [0] data (N, C, H, W)
         [1] label (N, 1, H, W): the palette's indices, 255 on the objects' borders
+        [2] size, optional, (N, 1, 1, 2): height and width of what is image in data
     Bottom:
         none
     Backward:

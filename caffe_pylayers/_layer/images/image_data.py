@@ -32,6 +32,7 @@ class ImageData(PrefetchedData):
     longer = Parameter(int, None, low=1, doc="the most that shorter makes of the longer side, in pixels")
     interpolation = Parameter(str, "linear", choices=INTERPOLATIONS, doc="OpenCV's, of resize; area: to shrink much")
     random_scale = Parameter((float, float), (1, 1), above=0, doc="TRAIN: resized by a random factor between these")
+    scale_factors = Parameter([float], (), above=0, doc="TRAIN: resized by one of these, sizes rounded down")
     random_area = Parameter(
         (float, float),
         None,
@@ -41,6 +42,12 @@ class ImageData(PrefetchedData):
     )
     rotation = Parameter(float, 0.0, low=0, high=180, doc="TRAIN: turned by up to so many degrees, either way")
     crop = Parameter((int, int), None, low=1, doc="height and width cut out: TRAIN anywhere, TEST in the middle")
+    crop_padding = Parameter(
+        str,
+        "around",
+        choices=("around", "end"),
+        doc="where crop is larger than the image: anywhere around it, in TEST evenly; or below and on the right",
+    )
     mirror = Parameter(bool, False, doc="TRAIN: half of the images left to right")
     brightness = Parameter(float, 0.0, low=0, high=1, doc="TRAIN: b: values times a factor in [1 - b, 1 + b]")
     contrast = Parameter(float, 0.0, low=0, high=1, doc="TRAIN: the same of the distance from the mean gray")
@@ -117,19 +124,23 @@ class ImageData(PrefetchedData):
         if rng is not None and self.random_scale != (1, 1):
             by = rng.uniform(*self.random_scale)
             height, width = round(height * by), round(width * by)
+        if rng is not None and self.scale_factors:
+            by = self.scale_factors[int(rng.random() * len(self.scale_factors))]
+            height, width = int(height * by), int(width * by)
         size = max(height, 1), max(width, 1)
         if size != views.size:
             views.resize(size, self.interpolation)
 
     def _crop(self, views: Views, rng: Any) -> None:
-        (height, width), (rows, columns) = views.size, self.crop
-        if rng is None:
-            views.crop((height - rows) // 2, (width - columns) // 2, self.crop, self.least_visible)
-        elif self.random_area:
-            views.crop(*_part(rng, height, width, self.random_area), self.least_visible)
+        if rng is not None and self.random_area:
+            views.crop(*_part(rng, *views.size, self.random_area), self.least_visible)
             views.resize(self.crop, self.interpolation)
-        else:
-            views.crop(_start(rng, height - rows), _start(rng, width - columns), self.crop, self.least_visible)
+            return
+        rooms = [n - wanted for n, wanted in zip(views.size, self.crop)]
+        if self.crop_padding == "end":
+            rooms = [max(room, 0) for room in rooms]
+        top, left = (room // 2 if rng is None else _start(rng, room) for room in rooms)
+        views.crop(top, left, self.crop, self.least_visible)
 
     def _read_pipeline(self) -> Any:
         if self.albumentations is None:

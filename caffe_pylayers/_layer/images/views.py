@@ -13,7 +13,7 @@ class Views:
     """Images of one size, with their label map and boxes, see augment.py; every change is of them all.
 
     fill: what images have where there was nothing, a value for each channel; ignore: the same of the label map.
-    scale: (height, width) of the resizing so far.
+    scale: (height, width) of the resizing so far. whole: their height and width before they were cropped.
     """
 
     def __init__(
@@ -26,7 +26,7 @@ class Views:
     ) -> None:
         self.images, self.label_map, self.boxes = list(images), label_map, boxes
         self.fill, self.ignore = [round(value) for value in fill], ignore
-        self.scale = (1.0, 1.0)
+        self.scale, self.whole = (1.0, 1.0), self.size
 
     @property
     def size(self) -> tuple[int, int]:
@@ -42,7 +42,7 @@ class Views:
             self.label_map = augment.resize(self.label_map, size, "nearest")
         if self.boxes is not None:
             self.boxes = augment.scale_boxes(self.boxes, by)
-        self.scale = (self.scale[0] * by[0], self.scale[1] * by[1])
+        self.scale, self.whole = (self.scale[0] * by[0], self.scale[1] * by[1]), size
 
     def rotate(self, degrees: float) -> None:
         """Turn all about the middle; a box becomes the one around it."""

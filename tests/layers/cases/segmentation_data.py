@@ -12,12 +12,13 @@ for number, name in enumerate(NAMES):
     image(FOLDER / "JPEGImages" / f"{name}.ppm", rng.randint(0, 256, (*shape, 3)))
     image(FOLDER / "SegmentationClass" / f"{name}.pgm", rng.choice([0, 1, 2, 255], shape))
 text(FOLDER / "ImageSets" / "Segmentation" / "train.txt", *NAMES)
+text(FOLDER / "labels.txt", *(f"JPEGImages/{n}.ppm {i}" for i, n in enumerate(NAMES)))
 text(FOLDER / "pairs.txt", *(f"/JPEGImages/{n}.ppm /SegmentationClass/{n}.pgm" for n in NAMES))
 
 
-def pairs(phase=0, **options):
+def pairs(phase=0, tops=2, **options):
     source = {"source": str(FOLDER / "pairs.txt"), "root": str(FOLDER)}
-    return case([], str(dict(source, **options)), tops=2, phase=phase, repeatable=False)
+    return case([], str(dict(source, **options)), tops=tops, phase=phase, repeatable=False)
 
 
 def voc(phase=0, **options):
@@ -40,7 +41,15 @@ CHANGES = [
     {"batch_size": 2, "resize": [5, 5], "label_values": {255: 0}, "phase": 1},
 ]
 
+OF_FORKS = [
+    {"tops": 3, "crop": [7, 9], "crop_padding": "end", "scale_factors": [0.5, 1, 2], "mirror": True},
+    {"tops": 3, "phase": 1, "crop": [9, 6], "crop_padding": "end"},
+    {"source": str(FOLDER / "labels.txt"), "label_type": "image", "num_classes": 3},
+    {"source": str(FOLDER / "labels.txt"), "label_type": "none", "ignore_label": 7},
+    {"label_threshold": 2},
+]
+
 CASES = {
-    "SegmentationPairs": [pairs(**change) for change in CHANGES],
+    "SegmentationPairs": [pairs(**change) for change in [*CHANGES, *OF_FORKS]],
     "SegmentationVOC": [voc(**change) for change in [*CHANGES, {"maps": "SegmentationClass", "workers": 0}]],
 }

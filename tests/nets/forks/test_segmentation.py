@@ -58,6 +58,68 @@ def test_seg_accuracy(text, parameters):
     assert lowered(f"type: 'SegAccuracy' {text}") == ("segmentation_metrics.SegAccuracy", parameters)
 
 
+LIST = "source: 'train.txt' batch_size: 4 shuffle: true root_folder: 'data' new_height: 0 new_width: 0 rand_skip: 9"
+GIVEN = {"source": "train.txt", "batch_size": 4, "shuffle": True, "root": "data", "channels": "BGR"}
+MEAN = {"mean": [104, 117, 123], "scale": 1, "mirror": True}
+CHANGED = "mean_value: 104 mean_value: 117 mean_value: 123"
+
+
+@pytest.mark.parametrize(
+    ("text", "parameters"),
+    [
+        (
+            f"type: 'DenseImageData' dense_image_data_param {{ {LIST} mirror: true crop_height: 9 crop_width: 7 }}"
+            f"transform_param {{ {CHANGED} }}",
+            {**GIVEN, **MEAN, "crop": [9, 7]},
+        ),
+        (
+            f"type: 'DenseImageData' dense_image_data_param {{ {LIST.replace(': 0', ': 8')} is_color: false }}"
+            "transform_param { scale: 0.5 }",
+            {**GIVEN, "mirror": False, "scale": 0.5, "channels": "gray", "resize": [8, 8]},
+        ),
+        (
+            f"type: 'ImageSegData' image_data_param {{ {LIST} label_type: PIXEL }} "
+            f"transform_param {{ {CHANGED} mirror: true crop_size: 321 scale_factors: 0.5 scale_factors: 1.25 }}",
+            {
+                **GIVEN,
+                **MEAN,
+                "crop": [321, 321],
+                "crop_padding": "end",
+                "scale_factors": [0.5, 1.25],
+                "label_type": "pixel",
+                "ignore_label": 255,
+            },
+        ),
+        (
+            f"type: 'ImageSegData' image_data_param {{ {LIST} label_type: NONE ignore_label: 254 }} "
+            f"transform_param {{ {CHANGED} mirror: true crop_height: 5 crop_width: 6 }}",
+            {**GIVEN, **MEAN, "crop": [5, 6], "crop_padding": "end", "label_type": "none", "ignore_label": 254},
+        ),
+        (
+            f"type: 'ImageLabelmapData' image_data_param {{ {LIST} }} transform_param {{ {CHANGED} mirror: true }}",
+            {**GIVEN, **MEAN, "label_threshold": 128},
+        ),
+    ],
+)
+def test_data(text, parameters):
+    layer, found = lowered(text)
+    assert layer == "segmentation_data.SegmentationPairs"
+    assert {name: value for name, value in found.items() if value is not None} == parameters
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("type: 'DenseImageData' transform_param { mean_file: 'mean.binaryproto' }", "transform_param.mean_file"),
+        ("type: 'ImageLabelmapData' image_data_param { new_height: 9 new_width: 9 }", "image_data_param.new_height"),
+        ("type: 'DenseImageData' transform_param { scale_factors: 2 }", "transform_param.scale_factors"),
+    ],
+)
+def test_fields_without_an_equal(text, place):
+    with pytest.raises(ValueError, match=f"nothing here does what {place} asks for"):
+        lowered(text)
+
+
 WEIGHTS = "weight_by_label_freqs: true class_weighting: 0.5 class_weighting: 2"
 
 

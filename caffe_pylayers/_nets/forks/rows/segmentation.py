@@ -54,6 +54,23 @@ def _drop_class_weights(layer: Any) -> None:
     layer.loss_param.ClearField("class_weighting")
 
 
+def _of_images(layer: Any, own: Any) -> dict[str, Any]:
+    """Return what data layers say in several fields, own: of their own message.
+
+    Sizes of 0 are none. A crop has the size of transform_param's crop_size, or two of its own.
+    """
+    transform = layer.transform_param
+    places = (own, transform) if "crop_height" in own.DESCRIPTOR.fields_by_name else (transform,)
+    crops = [(place.crop_height, place.crop_width) for place in places] + [(transform.crop_size,) * 2]
+    return {
+        "channels": "BGR" if own.is_color else "gray",
+        "resize": [own.new_height, own.new_width] if own.new_height and own.new_width else None,
+        "crop": next((list(crop) for crop in crops if all(crop)), None),
+    }
+
+
+_IMAGES = "source batch_size shuffle root_folder=root is_color=channels new_height=resize new_width=resize"
+_TRANSFORM = "scale mean_value=mean mirror crop_size=crop crop_height=crop crop_width=crop"
 _SCALES = "scale=zoom_factor scale_h=zoom_factor scale_w=zoom_factor"
 
 ROWS = [
@@ -111,4 +128,28 @@ ROWS = [
     ),
     # Without weight_by_label_freqs nothing reads them.
     Dialect("SoftmaxWithLoss", equal="SoftmaxWithLoss", change=_drop_class_weights),
+    Dialect(
+        "DenseImageData",
+        "segmentation_data.SegmentationPairs",
+        "dense_image_data_param transform_param",  # of the two mirrors the first one counts
+        f"{_IMAGES} {_TRANSFORM}",
+        ignored="rand_skip",
+        more=lambda layer: _of_images(layer, layer.dense_image_data_param),
+    ),
+    Dialect(
+        "ImageSegData",
+        "segmentation_data.SegmentationPairs",
+        "transform_param image_data_param",  # which has old fields of the other's names
+        f"{_IMAGES} {_TRANSFORM} scale_factors label_type ignore_label",
+        ignored="rand_skip",
+        more=lambda layer: {**_of_images(layer, layer.image_data_param), "crop_padding": "end"},
+    ),
+    Dialect(
+        "ImageLabelmapData",
+        "segmentation_data.SegmentationPairs",
+        "transform_param image_data_param",
+        "source batch_size shuffle root_folder=root is_color=channels scale mean_value=mean mirror crop_size=crop",
+        ignored="rand_skip",
+        more=lambda layer: {**_of_images(layer, layer.image_data_param), "label_threshold": 128},
+    ),
 ]
