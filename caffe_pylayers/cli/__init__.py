@@ -23,7 +23,7 @@ from caffe_pylayers.cli._parser import Parser, meant
 VERBS = (
     *("example", "mnist", "train", "test", "time", "features", "plot", "run", "modernize"),
     *("check", "layers", "new", "check-layer", "summary", "draw", "upgrade", "port"),
-    *("convert-images", "mean", "install-caffe"),
+    *("convert-images", "convert-annotated", "mean", "install-caffe"),
 )
 
 
@@ -82,7 +82,7 @@ def _parse(given: list[str], verb: str | None) -> argparse.Namespace:
         prog="caffe-pylayers",
         usage="caffe-pylayers VERB ...",
         description="Caffe nets and Python layers: train, test, run, check.",
-        epilog="\n".join(["VERB:", *(f"    {name:<16}{_summary(name)}" for name in VERBS)]),
+        epilog="\n".join(["VERB:", *(f"    {name:<19}{_summary(name)}" for name in VERBS)]),
     )
     parser.add_argument("--version", action="version", version=__version__)
     parser.add_argument("verb", metavar="VERB", help="what to do, see below; VERB --help says more")

@@ -30,6 +30,7 @@ NET = 'layer { name: "a" type: "DummyData" top: "a" dummy_data_param { shape { d
         ("mnist", ["--output", ""]),
         ("example", ["lenet", ""]),
         ("convert-images", ["images", ""]),
+        ("convert-annotated", ["images", "list.txt", ""]),
         ("modernize", [""]),
         ("run", [""]),
         ("install-caffe", [""]),
