@@ -28,28 +28,12 @@ import math
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Layer, Parameter
+from caffe_pylayers._layer.bases.interpolated import Interpolated
 from caffe_pylayers._layer.bases.no_gradient import NoGradient
 from caffe_pylayers._layer.bases.resized import Resized
-from caffe_pylayers._layer.functions.interpolation import bands, nearest, product, taps
+from caffe_pylayers._layer.functions.interpolation import nearest, resize, taps
 
 __all__ = ["CropLike", "ResizeFeatures", "ResizeLabels", "Uncrop", "crop_backward", "crop_forward", "resize"]
-
-
-def resize(xp, maps, rows, columns, between, resized):
-    """Write maps (M, H, W) as (M, h, w): rows.T @ map @ columns for each.
-
-    rows, columns: interpolation.bands of the matrices (H, h) and (W, w); None where the axis keeps its size.
-        Those of the transposed matrices give the gradient.
-    between: receives the maps with columns resized, (M, H, w).
-    """
-    if columns is None or rows is None:
-        between = maps if columns is None else resized
-    if columns is not None:
-        product(xp, maps, True, columns, between)
-    if rows is not None:
-        product(xp, between, False, rows, resized)
-    if rows is None and columns is None:
-        resized[...] = maps
 
 
 def crop_forward(x, window, cropped):
@@ -63,7 +47,7 @@ def crop_backward(d_cropped, window, d_x):
     d_x[window] = d_cropped
 
 
-class ResizeFeatures(Resized):
+class ResizeFeatures(Interpolated, Resized):
     """Maps resized bilinearly: by factors, to a size, or to that of a reference.
 
     top = sum of the four values around each position, weighted by how near they are; the
@@ -97,29 +81,11 @@ class ResizeFeatures(Resized):
 
     def plan(self, maps, reference=None):
         before, inside, after = self.resized(maps, reference)
-        self._count, linear = math.prod(maps.shape[:-2]), self.mode == "bilinear"
-        plans, plans_back = [], []
+        found = []
         for whole, n, m in zip(before, inside, after):
-            source, target, factor = taps(n, m, self.coordinates, linear)
-            source = source - self.pad_beg
-            plans.append(None if whole == n == m else bands(source, target, factor, m, maps))
-            plans_back.append(None if whole == n == m else bands(target, source, factor, whole, maps))
-        (self._rows, self._columns), (self._rows_back, self._columns_back) = plans, plans_back
-        self._before, self._after = (self._count, *before), (self._count, *after)
-        self._between = arrays.new(maps, (self._count, before[0], after[1]))
-        self._between_back = arrays.new(maps, (self._count, after[0], before[1]))
-        return [(*maps.shape[:-2], *after)]
-
-    def forward(self, bottom, top):
-        maps, resized = bottom[0].data.reshape(self._before), top[0].data.reshape(self._after)
-        resize(self.xp, maps, self._rows, self._columns, self._between, resized)
-
-    def backward(self, top, propagate_down, bottom):
-        if propagate_down[0]:
-            d_resized, d_maps = top[0].diff.reshape(self._after), bottom[0].diff.reshape(self._before)
-            resize(self.xp, d_resized, self._rows_back, self._columns_back, self._between_back, d_maps)
-        if len(bottom) == 2 and propagate_down[1]:
-            arrays.fill(bottom[1].diff, 0)
+            source, target, factor = taps(n, m, self.coordinates, self.mode == "bilinear")
+            found.append(None if whole == n == m else (source - self.pad_beg, target, factor))
+        return self.plan_taps(maps, after, found)
 
 
 class ResizeLabels(NoGradient, Resized):

@@ -76,7 +76,7 @@ GROUPS = {
         "learned",
     ),
     "Sequences and volumes": ("recurrent", "nd_pooling"),
-    "Optical flow": ("cost_volume", "flow"),
+    "Optical flow": ("cost_volume", "flow", "resampling"),
     "Activations and normalizers": ("activations", "normalization", "batch_norm"),
     "Noise, gradients, inspection": ("noise", "mixing", "gradients", "inspection"),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,50 @@ def taps(before: int, after: int, coordinates: str, linear: bool) -> Any:
     return np.concatenate([low, high]), np.concatenate([target, target]), np.concatenate([1 - at + low, at - low])
 
 
+def filter_taps(before: int, after: int, kernel: str, antialias: bool, shift: float | None = None) -> Any:
+    """Return taps with the weights of a kernel around each place, of those on the axis, which then add up to 1.
+
+    Value i of m lies at i n / m + shift / 2 - 1/2 among n, in float32.
+    kernel: nearest, bilinear or bicubic. antialias: it is as much wider as the axis shrinks.
+    shift: n / m where it is not given.
+    """
+    scale = np.float32(before) / np.float32(max(after, 1))
+    shift = np.float32(scale if shift is None else shift)
+    at = np.arange(after, dtype=np.float32) * scale + shift / 2 - np.float32(0.5)
+    middle = np.floor(at + np.float32(0.5)).astype(np.int64)
+    if kernel == "nearest":
+        return middle.clip(0, max(before - 1, 0)), np.arange(after), np.ones(after)
+    wide = scale if antialias else np.float32(1)
+    return _weighed(at, middle, before, wide, _KERNELS[kernel], math.ceil(2 * max(wide, 1)))
+
+
+def tent_taps(before: int, after: int) -> Any:
+    """Return taps as align_corners has the places, weighed by tents as wide as the steps between these."""
+    scale = np.float32(before - 1) / np.float32(after - 1)
+    at = np.arange(after, dtype=np.float32) / np.float32(after - 1) * np.float32(before - 1)
+    return _weighed(at, np.floor(at + np.float32(0.5)).astype(np.int64), before, scale, _tent, math.ceil(scale))
+
+
+def _weighed(at: Any, middle: Any, before: int, wide: Any, kernel: Any, radius: int) -> Any:
+    source = middle[:, None] + np.arange(-radius, radius + 1)
+    weights = np.where((source >= 0) & (source < before), kernel((at[:, None] - source) / wide), 0)
+    sums = weights.sum(1, keepdims=True)
+    target, k = np.nonzero(weights)
+    return source[target, k], target, (weights / np.where(sums == 0, 1, sums))[target, k]
+
+
+def _tent(x: Any) -> Any:
+    return np.maximum(1 - abs(x), 0)
+
+
+def _cubic(x: Any) -> Any:
+    x = abs(x)
+    return np.where(x <= 1, x * x * (1.5 * x - 2.5) + 1, np.where(x < 2, x * (x * (2.5 - 0.5 * x) - 4) + 2, 0))
+
+
+_KERNELS = {"bilinear": _tent, "bicubic": _cubic}
+
+
 def bands(source: Any, target: Any, factor: Any, size: int, like: Any) -> Any:
     """Return the matrix of taps in bands, [(targets, sources, part)]: two slices, and a part (sources, targets).
 
@@ -82,3 +127,20 @@ def product(xp: Any, x: Any, columns: bool, matrix: Any, out: Any) -> None:
     else:
         for targets, sources, part in matrix:
             xp.matmul(part.T, x[:, sources], out=out[:, targets])
+
+
+def resize(xp: Any, maps: Any, rows: Any, columns: Any, between: Any, resized: Any) -> None:
+    """Write maps (M, H, W) as (M, h, w): rows.T @ map @ columns for each.
+
+    rows, columns: bands of the matrices (H, h) and (W, w); None where the axis keeps its size.
+        Those of the transposed matrices give the gradient.
+    between: receives the maps with columns resized, (M, H, w).
+    """
+    if columns is None or rows is None:
+        between = maps if columns is None else resized
+    if columns is not None:
+        product(xp, maps, True, columns, between)
+    if rows is not None:
+        product(xp, between, False, rows, resized)
+    if rows is None and columns is None:
+        resized[...] = maps

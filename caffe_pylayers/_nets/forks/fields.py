@@ -138,6 +138,7 @@ MESSAGES = {
     "correlation_type: CorrelationType = MULTIPLY",
     "ResampleParameter": "antialias: bool = true, width: uint32, height: uint32, type: ResampleType = LINEAR, "
     "factor: float = 1",
+    "DownsampleParameter": "top_height: uint32 = 0, top_width: uint32 = 0",
     "FlowWarpParameter": "fill_value: FlowFill = ZERO",
     "L1LossParameter": "l2_per_location: bool = false, l2_prescale_by_channels: bool = false, "
     "normalize_by_num_entries: bool = false, epsilon: float = 0.01, plateau: float = 0, "
@@ -177,7 +178,8 @@ MESSAGES = {
     "reverse_param: ReverseParameter, continuation_indicator_param: ContinuationIndicatorParameter, "
     "convolution3d_param: Convolution3DParameter, pooling3d_param: Pooling3DParameter, "
     "ctc_loss_param: CTCLossParameter, correlation_param: CorrelationParameter, "
-    "resample_param: ResampleParameter, flow_warp_param: FlowWarpParameter, l1_loss_param: L1LossParameter, "
+    "resample_param: ResampleParameter, downsample_param: DownsampleParameter, "
+    "flow_warp_param: FlowWarpParameter, l1_loss_param: L1LossParameter, "
     "quantization_param: QuantizationParameter, engine: string, forward_type: Type, backward_type: Type, "
     "forward_math: Type, backward_math: Type",
     "V1LayerParameter": "roi_pooling_param: ROIPoolingParameter, smooth_l1_loss_param: SmoothL1LossParameter, "

@@ -1,0 +1,52 @@
+"""What layers share whose maps are resized by weights along each axis."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Sequence
+
+from caffe_pylayers._layer import arrays
+from caffe_pylayers._layer.bases.resized import Sized
+from caffe_pylayers._layer.functions.interpolation import bands, resize
+
+__all__ = ["Interpolated"]
+
+
+class Interpolated(Sized):
+    """resized = rows.T @ map @ columns, of the last two axes of bottom[0]; a subclass's plan calls plan_taps."""
+
+    def plan_taps(self, maps: Any, after: Sequence[int], taps: Sequence[Any]) -> Any:
+        """Return the top's shape, for the height and width after.
+
+        taps: of rows and columns (see functions/interpolation.py); None for an axis that stays as it is.
+        """
+        before, count = tuple(maps.shape[-2:]), math.prod(maps.shape[:-2])
+        plans, plans_back = [], []
+        for n, m, found in zip(before, after, taps):
+            source, target, factor = found or (None, None, None)
+            plans.append(found and bands(source, target, factor, m, maps))
+            plans_back.append(found and bands(target, source, factor, n, maps))
+        (self._rows, self._columns), (self._rows_back, self._columns_back) = plans, plans_back
+        self._before, self._after = (count, *before), (count, *after)
+        self._between = arrays.new(maps, (count, before[0], after[1]))
+        self._between_back = arrays.new(maps, (count, after[0], before[1]))
+        return [(*maps.shape[:-2], *after)]
+
+    def resize(self, maps: Any, resized: Any) -> None:
+        """Write maps, of any shape, as resized ones."""
+        maps, resized = maps.reshape(self._before), resized.reshape(self._after)
+        resize(self.xp, maps, self._rows, self._columns, self._between, resized)
+
+    def resize_backward(self, d_resized: Any, d_maps: Any) -> None:
+        """Write the gradient of the maps."""
+        d_resized, d_maps = d_resized.reshape(self._after), d_maps.reshape(self._before)
+        resize(self.xp, d_resized, self._rows_back, self._columns_back, self._between_back, d_maps)
+
+    def forward(self, bottom: Any, top: Any) -> None:
+        self.resize(bottom[0].data, top[0].data)
+
+    def backward(self, top: Any, propagate_down: Any, bottom: Any) -> None:
+        if propagate_down[0]:
+            self.resize_backward(top[0].diff, bottom[0].diff)
+        if len(bottom) == 2 and propagate_down[1]:
+            arrays.fill(bottom[1].diff, 0)
