@@ -75,7 +75,7 @@ GROUPS = {
         "position_codes",
         "learned",
     ),
-    "Sequences and volumes": ("recurrent", "nd_pooling"),
+    "Sequences and volumes": ("recurrent", "ctc", "label_sequences", "nd_pooling"),
     "Optical flow": ("cost_volume", "flow", "resampling"),
     "Activations and normalizers": ("activations", "normalization", "batch_norm"),
     "Noise, gradients, inspection": ("noise", "mixing", "gradients", "inspection"),

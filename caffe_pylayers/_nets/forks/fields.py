@@ -125,7 +125,10 @@ MESSAGES = {
     "ReverseParameter": "axis: int32 = 0",
     "ContinuationIndicatorParameter": "time_step: uint32, batch_size: uint32",
     "CTCLossParameter": "output_delay: int32 = 0, blank_index: int32, blank_label: int32 = 0, "
-    "alphabet_size: uint32 = 0, time_step: uint32 = 0, loss_calculation_t: int32 = 0",
+    "alphabet_size: uint32 = 0, time_step: uint32 = 0, loss_calculation_t: int32 = 0, "
+    "preprocess_collapse_repeated: bool = false, ctc_merge_repeated: bool = true",
+    "CTCDecoderParameter": "blank_index: int32, ctc_merge_repeated: bool = true",
+    "LabelsequenceAccuracyParameter": "blank_label: int32 = 0",
     # video
     "Convolution3DParameter": "num_output: uint32, bias_term: bool = true, pad: uint32 = 0, kernel_size: uint32, "
     "group: uint32 = 1, kernel_depth: uint32, stride: uint32 = 1, temporal_stride: uint32 = 1, "
@@ -176,6 +179,7 @@ MESSAGES = {
     "triplet_loss_param: TripletLossParameter, gradient_scaler_param: GradientScalerParameter, "
     "entropy_param: EntropyParameter, lstm_param: LSTMParameter, transpose_param: TransposeParameter, "
     "reverse_param: ReverseParameter, continuation_indicator_param: ContinuationIndicatorParameter, "
+    "ctc_decoder_param: CTCDecoderParameter, labelsequence_accuracy_param: LabelsequenceAccuracyParameter, "
     "convolution3d_param: Convolution3DParameter, pooling3d_param: Pooling3DParameter, "
     "ctc_loss_param: CTCLossParameter, correlation_param: CorrelationParameter, "
     "resample_param: ResampleParameter, downsample_param: DownsampleParameter, "

@@ -20,6 +20,7 @@ _VIDEO = "chuckcho/video-caffe"
 _C3D = "facebook/C3D"
 _NVIDIA = "NVIDIA/caffe"
 _WARPCTC = "xmfbit/warpctc-caffe"
+_OCR = "ChWick/caffe or senlinuc/caffe_ocr"
 _STN = "christopher5106/last_caffe_with_stn"
 _TRIPLET = "xiaolonw/caffe-video_triplet"
 _CPM = "CMU-Perceptual-Computing-Lab/caffe_train"
@@ -51,7 +52,8 @@ _TYPES = {
     "rksltnl/Caffe-Deep-Metric-Learning-CVPR16": "LiftedStructSimilaritySoftmaxLoss",
     f"{_FOCAL}, chuanqi305/FocalLoss or {_WINDOWS}, each with a meaning of its own": "FocalLoss MultiBoxFocalLoss",
     _XLEARN: "MMDLoss JMMDLoss EntropyLoss GradientScaler",
-    _WARPCTC: "CtcLoss ContinuationIndicator LabelsequenceAccuracy WarpCTCLoss CTCGreedyDecoder",
+    _WARPCTC: "CtcLoss ContinuationIndicator LabelsequenceAccuracy",
+    _OCR: "CTCLoss WarpCTCLoss CTCGreedyDecoder ReverseTime",
     _CTPN: "Lstm Transpose Reverse",
     _FLOWNET: "Correlation Correlation1D FlowWarp Resample Downsample ChannelNorm L1Loss LpqLoss Mean NegReLU Accum "
     "DataAugmentation",
@@ -93,7 +95,8 @@ _FIELDS = {
     _TRIPLET: "rank_param pair_size",
     f"{_FOCAL}, chuanqi305/FocalLoss or {_WINDOWS}, each with a meaning of its own": "focal_loss_param",
     _XLEARN: "mmd_param entropy_param gradient_scaler_param",
-    _WARPCTC: "ctc_loss_param continuation_indicator_param",
+    _WARPCTC: "ctc_loss_param continuation_indicator_param labelsequence_accuracy_param",
+    _OCR: "ctc_decoder_param reverse_time_param",
     _CTPN: "lstm_param transpose_param reverse_param",
     _FLOWNET: "correlation_param resample_param l1_loss_param augmentation_param",
     _VIDEO: "kernel_shape pad_shape stride_shape",

@@ -1,5 +1,7 @@
 """Nets of text, sequences and video, as CTPN's, C3D's and others' Caffe has them."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -68,3 +70,71 @@ def test_a_video_pooled_as_a_whole():
     text = "pooling_param { pool: AVE global_pooling: true kernel_shape { dim: 1 dim: 1 dim: 1 } }"
     (layer,) = parse_net(f"layer {{ type: 'NdPooling' {text} }}", "net").layer
     assert layer.python_param.param_str == '{"pool": "ave", "global_pooling": true}'
+
+
+# --- the table -----------------------------------------------------------------------------------
+
+LEGACY = {"legacy_gradient": True}
+
+
+@pytest.mark.parametrize(
+    ("text", "layer", "parameters"),
+    [
+        (
+            "type: 'CtcLoss' ctc_loss_param { blank_label: 10 alphabet_size: 11 time_step: 80 }",
+            "ctc.CTCLoss",
+            {"blank_label": 10, **LEGACY},
+        ),
+        (
+            "type: 'CTCLoss' ctc_loss_param { output_delay: 2 loss_calculation_t: 3 }",
+            "ctc.CTCLoss",
+            {"blank_label": -1, "output_delay": 2, "merge_repeated": True, "collapse_labels": False, **LEGACY},
+        ),
+        (
+            "type: 'WarpCTCLoss' bottom: 'x' bottom: 'labels'",
+            "ctc.CTCLoss",
+            {"blank_label": 0, "normalization": "valid", **LEGACY},
+        ),
+        (
+            "type: 'WarpCTCLoss' bottom: 'x' bottom: 'cont' bottom: 'labels'",
+            "ctc.CTCLoss",
+            {"blank_label": 0, "label_offset": 1, "normalization": "valid", **LEGACY},
+        ),
+        (
+            "type: 'WarpCTCLoss' bottom: 'x' bottom: 'c' bottom: 'labels' ctc_loss_param { blank_index: 5 }",
+            "ctc.CTCLoss",
+            {"blank_label": 5, "normalization": "valid", **LEGACY},
+        ),
+        (
+            "type: 'CTCGreedyDecoder' bottom: 'x' top: 'labels'",
+            "label_sequences.CTCGreedyDecoder",
+            {"blank_label": 0, "merge_repeated": True},
+        ),
+        (
+            "type: 'CTCGreedyDecoder' bottom: 'x' bottom: 'labels' top: 'accuracy'",
+            "label_sequences.SequenceAccuracy",
+            {"blank_label": 0, "merge_repeated": True, "measures": ["edit", "exact"]},
+        ),
+        (
+            "type: 'CTCGreedyDecoder' bottom: 'x' bottom: 'c' bottom: 'y' top: 'a' top: 'b'",
+            "label_sequences.CTCGreedyDecoder",
+            {"blank_label": -1, "merge_repeated": True},
+        ),
+        (
+            "type: 'LabelsequenceAccuracy' labelsequence_accuracy_param { blank_label: 10 }",
+            "label_sequences.SequenceAccuracy",
+            {"blank_label": 10, "time_axis": 1},
+        ),
+        (
+            "type: 'Lstm' lstm_param { num_output: 128 clipping_threshold: 1 batch_size: 3 "
+            "weight_filler { type: 'gaussian' std: 0.01 } bias_filler { type: 'constant' value: 0.5 } }",
+            "recurrent.LSTM",
+            {"num_output": 128, "clipping_threshold": 1, "filler": "gaussian", "filler_value": 0.01, "bias": 0.5},
+        ),
+    ],
+)
+def test_layers(text, layer, parameters):
+    (found,) = parse_net(f"layer {{ {text} }}", "net").layer
+    module, _, name = layer.rpartition(".")
+    assert (found.python_param.module, found.python_param.layer) == (f"caffe_pylayers.{module}", name)
+    assert json.loads(found.python_param.param_str) == parameters

@@ -53,6 +53,19 @@ def _pooling_3d(param: Any) -> dict[str, Any]:
     return {"stride": [param.temporal_stride, param.stride, param.stride], "pad": [0, param.pad, param.pad]}
 
 
+def _blank(param: Any, default: int) -> int:
+    """Return the class of the blank; default: where it is not given, or negative."""
+    return param.blank_index if param.HasField("blank_index") and param.blank_index >= 0 else default
+
+
+def _warp_ctc(layer: Any) -> dict[str, Any]:
+    param = layer.ctc_loss_param
+    found = {"blank_label": _blank(param, 0), "normalization": "valid", "legacy_gradient": True}
+    if len(layer.bottom) == 3 and not found["blank_label"]:  # labels are numbered without the blank then
+        found["label_offset"] = 1
+    return found
+
+
 _POOLING_3D = "pool kernel_depth+kernel_size+kernel_size=kernel_size stride temporal_stride=stride pad"
 
 ROWS = [
@@ -71,6 +84,53 @@ ROWS = [
         "recurrent.ContinuationIndicator",
         "continuation_indicator_param",
         "time_step batch_size",
+    ),
+    Dialect(
+        "CtcLoss",
+        "ctc.CTCLoss",
+        "ctc_loss_param",
+        "blank_label",
+        ignored="alphabet_size time_step",
+        more=lambda layer: {"legacy_gradient": True},
+    ),
+    Dialect(
+        "CTCLoss",
+        "ctc.CTCLoss",
+        "ctc_loss_param",
+        "blank_index=blank_label output_delay ctc_merge_repeated=merge_repeated "
+        "preprocess_collapse_repeated=collapse_labels",
+        ignored="loss_calculation_t",
+        more=lambda layer: {"blank_label": _blank(layer.ctc_loss_param, -1), "legacy_gradient": True},
+    ),
+    Dialect(
+        "WarpCTCLoss",
+        "ctc.CTCLoss",
+        "ctc_loss_param",
+        "blank_index=blank_label",
+        ignored="output_delay ctc_merge_repeated preprocess_collapse_repeated loss_calculation_t",
+        more=_warp_ctc,
+    ),
+    Dialect(
+        "CTCGreedyDecoder",
+        "label_sequences.SequenceAccuracy",
+        "ctc_decoder_param",
+        "blank_index=blank_label ctc_merge_repeated=merge_repeated",
+        more=lambda layer: {"blank_label": _blank(layer.ctc_decoder_param, 0), "measures": ["edit", "exact"]},
+        meant=lambda layer: len(layer.bottom) == 2 and len(layer.top) == 1,
+    ),
+    Dialect(
+        "CTCGreedyDecoder",
+        "label_sequences.CTCGreedyDecoder",
+        "ctc_decoder_param",
+        "blank_index=blank_label ctc_merge_repeated=merge_repeated",
+        more=lambda layer: {"blank_label": _blank(layer.ctc_decoder_param, -1 if len(layer.bottom) > 1 else 0)},
+    ),
+    Dialect(
+        "LabelsequenceAccuracy",
+        "label_sequences.SequenceAccuracy",
+        "labelsequence_accuracy_param",
+        "blank_label",
+        more=lambda layer: {"time_axis": 1},
     ),
     Dialect("NdConvolution", equal="Convolution", change=_nd_convolution),
     Dialect("Convolution3D", equal="Convolution", change=_convolution_3d),
