@@ -97,17 +97,19 @@ class SoftmaxCrossEntropyLoss(LabelLoss):
     Top:
         [0] loss (1,)
         [1] probabilities p, optional, the shape of the scores
+        [2] losses l, optional, the shape of the labels: of each position, before w; 0 of ignored ones
     Backward:
         d_scores_c = g w (p_c sum(a q) - a_c q_c) / Z, with the loss weight in g = top[0].diff[0];
-        what comes to top[1] is added, through the softmax. d_w = g l / Z; with normalization
-        "weights" Z depends on w too. d_labels = 0.
+        what comes to top[1] is added, through the softmax, and what comes to top[2]. d_w = g l / Z;
+        with normalization "weights" Z depends on w too. d_labels = 0.
     Raises:
         ValueError for a label that is neither an integer in [0, C) nor ignore_label, for shapes
         that do not fit, and for class_weights that are not C.
     References:
         With its defaults it is Caffe's SoftmaxWithLoss, but for the top's shape, (1,) here and ()
         there; for a label's probability below 1.2e-38, where Caffe's loss stays at 87.3; and for
-        top[1], which Caffe has and refuses beside a loss weight. Smoothing as in Szegedy et al.,
+        top[1], which Caffe has and refuses beside a loss weight. Its three tops are those of R-FCN's
+        SoftmaxWithLossOHEM, whose losses choose examples: BoxAnnotatorOHEM. Smoothing as in Szegedy et al.,
         "Rethinking the Inception Architecture for Computer Vision", 2016, arXiv:1512.00567.
         With normalization "weights" it is PyTorch's cross_entropy with a weight: the weighted
         mean. With "valid", the default, class weights do not enter Z, as in SegNet's Caffe. It
@@ -128,21 +130,32 @@ class SoftmaxCrossEntropyLoss(LabelLoss):
     label_smoothing = Parameter(float, 0.0, low=0, high=1, doc="s, the share of the label that all classes divide")
 
     def setup(self, bottom, top):
-        checks.tops(self, top, "loss", "probabilities", optional=1)
+        checks.tops(self, top, "loss", "probabilities", "losses", optional=2)
 
     def plan(self, scores, labels, weights=None):
-        return [*super().plan(scores, labels, weights), scores.shape]
+        return [*super().plan(scores, labels, weights), scores.shape, labels.shape]
 
     def forward(self, bottom, top):
         super().forward(bottom, top)
-        if len(top) == 2:
+        if len(top) > 1:
             self.xp.exp(self._log_p, out=top[1].data)
+        if len(top) > 2:
+            top[2].data[...] = self._where_valid(self._losses).reshape(top[2].data.shape)
 
     def backward(self, top, propagate_down, bottom):
+        self._d_losses = top[2].diff if len(top) > 2 and self.xp.count_nonzero(top[2].diff) else None
         super().backward(top, propagate_down, bottom)
-        if len(top) == 2 and propagate_down[0] and self.xp.count_nonzero(top[1].diff):
+        if len(top) > 1 and propagate_down[0] and self.xp.count_nonzero(top[1].diff):
             d_scores = bottom[0].diff
             d_scores += softmax_backward(self.xp, self.xp.exp(self._log_p), top[1].diff, self._axis)
+
+    def gradient(self, bottom, target, scale, propagate_down):
+        if self._d_losses is not None:
+            scale = scale + self._where_valid(self._d_losses.reshape(self._positions))
+        super().gradient(bottom, target, scale, propagate_down)
+
+    def _where_valid(self, values):
+        return values if self._of_loss is None else self.xp.where(self._of_loss != 0, values, 0)
 
     def losses(self, bottom, target):
         losses, arguments = (

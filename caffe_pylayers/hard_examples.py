@@ -18,6 +18,14 @@ layer {
   }
   loss_weight: 1
 }
+layer {
+  name: "annotator"  type: "Python"
+  bottom: "rois"  bottom: "per_roi_loss"  bottom: "labels"  bottom: "bbox_inside_weights"
+  top: "labels_ohem"  top: "bbox_loss_weights_ohem"
+  python_param {
+    module: "caffe_pylayers.hard_examples"  layer: "BoxAnnotatorOHEM"  param_str: '{"roi_per_img": 128}'
+  }
+}
 """
 
 from __future__ import annotations
@@ -28,11 +36,13 @@ import numpy as np
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
+from caffe_pylayers._layer.bases.no_gradient import NoGradient
+from caffe_pylayers._layer.detection import box_blobs
 from caffe_pylayers._layer.functions.sigmoid import sigmoid_cross_entropy_backward, sigmoid_cross_entropy_forward
 from caffe_pylayers._layer.losses.class_loss import LabelProbabilityLoss, ScoreLoss
 from caffe_pylayers._layer.losses.weighted_loss import WeightedLoss, weighted_normalization
 
-__all__ = ["SigmoidOHEMLoss", "SoftmaxOHEMLoss", "hard_examples", "hardest"]
+__all__ = ["BoxAnnotatorOHEM", "SigmoidOHEMLoss", "SoftmaxOHEMLoss", "hard_examples", "hardest"]
 
 
 def hard_examples(
@@ -260,3 +270,66 @@ class SigmoidOHEMLoss(_MinedLoss, ScoreLoss):
 
     def negatives(self, target):
         return target <= 0.5
+
+
+class BoxAnnotatorOHEM(NoGradient):
+    """Labels and weights of boxes of the ROIs with the largest losses; the others are ignored.
+
+    Of each image the roi_per_img ROIs with the largest losses keep their label and weights; the others get
+    ignore_label and 0. Of equal losses the first are kept.
+
+    Bottom:
+        [0] ROIs (R, 5): the image's index in the batch, x1, y1, x2, y2; or (R, 5, H, W)
+        [1] losses, one for each ROI: (R,), (R, 1) or (R, 1, H, W)
+        [2] labels, as losses
+        [3] bbox_loss_weights (R, K), or (R, K, H, W)
+    Top:
+        [0] labels, the shape of bottom[2]
+        [1] bbox_loss_weights, the shape of bottom[3]
+    Backward:
+        Zeros.
+    Raises:
+        ValueError for shapes that do not fit, for an index of an image that is no integer of 0 or more, and for a loss
+        that is NaN.
+    References:
+        Dai, Li, He, Sun, "R-FCN: Object Detection via Region-based Fully Convolutional Networks", 2016,
+        arXiv:1605.06409, after Shrivastava et al., 2016, arXiv:1604.03540. BoxAnnotatorOHEM of R-FCN's Caffe, whose
+        parameters have these names in box_annotator_ohem_param, here on the CPU too. SoftmaxOHEMLoss with top_k is
+        it and the loss in one, for the ROIs of one image.
+    Example:
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> rois = [[0, 0, 0, 9, 9], [0, 0, 0, 9, 9], [1, 0, 0, 9, 9], [1, 0, 0, 9, 9]]
+        >>> bottoms = [rois, [0.1, 0.9, 0.5, 0.7], [2, 0, 3, 1], [[1], [1], [1], [1]]]
+        >>> LayerRun(BoxAnnotatorOHEM, bottoms, param_str='{"roi_per_img": 1}', tops=2).forward()[0]
+        array([-1.,  0., -1.,  1.])
+    """
+
+    roi_per_img = Parameter(int, low=1, doc="ROIs of an image that count")
+    ignore_label = Parameter(int, -1, doc="the label of the others")
+
+    def setup(self, bottom, top):
+        checks.tops(self, top, "labels", "bbox_loss_weights")
+
+    def plan(self, rois, losses, labels, bbox_loss_weights):
+        shape, weights = tuple(rois.shape), tuple(bbox_loss_weights.shape)
+        if len(shape) < 2 or shape[1] != 5:
+            raise checks.error(self, f"bottom[0] (rois) must have shape (R, 5) or (R, 5, H, W), got {shape}")
+        for i, name, array in ((1, "losses", losses), (2, "labels", labels)):
+            checks.one_label_each(self, f"bottom[{i}] ({name})", array.shape, "bottom[0] (rois)", shape, 1)
+        if len(weights) < 2 or [n for n in weights[:1] + weights[2:] if n != 1] != [n for n in labels.shape if n != 1]:
+            raise checks.error(
+                self, f"bottom[3] (bbox_loss_weights) must have K values for each of {shape[0]} ROIs, got {weights}"
+            )
+        return [labels.shape, weights]
+
+    def forward(self, bottom, top):
+        rois, losses = bottom[0].data, bottom[1].data.ravel()
+        checks.numbers(self, "bottom[1] (losses)", bottom[1].data, None, -np.inf, np.inf)
+        image = box_blobs.image_index(self, "bottom[0] (rois)", rois[:, 0].ravel())
+        order = np.lexsort((-losses, image))
+        start = np.searchsorted(image[order], image[order])
+        kept = np.zeros(len(losses), bool)
+        kept[order] = np.arange(len(order)) - start < self.roi_per_img
+        labels, weights = bottom[2].data, bottom[3].data
+        top[0].data[...] = np.where(kept.reshape(labels.shape), labels, self.ignore_label)
+        top[1].data[...] = np.where(kept.reshape(weights[:, :1].shape), weights, 0)

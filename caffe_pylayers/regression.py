@@ -21,11 +21,14 @@ Caffe gives a Python layer no default loss weight: without ``loss_weight`` it tr
 
 from __future__ import annotations
 
+import math
+
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.blocks import part
 from caffe_pylayers._layer.functions.fused import by_kernel
-from caffe_pylayers._layer.losses.pair_loss import PairLoss
+from caffe_pylayers._layer.losses.pair_loss import PairLoss, view
+from caffe_pylayers._layer.losses.weighted_loss import weighted_normalization
 
 __all__ = [
     "HuberLoss",
@@ -210,16 +213,19 @@ class SmoothL1Loss(PairLoss):
             the other bottoms may hold anything, NaN too
     Top:
         [0] loss (1,)
+        [1] losses, optional, without bottom[3]: rho summed over the channels, (N, 1, ...) of four axes or more
     Backward:
         With s = clip(sigma**2 w_in (p - t), -1, 1), and the loss weight in g = top[0].diff[0]:
-        d_p = g w_out w_in s / Z, d_t = -d_p, d_w_in = g w_out (p - t) s / Z, d_w_out = g rho / Z.
+        d_p = g w_out w_in s / Z, d_t = -d_p, d_w_in = g w_out (p - t) s / Z, d_w_out = g rho / Z;
+        what comes to top[1] is added.
     Raises:
         ValueError for shapes that do not fit.
     References:
         Girshick, "Fast R-CNN", 2015, arXiv:1504.08083; Ren et al., "Faster R-CNN", 2015,
         arXiv:1506.01497. SmoothL1Loss of caffe-fast-rcnn and of SSD, here on the CPU too, and with
-        a gradient for the weights. torch.nn.functional.smooth_l1_loss has beta = 1 / sigma**2;
-        turn_point of caffe-windows is that too.
+        a gradient for the weights; and R-FCN's SmoothL1LossOHEM, whose top[1] chooses examples, see
+        BoxAnnotatorOHEM. torch.nn.functional.smooth_l1_loss has beta = 1 / sigma**2; turn_point of
+        caffe-windows is that too.
     Example:
         >>> from caffe_pylayers.testing import LayerRun
         >>> run = LayerRun(SmoothL1Loss, [[[0.5, -2, 3]], [[0, 0, 0]], [[1, 1, 0]]])
@@ -233,9 +239,41 @@ class SmoothL1Loss(PairLoss):
     weights_at, weights_name = 3, "outside_weights"
 
     sigma = Parameter(float, 1.0, above=0, doc="it is linear from differences of 1 / sigma**2 on; R-CNN's RPN has 3")
+    normalization = weighted_normalization(
+        "batch", places="the positions without their channels, N H W", pre_fixed="the parameter pre_fixed_normalizer"
+    )
+    pre_fixed_normalizer = Parameter(float, 1.0, low=1, doc="Z of the normalization pre_fixed; R-FCN has 128")
+
+    def setup(self, bottom, top):
+        checks.tops(self, top, "loss", "losses", optional=1)
+        if len(top) > 1 and len(bottom) > 3:
+            raise checks.error(self, "top[1] (losses) does not go with bottom[3] (outside_weights)")
 
     def plan(self, predictions, targets, inside_weights=None, outside_weights=None):
-        return self.plan_pair(predictions, targets, outside_weights, inside_weights=inside_weights)
+        shape = tuple(map(int, predictions.shape))
+        each = (*shape[:1], 1, *shape[2:])
+        self._each = each[: len(shape)]
+        loss = self.plan_pair(predictions, targets, outside_weights, inside_weights=inside_weights)
+        return [*loss, (*each, *(1,) * (4 - len(each)))]
+
+    def forward(self, bottom, top):
+        super().forward(bottom, top)
+        if len(top) > 1:
+            losses = view(top[1].data, self._each)
+            arrays.fill(losses, 0)
+            for each in self.parts(bottom):
+                self.write(losses, each.block, self.counted(self.terms(*each.arrays), each), 1)
+
+    def backward(self, top, propagate_down, bottom):
+        self._d_losses = None
+        if len(top) > 1 and self.xp.count_nonzero(top[1].diff):
+            self._d_losses = view(top[1].diff, self._each)
+        super().backward(top, propagate_down, bottom)
+
+    def divisor(self, amount):
+        if self.normalization == "places":
+            return max(math.prod(self._each), 1)
+        return self.pre_fixed_normalizer if self.normalization == "pre_fixed" else super().divisor(amount)
 
     def terms(self, predictions, targets, inside=None):
         if inside is not None:
@@ -248,6 +286,8 @@ class SmoothL1Loss(PairLoss):
         return smooth_l1_backward(self.xp, predictions, targets, d_terms, self.sigma, out=out)
 
     def gradient(self, each, factor, diffs):
+        if self._d_losses is not None:
+            factor = factor + part(self._d_losses, each.block)
         super().gradient(each, factor, diffs)
         if len(diffs) > 2 and diffs[2] is not None:
             predictions, targets, inside = each.arrays

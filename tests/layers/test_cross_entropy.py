@@ -78,6 +78,16 @@ def test_the_gradient_that_comes_to_the_probabilities_goes_on():
     np.testing.assert_allclose(run.backward([2, d_p])[0], scores.grad.numpy(), rtol=1e-11, atol=1e-14)
 
 
+def test_losses_of_each_position():
+    scores, labels = np.log([[0.7, 0.3], [0.4, 0.6], [0.5, 0.5]]), [0, 1, -1]
+    run = LayerRun(SoftmaxCrossEntropyLoss, [scores, labels], param_str="{ignore_label: -1}", tops=3)
+    loss, p, losses = run.forward()
+    np.testing.assert_allclose(losses, [-np.log(0.7), -np.log(0.6), 0])
+    assert loss.item() == pytest.approx(losses.sum() / 2)
+    found = run.backward([0.0, np.zeros((3, 2)), [1, 2, 3]])[0]
+    np.testing.assert_allclose(found, np.array([[1], [2], [0]]) * (p - [[1, 0], [0, 1], [0, 0]]), atol=1e-12)
+
+
 def test_far_scores_have_a_loss_and_a_gradient_of_their_size():
     run = LayerRun(SoftmaxCrossEntropyLoss, [[[1e4, -1e4], [-1e4, 1e4]], [1, 1]], dtype=np.float32)
     assert run.forward()[0] == [1e4]

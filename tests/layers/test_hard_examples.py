@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from caffe_pylayers._layer import arrays
-from caffe_pylayers.hard_examples import SigmoidOHEMLoss, SoftmaxOHEMLoss, hard_examples, hardest
+from caffe_pylayers.hard_examples import (
+    BoxAnnotatorOHEM,
+    SigmoidOHEMLoss,
+    SoftmaxOHEMLoss,
+    hard_examples,
+    hardest,
+)
 from caffe_pylayers.testing import LayerRun
 from tests.layers.references import against_torch
 
@@ -166,3 +172,37 @@ def test_hardest(kind, counts, kept):
 def test_refused(param_str, message):
     with pytest.raises(ValueError, match=rf"^SoftmaxOHEMLoss: .*({message})"):
         LayerRun(SoftmaxOHEMLoss, [MAPS, LABELS], param_str=param_str)
+
+
+def annotated(rois, losses, labels, weights, **options):
+    run = LayerRun(
+        BoxAnnotatorOHEM, [rois, losses, labels, weights], param_str=str({"roi_per_img": 2, **options}), tops=2
+    )
+    return run.forward()
+
+
+def test_boxes_of_the_largest_losses_of_each_image():
+    rois = np.zeros((9, 5))
+    rois[:, 0] = [0, 1, 1, 0, 3, 1, 0, 1, 3]
+    losses = np.array([0.3, 0.2, 0.9, 0.1, 0.5, 0.2, 0.3, 0.8, 0.4])
+    labels, weights = np.arange(9) % 4, np.arange(18.0).reshape(9, 2) + 1
+    kept = np.isin(np.arange(9), [0, 6, 2, 7, 4, 8])
+    found = annotated(rois, losses, labels, weights)
+    np.testing.assert_array_equal(found[0], np.where(kept, labels, -1))
+    np.testing.assert_array_equal(found[1], np.where(kept[:, None], weights, 0))
+    assert annotated(rois, 0 * losses, labels, weights, ignore_label=9)[0].tolist() == [0, 1, 2, 3, 0, 9, 9, 9, 0]
+
+
+@pytest.mark.parametrize(
+    ("bottoms", "message"),
+    [
+        ([np.zeros((2, 4)), [1, 2], [0, 0], np.zeros((2, 8))], r"bottom\[0\] \(rois\) must have shape \(R, 5\)"),
+        ([np.zeros((2, 5)), [1, 2, 3], [0, 0], np.zeros((2, 8))], r"bottom\[1\] \(losses\) must have shape \(2,\)"),
+        ([np.zeros((2, 5)), [1, 2], [0, 0], np.zeros((3, 8))], r"bottom\[3\] \(bbox_loss_weights\) must have K values"),
+        ([np.zeros((2, 5)), [1, np.nan], [0, 0], np.zeros((2, 8))], r"bottom\[1\] \(losses\) must be numbers, got nan"),
+        ([np.full((2, 5), 0.5), [1, 2], [0, 0], np.zeros((2, 8))], r"bottom\[0\] \(rois\) has the batch index 0.5"),
+    ],
+)
+def test_boxes_refused(bottoms, message):
+    with pytest.raises(ValueError, match=f"^BoxAnnotatorOHEM: {message}"):
+        annotated(*bottoms)

@@ -117,6 +117,21 @@ def test_faster_rcnn_example():
     np.testing.assert_allclose(layer.backward([2])[0], [[1, -1, 0]])
 
 
+def test_smooth_l1_losses_of_rfcn():
+    text = '{"normalization": "pre_fixed", "pre_fixed_normalizer": 128}'
+    loss, each = run("SmoothL1Loss", [[[0.5, -2, 3]], [[0, 0, 0]]], text, tops=2).forward()
+    assert (loss.item(), each.tolist()) == (4.125 / 128, [[[[4.125]]]])
+    made = run("SmoothL1Loss", [P, T, W], '{"normalization": "places"}', tops=2)
+    loss, each = made.forward()
+    assert each.shape == (4, 1, 5, 2)
+    assert each.sum() / 40 == pytest.approx(loss.item())
+    d_each = rng.standard_normal(each.shape)  # a gradient that comes to the losses goes on
+    expected = d_each * W * np.clip(W * (P - T), -1, 1)
+    np.testing.assert_allclose(made.backward([0.0, d_each])[0], expected, atol=1e-12)
+    with pytest.raises(ValueError, match=r"^SmoothL1Loss: top\[1\] \(losses\) does not go with bottom\[3\]"):
+        run("SmoothL1Loss", [P, T, W, W], tops=2)
+
+
 def test_quantiles_as_scikit_learn():
     mean_pinball_loss = pytest.importorskip("sklearn.metrics").mean_pinball_loss
     quantiles = (0.05, 0.5, 0.8)

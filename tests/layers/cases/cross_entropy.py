@@ -15,8 +15,8 @@ weights = '{"class_weights": [0.5, 2, 0, 1]%s}'
 CASES = {
     "SoftmaxCrossEntropyLoss": [
         case([scores, labels], exhaustive=True),
-        case([scores, labels.reshape(6, 1, 1, 1)], tops=2, exhaustive=True),
-        case([maps, label_maps], '{"ignore_label": 2}', tops=2),
+        case([scores, labels.reshape(6, 1, 1, 1)], tops=3, exhaustive=True),
+        case([maps, label_maps, rng.rand(3)], '{"ignore_label": 2}', tops=3),
         case([maps, label_maps[:, 0], rng.rand(3, 1, 2, 5)], weights % ', "normalization": "weights"'),
         case([maps, label_maps, rng.rand(3)], weights % ', "label_smoothing": 0.1, "normalization": "weights"'),
         case([np.moveaxis(maps, 1, -1), label_maps[:, 0], np.arange(3.0)], '{"axis": -1, "normalization": "batch"}'),

@@ -12,6 +12,17 @@ target_maps = rng.randint(0, 2, (3, 4, 2, 5))
 soft = 0.1 + 0.8 * rng.rand(6, 4)
 far = np.array([[1e4, -1e4, 0], [-1e4, 9e3, 1e4]])
 weights = '"class_weights": [0.5, 2, 0.1, 1]'
+rois = np.concatenate([np.array([[1], [0], [1], [1], [0], [2]]), 99 * rng.rand(6, 4)], 1)
+losses = rng.permutation(6) / 4
+
+
+def annotate(text='{"roi_per_img": 2}', axes=()):
+    bottoms = [rois, losses[:, None], labels[:, None], rng.rand(6, 8)]
+    for i, array in enumerate(bottoms):
+        bottoms[i] = np.broadcast_to(array.reshape(*array.shape, *(1,) * len(axes)), (*array.shape, *axes)).copy()
+    bottoms[1] += 10 * rng.permutation(bottoms[1].size).reshape(bottoms[1].shape)
+    return case(bottoms, text, tops=2, wrt=[])
+
 
 CASES = {
     "SoftmaxOHEMLoss": [
@@ -43,5 +54,13 @@ CASES = {
         case([scores, np.full((6, 4), -1)], '{"top_k": 3, "ignore_label": -1}', tops=2),
         case([far, [[1, 0, 1], [1, 0, 0]]], '{"top_k": 3, "normalization": "none"}', wrt=[0]),
         case([scores[:0], targets[:0]], '{"kept_ratio": 0.5}', wrt=[]),
+    ],
+    "BoxAnnotatorOHEM": [
+        annotate(),
+        annotate('{"roi_per_img": 1, "ignore_label": 255}'),
+        annotate('{"roi_per_img": 9}'),
+        annotate(axes=(1, 1)),
+        annotate('{"roi_per_img": 3}', axes=(2, 3)),
+        case([rois[:0], losses[:0], labels[:0], rng.rand(0, 8)], '{"roi_per_img": 1}', tops=2, wrt=[]),
     ],
 }

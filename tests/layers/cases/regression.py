@@ -33,7 +33,8 @@ CASES = {
     "SmoothL1Loss": [
         *PAIR[:1],
         *PAIR[4:],
-        case([maps, target_maps, mask], '{"sigma": 3}'),
+        case([maps, target_maps, mask], '{"sigma": 3, "normalization": "places"}', tops=2),
+        case([rows, targets], '{"normalization": "pre_fixed", "pre_fixed_normalizer": 128}', tops=2, exhaustive=True),
         case([maps, target_maps, rng.rand(3, 4, 2, 5), rng.rand(3, 4, 2, 5)], '{"sigma": 3}', exhaustive=True),
         case([maps, holes, rng.rand(3), rng.rand(3, 1, 1, 5)], '{"ignore_value": -1, "sigma": 0.5}', wrt=[0, 2, 3]),
         case([rows, targets, rng.rand(6, 1), rng.rand(6)], '{"normalization": "valid"}', exhaustive=True),

@@ -1,4 +1,4 @@
-"""Nets of Fast R-CNN's and R-FCN's forks: what their layers become, and their training beside PyTorch's."""
+"""What the layers of Fast R-CNN's and R-FCN's forks become."""
 
 import json
 
@@ -41,6 +41,33 @@ def parameters(layer):
             "PSROIAlign",
             {"spatial_scale": 0.0625, "output_dim": 10, "group_size": 7, "sample_num": 2},
         ),
+        (
+            "type: 'BoxAnnotatorOHEM' box_annotator_ohem_param { roi_per_img: 128 }",
+            "BoxAnnotatorOHEM",
+            {"roi_per_img": 128, "ignore_label": -1},
+        ),
+        (
+            "type: 'SoftmaxWithLossOHEM' loss_param { ignore_label: -1 normalize: false } softmax_param { axis: 2 }",
+            "SoftmaxCrossEntropyLoss",
+            {"normalization": "batch", "ignore_label": -1, "axis": 2},
+        ),
+        ("type: 'SoftmaxWithLossOHEM'", "SoftmaxCrossEntropyLoss", {"normalization": "valid", "axis": 1}),
+        (
+            "type: 'SmoothL1LossOHEM' loss_param { normalization: PRE_FIXED pre_fixed_normalizer: 128 }",
+            "SmoothL1Loss",
+            {"normalization": "pre_fixed", "pre_fixed_normalizer": 128},
+        ),
+        (
+            "type: 'SmoothL1Loss' loss_param { normalization: PRE_FIXED }",
+            "SmoothL1Loss",
+            {"normalization": "pre_fixed", "pre_fixed_normalizer": 1},
+        ),
+        (
+            "type: 'SmoothL1LossOHEM' loss_param { normalize: false }",
+            "SmoothL1Loss",
+            {"normalization": "batch", "pre_fixed_normalizer": 1},
+        ),
+        ("type: 'SmoothL1LossOHEM'", "SmoothL1Loss", {"normalization": "places", "pre_fixed_normalizer": 1}),
     ],
 )
 def test_layers(text, layer, expected):

@@ -12,7 +12,53 @@ def _pooled_size(layer: Any) -> dict[str, int]:
     return {"pooled_h": sizes[0], "pooled_w": sizes[-1]}
 
 
+# Of R-FCN's losses of boxes: all places of a map count, valid ones too.
+_NORMALIZATIONS = {"batch_size": "batch", "valid": "places", "full": "places"}
+
+
+def _normalization(layer: Any, true: str = "places") -> dict[str, str]:
+    """Return what the older field normalize asks for, where the newer one is not set."""
+    param = layer.loss_param
+    if param.HasField("normalization") or not param.HasField("normalize"):
+        return {}
+    return {"normalization": true if param.normalize else "batch"}
+
+
+def _pre_fixed(layer: Any) -> bool:
+    value = layer.loss_param.DESCRIPTOR.fields_by_name["normalization"].enum_type.values_by_name["PRE_FIXED"]
+    return bool(layer.loss_param.normalization == value.number)
+
+
 ROWS = [
+    Dialect(
+        "BoxAnnotatorOHEM",
+        "hard_examples.BoxAnnotatorOHEM",
+        "box_annotator_ohem_param",
+        "roi_per_img ignore_label",
+    ),
+    Dialect(
+        "SoftmaxWithLossOHEM",
+        "cross_entropy.SoftmaxCrossEntropyLoss",
+        "loss_param softmax_param",
+        "normalize=normalization normalization ignore_label axis",
+        ignored="engine",
+        values={"batch_size": "batch"},
+        more=lambda layer: {
+            key: "valid" if value == "places" else value for key, value in _normalization(layer).items()
+        },
+    ),
+    *(
+        Dialect(
+            kind,
+            "regression.SmoothL1Loss",
+            "loss_param",
+            "normalize=normalization normalization pre_fixed_normalizer",
+            values=_NORMALIZATIONS,
+            more=_normalization,
+            meant=meant,
+        )
+        for kind, meant in (("SmoothL1LossOHEM", lambda layer: True), ("SmoothL1Loss", _pre_fixed))
+    ),
     Dialect(
         "ROIPooling",
         "roi_pooling.ROIPooling",
