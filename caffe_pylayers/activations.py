@@ -50,16 +50,16 @@ __all__ = [
 
 
 @one_pass
-def relu6_forward(xp, x, negative_slope=0.0):
-    """Return min(max(x, 0), 6) + negative_slope min(x, 0)."""
-    y = x.clip(0, 6)
+def relu6_forward(xp, x, negative_slope=0.0, threshold=6.0):
+    """Return min(max(x, 0), threshold) + negative_slope min(x, 0)."""
+    y = x.clip(0, threshold)
     return y + x.clip(None, 0) * negative_slope if negative_slope else y
 
 
 @one_pass
-def relu6_backward(xp, x, d_y, negative_slope=0.0):
-    """Return d_x of relu6_forward: d_y where 0 < x < 6, 0 from 6 on, else negative_slope d_y."""
-    d_x = d_y * ((x > 0) & (x < 6))
+def relu6_backward(xp, x, d_y, negative_slope=0.0, threshold=6.0):
+    """Return d_x of relu6_forward: d_y where 0 < x < threshold, 0 from there on, else negative_slope d_y."""
+    d_x = d_y * ((x > 0) & (x < threshold))
     return d_x + d_y * (x <= 0) * negative_slope if negative_slope else d_x
 
 
@@ -168,19 +168,19 @@ def softplus_backward(xp, x, d_y, beta=1.0):
 class ReLU6(Elementwise):
     """Rectified linear units cut at 6, of MobileNet.
 
-    y = min(max(x, 0), 6) + negative_slope min(x, 0).
+    y = min(max(x, 0), t) + negative_slope min(x, 0), t: threshold.
 
     Bottom:
         [0] x, any shape
     Top:
         [0] y, the shape of x; may be the bottom, in place
     Backward:
-        d_x = d_y where 0 < x < 6, 0 from 6 on, negative_slope d_y elsewhere.
+        d_x = d_y where 0 < x < t, 0 from t on, negative_slope d_y elsewhere.
     Raises:
         ValueError for a parameter out of range.
     References:
         Krizhevsky, "Convolutional Deep Belief Networks on CIFAR-10", 2010. ReLU6 of Caffe's forks, with its relu6_param
-        { negative_slope }; Clip { min: 0 max: 6 } of Caffe after 1.0; torch.nn.functional.relu6.
+        { negative_slope threshold }; Clip { min: 0 max: 6 } of Caffe after 1.0; torch.nn.functional.relu6.
     Example:
         >>> from caffe_pylayers.testing import LayerRun
         >>> run = LayerRun(ReLU6, [[-1.0, 2, 7]])
@@ -191,12 +191,13 @@ class ReLU6(Elementwise):
     """
 
     negative_slope = Parameter(float, 0.0, doc="the slope below 0")
+    threshold = Parameter(float, 6.0, above=0, doc="t, the most that comes out")
 
     def activate(self, x, y):
-        relu6_forward(self.xp, x, self.negative_slope, out=y)
+        relu6_forward(self.xp, x, self.negative_slope, self.threshold, out=y)
 
     def gradient(self, x, d_y, d_x):
-        relu6_backward(self.xp, x, d_y, self.negative_slope, out=d_x)
+        relu6_backward(self.xp, x, d_y, self.negative_slope, self.threshold, out=d_x)
 
 
 class Swish(Elementwise):

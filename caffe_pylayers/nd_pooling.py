@@ -82,8 +82,8 @@ def average_pool_backward(xp, windows, sizes, d_y, d_x):
 class NdPooling(Layer):
     """The maximum or the mean of each window of a video, a volume, or anything else behind the channels.
 
-    On each axis ceil((size + 2 pad - kernel_size) / stride) + 1 windows, with a pad less one that would begin behind
-    it. A mean counts the zeros of the pad, not what is outside it.
+    On each axis ceil((size + 2 pad - kernel_size) / stride) + 1 windows, or floor, as round_mode says; with a pad less
+    one that would begin behind it. A mean counts the zeros of the pad, not what is outside it.
 
     Bottom:
         [0] x (N, C, ...), such as (N, C, L, H, W) with L frames
@@ -95,7 +95,8 @@ class NdPooling(Layer):
         ValueError for sizes of another number than the bottom's axes, a window outside the values, and in place.
     References:
         NdPooling of chuckcho/video-caffe, whose kernel_shape, stride_shape and pad_shape are kernel_size, stride and
-        pad; Pooling3D of facebook/C3D. On two axes it is Caffe's Pooling. cuDNN, on which the former runs, divides
+        pad; Pooling3D of facebook/C3D. On two axes it is Caffe's Pooling, with the round_mode of Caffe after 1.0, and
+        the ceil_mode of forks. cuDNN, on which the former runs, divides
         every mean by the product of kernel_size.
     Example:
         >>> from caffe_pylayers.testing import LayerRun
@@ -110,6 +111,12 @@ class NdPooling(Layer):
     stride = Parameter([int], (1,), low=1, doc="from window to window, likewise")
     pad = Parameter([int], (0,), low=0, doc="zeros around the values, which no maximum sees, likewise")
     global_pooling = Parameter(bool, False, doc="the window is the whole array, in place of kernel_size")
+    round_mode = Parameter(
+        str,
+        "ceil",
+        choices=("ceil", "floor"),
+        doc="ceil: windows for all values; floor: those within the pads",
+    )
 
     def setup(self, bottom, top):
         checks.tops(self, top, "pooled")
@@ -122,7 +129,9 @@ class NdPooling(Layer):
             raise checks.error(self, f"bottom[0] must have the shape (N, C, ...) with values behind C, got {shape}")
         kernels = shape[2:] if self.global_pooling else self._on_axes("kernel_size", len(shape) - 2)
         strides, pads = (self._on_axes(name, len(shape) - 2) for name in ("stride", "pad"))
-        windows = [Window.along(*sizes) for sizes in zip(range(2, len(shape)), shape[2:], kernels, strides, pads)]
+        whole = self.round_mode == "floor"
+        along = zip(range(2, len(shape)), shape[2:], kernels, strides, pads)
+        windows = [Window.along(*sizes, whole=whole) for sizes in along]
         for window in windows:
             last = (window.outputs - 1) * window.stride - window.pad
             if window.pad >= window.kernel or not -window.pad <= last < window.size:

@@ -1,4 +1,4 @@
-"""Products of two blobs: of matrices, and of all values of two vectors.
+"""Products of two blobs: of matrices, of all values of two vectors, and of channels with a factor each.
 
 layer {
   name: "matmul"  type: "Python"  bottom: "a"  bottom: "b"  top: "product"
@@ -8,14 +8,32 @@ layer {
   name: "outer"  type: "Python"  bottom: "a"  bottom: "b"  top: "outer"
   python_param { module: "caffe_pylayers.products"  layer: "OuterProduct" }
 }
+layer {
+  name: "excited"  type: "Python"  bottom: "gate"  bottom: "residual"  bottom: "shortcut"  top: "excited"
+  python_param { module: "caffe_pylayers.products"  layer: "Axpy" }
+}
 """
 
 from __future__ import annotations
 
-from caffe_pylayers._layer import checks
-from caffe_pylayers._layer.base import Layer, Parameter
+import math
 
-__all__ = ["MatMul", "OuterProduct", "matmul_backward", "matmul_forward", "outer_backward", "outer_forward"]
+from caffe_pylayers._layer import arrays, checks
+from caffe_pylayers._layer.base import Layer, Parameter
+from caffe_pylayers._layer.blocks import blocks, part, sum_to
+
+__all__ = [
+    "Axpy",
+    "InnerProductBlob",
+    "MatMul",
+    "OuterProduct",
+    "axpy_backward",
+    "axpy_forward",
+    "matmul_backward",
+    "matmul_forward",
+    "outer_backward",
+    "outer_forward",
+]
 
 
 def matmul_forward(xp, a, b, product):
@@ -67,6 +85,26 @@ def outer_backward(xp, a, b, d_outer, d_a=None, d_b=None):
         d_b[...] = (d_outer * a[:, :, None]).sum(1)
 
 
+def axpy_forward(xp, a, x, y, out):
+    """Write a x + y. a: (N, C, 1). x, y: (N, C, M)."""
+    for block in blocks(x):
+        xp.multiply(x[block], part(a, block), out=out[block])
+        out[block] += y[block]
+
+
+def axpy_backward(xp, a, x, d_out, d_a=None, d_x=None, d_y=None):
+    """Write the gradients asked for: d_a = sum(d x) over the positions, d_x = a d, d_y = d."""
+    if d_a is not None:
+        arrays.fill(d_a, 0)
+        for block in blocks(x):
+            place = part(d_a, block)
+            place += sum_to(d_out[block] * x[block], place.shape)
+    if d_x is not None:
+        xp.multiply(d_out, a, out=d_x)
+    if d_y is not None:
+        d_y[...] = d_out
+
+
 class MatMul(Layer):
     """The matrix product of two blobs.
 
@@ -82,8 +120,8 @@ class MatMul(Layer):
     Raises:
         ValueError for shapes that do not fit, and in place.
     References:
-        numpy's matmul, ONNX's MatMul. Caffe's InnerProduct multiplies by a learned matrix, this by a blob; MatMul of
-        sophgo/caffe is it, too.
+        numpy's matmul, ONNX's MatMul. Caffe's InnerProduct multiplies by a learned matrix, this by a blob. MatMul of
+        sophgo/caffe is it with transpose_b, and its dim_1, dim_2, dim_3 as sizes.
     Example:
         >>> from caffe_pylayers.testing import LayerRun
         >>> run = LayerRun(MatMul, [[[1, 2]], [[3, 4], [5, 6]]], param_str='{"transpose_b": true}')
@@ -98,11 +136,22 @@ class MatMul(Layer):
 
     transpose_a = Parameter(bool, False, doc="bottom[0] holds A with its last two axes swapped")
     transpose_b = Parameter(bool, False, doc="bottom[1] holds B with its last two axes swapped")
+    sizes = Parameter(
+        (int,) * 3, None, low=1, doc="M, K, N, of the matrices that the bottoms hold, whatever their axes"
+    )
 
     def setup(self, bottom, top):
         checks.tops(self, top, "product")
 
     def plan(self, a, b):
+        if self.sizes is not None:
+            rows, inner, columns = self.sizes
+            for i, (blob, values) in enumerate(((a, rows * inner), (b, inner * columns))):
+                if math.prod(blob.shape) != values:
+                    raise checks.error(
+                        self, f"bottom[{i}] of shape {tuple(blob.shape)} has not the {values} values of {self.sizes}"
+                    )
+            return [(rows, columns)]
         shapes = f"bottom[0] of shape {tuple(a.shape)} and bottom[1] of shape {tuple(b.shape)}"
         if min(a.ndim, b.ndim) < 2:
             raise checks.error(self, f"needs two axes or more of each bottom, got {shapes}")
@@ -126,6 +175,10 @@ class MatMul(Layer):
 
     def _sides(self, a, b):
         """Return A and B of what the bottoms have."""
+        if self.sizes is not None:
+            rows, inner, columns = self.sizes
+            a = a if a is None else a.reshape((inner, rows) if self.transpose_a else (rows, inner))
+            b = b if b is None else b.reshape((columns, inner) if self.transpose_b else (inner, columns))
         if self.transpose_a and a is not None:
             a = a.swapaxes(-1, -2)
         if self.transpose_b and b is not None:
@@ -181,3 +234,108 @@ class OuterProduct(Layer):
     def backward(self, top, propagate_down, bottom):
         d_a, d_b = (bottom[i].diff if propagate_down[i] else None for i in range(2))
         outer_backward(self.xp, bottom[0].data, bottom[1].data, top[0].diff.reshape(self._shape), d_a, d_b)
+
+
+class InnerProductBlob(Layer):
+    """The inner products of the samples of one blob with those of another: its weights, which something computed.
+
+    top[m, n] = sum over k of a[m, k] b[n, k]
+
+    Bottom:
+        [0] a (M, ...), K values a sample
+        [1] b (N, ...), as many
+    Top:
+        [0] (M, N, 1, 1)
+    Backward:
+        d_a = d b, d_b = dᵀ a.
+    Raises:
+        ValueError for samples of other sizes, and in place.
+    References:
+        InnerProductBlob of peteanderson80/bottom-up-attention, which has no gradient. MatMul with transpose_b, but for
+        the axes of its top.
+    Example:
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> LayerRun(InnerProductBlob, [[[1, 2]], [[3, 4], [5, 6]]]).forward()[0].ravel()
+        array([11., 17.])
+    """
+
+    array_api = True
+
+    def setup(self, bottom, top):
+        checks.tops(self, top, "products")
+
+    def plan(self, a, b):
+        self._shapes = [(x.shape[0], math.prod(x.shape[1:])) if x.ndim else (1, 1) for x in (a, b)]
+        (rows, inner), (columns, inner_b) = self._shapes
+        if inner != inner_b:
+            raise checks.error(
+                self,
+                f"bottom[0] {tuple(a.shape)} has {inner} values a sample, bottom[1] {tuple(b.shape)} {inner_b}",
+            )
+        return [(rows, columns, 1, 1)]
+
+    def forward(self, bottom, top):
+        a, b = (bottom[i].data.reshape(self._shapes[i]) for i in range(2))
+        matmul_forward(self.xp, a, b.swapaxes(0, 1), top[0].data.reshape(len(a), len(b)))
+
+    def backward(self, top, propagate_down, bottom):
+        a, b = (bottom[i].data.reshape(self._shapes[i]) for i in range(2))
+        d_a, d_b = (bottom[i].diff.reshape(self._shapes[i]) if propagate_down[i] else None for i in range(2))
+        d_b = d_b if d_b is None else d_b.swapaxes(0, 1)
+        matmul_backward(self.xp, a, b.swapaxes(0, 1), top[0].diff.reshape(len(a), len(b)), d_a, d_b)
+
+
+class Axpy(Layer):
+    """Channels with a factor each, plus another blob: the end of a squeeze-and-excitation block.
+
+    top = a x + y
+
+    Bottom:
+        [0] a (N, C) or (N, C, 1, 1)
+        [1] x (N, C, ...)
+        [2] y, the shape of x
+    Top:
+        [0] the shape of x
+    Backward:
+        d_a = sum over the positions of d x; d_x = a d; d_y = d.
+    Raises:
+        ValueError for shapes that do not fit, and in place.
+    References:
+        Hu et al., "Squeeze-and-Excitation Networks", 2018, arXiv:1709.01507. Axpy of SENet's Caffe; of stock Caffe's
+        types Scale with axis 0, and Eltwise.
+    Example:
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> LayerRun(Axpy, [[[2, -1]], [[[1, 2], [3, 4]]], [[[1, 1], [1, 1]]]]).forward()[0]
+        array([[[ 3.,  5.],
+                [-2., -3.]]])
+    """
+
+    array_api = True
+
+    def setup(self, bottom, top):
+        checks.tops(self, top, "sum")
+
+    def plan(self, a, x, y):
+        shape = tuple(x.shape)
+        if len(shape) < 2 or tuple(a.shape[:2]) != shape[:2] or math.prod(a.shape[2:]) != 1:
+            raise checks.error(
+                self,
+                f"bottom[0] must have the shape (N, C) of bottom[1] (N, C, ...), got {tuple(a.shape)} and {shape}",
+            )
+        checks.same_shape(self, "bottom[2]", y.shape, "bottom[1]", shape)
+        self._view = *shape[:2], math.prod(shape[2:])
+        return [shape]
+
+    def forward(self, bottom, top):
+        a, x, y = self._seen(*(bottom[i].data for i in range(3)))
+        axpy_forward(self.xp, a, x, y, top[0].data.reshape(self._view))
+
+    def backward(self, top, propagate_down, bottom):
+        a, x, _ = self._seen(bottom[0].data, bottom[1].data)
+        gradients = self._seen(*(bottom[i].diff if propagate_down[i] else None for i in range(3)))
+        axpy_backward(self.xp, a, x, top[0].diff.reshape(self._view), *gradients)
+
+    def _seen(self, a, x, y=None):
+        """Return the arrays of the bottoms, or None, as the formulas have them."""
+        views = (*self._view[:2], 1), self._view, self._view
+        return [blob if blob is None else blob.reshape(view) for blob, view in zip((a, x, y), views)]

@@ -20,6 +20,12 @@ layer {
   bottom: "score"  bottom: "data"  top: "crop"
   python_param { module: "caffe_pylayers.resizing"  layer: "CropLike" }
 }
+
+layer {
+  name: "pad"  type: "Python"
+  bottom: "data"  top: "pad"
+  python_param { module: "caffe_pylayers.resizing"  layer: "Pad"  param_str: "{pad_r: 1, pad_b: 1}" }
+}
 """
 
 from __future__ import annotations
@@ -33,7 +39,7 @@ from caffe_pylayers._layer.bases.no_gradient import NoGradient
 from caffe_pylayers._layer.bases.resized import Resized
 from caffe_pylayers._layer.functions.interpolation import nearest, resize, taps
 
-__all__ = ["CropLike", "ResizeFeatures", "ResizeLabels", "Uncrop", "crop_backward", "crop_forward", "resize"]
+__all__ = ["CropLike", "Pad", "ResizeFeatures", "ResizeLabels", "Uncrop", "crop_backward", "crop_forward", "resize"]
 
 
 def crop_forward(x, window, cropped):
@@ -241,3 +247,54 @@ class Uncrop(_Window):
             crop_forward(top[0].diff, self._window, bottom[0].diff)
         if propagate_down[1]:
             arrays.fill(bottom[1].diff, 0)
+
+
+class Pad(Layer):
+    """Rows and columns of a value around maps, as many as asked for on each side.
+
+    Bottom:
+        [0] x (..., H, W)
+    Top:
+        [0] padded (..., pad_t + H + pad_b, pad_l + W + pad_r)
+    Backward:
+        d_x, what is inside.
+    Raises:
+        ValueError for a bottom of fewer than two axes.
+
+    References:
+        Padding of sophgo/caffe, which has no gradient; torch.nn.functional.pad with a constant. A convolution's own
+        pad is the same on two sides: this makes TensorFlow's "SAME" of it.
+    Example:
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> LayerRun(Pad, [[[1, 2]]], param_str="{pad_l: 1, pad_b: 1, fill_value: 9}").forward()[0]
+        array([[9., 1., 2.],
+               [9., 9., 9.]])
+    """
+
+    array_api = True
+
+    pad_t = Parameter(int, 0, low=0, doc="rows above the first")
+    pad_b = Parameter(int, 0, low=0, doc="rows below the last")
+    pad_l = Parameter(int, 0, low=0, doc="columns before the first")
+    pad_r = Parameter(int, 0, low=0, doc="columns behind the last")
+    fill_value = Parameter(float, 0.0, doc="what is in them; for label maps the ignored label")
+
+    def setup(self, bottom, top):
+        checks.tops(self, top, "padded")
+
+    def plan(self, x):
+        shape = tuple(x.shape)
+        if len(shape) < 2:
+            raise checks.error(self, f"bottom[0] must have the shape (..., H, W), got {shape}")
+        height, width = shape[-2:]
+        inside = slice(self.pad_t, self.pad_t + height), slice(self.pad_l, self.pad_l + width)
+        self._window = (*(slice(None) for _ in shape[:-2]), *inside)
+        return [(*shape[:-2], self.pad_t + height + self.pad_b, self.pad_l + width + self.pad_r)]
+
+    def forward(self, bottom, top):
+        arrays.fill(top[0].data, self.fill_value)
+        top[0].data[self._window] = bottom[0].data
+
+    def backward(self, top, propagate_down, bottom):
+        if propagate_down[0]:
+            crop_forward(top[0].diff, self._window, bottom[0].diff)

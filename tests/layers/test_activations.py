@@ -18,6 +18,7 @@ def run(name, x, param_str="", **options):
 
 THEIRS = {
     "ReLU6": ["", lambda f, x: f.relu6(x)],
+    "ReLU6 cut at 4": ['{"threshold": 4}', lambda f, x: f.hardtanh(x, 0, 4)],
     "Swish": ["", lambda f, x: f.silu(x)],
     "Swish with beta": ['{"beta": 1.7}', lambda f, x: x * (1.7 * x).sigmoid()],
     "Mish": ["", lambda f, x: f.mish(x)],

@@ -1,10 +1,10 @@
-"""L2Normalize: against PyTorch's normalize, in place in a net, and what is refused."""
+"""L2Normalize and LpNormalize: against PyTorch, in place in a net, and what is refused."""
 
 import numpy as np
 import pytest
 
 from caffe_pylayers import _engine
-from caffe_pylayers.embeddings import L2Normalize
+from caffe_pylayers.embeddings import L2Normalize, LpNormalize
 from caffe_pylayers.testing import LayerRun
 
 rng = np.random.RandomState(2)
@@ -78,3 +78,28 @@ def test_in_place(tmp_path):
 def test_refused_axis():
     with pytest.raises(ValueError, match=r"^L2Normalize: axis 4 is outside bottom\[0\] \(x\) of shape \(3, 4, 2, 5\)"):
         LayerRun(L2Normalize, [MAPS], param_str="axis: 4")
+
+
+@pytest.mark.parametrize("bp_norm", ["true", "false"])
+@pytest.mark.parametrize("p", [1, 2])
+def test_the_length_and_what_is_divided_by_it(p, bp_norm):
+    torch = pytest.importorskip("torch")
+    x, diffs = torch.tensor(MAPS, requires_grad=True), [rng.standard_normal(s) for s in (MAPS.shape, (3, 1, 2, 5))]
+    lengths = x.abs().sum(1, keepdim=True) + 0.1 if p == 1 else (x.square().sum(1, keepdim=True) + 0.1).sqrt()
+    loss = (x / lengths * torch.tensor(diffs[0])).sum()
+    if bp_norm == "true":
+        loss = loss + (lengths * torch.tensor(diffs[1])).sum()
+    loss.backward()
+    run = LayerRun(LpNormalize, [MAPS], param_str=f"{{p: {p}, eps: 0.1, bp_norm: {bp_norm}}}", tops=2)
+    for ours, theirs in zip(run.forward(), (x / lengths, lengths)):
+        np.testing.assert_allclose(ours, theirs.detach().numpy(), rtol=1e-12)
+    np.testing.assert_allclose(run.backward(diffs)[0], x.grad.numpy(), rtol=1e-10, atol=1e-13)
+
+
+def test_the_fixed_gradient_is_not_divided():
+    runs = [LayerRun(LpNormalize, [np.array([[3.0, 4]])], param_str=text) for text in ("", "fix_gradient: true")]
+    for run in runs:
+        run.forward()
+    true, fixed = (run.backward([np.array([[1.0, 0]])])[0] for run in runs)
+    assert fixed == pytest.approx(np.array([[0.64, -0.48]]))
+    assert true == pytest.approx(fixed / 5)

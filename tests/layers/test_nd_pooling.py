@@ -95,3 +95,12 @@ def test_no_number_is_no_maximum_of_another_window():
 def test_refused(shape, text, message):
     with pytest.raises(ValueError, match=rf"^NdPooling: {message}"):
         LayerRun(NdPooling, [np.zeros(shape)], param_str=text)
+
+
+@pytest.mark.parametrize(("size", "kernel", "stride", "pad"), [(7, 2, 2, 0), (6, 3, 2, 1), (8, 3, 3, 0), (5, 5, 4, 2)])
+def test_pytorch_rounds_down(size, kernel, stride, pad):
+    torch = pytest.importorskip("torch")
+    x = np.random.RandomState(size).standard_normal((2, 3, size, size))
+    text = f"{{kernel_size: [{kernel}], stride: [{stride}], pad: [{pad}], round_mode: floor}}"
+    expected = torch.nn.functional.max_pool2d(torch.tensor(x), kernel, stride, pad)
+    np.testing.assert_array_equal(LayerRun(NdPooling, [x], param_str=text).forward()[0], expected)

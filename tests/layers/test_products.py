@@ -1,10 +1,10 @@
-"""MatMul, OuterProduct, BilinearPooling, CompactBilinear and SignedSqrt: PyTorch's numbers, and what they refuse."""
+"""MatMul, OuterProduct, InnerProductBlob, Axpy, BilinearPooling, CompactBilinear and SignedSqrt: PyTorch's numbers, and what they refuse."""
 
 import numpy as np
 import pytest
 
 from caffe_pylayers.bilinear import BilinearPooling, CompactBilinear, SignedSqrt, sketch_bins
-from caffe_pylayers.products import MatMul, OuterProduct
+from caffe_pylayers.products import Axpy, InnerProductBlob, MatMul, OuterProduct
 from caffe_pylayers.testing import LayerRun
 
 rng = np.random.RandomState(1)
@@ -42,6 +42,47 @@ def test_matmul(a, b, transpose_a, transpose_b):
     a, b = a.swapaxes(-1, -2) if transpose_a else a, b.swapaxes(-1, -2) if transpose_b else b
     param_str = f'{{"transpose_a": {str(transpose_a).lower()}, "transpose_b": {str(transpose_b).lower()}}}'
     check(MatMul, [np.ascontiguousarray(a), np.ascontiguousarray(b)], product, param_str)
+
+
+def test_matmul_of_given_sizes():
+    check(
+        MatMul,
+        [normal(1, 6), normal(1, 1, 4, 3)],
+        lambda torch, a, b: a.reshape(2, 3) @ b.reshape(4, 3).T,
+        "{sizes: [2, 3, 4], transpose_b: true}",
+    )
+    with pytest.raises(
+        ValueError, match=r"^MatMul: bottom\[1\] of shape \(2, 4\) has not the 12 values of \(2, 3, 4\)"
+    ):
+        LayerRun(MatMul, [normal(6), normal(2, 4)], param_str="{sizes: [2, 3, 4]}")
+
+
+def test_inner_products_of_samples():
+    check(
+        InnerProductBlob,
+        [normal(3, 2, 2), normal(5, 4)],
+        lambda torch, a, b: (a.reshape(3, 4) @ b.T)[:, :, None, None],
+    )
+    with pytest.raises(ValueError, match=r"bottom\[0\] \(3, 4\) has 4 values a sample, bottom\[1\] \(2, 5\) 5"):
+        LayerRun(InnerProductBlob, [normal(3, 4), normal(2, 5)])
+
+
+@pytest.mark.parametrize("positions", [(), (3, 2)])
+def test_axpy(positions):
+    shape = (2, 3, *positions)
+    check(
+        Axpy,
+        [normal(2, 3, 1, 1), normal(*shape), normal(*shape)],
+        lambda torch, a, x, y: a.reshape(2, 3, *(1 for _ in positions)) * x + y,
+    )
+
+
+@pytest.mark.parametrize("shapes", [[(2, 4), (2, 3, 5), (2, 3, 5)], [(2, 3, 5), (2, 3, 5), (2, 3, 5)]])
+def test_axpy_refuses_factors_of_other_channels(shapes):
+    with pytest.raises(
+        ValueError, match=r"^Axpy: bottom\[0\] must have the shape \(N, C\) of bottom\[1\] \(N, C, ...\)"
+    ):
+        LayerRun(Axpy, [normal(*shape) for shape in shapes])
 
 
 @pytest.mark.parametrize("positions", [(), (3, 2)])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from caffe_pylayers import _engine
-from caffe_pylayers.resizing import CropLike, ResizeFeatures, ResizeLabels, Uncrop
+from caffe_pylayers.resizing import CropLike, Pad, ResizeFeatures, ResizeLabels, Uncrop
 from caffe_pylayers.testing import LayerRun
 
 rng = np.random.RandomState(3)
@@ -191,3 +191,13 @@ def test_uncrop_undoes_crop(offset):
 def test_refused(cls, shapes, parameters, message):
     with pytest.raises(ValueError, match=rf"^{cls.__name__}: .*{message}"):
         run(cls, *map(np.zeros, shapes), **parameters)
+
+
+def test_pad_is_pytorchs():
+    torch = pytest.importorskip("torch")
+    x = np.random.RandomState(1).standard_normal((2, 3, 4, 5))
+    text = "{pad_l: 1, pad_r: 2, pad_t: 3, fill_value: 7}"
+    expected = torch.nn.functional.pad(torch.tensor(x), (1, 2, 3, 0), value=7)
+    np.testing.assert_array_equal(LayerRun(Pad, [x], param_str=text).forward()[0], expected)
+    with pytest.raises(ValueError, match=r"^Pad: bottom\[0\] must have the shape \(..., H, W\), got \(4,\)"):
+        LayerRun(Pad, [x[0, 0, :, 0]])

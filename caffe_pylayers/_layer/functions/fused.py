@@ -52,7 +52,10 @@ class Kernel(NamedTuple):
 
 
 KERNELS = {
-    "relu6": Kernel("hardtanh", lambda negative_slope=0.0: None if negative_slope else {"min_val": 0, "max_val": 6}),
+    "relu6": Kernel(
+        "hardtanh",
+        lambda negative_slope=0.0, threshold=6.0: None if negative_slope else {"min_val": 0, "max_val": threshold},
+    ),
     "swish": Kernel("silu", lambda beta=1.0: {} if beta == 1 else None),
     "mish": Kernel("mish"),
     "hard_sigmoid": Kernel("hardsigmoid", lambda alpha=1 / 6, beta=0.5: {} if (alpha, beta) == (1 / 6, 0.5) else None),

@@ -25,9 +25,12 @@ class Window(NamedTuple):
     pad: int
 
     @classmethod
-    def along(cls, axis: int, size: int, kernel: int, stride: int, pad: int) -> Window:
-        """Return Caffe's window: as many places as needed to see all values, but none that begins behind the pad."""
-        outputs = -((kernel - size - 2 * pad) // stride) + 1
+    def along(cls, axis: int, size: int, kernel: int, stride: int, pad: int, whole: bool = False) -> Window:
+        """Return Caffe's window: as many places as needed to see all values, but none that begins behind the pad.
+
+        whole: as many as lie within the pads, in place of that.
+        """
+        outputs = ((size + 2 * pad - kernel) // stride if whole else -((kernel - size - 2 * pad) // stride)) + 1
         if pad and (outputs - 1) * stride >= size + pad:
             outputs -= 1
         return cls(axis, size, outputs, kernel, stride, pad)

@@ -26,7 +26,7 @@ def activation(*parameters, corners=False):
 
 
 CASES = {
-    "ReLU6": activation('{"negative_slope": 0.1}', '{"negative_slope": -0.5}', corners=True),
+    "ReLU6": activation('{"negative_slope": 0.1}', '{"negative_slope": -0.5}', '{"threshold": 2.5}', corners=True),
     "Swish": activation('{"beta": 0.5}', '{"beta": 3}', '{"beta": 0}', '{"beta": -1}'),
     "Mish": activation(),
     "HardSigmoid": activation('{"alpha": 0.2}', '{"alpha": 0.3, "beta": 0.7}'),

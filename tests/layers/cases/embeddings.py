@@ -22,4 +22,15 @@ CASES = {
         case([1e4 * rows]),
         case([np.zeros((0, 4))], wrt=[]),
     ],
+    "LpNormalize": [
+        case([rows], exhaustive=True),
+        case([maps], tops=2),
+        case([maps], "{p: 1}", tops=2, kink=0),
+        case([maps], "{p: 1, eps: 0.1}"),
+        case([maps], "{bp_norm: false, fix_gradient: true}", tops=2, wrt=[]),
+        case([rows[:1, :1]], "eps: 1.0"),
+        case([with_zeros], wrt=[]),
+        case([1e4 * rows]),
+        case([np.zeros((0, 4))], wrt=[]),
+    ],
 }

@@ -14,6 +14,8 @@ CASES = {
         case([video], "{global_pooling: true, pool: ave}"),
         case([video], "{global_pooling: true}"),
         case([video], "{kernel_size: [1]}"),
+        case([video[:, :, 0]], "{kernel_size: [2], stride: [2], round_mode: floor}"),
+        case([video], "{kernel_size: [3], stride: [2], pad: [1], pool: ave, round_mode: floor}"),
         case([video[:, :, 0]], "{kernel_size: [1, 2], stride: [2, 3]}"),
         case([video[:, :, 0, 0]], "{kernel_size: [6], stride: [2]}"),
         case([1e4 * video], "{kernel_size: [2]}", gradient_atol=1e-5),

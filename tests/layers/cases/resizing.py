@@ -59,4 +59,11 @@ CASES = {
         case([rng.rand(2), rng.rand(3)], '{"axis": 0}', other_bottoms=()),
         case([np.zeros((0, 3, 2, 2)), np.zeros((0, 3, 4, 5))], wrt=[]),
     ],
+    "Pad": [
+        case([maps], "{pad_t: 1, pad_r: 2}", exhaustive=True),
+        case([maps[0, 0]], "{pad_b: 1, pad_l: 3, fill_value: -2}"),
+        case([maps]),
+        case([label_maps], "{pad_t: 1, fill_value: 255}", wrt=[]),
+        case([maps[:0]], "{pad_t: 1}", wrt=[], other_bottoms=()),
+    ],
 }
