@@ -1,4 +1,4 @@
-"""MatMul, OuterProduct, InnerProductBlob, Axpy, BilinearPooling, CompactBilinear and SignedSqrt: PyTorch's numbers, and what they refuse."""
+"""Products and bilinear pooling: PyTorch's numbers, and what they refuse."""
 
 import numpy as np
 import pytest
@@ -51,9 +51,7 @@ def test_matmul_of_given_sizes():
         lambda torch, a, b: a.reshape(2, 3) @ b.reshape(4, 3).T,
         "{sizes: [2, 3, 4], transpose_b: true}",
     )
-    with pytest.raises(
-        ValueError, match=r"^MatMul: bottom\[1\] of shape \(2, 4\) has not the 12 values of \(2, 3, 4\)"
-    ):
+    with pytest.raises(ValueError, match=r"^MatMul: bottom\[1\] of shape \(2, 4\) has not the 12 values of"):
         LayerRun(MatMul, [normal(6), normal(2, 4)], param_str="{sizes: [2, 3, 4]}")
 
 
@@ -79,9 +77,7 @@ def test_axpy(positions):
 
 @pytest.mark.parametrize("shapes", [[(2, 4), (2, 3, 5), (2, 3, 5)], [(2, 3, 5), (2, 3, 5), (2, 3, 5)]])
 def test_axpy_refuses_factors_of_other_channels(shapes):
-    with pytest.raises(
-        ValueError, match=r"^Axpy: bottom\[0\] must have the shape \(N, C\) of bottom\[1\] \(N, C, ...\)"
-    ):
+    with pytest.raises(ValueError, match=r"^Axpy: bottom\[0\] must have the shape \(N, C\) of bottom\[1\]"):
         LayerRun(Axpy, [normal(*shape) for shape in shapes])
 
 

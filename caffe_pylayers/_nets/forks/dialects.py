@@ -115,6 +115,14 @@ class Dialect:
             yield split, ours or split[0][-1]
 
 
+def behind(layer: Any, kind: str) -> Any:
+    """Return a layer that works in place on another one's top, for what a fork's layer does at its end."""
+    found = type(layer)(name=f"{layer.name}/{kind.lower()}", type=kind, bottom=layer.top, top=layer.top)
+    found.include.extend(layer.include)
+    found.exclude.extend(layer.exclude)
+    return found
+
+
 def _set(message: Any) -> list[str]:
     return [known.name for known, value in message.ListFields() if not is_default(known, value)]
 

@@ -88,6 +88,8 @@ MESSAGES = {
     "ReLU6Parameter": "negative_slope: float = 0, threshold: float = 6",
     "ClipParameter": "min: float, max: float",
     "SwishParameter": "beta: float = 1",
+    "PaddingParameter": "pad_method: PadMode = CONSTANT, pad_l: uint32 = 0, pad_r: uint32 = 0, pad_t: uint32 = 0, "
+    "pad_b: uint32 = 0, pad_value: int32 = 0",
     "MatMulParameter": "dim_1: uint32, dim_2: uint32, dim_3: uint32, transpose_a: bool = false, "
     "transpose_b: bool = false, blob_shape: BlobShape",
     # YOLO
@@ -170,7 +172,8 @@ MESSAGES = {
     "bn_param: BNParameter, interp_param: InterpParameter, upsample_param: UpsampleParameter, "
     "dense_image_data_param: DenseImageDataParameter, seg_accuracy_param: SegAccuracyParameter, "
     "shuffle_channel_param: ShuffleChannelParameter, relu6_param: ReLU6Parameter, clip_param: ClipParameter, "
-    "swish_param: SwishParameter, matmul_param: MatMulParameter, reorg_param: ReorgParameter, "
+    "swish_param: SwishParameter, padding_param: PaddingParameter, matmul_param: MatMulParameter, "
+    "reorg_param: ReorgParameter, "
     "yolov3_detection_output_param: Yolov3DetectionOutputParameter, "
     "yolo_detection_output_param: YoloDetectionOutputParameter, yolov3_param: Yolov3Parameter, "
     "region_loss_param: RegionLossParameter, "

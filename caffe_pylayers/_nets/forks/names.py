@@ -64,6 +64,7 @@ _TYPES = {
     _NVIDIA: "DetectNetTransformation",
     _CPM: "CPMData",
     "peteanderson80/bottom-up-attention": "InnerProductBlob",
+    "aovoc/caffe": "HSwish HardSwish",
     "sophgo/caffe": "MatMul Mish Padding Proposal FrcnDetection RetinaFaceDetection",
 }
 

@@ -60,7 +60,7 @@ def test_the_guide_has_every_row():
     ("text", "layer", "parameters"),
     [
         ("type: 'Permute' permute_param { order: 0 order: 2 order: 1 }", "shapes.Permute", {"order": [0, 2, 1]}),
-        ("type: 'ReLU6'", "activations.ReLU6", {"negative_slope": 0}),
+        ("type: 'ReLU6'", "activations.ReLU6", {"negative_slope": 0, "threshold": 6}),
         ("type: 'Mish'", "activations.Mish", {}),
         ("type: 'Transpose' transpose_param { dim: 1 dim: 0 }", "shapes.Permute", {"order": [1, 0]}),
         ("type: 'ChannelNorm'", "shapes.Reduce", {"operation": "norm", "axes": [1], "keepdims": True}),
@@ -163,8 +163,8 @@ def test_a_field_with_its_default_changes_nothing(text, caplog):
     ("text", "message"),
     [
         (
-            "type: 'Dropout' dropout_param { scale_train: false }",
-            r"\(Dropout\): nothing here does what dropout_param.scale_train asks for, a field of rbgirshick",
+            "type: 'MatMul' matmul_param { dim_1: 2 blob_shape { dim: 2 } }",
+            r"\(MatMul\): nothing here does what matmul_param.blob_shape asks for",
         ),
         (
             "type: 'CenterLoss' center_loss_param { center_filler { type: 'uniform' max: 2 } }",
@@ -185,7 +185,7 @@ def test_a_solver():
     net = "{ layer { name: 'a' type: 'ReLU6' relu6_param { negative_slope: 0.5 } } }"
     solver = parse_solver(f"base_lr: 0.1 test_iter: 1 train_net_param {net} test_net_param {net}")
     for found in (solver.train_net_param, solver.test_net_param[0]):
-        assert found.layer[0].python_param.param_str == '{"negative_slope": 0.5}'
+        assert found.layer[0].python_param.param_str == '{"negative_slope": 0.5, "threshold": 6.0}'
     with pytest.raises(
         ValueError, match=r"^mine: the solver: nothing here does what eval_type asks for, a field of wei"
     ):

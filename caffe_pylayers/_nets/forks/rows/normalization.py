@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, Sequence
 
-from caffe_pylayers._nets.forks.dialects import Dialect, short_float
+from caffe_pylayers._nets.forks.dialects import Dialect, behind, short_float
 
 _STATISTICS = ("mean", "variance", "inverse_std", "correction")
 
@@ -112,17 +112,14 @@ def _batch_norm(layer: Any) -> dict[str, Any]:
 
 def _hold_of_batch_norm(layer: Any) -> list[Any]:
     _hold(layer, _learned_of_batch_norm(layer))
-    return relu_behind(layer) if layer.batch_norm_param.relu else []
+    return [behind(layer, "ReLU")] if layer.batch_norm_param.relu else []
 
 
-def relu_behind(layer: Any, negative_slope: float = 0.0) -> list[Any]:
-    """Return a ReLU that works in place on a layer's top, for a fork's layer that has one in it."""
-    relu = type(layer)(name=f"{layer.name}/relu", type="ReLU", bottom=layer.top, top=layer.top)
-    relu.include.extend(layer.include)
-    relu.exclude.extend(layer.exclude)
-    if negative_slope:
-        relu.relu_param.negative_slope = negative_slope
-    return [relu]
+# --- Normalize -----------------------------------------------------------------------------------
+
+
+def _face(layer: Any) -> dict[str, Any]:
+    return {"p": 1 if layer.normalize_param.normalize_type == "L1" else 2, "eps": 1e-6}
 
 
 ROWS = [
@@ -168,5 +165,14 @@ ROWS = [
         more=_batch_norm,
         change=_hold_of_batch_norm,
         meant=_scales,
+    ),
+    Dialect(
+        "Normalize",
+        "embeddings.LpNormalize",
+        "normalize_param",
+        "fix_gradient bp_norm",
+        read="normalize_type",
+        more=_face,
+        meant=lambda layer: layer.HasField("normalize_param") or len(layer.top) > 1,
     ),
 ]
