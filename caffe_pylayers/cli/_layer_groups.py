@@ -26,6 +26,7 @@ GROUPS = {
         "proxy_losses",
         "center_loss",
         "margin_heads",
+        "domains",
         "retrieval",
     ),
     "Segmentation": ("overlap", "lovasz", "pixel_weights", "weak_supervision", "resizing", "unpooling"),

@@ -119,7 +119,10 @@ MESSAGES = {
     "TripletLossParameter": "margin: float = 1",
     "GradientScalerParameter": "lower_bound: float = 0, upper_bound: float = 1, alpha: float = 10, "
     "max_iter: float = 1, threshold_iter: uint32 = 0",
-    "EntropyParameter": "threshold: float = 0, iterations_num: uint32",
+    "EntropyParameter": "threshold: float = 0.001, ignore_label: uint32 = 999, iterations_num: uint32 = 0",
+    "MMDParameter": "kernel_num: uint32 = 5, kernel_mul: float = 2, fix_gamma: bool = false",
+    "JMMDParameter": "kernel_num: uint32 = 5, kernel_mul: float = 2, label_kernel_mul: float = 2, "
+    "label_kernel_num: uint32 = 5, sigma: float = 0, auto_sigma: bool = false, fix_gamma: bool = false",
     # text, sequences
     "LSTMParameter": "num_output: uint32, clipping_threshold: float = 0, weight_filler: FillerParameter, "
     "bias_filler: FillerParameter, batch_size: uint32 = 1",
@@ -180,7 +183,8 @@ MESSAGES = {
     "center_loss_param: CenterLossParameter, margin_inner_product_param: MarginInnerProductParameter, "
     "normalize_param: FaceNormalizeParameter, smoothl1_param: TurnPointParameter, "
     "triplet_loss_param: TripletLossParameter, gradient_scaler_param: GradientScalerParameter, "
-    "entropy_param: EntropyParameter, lstm_param: LSTMParameter, transpose_param: TransposeParameter, "
+    "entropy_param: EntropyParameter, mmd_param: MMDParameter, jmmd_param: JMMDParameter, "
+    "lstm_param: LSTMParameter, transpose_param: TransposeParameter, "
     "reverse_param: ReverseParameter, continuation_indicator_param: ContinuationIndicatorParameter, "
     "ctc_decoder_param: CTCDecoderParameter, labelsequence_accuracy_param: LabelsequenceAccuracyParameter, "
     "convolution3d_param: Convolution3DParameter, pooling3d_param: Pooling3DParameter, "

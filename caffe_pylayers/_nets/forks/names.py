@@ -95,7 +95,7 @@ _FIELDS = {
     "general_contrastive_loss_param label_specific_add_param inner_distance_param",
     _TRIPLET: "rank_param pair_size",
     f"{_FOCAL}, chuanqi305/FocalLoss or {_WINDOWS}, each with a meaning of its own": "focal_loss_param",
-    _XLEARN: "mmd_param entropy_param gradient_scaler_param",
+    _XLEARN: "mmd_param jmmd_param entropy_param gradient_scaler_param",
     _WARPCTC: "ctc_loss_param continuation_indicator_param labelsequence_accuracy_param",
     _OCR: "ctc_decoder_param reverse_time_param",
     _CTPN: "lstm_param transpose_param reverse_param",

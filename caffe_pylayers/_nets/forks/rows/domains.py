@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from caffe_pylayers._nets.forks.dialects import Dialect
+from typing import Any
+
+from caffe_pylayers._nets.forks.dialects import Dialect, short_float
+
+
+def _jmmd(layer: Any) -> dict[str, Any]:
+    param = layer.jmmd_param
+    sigma = {} if param.auto_sigma or not param.sigma else {"sigma": short_float(param.sigma)}
+    return {**sigma, "legacy_gradient": True}
+
 
 ROWS = [
     Dialect(
@@ -11,5 +20,23 @@ ROWS = [
         "gradient_scaler_param",
         "lower_bound upper_bound alpha max_iter threshold_iter",
         more=lambda layer: {"max_iter": int(layer.gradient_scaler_param.max_iter)},
+    ),
+    Dialect(
+        "MMDLoss",
+        "domains.MMDLoss",
+        "mmd_param",
+        "kernel_num kernel_mul fix_gamma",
+        more=lambda layer: {"legacy_gradient": True},
+    ),
+    Dialect(
+        "JMMDLoss",
+        "domains.JMMDLoss",
+        "jmmd_param",
+        "kernel_num kernel_mul fix_gamma label_kernel_num label_kernel_mul sigma",
+        ignored="auto_sigma",
+        more=_jmmd,
+    ),
+    Dialect(
+        "EntropyLoss", "domains.EntropyLoss", "entropy_param", "threshold iterations_num=threshold_iter", "ignore_label"
     ),
 ]
