@@ -7,7 +7,13 @@ from typing import Any, Sequence
 
 from caffe_pylayers._layer import arrays
 from caffe_pylayers._layer.bases.resized import Sized
-from caffe_pylayers._layer.functions.interpolation import bands, resize
+from caffe_pylayers._layer.functions.interpolation import (
+    bands,
+    repeat_backward,
+    repeat_forward,
+    repeated_slice,
+    resize,
+)
 
 __all__ = ["Interpolated"]
 
@@ -21,13 +27,17 @@ class Interpolated(Sized):
         taps: of rows and columns (see functions/interpolation.py); None for an axis that stays as it is.
         """
         before, count = tuple(maps.shape[-2:]), math.prod(maps.shape[:-2])
+        self._before, self._after = (count, *before), (count, *after)
+        slices = [repeated_slice(found, m) for m, found in zip(after, taps)]
+        self._slices = None if None in slices else slices
+        if self._slices:
+            return [(*maps.shape[:-2], *after)]
         plans, plans_back = [], []
         for n, m, found in zip(before, after, taps):
             source, target, factor = found or (None, None, None)
             plans.append(found and bands(source, target, factor, m, maps))
             plans_back.append(found and bands(target, source, factor, n, maps))
         (self._rows, self._columns), (self._rows_back, self._columns_back) = plans, plans_back
-        self._before, self._after = (count, *before), (count, *after)
         self._between = arrays.new(maps, (count, before[0], after[1]))
         self._between_back = arrays.new(maps, (count, after[0], before[1]))
         return [(*maps.shape[:-2], *after)]
@@ -35,12 +45,18 @@ class Interpolated(Sized):
     def resize(self, maps: Any, resized: Any) -> None:
         """Write maps, of any shape, as resized ones."""
         maps, resized = maps.reshape(self._before), resized.reshape(self._after)
-        resize(self.xp, maps, self._rows, self._columns, self._between, resized)
+        if self._slices:
+            repeat_forward(self.xp, maps, self._slices, resized)
+        else:
+            resize(self.xp, maps, self._rows, self._columns, self._between, resized)
 
     def resize_backward(self, d_resized: Any, d_maps: Any) -> None:
         """Write the gradient of the maps."""
         d_resized, d_maps = d_resized.reshape(self._after), d_maps.reshape(self._before)
-        resize(self.xp, d_resized, self._rows_back, self._columns_back, self._between_back, d_maps)
+        if self._slices:
+            repeat_backward(d_resized, self._slices, d_maps)
+        else:
+            resize(self.xp, d_resized, self._rows_back, self._columns_back, self._between_back, d_maps)
 
     def forward(self, bottom: Any, top: Any) -> None:
         self.resize(bottom[0].data, top[0].data)

@@ -12,6 +12,7 @@ from caffe_pylayers._layer import arrays
 COORDINATES = ("align_corners", "half_pixel", "asymmetric")
 
 _BLOCK = 128  # sources or targets of one product: more of them multiply more zeros, fewer make small products
+_FEW = 8  # arrays that are faster added one by one than summed along an axis
 
 
 def positions(before: int, after: int, coordinates: str) -> Any:
@@ -96,6 +97,28 @@ def _cubic(x: Any) -> Any:
 _KERNELS = {"bilinear": _tent, "bicubic": _cubic}
 
 
+def repeated_slice(taps: Any, size: int) -> Any:
+    """Return (slice, times) where the values of a resized axis are those of a slice, each so many times; else None.
+
+    It is so where an axis shrinks by a whole number, with align_corners, and where the nearest values are repeated.
+
+    taps: (source, target, factor), or None for an axis that stays as it is. size: of the resized axis.
+    """
+    if taps is None:
+        return slice(None), 1
+    source, target, factor = taps
+    order = np.argsort(target, kind="stable")
+    source, target, factor = (x[order][factor[order] != 0] for x in (source, target, factor))
+    if not size or not np.array_equal(target, np.arange(size)) or (factor != 1).any():
+        return None
+    times = int(np.append(np.flatnonzero(np.diff(source)), size - 1)[0]) + 1
+    seen = source[::times]
+    step = int(seen[1] - seen[0]) if len(seen) > 1 else 1
+    if step < 1 or not np.array_equal(source, (seen[0] + step * np.arange(len(seen))).repeat(times)):
+        return None
+    return slice(int(seen[0]), int(seen[-1]) + 1, step), times
+
+
 def bands(source: Any, target: Any, factor: Any, size: int, like: Any) -> Any:
     """Return the matrix of taps in bands, [(targets, sources, part)]: two slices, and a part (sources, targets).
 
@@ -144,3 +167,33 @@ def resize(xp: Any, maps: Any, rows: Any, columns: Any, between: Any, resized: A
         product(xp, between, False, rows, resized)
     if rows is None and columns is None:
         resized[...] = maps
+
+
+def repeat_forward(xp: Any, maps: Any, slices: Any, resized: Any) -> None:
+    """Write maps (M, H, W) as (M, h, w): the values of two slices, each so many times.
+
+    slices: repeated_slice of rows, and of columns.
+    """
+    (rows, down), (columns, across) = slices
+    seen = maps[:, rows, columns, None]
+    count, height, width, _ = seen.shape
+    if across > 1:
+        seen = xp.broadcast_to(seen, (count, height, width, across))
+    resized.reshape(count, height, down, width * across)[...] = seen.reshape(count, height, 1, width * across)
+
+
+def repeat_backward(d_resized: Any, slices: Any, d_maps: Any) -> None:
+    """Write the gradient of repeat_forward's maps: the sum over the places that a value went to, 0 for the others."""
+    (rows, down), (columns, across) = slices
+    arrays.fill(d_maps, 0)
+    seen = d_maps[:, rows, columns]
+    count, height, width = seen.shape
+    by_row = _sum(d_resized.reshape(count, height, down, width * across))
+    seen[...] = _sum(by_row.reshape(count, height * width, across, 1)).reshape(count, height, width)
+
+
+def _sum(x: Any) -> Any:
+    """Return the sum of x (K, L, z, m) over z."""
+    if x.shape[2] > _FEW:
+        return x.sum(2)
+    return sum((x[:, :, i] for i in range(1, x.shape[2])), x[:, :, 0])
