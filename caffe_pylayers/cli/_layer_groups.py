@@ -59,6 +59,7 @@ GROUPS = {
         "box_data",
         "pair_data",
         "annotated_data",
+        "datum_data",
         "table_data",
         "video_data",
         "collage",

@@ -52,19 +52,36 @@ def annotated(path, images, annotations, encode=""):
 
     annotations: for each image (class, x1, y1, x2, y2[, difficult]), or labels of classification. encode: such as png.
     """
-    import lmdb
-
     from caffe_pylayers._layer.data.annotated_datum import BBOX, message_class
 
+    records = []
+    for pixels, found in zip(images, annotations):
+        record = message_class("AnnotatedDatum")()
+        _put_image(record.datum, np.asarray(pixels, np.uint8), encode)
+        if isinstance(found, int):
+            record.datum.label = found
+        else:
+            record.type = BBOX
+            _put_boxes(record, found)
+        records.append(record)
+    return _lmdb(path, records)
+
+
+def datums(path, images, labels, encode=""):
+    """Write an LMDB of Datum, as annotated does."""
+    from caffe_pylayers._layer.data.annotated_datum import message_class
+
+    records = [message_class("Datum")(label=label) for label in labels]
+    for record, pixels in zip(records, images):
+        _put_image(record, np.asarray(pixels, np.uint8), encode)
+    return _lmdb(path, records)
+
+
+def _lmdb(path, records):
+    import lmdb
+
     with lmdb.open(str(path), map_size=1 << 24) as database, database.begin(write=True) as transaction:
-        for i, (pixels, found) in enumerate(zip(images, annotations)):
-            record = message_class("AnnotatedDatum")()
-            _put_image(record.datum, np.asarray(pixels, np.uint8), encode)
-            if isinstance(found, int):
-                record.datum.label = found
-            else:
-                record.type = BBOX
-                _put_boxes(record, found)
+        for i, record in enumerate(records):
             transaction.put(b"%08d_%d.jpg" % (i, i), record.SerializeToString())
     return path
 

@@ -199,10 +199,16 @@ MESSAGES = {
     "TransformationParameter": "resize_param: ResizeParameter, noise_param: NoiseParameter, "
     "distort_param: DistortionParameter, expand_param: ExpansionParameter, emit_constraint: EmitConstraint, "
     "crop_h: uint32, crop_w: uint32, scale_factors: float*, crop_width: uint32, crop_height: uint32, "
-    "img_rand_resize_lower: uint32, img_rand_resize_upper: uint32, rand_resize_ratio_lower: float, "
-    "rand_resize_ratio_upper: float, vertical_stretch_lower: float, vertical_stretch_upper: float, "
-    "horizontal_stretch_lower: float, horizontal_stretch_upper: float, allow_upscale: bool, "
-    "use_gpu_transform: bool",
+    "img_rand_resize_lower: uint32, img_rand_resize_upper: uint32, rand_resize_ratio_lower: float = 0, "
+    "rand_resize_ratio_upper: float = 0, vertical_stretch_lower: float = 1, vertical_stretch_upper: float = 1, "
+    "horizontal_stretch_lower: float = 1, horizontal_stretch_upper: float = 1, "
+    "allow_upscale: bool = false, interpolation_algo_down: InterpolationAlgo = INTER_NEAREST, "
+    "interpolation_algo_up: InterpolationAlgo = INTER_CUBIC, use_gpu_transform: bool, "
+    "random_resize_param: RandomResizeParameter, random_aspect_ratio_param: RandomAspectRatioParameter, "
+    "bgr2rgb: bool = false, flow: bool = false, pad: uint32 = 0",
+    "RandomResizeParameter": "min_size: uint32 = 0, max_size: uint32 = 0, resize_param: ResizeParameter",
+    "RandomAspectRatioParameter": "min_area_ratio: float = 0.5, max_area_ratio: float = 1, "
+    "aspect_ratio_change: float = 1, max_attempt: uint32 = 10, resize_param: ResizeParameter",
     "LossParameter": "pre_fixed_normalizer: float = 1, weight_by_label_freqs: bool = false, class_weighting: float*",
     "BatchNormParameter": "scale_bias: bool = false, scale_filler: FillerParameter, bias_filler: FillerParameter, "
     "filler: FillerParameter, use_weight_bias: bool = true, bias_term: bool = true, "
@@ -215,7 +221,8 @@ MESSAGES = {
     "PoolingParameter": "ceil_mode: bool = true, round_mode: RoundMode = CEIL, kernel_shape: BlobShape, "
     "pad_shape: BlobShape, stride_shape: BlobShape, kernel_depth: uint32, temporal_stride: uint32 = 1",
     "DropoutParameter": "scale_train: bool = true, sample_weights_test: bool = false",
-    "DataParameter": "shuffle: bool = false, cache: bool = false, threads: uint32, parser_threads: uint32",
+    "DataParameter": "shuffle: bool = false, cache: bool = false, precache: bool = false, threads: uint32, "
+    "parser_threads: uint32",
     "ImageDataParameter": "cache: bool = false, precache: bool = false, threads: uint32, shuffle_images: bool, "
     "ignore_label: int32 = 255, label_type: LabelType = IMAGE",
     "EltwiseParameter": "relu: bool = false, per_fla_fuse: bool = false",
@@ -231,6 +238,7 @@ ENUMS = {
     "ResizeMode": "WARP FIT_SMALL_SIZE FIT_LARGE_SIZE_AND_PAD",
     "PadMode": "CONSTANT MIRRORED REPEAT_NEAREST",
     "InterpMode": "LINEAR AREA NEAREST CUBIC LANCZOS4",
+    "InterpolationAlgo": "INTER_NEAREST INTER_LINEAR INTER_CUBIC INTER_AREA",
     "EmitType": "CENTER MIN_OVERLAP",
     "BNMode": "LEARN INFERENCE",
     "IouLoss": "MSE IOU GIOU DIOU CIOU",

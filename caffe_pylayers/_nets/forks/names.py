@@ -103,7 +103,11 @@ _FIELDS = {
     _VIDEO: "kernel_shape pad_shape stride_shape",
     _C3D: "convolution3d_param pooling3d_param kernel_depth temporal_stride temporal_pad filter_group",
     _STN: "st_param",
-    _NVIDIA: "detectnet_groundtruth_param detectnet_augmentation_param scale_bias",
+    _NVIDIA: "detectnet_groundtruth_param detectnet_augmentation_param scale_bias img_rand_resize_lower "
+    "img_rand_resize_upper rand_resize_ratio_lower rand_resize_ratio_upper vertical_stretch_lower "
+    "vertical_stretch_upper horizontal_stretch_lower horizontal_stretch_upper allow_upscale interpolation_algo_down "
+    "interpolation_algo_up",
+    "intel/caffe": "random_resize_param random_aspect_ratio_param bgr2rgb",
     _CPM: "cpm_transform_param",
 }
 

@@ -78,6 +78,61 @@ def test_ssds_fields():
     )
 
 
+@pytest.mark.parametrize(
+    ("transform", "data", "expected"),
+    [
+        (
+            "crop_size: 224 img_rand_resize_lower: 240 img_rand_resize_upper: 288 vertical_stretch_lower: 0.7 "
+            "allow_upscale: true interpolation_algo_down: INTER_AREA",
+            "shuffle: true cache: true threads: 4",
+            {
+                "shuffle": True,
+                "crop": [224, 224],
+                "shorter": [240, 288],
+                "stretch_height": [0.7, 1],
+                "upscale": True,
+                "interpolation_down": "area",
+                "interpolation_up": "cubic",
+            },
+        ),
+        (
+            "mean_value: 9 resize_param { height: 3 width: 4 resize_mode: FIT_SMALL_SIZE } crop_h: 2 crop_w: 3",
+            "",
+            {
+                "shuffle": False,
+                "mean": [9],
+                "resize": [3, 4],
+                "resize_mode": "fit_small_size",
+                "pad_mode": "constant",
+                "crop": [2, 3],
+                "upscale": False,
+                "interpolation_down": "nearest",
+                "interpolation_up": "cubic",
+            },
+        ),
+    ],
+)
+def test_fields_of_stock_data_layers(transform, data, expected):
+    layer = (
+        f"layer {{ name: 'd' type: 'Data' top: 'data' transform_param {{ {transform} }} "
+        f"data_param {{ source: 'x' batch_size: 4 backend: LMDB {data} }} }}"
+    )
+    common = {"source": "x", "backend": "lmdb", "batch_size": 4, "scale": 1, "mirror": False}
+    assert parameters(layer) == ("DatumImages", {**common, **expected})
+
+
+def test_a_stock_data_layer_stays():
+    layer = "layer { name: 'd' type: 'Data' top: 'd' data_param { source: 'x' batch_size: 4 cache: true threads: 2 } }"
+    (found,) = parse_net(layer, "net").layer
+    assert (found.data_param.source, found.HasField("python_param")) == ("x", False)
+
+
+def test_what_would_change_the_images_is_no_field_to_leave_out():
+    layer = "layer { name: 'd' type: 'Data' transform_param { random_resize_param { min_size: 256 } } }"
+    with pytest.raises(ValueError, match=r"d.* \(Data\).*random_resize_param"):
+        parse_net(layer, "net")
+
+
 def test_a_net_reads_ssds_database(tmp_path):
     images = np.random.RandomState(0).randint(0, 256, (3, 20, 30, 3))
     annotated(tmp_path / "db", images, [[(3, 0.1, 0.2, 0.5, 0.9)], [], [(1, 0, 0, 1, 1, 1)]], encode="png")

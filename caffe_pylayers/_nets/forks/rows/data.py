@@ -18,8 +18,6 @@ def _transforms(layer: Any) -> dict[str, Any]:
     """Return what the names of SSD's transform_param are here where it is no mere name."""
     transform = layer.transform_param
     found: dict[str, Any] = {}
-    if transform.HasField("distort_param"):
-        found["distort"] = _numbers(transform.distort_param)
     if transform.force_color or transform.force_gray:
         found["channels"] = "BGR" if transform.force_color else "gray"
     if transform.crop_size or transform.crop_h:
@@ -46,25 +44,71 @@ def _samplers(layer: Any) -> dict[str, Any]:
     return {"batch_samplers": found} if found else {}
 
 
-_SSD = (
+def _distortions(layer: Any) -> dict[str, Any]:
+    transform = layer.transform_param
+    return {"distort": _numbers(transform.distort_param)} if transform.HasField("distort_param") else {}
+
+
+def _random_sizes(layer: Any) -> dict[str, Any]:
+    """Return what NVIDIA's random sizes are here."""
+    transform = layer.transform_param
+    found: dict[str, Any] = {}
+    if transform.img_rand_resize_lower and transform.img_rand_resize_upper:
+        found["shorter"] = [transform.img_rand_resize_lower, transform.img_rand_resize_upper]
+    if transform.rand_resize_ratio_lower >= 1 and transform.rand_resize_ratio_upper > 1:
+        found["ratio"] = _ends(transform, "rand_resize_ratio")
+    for ours, theirs in (("stretch_height", "vertical_stretch"), ("stretch_width", "horizontal_stretch")):
+        if transform.HasField(f"{theirs}_lower") or transform.HasField(f"{theirs}_upper"):
+            found[ours] = _ends(transform, theirs)
+    return found
+
+
+def _ends(transform: Any, name: str) -> list[float]:
+    return sorted(short_float(getattr(transform, f"{name}_{end}")) for end in ("lower", "upper"))
+
+
+_NVIDIA = " ".join(
+    f"{name}_{end}"
+    for name in ("img_rand_resize", "rand_resize_ratio", "vertical_stretch", "horizontal_stretch")
+    for end in ("lower", "upper")
+)
+
+
+def _has_more(layer: Any) -> bool:
+    """Return True for a Data layer that is more than stock Caffe's."""
+    more = f"resize_param noise_param crop_h crop_w {_NVIDIA}".split()
+    return layer.data_param.shuffle or any(layer.transform_param.HasField(name) for name in more)
+
+
+_RECORDS = (
     "source backend batch_size shuffle scale mirror mean_value=mean mean_file "
     "resize_param.height+resize_param.width=resize resize_param.resize_mode "
-    "resize_param.interp_mode=interpolation resize_param.pad_mode resize_param.pad_value "
-    "resize_param.height_scale+resize_param.width_scale=size_scale "
-    "expand_param.prob=expand_prob expand_param.max_expand_ratio "
-    "emit_constraint.emit_type emit_constraint.emit_overlap"
+    "resize_param.interp_mode=interpolation resize_param.pad_mode resize_param.pad_value"
 )
-_READ = "distort_param noise_param crop_size crop_h crop_w force_color force_gray"
-_IGNORED = "rand_skip prefetch cache threads parser_threads use_gpu_transform resize_param.prob"
+_READ = "noise_param crop_size crop_h crop_w force_color force_gray"
+_IGNORED = "rand_skip prefetch cache precache threads parser_threads use_gpu_transform resize_param.prob"
 
 ROWS = [
     Dialect(
         "AnnotatedData",
         "annotated_data.AnnotatedData",
         "annotated_data_param transform_param data_param",
-        _SSD,
-        read=f"{_READ} batch_sampler",
+        f"{_RECORDS} resize_param.height_scale+resize_param.width_scale=size_scale expand_param.prob=expand_prob "
+        "expand_param.max_expand_ratio emit_constraint.emit_type emit_constraint.emit_overlap",
+        read=f"{_READ} distort_param batch_sampler",
         ignored=f"{_IGNORED} label_map_file anno_type",
-        more=lambda layer: {**_transforms(layer), **_samplers(layer)},
+        more=lambda layer: {**_transforms(layer), **_distortions(layer), **_samplers(layer)},
+    ),
+    Dialect(
+        "Data",
+        "datum_data.DatumImages",
+        "transform_param data_param",
+        f"{_RECORDS} allow_upscale=upscale interpolation_algo_down=interpolation_down "
+        "interpolation_algo_up=interpolation_up",
+        read=f"{_READ} {_NVIDIA}",
+        ignored=_IGNORED,
+        values={f"inter_{name}": name for name in ("nearest", "linear", "cubic", "area")},
+        more=lambda layer: {**_transforms(layer), **_random_sizes(layer)},
+        meant=_has_more,
     ),
 ]
