@@ -11,7 +11,7 @@ MSRA = 'weight_filler { type: "msra" } bias_term: false'
 RATES = "param { lr_mult: 1 decay_mult: 1 } param { lr_mult: 2 decay_mult: 0 }"
 
 
-class _Net:
+class Net:
     """The text of a net, layer by layer; each method returns the name of its top."""
 
     def __init__(self, train: bool) -> None:
@@ -53,7 +53,7 @@ class _Net:
             self.add("Softmax", "prob", scores)
 
 
-def _alexnet(net: _Net, norm_first: bool) -> None:
+def _alexnet(net: Net, norm_first: bool) -> None:
     """AlexNet (Krizhevsky et al. 2012) normalizes before it pools, CaffeNet after."""
 
     def shrink(number: int, bottom: str) -> str:
@@ -78,7 +78,7 @@ def _alexnet(net: _Net, norm_first: bool) -> None:
     net.finish(net.fully("fc8", x, 1000, GAUSSIAN % 0))
 
 
-def _vgg16(net: _Net) -> None:
+def _vgg16(net: Net) -> None:
     """Simonyan, Zisserman 2014, configuration D."""
     x = "data"
     for block, (outputs, convs) in enumerate([(64, 2), (128, 2), (256, 3), (512, 3), (512, 3)], 1):
@@ -92,7 +92,7 @@ def _vgg16(net: _Net) -> None:
     net.finish(net.fully("fc8", x, 1000, GAUSSIAN % 0))
 
 
-def _googlenet(net: _Net) -> None:
+def _googlenet(net: Net) -> None:
     """Szegedy et al. 2014, with its two auxiliary losses in training."""
 
     def conv(name: str, bottom: str, outputs: int, kernel: int, rest: str = "") -> str:
@@ -146,7 +146,7 @@ def _googlenet(net: _Net) -> None:
     net.finish(net.fully("loss3/classifier", x, 1000, XAVIER), name="loss3/loss3")
 
 
-def _resnet50(net: _Net) -> None:
+def _resnet50(net: Net) -> None:
     """He et al. 2015."""
 
     def normal(suffix: str, bottom: str) -> str:
@@ -176,7 +176,7 @@ SIZES = {"caffenet": 227, "alexnet": 227, "googlenet": 224, "resnet50": 224, "vg
 
 
 def _text(name: str, batch: int, train: bool) -> str:
-    net = _Net(train)
+    net = Net(train)
     if name in ("caffenet", "alexnet"):
         _alexnet(net, norm_first=name == "alexnet")
     else:
