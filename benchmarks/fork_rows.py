@@ -154,9 +154,10 @@ def unpooling():
     return values.numpy(), places.numpy()
 
 
-def softmax(x):
-    e = np.exp(4 * x.reshape(len(x), -1, detectors.CLASSES))
-    return (e / e.sum(2, keepdims=True)).reshape(len(x), -1)
+def probabilities(scores):
+    """Softmax, the background so far above that some 200 boxes of a class are above 0.01, as in a trained net."""
+    e = np.exp(scores.reshape(len(scores), -1, detectors.CLASSES) + 6.5 * (np.arange(detectors.CLASSES) == 0))
+    return (e / e.sum(2, keepdims=True)).reshape(len(scores), -1)
 
 
 LOC, CONF, PRIORS, TRUTH = ssd_heads(8)
@@ -199,7 +200,7 @@ ROWS = [
     row(
         "DetectionOutput 8732 boxes, 21 classes",
         f'type: "DetectionOutput" detection_output_param {{ {DETECTED} }}',
-        [LOC[:1], softmax(CONF[:1]), PRIORS],
+        [LOC[:1], probabilities(CONF[:1]), PRIORS],
         opencv=True,
         torch=detections,
     ),

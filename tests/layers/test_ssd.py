@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from caffe_pylayers.ssd import DetectionOutput, Normalize, PriorBox, normalize_backward, normalize_backward_scale
+from caffe_pylayers.ssd import (
+    DetectionOutput,
+    Normalize,
+    PriorBox,
+    detections,
+    normalize_backward,
+    normalize_backward_scale,
+)
 from caffe_pylayers.testing import LayerRun
 from tests.layers.cases.ssd import BY_CHANNEL
 
@@ -153,3 +160,18 @@ def test_what_detection_output_refuses():
         detected("top_k: 3", LOCATIONS, SCORES[:, :5])
     with pytest.raises(ValueError, match=r"^DetectionOutput: bottom\[1\] \(scores\).* nan"):
         detected("top_k: 3", LOCATIONS, SCORES * np.nan)
+
+
+@pytest.mark.parametrize("eta", [1, 0.9])
+@pytest.mark.parametrize("keep", [1, 3, 20])
+def test_the_best_of_all_classes_are_those_of_all_candidates(keep, eta):
+    """However many candidates are looked at: some of equal scores, and most of them dropped by a better one."""
+    rng = np.random.RandomState(keep)
+    corners = rng.uniform(0, 0.3, (400, 2))
+    boxes = np.hstack([corners, corners + rng.uniform(0.4, 0.7, (400, 2))])
+    scores = np.round(rng.rand(400, 5), 2)
+    labels, found, kept = detections(boxes, scores, 0.1, 0.7, top_k=300, eta=eta)
+    order = np.sort(np.argsort(-found, kind="stable")[:keep])
+    expected = labels[order], found[order], kept[order]
+    for ours, theirs in zip(detections(boxes, scores, 0.1, 0.7, top_k=300, keep_top_k=keep, eta=eta), expected):
+        assert np.array_equal(ours, theirs)

@@ -15,6 +15,8 @@ from caffe_pylayers._layer.detection.overlaps import box_iou_forward
 METHODS = ("greedy", "linear", "gaussian")
 
 _HEAD, _PART = 64, 512  # boxes decided at a time, and others compared with them: what fits a core's cache
+_ZEROS = np.zeros(_PART, np.float32)
+_AFTER = np.triu(np.ones((_HEAD, _HEAD), bool), 1)
 
 
 def by_score(scores: Any, most: Any = None) -> Any:
@@ -113,15 +115,18 @@ def _suppressed(better: Any, others: Any, threshold: float, work: Any) -> Any:
 
     better, others: of _columns. work: memory, as to take new one takes as long as the arithmetic.
     """
-    wide, shared, union = work[:, : better.shape[1], : others.shape[1]]
+    wide, shared, other = work[:, : better.shape[1], : others.shape[1]]
     x1, y1, x2, y2, area = better[:, :, None]
-    np.minimum(x2, others[2], out=wide)
-    wide -= np.maximum(x1, others[0], out=union)
-    np.maximum(wide, 0, out=wide)
-    np.minimum(y2, others[3], out=shared)
-    shared -= np.maximum(y1, others[1], out=union)
+    # numpy's minimum and maximum are vectorized only over arrays, neither over one column nor over a number.
+    wide[...], other[...] = x2, x1
+    np.minimum(wide, others[2], out=wide)
+    wide -= np.maximum(other, others[0], out=other)
+    np.maximum(wide, _ZEROS[: others.shape[1]], out=wide)
+    shared[...], other[...] = y2, y1
+    np.minimum(shared, others[3], out=shared)
+    shared -= np.maximum(other, others[1], out=other)
     shared *= wide  # below 0 where one is above the other, which suppresses no more than 0 does
-    np.add(area, others[4], out=union)
+    union = np.add(area, others[4], out=other)
     union -= shared
     union *= threshold
     return shared > union
@@ -135,7 +140,7 @@ def _any_suppressed(better: Any, others: Any, threshold: float, work: Any) -> An
 
 def _first_ones(suppresses: Any) -> Any:
     """Return the indices that stay when each in turn suppresses those after it, suppresses (B, B)."""
-    suppresses = np.triu(suppresses, 1)
+    suppresses = suppresses & _AFTER[: len(suppresses), : len(suppresses)]
     gone = np.zeros(len(suppresses), bool)
     for i in np.flatnonzero(suppresses.any(1)).tolist():
         if not gone[i]:
