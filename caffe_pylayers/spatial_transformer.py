@@ -8,6 +8,10 @@ layer {
   name: "warped"  type: "Python"  bottom: "data"  bottom: "grid"  top: "warped"
   python_param { module: "caffe_pylayers.spatial_transformer"  layer: "GridSample" }
 }
+layer {
+  name: "warped"  type: "Python"  bottom: "data"  bottom: "theta"  top: "warped"
+  python_param { module: "caffe_pylayers.spatial_transformer"  layer: "SpatialTransformer" }
+}
 """
 
 from __future__ import annotations
@@ -25,11 +29,13 @@ from caffe_pylayers._layer.functions.bilinear_places import (
     d_bilinear_places,
     grid_sample_backward,
     grid_sample_forward,
+    pixel_places,
 )
 
 __all__ = [
     "AffineGrid",
     "GridSample",
+    "SpatialTransformer",
     "affine_grid_backward",
     "affine_grid_forward",
     "grid_sample_backward",
@@ -159,3 +165,79 @@ class GridSample(Sampled):
 
     def d_places(self, slopes, d_weights):
         return d_bilinear_places(self.xp, slopes, d_weights)
+
+
+class SpatialTransformer(Sampled):
+    """A map seen through an affine map of its places, which the net finds: AffineGrid and GridSample in one.
+
+    top[n, c, h, w] = map[n, c] at (y, x), between its pixels by bilinear interpolation, 0 outside;
+    (2 y / H - 1, 2 x / W - 1) = theta_n (2 h / H' - 1, 2 w / W' - 1, 1)
+
+    Bottom:
+        [0] map (N, C, H, W)
+        [1] theta (N, 6), or as many values in another shape: rows of the 2 x 3 matrix, the first of which gives y;
+            where some are fixed, the others
+    Top:
+        [0] (N, C, H', W')
+    Backward:
+        The exact gradients of both; at a pixel's centre, where theta's has a step, the one to the right and below.
+    Raises:
+        ValueError for shapes that do not fit, and in place.
+    References:
+        Jaderberg et al., "Spatial Transformer Networks", 2015, arXiv:1506.02025. SpatialTransformer of
+        christopher5106/last_caffe_with_stn and daerduoCarey/SpatialTransformerLayer, with their st_param: theta_1_1 to
+        theta_2_3 are fixed. It has y before x, and -1 is the first pixel's centre, 1 that of the one behind the last;
+        with AffineGrid and GridSample x is before y, and there is a choice.
+    Example:
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> mirrored = LayerRun(SpatialTransformer, [[[[[1, 2, 3, 4]]]], [[1, 0, 0, 0, -1, 0]]])
+        >>> mirrored.forward()[0]
+        array([[[[0., 4., 3., 2.]]]])
+    """
+
+    height = Parameter(int, None, low=1, doc="H'; default: that of bottom[0]")
+    width = Parameter(int, None, low=1, doc="W'; default: that of bottom[0]")
+    fixed = Parameter({int: float}, {}, doc="by number, from 0 to 5, the values of theta that bottom[1] does not have")
+    map_gradient = Parameter(bool, True, doc="false: the map gets zeros, theta alone learns")
+
+    def setup(self, bottom, top):
+        checks.tops(self, top, "warped")
+        if not set(self.fixed) < set(range(6)):
+            raise checks.error(self, f"fixed names values of theta from 0 to 5, not all, got {sorted(self.fixed)}")
+        self._free = [i for i in range(6) if i not in self.fixed]
+
+    def plan(self, features, theta):
+        shape = tuple(features.shape)
+        if len(shape) != 4 or 0 in shape[2:]:
+            raise checks.error(self, f"bottom[0] (map) must have the shape (N, C, H, W), got {shape}")
+        if math.prod(theta.shape) != shape[0] * len(self._free) or theta.shape[0] != shape[0]:
+            raise checks.error(
+                self,
+                f"bottom[1] (theta) must have {len(self._free)} values for each of {shape[0]} samples, "
+                f"got shape {tuple(theta.shape)}",
+            )
+        to = self.height or shape[2], self.width or shape[3]
+        y, x = (2 * place.ravel() / n - 1 for place, n in zip(np.indices(to), to))
+        self._steps = arrays.from_numpy(np.stack([y, x, np.ones(len(y))], 1), features)
+        self._scale = arrays.from_numpy(np.array(shape[2:]) / 2, features)
+        self._theta = arrays.new(features, (shape[0], 6))
+        for i, value in self.fixed.items():
+            self._theta[:, i] = value
+        return self.plan_places(features, *to)
+
+    def places(self, bottom):
+        self._theta[:, self._free] = bottom[1].data.reshape(-1, len(self._free))
+        theta = self._theta.reshape(-1, 2, 3)
+        places = (self.xp.matmul(self._steps, theta.swapaxes(1, 2)) + 1) * self._scale
+        y, x = places[..., 0], places[..., 1]
+        return pixel_places(self.xp, x, y, bottom[0].data.shape[2:], self._starts, "zeros")
+
+    def d_places(self, slopes, d_weights):
+        d_places = self.xp.flip(d_bilinear_places(self.xp, slopes, d_weights), (2,)) * self._scale
+        d_theta = self.xp.matmul(d_places.swapaxes(1, 2), self._steps)
+        return d_theta.reshape(-1, 6)[:, self._free]
+
+    def backward(self, top, propagate_down, bottom):
+        super().backward(top, [propagate_down[0] and self.map_gradient, propagate_down[1]], bottom)
+        if propagate_down[0] and not self.map_gradient:
+            arrays.fill(bottom[0].diff, 0)

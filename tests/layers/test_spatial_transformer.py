@@ -1,9 +1,9 @@
-"""AffineGrid and GridSample: PyTorch's numbers, and what they refuse."""
+"""AffineGrid, GridSample, SpatialTransformer: PyTorch's numbers, and what they refuse."""
 
 import numpy as np
 import pytest
 
-from caffe_pylayers.spatial_transformer import AffineGrid, GridSample
+from caffe_pylayers.spatial_transformer import AffineGrid, GridSample, SpatialTransformer
 from caffe_pylayers.testing import LayerRun
 
 rng = np.random.RandomState(1)
@@ -84,3 +84,46 @@ def test_a_place_that_is_no_number():
 def test_refused(layer, shapes, param_str, message):
     with pytest.raises(ValueError, match=rf"^{layer.__name__}: .*{message}"):
         LayerRun(layer, list(map(np.zeros, shapes)), param_str=param_str)
+
+
+@pytest.mark.parametrize("size", [(4, 5), (3, 7)])
+def test_spatial_transformer(size):
+    """PyTorch has x before y, and with align_corners false the first pixel's centre half a pixel from -1."""
+    torch = pytest.importorskip("torch")
+    maps, theta = (torch.tensor(rng.standard_normal(shape), requires_grad=True) for shape in ((3, 2, 4, 5), (3, 6)))
+    y, x = torch.meshgrid(*(2 * torch.arange(n).double() / n - 1 for n in size), indexing="ij")
+    steps = torch.stack([y, x, torch.ones_like(x)], 2)
+    places = torch.einsum("nij,hwj->nhwi", theta.reshape(3, 2, 3), steps) + torch.tensor(
+        [1 / 4, 1 / 5], dtype=torch.float64
+    )
+    expected = torch.nn.functional.grid_sample(maps, places.flip(3), align_corners=False)
+    d_top = torch.randn_like(expected)
+    expected.backward(d_top)
+    bottoms = maps.detach().numpy(), theta.detach().numpy()
+    run = LayerRun(SpatialTransformer, bottoms, param_str=f"{{height: {size[0]}, width: {size[1]}}}")
+    np.testing.assert_allclose(run.forward()[0], expected.detach(), rtol=1e-12, atol=1e-13)
+    for ours, theirs in zip(run.backward([d_top.numpy()]), (maps.grad, theta.grad)):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-12)
+
+
+def test_what_is_fixed_and_the_identity():
+    maps = rng.standard_normal((2, 3, 4, 5))
+    text = "{fixed: {0: 1, 1: 0, 2: 0, 3: 0, 4: 1}}"
+    run = LayerRun(SpatialTransformer, [maps, [[0], [0.4]]], param_str=text)  # 0.4 of half the five columns: one
+    moved = run.forward()[0]
+    np.testing.assert_allclose(moved[0], maps[0], atol=1e-12)
+    np.testing.assert_allclose(moved[1, :, :, :4], maps[1, :, :, 1:], atol=1e-12)
+    assert not moved[1, :, :, 4].any()
+
+
+@pytest.mark.parametrize(
+    ("bottoms", "text", "message"),
+    [
+        ([np.zeros((2, 3)), np.zeros((2, 6))], "{}", r"bottom\[0\] \(map\) must have the shape \(N, C, H, W\)"),
+        ([np.zeros((2, 3, 4, 5)), np.zeros((2, 5))], "{}", r"bottom\[1\] \(theta\) must have 6 values for each of 2"),
+        ([np.zeros((2, 3, 4, 5)), np.zeros((2, 5))], "{fixed: {6: 1}}", r"fixed names values of theta from 0 to 5"),
+    ],
+)
+def test_what_a_spatial_transformer_refuses(bottoms, text, message):
+    with pytest.raises(ValueError, match=f"^SpatialTransformer: {message}"):
+        LayerRun(SpatialTransformer, bottoms, param_str=text)

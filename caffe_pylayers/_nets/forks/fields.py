@@ -140,6 +140,9 @@ MESSAGES = {
     "weight_filler: FillerParameter, bias_filler: FillerParameter, filter_group: uint32 = 1, temporal_pad: uint32 = 0",
     "Pooling3DParameter": "pool: PoolMethod = MAX, kernel_size: uint32, stride: uint32 = 1, pad: uint32 = 0, "
     "kernel_depth: uint32, temporal_stride: uint32 = 1",
+    "SpatialTransformerParameter": "transform_type: string = affine, sampler_type: string = bilinear, "
+    "output_H: int32, output_W: int32, to_compute_dU: bool = true, theta_1_1: double, theta_1_2: double, "
+    "theta_1_3: double, theta_2_1: double, theta_2_2: double, theta_2_3: double",
     # flow
     "CorrelationParameter": "pad: uint32 = 0, kernel_size: uint32, max_displacement: uint32, stride_1: uint32 = 1, "
     "stride_2: uint32 = 1, single_direction: int32 = 0, do_abs: bool = false, "
@@ -186,6 +189,7 @@ MESSAGES = {
     "entropy_param: EntropyParameter, mmd_param: MMDParameter, jmmd_param: JMMDParameter, "
     "lstm_param: LSTMParameter, transpose_param: TransposeParameter, "
     "reverse_param: ReverseParameter, continuation_indicator_param: ContinuationIndicatorParameter, "
+    "st_param: SpatialTransformerParameter, "
     "ctc_decoder_param: CTCDecoderParameter, labelsequence_accuracy_param: LabelsequenceAccuracyParameter, "
     "convolution3d_param: Convolution3DParameter, pooling3d_param: Pooling3DParameter, "
     "ctc_loss_param: CTCLossParameter, correlation_param: CorrelationParameter, "

@@ -27,4 +27,14 @@ CASES = {
         case([np.zeros((0, 2, 3, 3)), np.zeros((0, 2, 2, 2))]),
         case([maps, np.zeros((3, 0, 2, 2))], wrt=[0], other_bottoms=[maps, grid]),
     ],
+    "SpatialTransformer": [
+        case([maps, theta], exhaustive=True),
+        case([maps, theta.reshape(3, 2, 3)], "{height: 3, width: 6}"),
+        case([maps, theta[:, :2]], "{fixed: {1: 0, 3: 0.1, 0: 1, 4: 0.9}}", exhaustive=True),
+        case([maps, theta], "map_gradient: false", wrt=[1]),
+        case([maps[:, :, :1, :1], theta]),
+        case([maps[:1, :1], theta[:1]]),
+        case([maps, 1e4 * theta]),
+        case([maps[:0], theta[:0]]),
+    ],
 }

@@ -131,6 +131,11 @@ LEGACY = {"legacy_gradient": True}
             "recurrent.LSTM",
             {"num_output": 128, "clipping_threshold": 1, "filler": "gaussian", "filler_value": 0.01, "bias": 0.5},
         ),
+        (
+            "type: 'SpatialTransformer' st_param { output_H: 28 theta_1_2: 0 theta_2_3: 0.5 to_compute_dU: false }",
+            "spatial_transformer.SpatialTransformer",
+            {"height": 28, "map_gradient": False, "fixed": {"1": 0, "5": 0.5}},
+        ),
     ],
 )
 def test_layers(text, layer, parameters):

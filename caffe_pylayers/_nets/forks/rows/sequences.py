@@ -1,4 +1,4 @@
-"""Text, sequences, video."""
+"""Text, sequences, video, and spatial transformers."""
 
 from __future__ import annotations
 
@@ -64,6 +64,14 @@ def _warp_ctc(layer: Any) -> dict[str, Any]:
     if len(layer.bottom) == 3 and not found["blank_label"]:  # labels are numbered without the blank then
         found["label_offset"] = 1
     return found
+
+
+_THETA = [f"theta_{row}_{column}" for row in (1, 2) for column in (1, 2, 3)]
+
+
+def _fixed(layer: Any) -> dict[str, Any]:
+    given = {i: getattr(layer.st_param, name) for i, name in enumerate(_THETA) if layer.st_param.HasField(name)}
+    return {"fixed": given} if given else {}
 
 
 _POOLING_3D = "pool kernel_depth+kernel_size+kernel_size=kernel_size stride temporal_stride=stride pad"
@@ -163,5 +171,12 @@ ROWS = [
         "pooling_param",
         _POOLING_3D,
         more=lambda layer: _pooling_3d(layer.pooling_param),
+    ),
+    Dialect(
+        "SpatialTransformer",
+        "spatial_transformer.SpatialTransformer",
+        "st_param",
+        "output_H=height output_W=width to_compute_dU=map_gradient " + " ".join(f"{name}=fixed" for name in _THETA),
+        more=_fixed,
     ),
 ]
