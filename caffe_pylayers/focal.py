@@ -39,16 +39,19 @@ __all__ = [
 ]
 
 
-def softmax_focal_forward(xp, log_p, gamma):
-    """Return -(1 - p)**gamma log p, for the log-probabilities of labels."""
-    return (-xp.expm1(log_p)) ** gamma * -log_p
+def softmax_focal_forward(xp, log_p, gamma, one_add_p=False):
+    """Return -(1 - p)**gamma log p, for the log-probabilities of labels; with one_add_p -(1 + p)**gamma log p."""
+    return (xp.exp(log_p) + 1 if one_add_p else -xp.expm1(log_p)) ** gamma * -log_p
 
 
-def softmax_focal_backward(xp, log_p, gamma):
+def softmax_focal_backward(xp, log_p, gamma, one_add_p=False):
     """Return d_log_p = (1 - p)**gamma (gamma p log(p) / (1 - p) - 1).
 
-    The quotient goes to -1 where p goes to 1.
+    The quotient goes to -1 where p goes to 1. With one_add_p -(1 + p)**gamma (gamma p log(p) / (1 + p) + 1).
     """
+    if one_add_p:
+        p = xp.exp(log_p)
+        return -((1 + p) ** gamma) * (gamma * p * log_p / (1 + p) + 1)
     rest = -xp.expm1(log_p)
     sure = rest <= 0
     quotient = xp.where(sure, xp.full_like(rest, -1), log_p / xp.where(sure, xp.ones_like(rest), rest))
@@ -111,7 +114,7 @@ class SoftmaxFocalLoss(LabelProbabilityLoss):
     """Focal loss of class labels under a softmax.
 
     loss = sum_i(w_i a_i l_i) / Z over the positions i that are not ignored, with
-    l = -(1 - p)**gamma log p, p the label's probability
+    l = -alpha (1 - p)**gamma log p, p the label's probability
 
     w: weights, a: the label's class_weights, Z by the normalization. gamma = 0 is cross entropy.
 
@@ -122,7 +125,7 @@ class SoftmaxFocalLoss(LabelProbabilityLoss):
     Top:
         [0] loss (1,)
     Backward:
-        d_scores_c = g w a (1 - p)**gamma (gamma p log(p) / (1 - p) - 1) ([c is the label] - p_c) / Z,
+        d_scores_c = g w a alpha (1 - p)**gamma (gamma p log(p) / (1 - p) - 1) ([c is the label] - p_c) / Z,
         with the loss weight in g = top[0].diff[0]; d_w = g a l / Z; with normalization "weights" Z
         depends on w too. d_labels = 0.
     Raises:
@@ -131,9 +134,10 @@ class SoftmaxFocalLoss(LabelProbabilityLoss):
     References:
         Lin et al., "Focal Loss for Dense Object Detection", 2017, arXiv:1708.02002, for a softmax
         as the FocalLoss layers of Caffe's forks have it. The paper's alpha, a weight for each
-        class, is class_weights: [0.75, 0.25] for alpha = 0.25 of class 1; the forks' alpha, one
-        factor for all, is the loss weight. Their gradients often lack it or the power's own part,
-        so that they train another loss than they show; this one is forward's.
+        class, is class_weights: [0.75, 0.25] for alpha = 0.25 of class 1; alpha here is the forks', one
+        factor for all, 0.25 there by default. one_add_p is caffe-windows', for faces. Their gradients
+        often lack alpha or the power's own part, so that they train another loss than they show; this
+        one is forward's.
     Example:
         >>> from caffe_pylayers.testing import LayerRun
         >>> run = LayerRun(SoftmaxFocalLoss, [[[0, 0]], [1]])
@@ -142,16 +146,20 @@ class SoftmaxFocalLoss(LabelProbabilityLoss):
     """
 
     gamma = Parameter(float, 2.0, low=0, doc="how little a position counts whose label is probable; 0: cross entropy")
+    alpha = Parameter(float, 1.0, above=0, doc="a factor of all losses")
+    one_add_p = Parameter(bool, False, doc="(1 + p)**gamma in place of (1 - p)**gamma: the probable labels count more")
     normalization = weighted_normalization(
         "valid", positives="labels other than background_label, of a weight other than 0"
     )
     background_label = Parameter(int, 0, doc="the label that normalization positives does not count")
 
     def of_log_p(self, log_p):
-        return softmax_focal_forward(self.xp, log_p, self.gamma)
+        losses = softmax_focal_forward(self.xp, log_p, self.gamma, self.one_add_p)
+        losses *= self.alpha
+        return losses
 
     def of_log_p_backward(self, log_p):
-        return softmax_focal_backward(self.xp, log_p, self.gamma)
+        return softmax_focal_backward(self.xp, log_p, self.gamma, self.one_add_p) * self.alpha
 
     def normalizer(self, target, valid, weights):
         if self.normalization != "positives":

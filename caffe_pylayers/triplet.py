@@ -82,7 +82,7 @@ class TripletLoss(WeightedLoss):
     """Hinge on how much farther the negative is than the positive, from given triplets.
 
     loss = sum(w max(0, margin + d(a, p) - d(a, n))) / Z, or with soft_margin
-    loss = sum(w log(1 + exp(d(a, p) - d(a, n)))) / Z, with d(x, y) = |x - y|**2 or |x - y|.
+    loss = sum(w log(1 + exp(d(a, p) - d(a, n)))) / Z, with d(x, y) = |x - y|**2 or |x - y|; with half, half of it.
 
     Bottom:
         [0] anchors a (N, ...), whose values after the first axis make the vector
@@ -99,7 +99,7 @@ class TripletLoss(WeightedLoss):
     References:
         Schroff, Kalenichenko, Philbin, "FaceNet: A Unified Embedding for Face Recognition and Clustering", 2015,
         arXiv:1503.03832. With distance euclidean it is torch.nn.functional.triplet_margin_loss with eps 0. Forks'
-        TripletLoss and published ones that divide by 2 N are this with loss_weight: 0.5.
+        TripletLoss, caffe-windows' among them, and published ones that divide by 2 N are this with half.
     Example:
         >>> from caffe_pylayers.testing import LayerRun
         >>> run = LayerRun(TripletLoss, [[[0, 0]], [[1, 0]], [[0, 1]]], param_str='{"margin": 0.5}')
@@ -112,6 +112,7 @@ class TripletLoss(WeightedLoss):
     margin = Parameter(float, 0.2, low=0, doc="by which the negative is to be farther, in units of the distance")
     distance = Parameter(str, "squared", choices=DISTANCES, doc="d: the square of the Euclidean distance, or itself")
     soft_margin = Parameter(bool, False, doc="log(1 + exp(.)) in place of the hinge; margin is not used then")
+    half = Parameter(bool, False, doc="half of the loss, whose gradients are then differences of two vectors alone")
     normalization = weighted_normalization("batch", active="the triplets with w * term other than 0")
 
     def plan(self, anchors, positives, negatives, weights=None):
@@ -124,16 +125,16 @@ class TripletLoss(WeightedLoss):
 
     def losses(self, bottom, target):
         anchors, positives, negatives = (bottom[i].data.reshape(self._shape) for i in range(3))
-        self._near, self._far = anchors - positives, anchors - negatives
+        self._near, self._far, self._factor = anchors - positives, anchors - negatives, 0.5 if self.half else 1
         self._margin, squared = None if self.soft_margin else self.margin, self.distance == "squared"
         self._ap, self._an = (lengths_forward(self.xp, vectors, squared) for vectors in (self._near, self._far))
-        return triplet_loss_forward(self.xp, self._ap, self._an, self._margin)
+        return triplet_loss_forward(self.xp, self._ap, self._an, self._margin) * self._factor
 
     def gradient(self, bottom, target, scale, propagate_down):
         if not any(propagate_down[i] for i in range(3)):
             return
         xp, squared = self.xp, self.distance == "squared"
-        d_ap = triplet_loss_backward(xp, self._ap, self._an, self._margin) * scale
+        d_ap = triplet_loss_backward(xp, self._ap, self._an, self._margin) * (scale * self._factor)
         d_positives, d_negatives = (
             lengths_backward(xp, vectors, lengths, d_lengths, squared)
             for vectors, lengths, d_lengths in ((self._near, self._ap, -d_ap), (self._far, self._an, d_ap))

@@ -49,6 +49,20 @@ def test_sigmoid_with_autograd(gamma, alpha, soft):
     against_torch(SigmoidFocalLoss, [SCORES, targets, weights], param_str, loss, wrt=(0, 1, 2) if soft else (0, 2))
 
 
+@pytest.mark.parametrize("one_add_p", [False, True])
+def test_softmax_of_the_forks_with_autograd(one_add_p):
+    torch = pytest.importorskip("torch")
+    rng = np.random.RandomState(2)
+    scores, labels = rng.standard_normal((5, 4)), [0, 3, 1, 1, 2]
+    x = torch.tensor(scores, requires_grad=True)
+    p = x.softmax(1)[range(5), labels]
+    expected = (-0.25 * (1 + p if one_add_p else 1 - p) ** 2 * p.log()).mean()
+    expected.backward()
+    run = LayerRun(SoftmaxFocalLoss, [scores, labels], param_str=str({"alpha": 0.25, "one_add_p": one_add_p}))
+    assert run.forward()[0].item() == pytest.approx(expected.item())
+    np.testing.assert_allclose(run.backward([1])[0], x.grad.numpy(), atol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("layer", "plain", "bottoms", "param_str"),
     [

@@ -83,6 +83,14 @@ def test_a_triplet_of_weight_0_is_not_active():
     np.testing.assert_allclose(run.forward()[0], [0.2])  # of the first alone
 
 
+def test_half_of_it_is_the_forks():
+    whole, half = (
+        LayerRun(TripletLoss, [A, P, N], param_str=str({"margin": 9, "half": half})) for half in (False, True)
+    )
+    assert half.forward()[0].item() == pytest.approx(whole.forward()[0].item() / 2)
+    np.testing.assert_allclose(half.backward([1])[1], (P - A) / len(A))
+
+
 def test_equal_points_have_no_gradient_of_their_distance():
     run = LayerRun(TripletLoss, [A, A, A], param_str=text(distance="euclidean"))
     np.testing.assert_allclose(run.forward()[0], [0.2])

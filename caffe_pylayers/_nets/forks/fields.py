@@ -117,6 +117,12 @@ MESSAGES = {
     "FaceNormalizeParameter": "normalize_type: string = L2, fix_gradient: bool = false, bp_norm: bool = false",
     "TurnPointParameter": "turn_point: float = 1",
     "TripletLossParameter": "margin: float = 1",
+    "LiftedStructSimilaritySoftmaxLossParameter": "margin: float = 1",
+    "FocalLossParameter": "type: FocalType = ORIGIN, gamma: float = 2, alpha: float = 0.25, beta: float = 1, "
+    "axis: int32 = 1",
+    "LabelSpecificAddParameter": "bias: float = 0, transform_test: bool = false, bias_base: float = 0, "
+    "bias_gamma: float = 0, bias_power: float = 1, bias_min: float = 0, bias_max: float = 0, iteration: uint32 = 0",
+    "InnerProductParameter": "normalize: bool = false",
     "GradientScalerParameter": "lower_bound: float = 0, upper_bound: float = 1, alpha: float = 10, "
     "max_iter: float = 1, threshold_iter: uint32 = 0",
     "EntropyParameter": "threshold: float = 0.001, ignore_label: uint32 = 999, iterations_num: uint32 = 0",
@@ -185,7 +191,10 @@ MESSAGES = {
     "region_loss_param: RegionLossParameter, "
     "center_loss_param: CenterLossParameter, margin_inner_product_param: MarginInnerProductParameter, "
     "normalize_param: FaceNormalizeParameter, smoothl1_param: TurnPointParameter, "
-    "triplet_loss_param: TripletLossParameter, gradient_scaler_param: GradientScalerParameter, "
+    "triplet_loss_param: TripletLossParameter, "
+    "lifted_struct_sim_softmax_loss_param: LiftedStructSimilaritySoftmaxLossParameter, "
+    "focal_loss_param: FocalLossParameter, label_specific_add_param: LabelSpecificAddParameter, "
+    "gradient_scaler_param: GradientScalerParameter, "
     "entropy_param: EntropyParameter, mmd_param: MMDParameter, jmmd_param: JMMDParameter, "
     "lstm_param: LSTMParameter, transpose_param: TransposeParameter, "
     "reverse_param: ReverseParameter, continuation_indicator_param: ContinuationIndicatorParameter, "
@@ -246,6 +255,7 @@ ENUMS = {
     "EmitType": "CENTER MIN_OVERLAP",
     "BNMode": "LEARN INFERENCE",
     "IouLoss": "MSE IOU GIOU DIOU CIOU",
+    "FocalType": "ORIGIN LINEAR ONEADDP",
     "MarginType": "SINGLE DOUBLE TRIPLE QUADRUPLE",
     "CorrelationType": "MULTIPLY SUBTRACT",
     "ResampleType": "NEAREST LINEAR CUBIC AREA",

@@ -94,6 +94,7 @@ _FIELDS = {
     _WINDOWS: "smoothl1_param normalize_param triplet_loss_param general_triplet_loss_param "
     "general_contrastive_loss_param label_specific_add_param inner_distance_param",
     _TRIPLET: "rank_param pair_size",
+    "rksltnl/Caffe-Deep-Metric-Learning-CVPR16": "lifted_struct_sim_softmax_loss_param",
     f"{_FOCAL}, chuanqi305/FocalLoss or {_WINDOWS}, each with a meaning of its own": "focal_loss_param",
     _XLEARN: "mmd_param jmmd_param entropy_param gradient_scaler_param",
     _WARPCTC: "ctc_loss_param continuation_indicator_param labelsequence_accuracy_param",

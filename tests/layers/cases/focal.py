@@ -16,7 +16,8 @@ weights = '"class_weights": [0.5, 2, 0, 1]'
 CASES = {
     "SoftmaxFocalLoss": [
         case([scores, labels], exhaustive=True),
-        case([maps, label_maps], '{"gamma": 0.5, "ignore_label": 2}'),
+        case([maps, label_maps], '{"gamma": 0.5, "ignore_label": 2, "alpha": 0.25}'),
+        case([scores, labels], '{"gamma": 1.5, "one_add_p": true}', exhaustive=True),
         case([maps, label_maps[:, 0], rng.rand(3, 1, 2, 5)], f'{{{weights}, "normalization": "weights"}}'),
         case([maps, label_maps, rng.rand(3)], '{"normalization": "positives", "background_label": 1}'),
         case([scores, labels.reshape(6, 1, 1, 1)], f'{{"gamma": 0, {weights}, "normalization": "batch"}}'),

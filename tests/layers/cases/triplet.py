@@ -19,7 +19,7 @@ CASES = {
         case(triplets, '{"distance": "euclidean", "normalization": "none"}', exhaustive=True),
         case(triplets, '{"distance": "euclidean", "soft_margin": true, "normalization": "full"}'),
         case(triplets, '{"soft_margin": true}'),
-        case([*triplets, rng.rand(6)], '{"margin": 2}', exhaustive=True),
+        case([*triplets, rng.rand(6)], '{"margin": 2, "half": true}', exhaustive=True),
         case([*triplets, np.array([[1.0], [0], [0], [2], [0], [1]])], '{"normalization": "valid"}', wrt=[0, 1, 2]),
         case([*triplets, rng.rand(6)], '{"normalization": "weights"}'),
         case([*triplets, np.zeros((6, 1, 1, 1))], '{"normalization": "active"}', wrt=[0, 1, 2]),

@@ -42,6 +42,20 @@ def parameters(layer):
             {"spatial_scale": 0.0625, "output_dim": 10, "group_size": 7, "sample_num": 2},
         ),
         (
+            "type: 'Proposal' proposal_param { ratio: 0.5 ratio: 1 scale: 8 min_size: 8 post_nms_topn: 100 }",
+            "Proposal",
+            {
+                "feat_stride": 16,
+                "base_size": 16,
+                "ratios": [0.5, 1],
+                "scales": [8],
+                "RPN_MIN_SIZE": 8,
+                "RPN_PRE_NMS_TOP_N": 6000,
+                "RPN_POST_NMS_TOP_N": 100,
+                "RPN_NMS_THRESH": 0.7,
+            },
+        ),
+        (
             "type: 'BoxAnnotatorOHEM' box_annotator_ohem_param { roi_per_img: 128 }",
             "BoxAnnotatorOHEM",
             {"roi_per_img": 128, "ignore_label": -1},

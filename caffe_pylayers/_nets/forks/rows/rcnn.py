@@ -76,6 +76,13 @@ ROWS = [
         meant=lambda layer: layer.HasField("roi_align_param"),
     ),
     Dialect(
+        "Proposal",
+        "proposals.Proposal",
+        "proposal_param",
+        "feat_stride base_size ratio=ratios scale=scales min_size=RPN_MIN_SIZE pre_nms_topn=RPN_PRE_NMS_TOP_N "
+        "post_nms_topn=RPN_POST_NMS_TOP_N nms_thresh=RPN_NMS_THRESH",
+    ),
+    Dialect(
         "PSROIPooling",
         "position_sensitive.PSROIPooling",
         "psroi_pooling_param",

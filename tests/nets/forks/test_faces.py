@@ -1,0 +1,91 @@
+"""What the layers of forks for faces and metric learning become."""
+
+import json
+
+import numpy as np
+import pytest
+
+from caffe_pylayers._nets.prototxt import parse_net
+
+IP = "type: 'InnerProduct' bottom: 'x' inner_product_param"
+
+
+def parameters(layer):
+    """Return the class that computes the only layer of a net, and its parameters."""
+    (found,) = parse_net(f"layer {{ name: 'a' {layer} }}").layer
+    return found.python_param.layer, json.loads(found.python_param.param_str or "{}")
+
+
+@pytest.mark.parametrize(
+    ("text", "layer", "expected"),
+    [
+        ("type: 'TripletLoss' triplet_loss_param { margin: 0.2 }", "TripletLoss", {"margin": 0.2, "half": True}),
+        ("type: 'TripletLoss'", "TripletLoss", {"margin": 1, "half": True}),
+        ("type: 'Norm'", "LpNormalize", {"p": 2, "eps": 1e-12}),
+        ("type: 'LiftedStructSimilaritySoftmaxLoss'", "LiftedStructureLoss", {"margin": 1}),
+        (
+            "type: 'FocalLoss' focal_loss_param { gamma: 1.5 axis: 2 } loss_param { ignore_label: 9 normalize: false }",
+            "SoftmaxFocalLoss",
+            {"one_add_p": False, "gamma": 1.5, "alpha": 0.25, "axis": 2, "normalization": "batch", "ignore_label": 9},
+        ),
+        (
+            "type: 'FocalLoss' focal_loss_param { type: ONEADDP beta: 2 } softmax_param { axis: 3 }",
+            "SoftmaxFocalLoss",
+            {"one_add_p": True, "gamma": 2, "alpha": 1, "axis": 3, "normalization": "valid"},
+        ),
+        (
+            "type: 'LabelSpecificAdd' label_specific_add_param { bias: -0.35 transform_test: true }",
+            "LabelSpecificAdd",
+            {"bias": -0.35, "bias_gamma": 0, "bias_power": 1, "bias_min": 0, "bias_max": 0, "start_iter": 0},
+        ),
+        (
+            "type: 'LabelSpecificAdd' label_specific_add_param { bias_base: 0 bias_gamma: 1 bias_min: -1 iteration: 3}",
+            "LabelSpecificAdd",
+            {
+                "bias": 0,
+                "bias_base": 0,
+                "bias_gamma": 1,
+                "bias_power": 1,
+                "bias_min": -1,
+                "bias_max": 0,
+                "start_iter": 3,
+            },
+        ),
+        (
+            f"{IP} {{ num_output: 9 bias_term: false normalize: true weight_filler {{ type: 'xavier' }} }}",
+            "MarginInnerProduct",
+            {"num_classes": 9, "filler": "xavier", "margin": 1, "legacy_version": True},
+        ),
+        (f"{IP} {{ num_output: 9 normalize: false }}", "", {}),
+        ("type: 'FocalLoss' focal_loss_param { type: LINEAR }", "", {}),  # which no fork computes
+    ],
+)
+def test_layers(text, layer, expected):
+    assert parameters(text) == (layer, expected)
+
+
+def test_an_am_softmax_net(tmp_path):
+    """The cosines of a face with two directions, the label's less a margin, times a scale; without it for a test."""
+    pytest.importorskip("torch")
+    from caffe_pylayers import pycaffe
+
+    text = """
+input: "x" input_shape { dim: 2 dim: 2 } input: "label" input_shape { dim: 2 }
+layer { name: "norm" type: "Normalize" bottom: "x" top: "norm" normalize_param { normalize_type: "L2" } }
+layer { name: "cos" type: "InnerProduct" bottom: "norm" top: "cos"
+  inner_product_param { num_output: 2 bias_term: false normalize: true weight_filler { type: "xavier" } } }
+layer { name: "margin" type: "LabelSpecificAdd" bottom: "cos" bottom: "label" top: "margin"
+  label_specific_add_param { bias: -0.25 } }
+layer { name: "scores" type: "Power" bottom: "margin" top: "scores" power_param { scale: 30 } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "scores" bottom: "label" top: "loss" }
+"""
+    (tmp_path / "net.prototxt").write_text(text)
+    for phase, margin in ((pycaffe.TRAIN, 0.25), (pycaffe.TEST, 0)):
+        net = pycaffe.Net(str(tmp_path / "net.prototxt"), phase)
+        net.params["cos"][0].data[...] = [[2, 0], [0, 5]]
+        net.blobs["x"].data[...] = [[3, 4], [-4, 3]]
+        net.blobs["label"].data[...] = [0, 1]
+        net.forward()
+        expected = 30 * np.array([[0.6 - margin, 0.8], [-0.8, 0.6 - margin]])
+        np.testing.assert_allclose(net.blobs["scores"].data, expected, rtol=1e-5)
+        np.testing.assert_allclose(net.params["cos"][0].data, np.eye(2), atol=1e-6)
