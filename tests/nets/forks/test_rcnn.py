@@ -2,9 +2,11 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from caffe_pylayers._nets.prototxt import parse_net
+from tests.layers import opencv
 
 
 def parameters(layer):
@@ -86,3 +88,27 @@ def parameters(layer):
 )
 def test_layers(text, layer, expected):
     assert parameters(text) == (layer, expected)
+
+
+PROPOSAL = """
+input: "scores" input_shape { dim: 1 dim: 18 dim: 6 dim: 8 }
+input: "deltas" input_shape { dim: 1 dim: 36 dim: 6 dim: 8 }
+input: "im_info" input_shape { dim: 1 dim: 3 }
+layer { name: "rois" type: "Proposal" bottom: "scores" bottom: "deltas" bottom: "im_info" top: "rois"
+  proposal_param { ratio: 0.5 ratio: 1 ratio: 2 scale: 2 scale: 4 scale: 8 base_size: 16 feat_stride: 16 min_size: 4
+    pre_nms_topn: 400 post_nms_topn: 40 nms_thresh: 0.7 } }
+"""
+
+
+def test_proposals_are_opencvs(tmp_path):
+    pytest.importorskip("torch")
+    from caffe_pylayers import pycaffe
+
+    rng = np.random.RandomState(0)
+    scores = rng.permutation(18 * 48).reshape(1, 18, 6, 8) / (18 * 48.0)
+    inputs = {"scores": scores, "deltas": 0.2 * rng.standard_normal((1, 36, 6, 8)), "im_info": np.array([[96, 128, 1]])}
+    (theirs,) = opencv.forward(PROPOSAL, inputs, ["rois"])
+    (tmp_path / "net.prototxt").write_text(PROPOSAL)
+    net = pycaffe.Net(str(tmp_path / "net.prototxt"), pycaffe.TEST)
+    net.forward(**inputs)
+    np.testing.assert_allclose(net.blobs["rois"].data, theirs, atol=1e-3)
