@@ -78,7 +78,7 @@ GROUPS = {
         "learned",
     ),
     "Sequences and volumes": ("recurrent", "ctc", "label_sequences", "nd_pooling"),
-    "Optical flow": ("cost_volume", "flow", "resampling"),
+    "Optical flow": ("cost_volume", "flow", "flow_activations", "resampling", "means"),
     "Activations and normalizers": ("activations", "normalization", "batch_norm"),
     "Noise, gradients, inspection": ("noise", "mixing", "gradients", "inspection"),
 }

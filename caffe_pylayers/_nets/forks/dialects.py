@@ -9,7 +9,8 @@ from typing import Any, Callable, Iterator, Mapping
 from caffe_pylayers._nets.forks.messages import is_default, repeated
 
 
-def _always(layer: Any) -> bool:
+def always(layer: Any) -> bool:
+    """Return True: a type has one meaning, or this one where no other does."""
     return True
 
 
@@ -29,6 +30,7 @@ class Dialect:
     change: changes what else is to change in the message, such as the rates of learned blobs; returns the layers that
         come behind it, or None.
     meant: of a type with several meanings, True for a layer that has this one.
+    unmarked: True for a type of Caffe that means it without any field of a fork.
     """
 
     kind: str
@@ -42,7 +44,8 @@ class Dialect:
     more: Callable[[Any], Mapping[str, Any]] | None = None
     equal: str = ""
     change: Callable[[Any], Any] | None = None
-    meant: Callable[[Any], bool] = _always
+    meant: Callable[[Any], bool] = always
+    unmarked: bool = False
 
     def parameters(self, layer: Any) -> dict[str, Any]:
         """Return what param_str holds: the values that are given, and the fork's defaults."""

@@ -8,6 +8,13 @@ protobuf's, an enumeration or message of Caffe, or one from here. Texts need no 
 
 from __future__ import annotations
 
+# What flownet2 draws at random for each image.
+_AUGMENTATIONS = (
+    "mirror translate rotate zoom squeeze translate_x translate_y gamma brightness contrast color lmult_pow lmult_mult "
+    "lmult_add sat_pow sat_mult sat_add col_pow col_mult col_add ladd_pow ladd_mult ladd_add col_rotate fog_amount "
+    "fog_size motion_blur_angle motion_blur_size shadow_angle shadow_distance shadow_strength noise"
+)
+
 MESSAGES = {
     # SSD and what is built on it
     "PermuteParameter": "order: uint32*",
@@ -156,6 +163,24 @@ MESSAGES = {
     "ResampleParameter": "antialias: bool = true, width: uint32, height: uint32, type: ResampleType = LINEAR, "
     "factor: float = 1",
     "DownsampleParameter": "top_height: uint32 = 0, top_width: uint32 = 0",
+    "ExpMaxParameter": "base: float = -1, scale: float = 1, shift: float = 0",
+    "MeanParameter": "operation: MeanOperation, file: string, value: float*, mean_scale: float = 1, "
+    "input_scale: float = 1, output_scale: float = 1",
+    "RandomGeneratorParameter": "rand_type: string = uniform, exp: bool = false, mean: float = 0, spread: float = 0, "
+    "prob: float = 1, apply_schedule: bool = true, discretize: bool = false, multiplier: float = 1",
+    "AugmentationParameter": "crop_width: uint32 = 0, crop_height: uint32 = 0, write_augmented: string, "
+    "max_multiplier: float = 255, augment_during_test: bool = false, recompute_mean: uint32 = 0, write_mean: string, "
+    "mean_per_pixel: bool = true, mean: float*, mode: string = add, bottomwidth: uint32 = 0, "
+    "bottomheight: uint32 = 0, num: uint32 = 0, chromatic_eigvec: float*, "
+    + ", ".join(f"{name}: RandomGeneratorParameter" for name in _AUGMENTATIONS.split()),
+    "CoeffScheduleParameter": "half_life: float = 1, initial_coeff: float = 1, final_coeff: float = 1",
+    "WriterParameter": "file: string, folder: string, prefix: string, suffix: string, normalize: bool = false, "
+    "scale: float = 1",
+    "LpqLossParameter": "l2_prescale_by_channels: bool = false, normalize_by_num_entries: bool = false, "
+    "p_epsilon: float = 0, q_epsilon: float = 0.01, pq_episode_starts_at_iter: uint32*, p: float*, q: float*",
+    "AccumParameter": "top_height: uint32 = 0, top_width: uint32 = 0, size_divisible_by: uint32 = 0, "
+    "have_reference: bool = false",
+    "FillerParameter": "diag_val: float*",
     "FlowWarpParameter": "fill_value: FlowFill = ZERO",
     "L1LossParameter": "l2_per_location: bool = false, l2_prescale_by_channels: bool = false, "
     "normalize_by_num_entries: bool = false, epsilon: float = 0.01, plateau: float = 0, "
@@ -203,6 +228,9 @@ MESSAGES = {
     "convolution3d_param: Convolution3DParameter, pooling3d_param: Pooling3DParameter, "
     "ctc_loss_param: CTCLossParameter, correlation_param: CorrelationParameter, "
     "resample_param: ResampleParameter, downsample_param: DownsampleParameter, "
+    "expmax_param: ExpMaxParameter, mean_param: MeanParameter, augmentation_param: AugmentationParameter, "
+    "coeff_schedule_param: CoeffScheduleParameter, writer_param: WriterParameter, lpq_loss_param: LpqLossParameter, "
+    "accum_param: AccumParameter, "
     "flow_warp_param: FlowWarpParameter, l1_loss_param: L1LossParameter, "
     "quantization_param: QuantizationParameter, engine: string, forward_type: Type, backward_type: Type, "
     "forward_math: Type, backward_math: Type",
@@ -260,6 +288,7 @@ ENUMS = {
     "CorrelationType": "MULTIPLY SUBTRACT",
     "ResampleType": "NEAREST LINEAR CUBIC AREA",
     "FlowFill": "ZERO NOT_A_NUMBER",
+    "MeanOperation": "ADD SUBTRACT",
     "RoundMode": "CEIL FLOOR",
     "PoolMethod": "MAX AVE STOCHASTIC",
     "LabelType": "NONE IMAGE PIXEL",

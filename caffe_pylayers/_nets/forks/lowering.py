@@ -180,7 +180,8 @@ def _show_blobs(net: Any, blobs: AskBlobs) -> list[Any]:
 def _foreign(layer: Any, dialect: Dialect, has: Container[str]) -> bool:
     """Return False where the caffe of the messages with these fields of a layer is that fork itself."""
     if dialect.kind not in KINDS:
-        return bool(layer.blobs) or any(_fields_of_forks(layer))  # by which its dialect was told
+        # By blobs or fields its dialect was told.
+        return dialect.unmarked or bool(layer.blobs) or any(_fields_of_forks(layer))
     own = [param for param in dialect.params if param in FIELDS_OF_LAYERS]
     return not own or any(param not in has for param in own)
 

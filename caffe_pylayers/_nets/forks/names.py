@@ -56,7 +56,8 @@ _TYPES = {
     _OCR: "CTCLoss WarpCTCLoss CTCGreedyDecoder ReverseTime",
     _CTPN: "Lstm Transpose Reverse",
     _FLOWNET: "Correlation Correlation1D FlowWarp Resample Downsample ChannelNorm L1Loss LpqLoss Mean NegReLU Accum "
-    "DataAugmentation",
+    "DataAugmentation FlowAugmentation GenerateAugmentationParameters BlackAugmentation CustomData FLOWriter ImgWriter "
+    "FloatReader FloatWriter ImgReader",
     "twhui/LiteFlowNet": "Warp Grid ExpMax NegSquare",
     _VIDEO: "NdConvolution NdPooling",
     _C3D: "Convolution3D Pooling3D",
@@ -100,7 +101,10 @@ _FIELDS = {
     _WARPCTC: "ctc_loss_param continuation_indicator_param labelsequence_accuracy_param",
     _OCR: "ctc_decoder_param reverse_time_param",
     _CTPN: "lstm_param transpose_param reverse_param",
-    _FLOWNET: "correlation_param resample_param l1_loss_param augmentation_param",
+    _FLOWNET: "correlation_param resample_param downsample_param flow_warp_param l1_loss_param lpq_loss_param "
+    "mean_param accum_param augmentation_param coeff_schedule_param black_augmentation_param writer_param "
+    "reader_param diag_val",
+    "twhui/LiteFlowNet": "expmax_param",
     _VIDEO: "kernel_shape pad_shape stride_shape",
     _C3D: "convolution3d_param pooling3d_param kernel_depth temporal_stride temporal_pad filter_group",
     _STN: "st_param",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from caffe_pylayers._nets.forks.dialects import Dialect
+from caffe_pylayers._nets.forks.dialects import Dialect, always
 from caffe_pylayers._nets.forks.names import fork_of_type
 from caffe_pylayers._nets.forks.rows import (
     classification,
@@ -28,6 +28,7 @@ DIALECTS: list[Dialect] = [
     for family in (classification, data, domains, faces, flow, normalization, rcnn, segmentation, sequences, ssd, yolo)
     for row in family.ROWS
 ]
+DIALECTS.sort(key=lambda row: row.meant is always)  # what any other layer of a type means stands behind
 
 KINDS = frozenset(row.kind for row in DIALECTS if fork_of_type(row.kind))  # the others are Caffe's own
 TOLD = KINDS | {"BatchNorm"}  # whose rows may look at the blobs of a caffemodel

@@ -2,7 +2,43 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from caffe_pylayers._nets.forks.dialects import Dialect
+
+
+def _mean_size(layer: Any) -> dict[str, Any]:
+    """Return the height and width of the pixels' mean that the weights hold: those of the images it was trained on."""
+    if len(layer.blobs) < 2:
+        return {}
+    blob = layer.blobs[1]
+    return {"mean_size": list(blob.shape.dim[2:]) if blob.HasField("shape") else [blob.height, blob.width]}
+
+
+def _hold(layer: Any) -> None:
+    """Give the mean a rate of 0."""
+    del layer.param[:]
+    for _ in range(3 if layer.augmentation_param.recompute_mean else 1):
+        layer.param.add(lr_mult=0, decay_mult=0)
+
+
+def _scale(layer: Any) -> None:
+    """Make a Power of an Eltwise."""
+    layer.power_param.scale = layer.eltwise_param.coeff[0] if layer.eltwise_param.coeff else 1
+    layer.ClearField("eltwise_param")
+
+
+def _diagonal(layer: Any) -> bool:
+    """Return True for a Convolution whose weights begin as a diagonal, of each position alone."""
+    param = layer.convolution_param
+    return (
+        param.weight_filler.type == "diagonal"
+        and list(param.kernel_size) == [1]
+        and all(stride == 1 for stride in param.stride)
+        and not any(param.pad)
+        and not param.bias_filler.value
+    )
+
 
 _CORRELATION = "kernel_size max_displacement pad stride_1 stride_2 correlation_type"
 
@@ -51,5 +87,33 @@ ROWS = [
         meant=lambda layer: len(layer.bottom) < 2,
     ),
     Dialect("Downsample", "resampling.Downsample", "downsample_param", ignored="top_height top_width"),
+    Dialect(
+        "DataAugmentation",
+        "means.SubtractRunningMean",
+        "augmentation_param",
+        "recompute_mean=iterations mean_per_pixel mean crop_height+crop_width=size",
+        ignored="write_augmented max_multiplier augment_during_test write_mean",
+        more=_mean_size,
+        change=_hold,
+    ),
+    Dialect("Mean", "means.AddMean", "mean_param", "operation value mean_scale input_scale output_scale"),
+    Dialect("ExpMax", "flow_activations.ExpMax", "expmax_param", "scale shift"),
+    Dialect("NegSquare", "flow_activations.NegSquare"),
+    Dialect("NegReLU", "flow_activations.NegReLU", "relu_param", "negative_slope", ignored="engine"),
+    Dialect(
+        "Convolution",
+        "flow.FlowScale",
+        "convolution_param",
+        "bias_term weight_filler.diag_val=scale",
+        read="num_output weight_filler.type bias_filler kernel_size stride pad",
+        meant=_diagonal,
+    ),
+    Dialect(
+        "Eltwise",
+        equal="Power",
+        change=_scale,
+        meant=lambda layer: len(layer.bottom) == 1 and layer.eltwise_param.operation == layer.eltwise_param.SUM,
+        unmarked=True,
+    ),
     Dialect("ChannelNorm", "shapes.Reduce", more=lambda layer: {"operation": "norm", "axes": [1], "keepdims": True}),
 ]
