@@ -14,13 +14,13 @@ import numpy as np
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Layer, Parameter
-from caffe_pylayers._layer.functions.ctc_paths import ctc_backward, ctc_forward, ctc_paths
+from caffe_pylayers._layer.functions.ctc_paths import ctc_backward, ctc_forward
 from caffe_pylayers._layer.functions.label_sequences import label_sequences, lengths_of_marks
 from caffe_pylayers._layer.functions.log_sum_exp import NOTHING
 from caffe_pylayers._layer.functions.softmax import log_softmax, softmax_buffer
 from caffe_pylayers._layer.losses.normalizers import normalization, normalizer
 
-__all__ = ["CTCLoss", "ctc_backward", "ctc_forward", "ctc_paths"]
+__all__ = ["CTCLoss", "ctc_backward", "ctc_forward"]
 
 
 class CTCLoss(Layer):
@@ -58,6 +58,8 @@ class CTCLoss(Layer):
         array([0.2877])
     """
 
+    array_api = True
+
     blank_label = Parameter(int, 0, low=-1, doc="the class of no label; -1: the last")
     label_offset = Parameter(int, 0, low=0, doc="added to each label")
     merge_repeated = Parameter(bool, True, doc="equal neighbours in a path are one label; false: two")
@@ -94,7 +96,6 @@ class CTCLoss(Layer):
         self._label_shape = (last[0], math.prod(last[1:]))
         self._log_p = arrays.new(scores, (max(steps - self.output_delay, 0), samples, classes))
         self._p = softmax_buffer(self._log_p)
-        self._posterior = self.xp.empty_like(self._log_p)
         return [(1,)]
 
     def forward(self, bottom, top):
@@ -102,13 +103,15 @@ class CTCLoss(Layer):
         labels, lengths, steps = self._sequences(*(arrays.to_numpy(bottom[i].data) for i in range(1, len(bottom))))
         steps = np.maximum(steps - self.output_delay, 0)
         log_softmax(self.xp, scores[self.output_delay :], 2, self._log_p, self._p)
-        self._paths = ctc_paths(labels, lengths, steps, len(self._log_p), self._blank, scores, self.merge_repeated)
-        self._log_likelihood, self._kept = ctc_forward(self.xp, self._log_p, self._paths)
-        self._spelled = ~(self._log_likelihood <= NOTHING / 2)  # NaN goes on to the loss
-        spelled = int(self._spelled.sum())
+        self._log_likelihood, self._kept = ctc_forward(
+            self.xp, self._log_p, labels, lengths, steps, self._blank, self.merge_repeated
+        )
+        is_spelled = ~(self._log_likelihood <= NOTHING / 2)  # NaN goes on to the loss
+        spelled = int(is_spelled.sum())
         self._normalizer = normalizer(self.normalization, len(labels), int(steps.sum()), spelled)
-        loss = -(self._log_likelihood * self._spelled).sum() / self._normalizer
-        top[0].data[0] = loss if self.zero_infinity or spelled == len(labels) else math.inf
+        losses = self.xp.where(is_spelled, -self._log_likelihood, self.xp.zeros_like(self._log_likelihood))
+        complete = self.zero_infinity or spelled == len(labels)
+        top[0].data[0] = losses.sum() / self._normalizer if complete else math.inf
 
     def _sequences(self, *given):
         """Return the labels (N, L), their lengths and the steps of the sequences, from all bottoms but the first."""
@@ -140,10 +143,8 @@ class CTCLoss(Layer):
                 arrays.fill(bottom[i].diff, 0)
         if not propagate_down[0]:
             return
-        ctc_backward(self.xp, self._paths, self._kept, self._log_likelihood, self._posterior)
-        scale = top[0].diff[0] / (1 if self.legacy_gradient else self._normalizer)
-        counts = self._paths.going & self._spelled[:, None]
-        change = (self.xp.exp(self._log_p) - self._posterior) * scale
         d_scores = bottom[0].diff.reshape(self._shape)
         arrays.fill(d_scores[: self.output_delay], 0)
-        d_scores[self.output_delay :] = self.xp.where(counts, change, self.xp.zeros_like(change[:1, :1, :1]))
+        d_scores = d_scores[self.output_delay :]
+        ctc_backward(self.xp, self._log_p, self._kept, self._log_likelihood, d_scores)
+        d_scores *= top[0].diff[0] / (1 if self.legacy_gradient else self._normalizer)

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 
+from caffe_pylayers._layer.functions import fused
 from caffe_pylayers.ctc import CTCLoss
 from caffe_pylayers.testing import LayerRun
 
@@ -27,17 +28,30 @@ def test_by_hand():
     assert loss(np.zeros((1, 1, 2)), [[0]])[0] == pytest.approx(math.log(2))  # an empty label: the blank alone
 
 
-def test_pytorchs_loss():
+@pytest.mark.parametrize("size", [1, 1e4])
+def test_pytorchs_loss(size):
     torch = pytest.importorskip("torch")
-    value, run = loss(SCORES, STEPS, LENGTHS, LABELS.T, text="normalization: none")
-    scores = torch.tensor(SCORES, requires_grad=True)
+    value, run = loss(size * SCORES, STEPS, LENGTHS, LABELS.T, text="normalization: none")
+    scores = torch.tensor(size * SCORES, requires_grad=True)
     expected = torch.nn.functional.ctc_loss(
         scores.log_softmax(2), torch.tensor(LABELS), torch.tensor(STEPS), torch.tensor(LENGTHS),
         reduction="sum", zero_infinity=True,
     )  # fmt: skip
     (3.7 * expected).backward()
     assert value == pytest.approx(expected.item(), rel=1e-12)
-    np.testing.assert_allclose(run.backward([3.7])[0], scores.grad, atol=1e-13)
+    np.testing.assert_allclose(run.backward([3.7])[0], scores.grad, atol=1e-13 * size)
+
+
+def test_pytorchs_kernel_gives_the_plain_numbers():
+    """Too long a label, an empty one, no step at all; and it is the one that tensors are left to."""
+    torch = pytest.importorskip("torch")
+    steps, text = STEPS * [1, 1, 1, 1, 1, 0], "normalization: valid"
+    plain, run = loss(SCORES, steps, LENGTHS, LABELS.T, text=text)
+    kernel, other = loss(*map(torch.tensor, (SCORES, steps, LENGTHS, LABELS.T)), text=text)
+    assert fused.has_ctc(torch, torch.tensor(SCORES))
+    assert float(kernel) == pytest.approx(plain, rel=1e-12)
+    d_loss = torch.tensor([3.7], dtype=torch.float64)
+    np.testing.assert_allclose(other.backward([d_loss])[0], run.backward([3.7])[0], atol=1e-13)
 
 
 @pytest.mark.parametrize("merge", [True, False])

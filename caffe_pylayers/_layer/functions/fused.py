@@ -29,6 +29,8 @@ __all__ = [
     "batch_norm_backward",
     "batch_norm_forward",
     "by_kernel",
+    "ctc_backward",
+    "ctc_forward",
     "group_norm_backward",
     "group_norm_forward",
     "has_norms",
@@ -231,3 +233,23 @@ def affine_by_kernel(xp: Any, x: Any, factor: Any, term: Any, y: Any) -> bool:
     weight, bias = factor.reshape(-1), term.reshape(-1)
     kernel(x, weight, bias, zeros, ones, False, 0.0, 0.0, out=y, save_mean=none[0], save_invstd=none[1])
     return True
+
+
+def has_ctc(xp: Any, log_p: Any) -> bool:
+    """Return whether PyTorch has what the next two call, for log-probabilities of a step and a sample or more."""
+    return xp is not np and log_p.shape[0] * log_p.shape[1] > 0 and hasattr(xp.ops.aten, "_ctc_loss_backward")
+
+
+def ctc_forward(xp: Any, log_p: Any, labels: Any, lengths: Any, steps: Any, blank: int) -> tuple[Any, Any]:
+    """Compute ctc_paths.ctc_forward, with merge_repeated."""
+    classes = xp.tensor(np.maximum(labels, 0), device=log_p.device)
+    given = classes, steps.tolist(), lengths.tolist()
+    loss, log_alpha = xp.ops.aten._ctc_loss(log_p, *given, blank)
+    return -loss, (given, log_alpha, blank)
+
+
+def ctc_backward(xp: Any, log_p: Any, kept: Any, log_likelihood: Any, d_scores: Any) -> None:
+    """Compute ctc_paths.ctc_backward."""
+    given, log_alpha, blank = kept
+    each = xp.ones_like(log_likelihood)
+    d_scores[...] = xp.ops.aten._ctc_loss_backward(each, log_p, *given, -log_likelihood, log_alpha, blank, True)
