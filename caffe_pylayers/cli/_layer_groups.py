@@ -33,6 +33,7 @@ GROUPS = {
     "Detection": (
         "anchors",
         "proposals",
+        "mscnn",
         "boxes",
         "nms",
         "roi_pooling",

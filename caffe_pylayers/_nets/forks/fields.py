@@ -76,6 +76,15 @@ MESSAGES = {
     "min_size: uint32 = 16, pre_nms_topn: uint32 = 6000, post_nms_topn: uint32 = 300, nms_thresh: float = 0.7, "
     "anchor_base_size: uint32, rpn_obj_threshold: float, rpn_nms_threshold: float, rpn_nms_post_top_n: uint32, "
     "net_input_h: uint32, net_input_w: uint32",
+    "BoxOutputParameter": "fg_thr: float = 0, iou_thr: float = 0.5, nms_type: string = IOU, field_h: uint32*, "
+    "field_w: uint32*, downsample_rate: uint32*, field_whr: float = 2, field_xyr: float = 2, max_nms_num: uint32 = 0, "
+    "max_post_nms_num: uint32 = 0, min_size: float = 15",
+    "BoxGroupParameter": "field_h: float*, field_w: float*, stride: float",
+    "BoxGroupOutputParameter": "fg_thr: float = 0, iou_thr: float = 0.5, nms_type: string = IOU, "
+    "box_group_param: BoxGroupParameter*, field_whr: float = 2, field_xyr: float = 2, max_nms_num: uint32 = 0, "
+    "max_post_nms_num: uint32 = 0, min_size: float = 15",
+    "BBoxRegParameter": "bbox_mean: float*, bbox_std: float*, cls_aware: bool = true",
+    "DecodeBBoxParameter": "gt_iou_thr: float = 0.95",
     # segmentation
     "BNParameter": "slope_filler: FillerParameter, bias_filler: FillerParameter, momentum: float = 0.9, "
     "eps: float = 1e-5, frozen: bool = false, engine: Engine = DEFAULT, scale_filler: FillerParameter, "
@@ -204,6 +213,8 @@ MESSAGES = {
     "multibox_loss_param: MultiBoxLossParameter, detection_evaluate_param: DetectionEvaluateParameter, "
     "annotated_data_param: AnnotatedDataParameter, roi_pooling_param: ROIPoolingParameter, "
     "roi_align_param: ROIAlignParameter, smooth_l1_loss_param: SmoothL1LossParameter, "
+    "box_output_param: BoxOutputParameter, box_group_output_param: BoxGroupOutputParameter, "
+    "bbox_reg_param: BBoxRegParameter, decode_bbox_param: DecodeBBoxParameter, "
     "psroi_pooling_param: PSROIPoolingParameter, psroi_align_param: PSROIAlignParameter, "
     "box_annotator_ohem_param: BoxAnnotatorOHEMParameter, proposal_param: ProposalParameter, "
     "bn_param: BNParameter, interp_param: InterpParameter, upsample_param: UpsampleParameter, "

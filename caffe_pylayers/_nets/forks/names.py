@@ -66,6 +66,10 @@ _TYPES = {
     _CPM: "CPMData",
     "peteanderson80/bottom-up-attention": "InnerProductBlob",
     "aovoc/caffe": "HSwish HardSwish",
+    "zhaoweicai/mscnn": "BoxOutput DetectionLoss DetectionAccuracy ImageGtData",
+    "zhaoweicai/cascade-rcnn": "BoxGroupOutput DecodeBBox ScaleRoute BboxAccuracy ProposalTarget FrcnnOutput "
+    "DetectionData EvalData DetectionGroupLoss DetectionGroupAccuracy",
+    "makefile/frcnn": "FrcnnProposal FrcnnProposalTarget FrcnnAnchorTarget FrcnnRoiData FPNProposal",
     "sophgo/caffe": "MatMul Mish Padding Proposal FrcnDetection RetinaFaceDetection",
 }
 
@@ -77,7 +81,8 @@ _FIELDS = {
     _RFCN: "psroi_pooling_param box_annotator_ohem_param pre_fixed_normalizer",
     _MNC: "roi_warping_param mask_resize_param",
     f"{_DEFORMABLE} or makefile/frcnn": "psroi_align_param deformable_convolution_param deformable_psroi_pooling_param",
-    "zhaoweicai/cascade-rcnn": "pad_ratio ceil_mode",
+    "zhaoweicai/mscnn": "box_output_param",
+    "zhaoweicai/cascade-rcnn": "pad_ratio ceil_mode box_group_output_param bbox_reg_param decode_bbox_param",
     "makefile/frcnn": "bi_type is_multi_interpolate",
     _SSD: "permute_param norm_param prior_box_param detection_output_param multibox_loss_param annotated_data_param "
     "detection_evaluate_param video_data_param resize_param noise_param distort_param expand_param emit_constraint "

@@ -58,6 +58,46 @@ def parameters(layer):
             },
         ),
         (
+            "type: 'BoxOutput' box_output_param { fg_thr: -5 iou_thr: 0.65 field_w: 20 field_w: 28 "
+            "field_h: 40 field_h: 56 downsample_rate: 8 downsample_rate: 8 field_xyr: 2 max_nms_num: 2000 }",
+            "BoxOutput",
+            {
+                "field_w": [20, 28],
+                "field_h": [40, 56],
+                "downsample_rate": [8, 8],
+                "fg_thr": -5,
+                "iou_thr": 0.65,
+                "field_whr": 2,
+                "field_xyr": 2,
+                "max_nms_num": 2000,
+                "max_post_nms_num": 0,
+                "min_size": 15,
+            },
+        ),
+        (
+            "type: 'BoxGroupOutput' box_group_output_param { box_group_param { field_w: 44 field_w: 22 field_h: 22 "
+            "field_h: 44 stride: 4 } box_group_param { field_w: 64 field_h: 64 stride: 8 } nms_type: 'IOU' }",
+            "BoxGroupOutput",
+            {
+                "fg_thr": 0,
+                "iou_thr": 0.5,
+                "field_whr": 2,
+                "field_xyr": 2,
+                "max_nms_num": 0,
+                "max_post_nms_num": 0,
+                "min_size": 15,
+                "field_w": [[44, 22], [64]],
+                "field_h": [[22, 44], [64]],
+                "stride": [4, 8],
+            },
+        ),
+        (
+            "type: 'DecodeBBox' bbox_reg_param { bbox_std: 0.1 bbox_std: 0.1 bbox_std: 0.2 bbox_std: 0.2 }",
+            "DecodeBBox",
+            {"bbox_std": [0.1, 0.1, 0.2, 0.2], "gt_iou_thr": 0.95},
+        ),
+        ("type: 'FrcnnProposal' proposal_param { feat_stride: 8 }", "Proposal", {"feat_stride": 8}),
+        (
             "type: 'BoxAnnotatorOHEM' box_annotator_ohem_param { roi_per_img: 128 }",
             "BoxAnnotatorOHEM",
             {"roi_per_img": 128, "ignore_label": -1},

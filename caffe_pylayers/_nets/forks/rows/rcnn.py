@@ -29,6 +29,23 @@ def _pre_fixed(layer: Any) -> bool:
     return bool(layer.loss_param.normalization == value.number)
 
 
+def _frcnn_stride(layer: Any) -> dict[str, int]:
+    """Return what the prototxt says; all else is in a file of settings, whose defaults are py-faster-rcnn's."""
+    return {"feat_stride": layer.proposal_param.feat_stride} if layer.proposal_param.HasField("feat_stride") else {}
+
+
+_FIELDS = "fg_thr iou_thr field_whr field_xyr max_nms_num max_post_nms_num min_size"
+
+
+def _groups(layer: Any) -> dict[str, Any]:
+    groups = layer.box_group_output_param.box_group_param
+    return {
+        "field_w": [[short_float(w) for w in group.field_w] for group in groups],
+        "field_h": [[short_float(h) for h in group.field_h] for group in groups],
+        "stride": [short_float(group.stride) for group in groups],
+    }
+
+
 ROWS = [
     Dialect(
         "BoxAnnotatorOHEM",
@@ -75,6 +92,30 @@ ROWS = [
         "pooled_h pooled_w spatial_scale sampling_ratio",
         meant=lambda layer: layer.HasField("roi_align_param"),
     ),
+    Dialect(
+        "BoxOutput",
+        "mscnn.BoxOutput",
+        "box_output_param bbox_reg_param",
+        f"field_w field_h downsample_rate {_FIELDS} bbox_mean bbox_std",
+        ignored="cls_aware",
+    ),
+    Dialect(
+        "BoxGroupOutput",
+        "mscnn.BoxGroupOutput",
+        "box_group_output_param bbox_reg_param",
+        f"{_FIELDS} bbox_mean bbox_std",
+        read="box_group_param",
+        ignored="cls_aware",
+        more=_groups,
+    ),
+    Dialect(
+        "DecodeBBox",
+        "mscnn.DecodeBBox",
+        "bbox_reg_param decode_bbox_param",
+        "bbox_mean bbox_std gt_iou_thr",
+        ignored="cls_aware",
+    ),
+    Dialect("FrcnnProposal", "proposals.Proposal", "proposal_param", read="feat_stride", more=_frcnn_stride),
     Dialect(
         "Proposal",
         "proposals.Proposal",

@@ -1,0 +1,314 @@
+"""MS-CNN and Cascade R-CNN: proposals from maps of several strides, and boxes decoded from stage to stage.
+
+layer {
+  name: "proposals"  type: "Python"
+  bottom: "LFCN_1_3x5"  bottom: "LFCN_2_3x5"  top: "proposals"
+  python_param {
+    module: "caffe_pylayers.mscnn"  layer: "BoxOutput"
+    param_str: "{field_w: [40, 80], field_h: [40, 80], downsample_rate: [8, 16], fg_thr: -5, iou_thr: 0.65}"
+  }
+}
+layer {
+  name: "proposals"  type: "Python"
+  bottom: "rpn_prob"  bottom: "rpn_bbox"  top: "proposals"
+  python_param {
+    module: "caffe_pylayers.mscnn"  layer: "BoxGroupOutput"
+    param_str: "{field_w: [[88, 44, 64]], field_h: [[44, 88, 64]], stride: [8], fg_thr: 0.1, iou_thr: 0.7}"
+  }
+}
+layer {
+  name: "proposals_2nd"  type: "Python"
+  bottom: "bbox_pred"  bottom: "proposals"  top: "proposals_2nd"
+  python_param {
+    module: "caffe_pylayers.mscnn"  layer: "DecodeBBox"
+    param_str: "{bbox_std: [0.1, 0.1, 0.2, 0.2]}"
+  }
+}
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from caffe_pylayers._layer import checks
+from caffe_pylayers._layer.base import Parameter
+from caffe_pylayers._layer.bases.no_gradient import NoGradient
+from caffe_pylayers._layer.detection import box_blobs
+from caffe_pylayers._layer.detection.box_codes import box_decode_forward
+from caffe_pylayers._layer.detection.boxes import sizes
+from caffe_pylayers._layer.detection.nms import by_score, greedy_nms
+from caffe_pylayers._layer.phases import TRAIN
+
+__all__ = ["BoxGroupOutput", "BoxOutput", "DecodeBBox", "decode_fields"]
+
+_NO_BOX = (0, 1, 1, 10, 10)  # what stands for the proposals of a batch that has none
+
+
+def decode_fields(deltas, fields, stride, field_xyr=2.0, field_whr=2.0, means=0.0, stds=1.0):
+    """Return x, y, w, h, each (G, H, W), of boxes coded relative to a field at the middle of each cell.
+
+    A centre is moved by a share of the field's size, 1 / field_xyr at most; a size is the field's times exp of a delta,
+    field_whr or one over it at most.
+
+    deltas: (G, 4, H, W), times stds plus means. fields: (widths, heights) of the G fields, in pixels.
+    """
+    shape = (1, 4, 1, 1)
+    deltas = deltas * np.broadcast_to(stds, 4).reshape(shape) + np.broadcast_to(means, 4).reshape(shape)
+    bound = math.log(field_whr)
+    found = []
+    for axis in range(2):
+        field = np.asarray(fields[axis], deltas.dtype)[:, None, None]
+        cells = (np.arange(deltas.shape[3 - axis]) + 0.5) * stride
+        middle = cells if axis == 0 else cells[:, None]
+        length = field * np.exp(deltas[:, 2 + axis].clip(-bound, bound))
+        found.append((deltas[:, axis].clip(-1 / field_xyr, 1 / field_xyr) * field + middle - length / 2, length))
+    (x, w), (y, h) = found
+    return x, y, w, h
+
+
+class _Fields(NoGradient):
+    """A layer of maps with boxes at their cells, of which the best are proposed.
+
+    A subclass has candidates(bottom, image), which yields (boxes x1 y1 x2 y2 (R, 4), scores (R,)) for each map.
+    """
+
+    fg_thr = Parameter(float, 0.0, doc="least score of an object")
+    iou_thr = Parameter(float, 0.5, low=0, high=1, doc="the largest IoU of two boxes that both stay")
+    field_xyr = Parameter(
+        float, 2.0, above=0, doc="a box's centre is no farther from the cell's than the field over it"
+    )
+    field_whr = Parameter(float, 2.0, low=1, doc="a box is no larger than the field times it, nor smaller than over it")
+    max_nms_num = Parameter(int, 0, low=0, doc="boxes of an image that go into suppression, 0: all")
+    max_post_nms_num = Parameter(int, 0, low=0, doc="boxes of an image that come out, 0: all")
+    min_size = Parameter(float, 15.0, low=0, doc="least width and height, in pixels")
+    bbox_mean = Parameter((float,) * 4, (0.0,) * 4, doc="added to the deltas")
+    bbox_std = Parameter((float,) * 4, (1.0,) * 4, above=0, doc="the deltas are multiplied by these before")
+
+    plus_one = False
+
+    def setup(self, bottom, top):
+        checks.tops(self, top, "proposals", "scored", optional=1)
+
+    def decode(self, deltas, fields, stride):
+        """Return x, y, w, h of the boxes of maps of deltas (G, 4, H, W)."""
+        return decode_fields(deltas, fields, stride, self.field_xyr, self.field_whr, self.bbox_mean, self.bbox_std)
+
+    def forward(self, bottom, top):
+        found = []
+        for image in range(self._images):
+            parts = [self._large(*part) for part in self.candidates(bottom, image)]
+            boxes, scores = (np.concatenate(each) for each in zip(*parts))
+            order = by_score(scores, self.max_nms_num or None)
+            boxes, scores = boxes[order], scores[order]
+            kept = greedy_nms(boxes, scores, self.iou_thr, self.plus_one, self.max_post_nms_num or None)
+            found.append(np.column_stack([np.full(len(kept), image), boxes[kept], scores[kept]]))
+        rows = np.concatenate([np.zeros((0, 6)), *found])
+        if not len(rows):
+            rows = np.array([[*_NO_BOX, 0]])
+        top[0].reshape(len(rows), 5, 1, 1)
+        top[0].data[...] = rows[:, :5, None, None]
+        if len(top) > 1:
+            top[1].reshape(len(rows), 6, 1, 1)
+            top[1].data[...] = rows[:, :, None, None] if found and any(map(len, found)) else 0
+
+    def _large(self, boxes, scores):
+        good = (scores >= self.fg_thr) & (sizes(boxes, self.plus_one) >= self.min_size).all(1)
+        return boxes[good], scores[good]
+
+
+class BoxOutput(_Fields):
+    """Proposals of MS-CNN: at each cell of each map one box, of the size of the map's field.
+
+    A box's score is the largest score of a class less that of the background, before any softmax. Boxes are cut to the
+    image that the map covers; of those with a score of fg_thr or more, and of min_size, greedy non-maximum suppression
+    keeps the best.
+
+    Bottom:
+        [i] maps (N, C + 4, H_i, W_i), one for each field: scores of C classes, background first, then 4 deltas
+    Top:
+        [0] ROIs (R, 5, 1, 1): the image's index, x1, y1, x2, y2; without any (0, 1, 1, 10, 10)
+        [1] optional: ROIs and their scores (R, 6, 1, 1); without any zeros
+    Backward:
+        Zeros.
+    Raises:
+        ValueError for maps that do not fit, for another number of them than of fields, and for values that are not
+        finite.
+    References:
+        Cai, Fan, Feris, Vasconcelos, "A Unified Multi-scale Deep Convolutional Neural Network for Fast Object
+        Detection", 2016, arXiv:1607.07155. BoxOutput of MS-CNN's Caffe, with the fields of its box_output_param, and
+        of its bbox_reg_param.
+    Example:
+        >>> import numpy as np
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> maps = np.zeros((1, 6, 1, 2))
+        >>> maps[0, 1] = 1, 2
+        >>> text = "{field_w: [20], field_h: [20], downsample_rate: [40]}"
+        >>> LayerRun(BoxOutput, [maps], param_str=text).forward()[0][:, :, 0, 0]
+        array([[ 0., 50., 10., 70., 30.],
+               [ 0., 10., 10., 30., 30.]])
+    """
+
+    field_w = Parameter([float], above=0, length=(1, None), doc="widths of the fields, in pixels, one for each bottom")
+    field_h = Parameter([float], above=0, length=(1, None), doc="heights of the fields, one for each bottom")
+    downsample_rate = Parameter([float], above=0, length=(1, None), doc="strides of the maps, one for each bottom")
+
+    def plan(self, *maps):
+        count = len(self.field_w)
+        checks.bottoms(self, maps, *(f"maps_{i}" for i in range(count)))
+        if not count == len(self.field_h) == len(self.downsample_rate):
+            raise checks.error(
+                self,
+                f"parameters field_w, field_h and downsample_rate must have one number for each bottom, {count}, got "
+                f"{count}, {len(self.field_h)} and {len(self.downsample_rate)}",
+            )
+        self._images = len(maps[0])
+        for i, each in enumerate(maps):
+            shape = tuple(each.shape)
+            if len(shape) != 4 or shape[1] < 6 or shape[:2] != tuple(maps[0].shape[:2]):
+                raise checks.error(
+                    self,
+                    f"bottom[{i}] must be maps (N, C + 4, H, W) of two classes or more, as many of all, got {shape}",
+                )
+        return [(1, 5, 1, 1), (1, 6, 1, 1)]
+
+    def candidates(self, bottom, image):
+        for i, fields in enumerate(zip(self.field_w, self.field_h)):
+            maps, stride = bottom[i].data[image], self.downsample_rate[i]
+            checks.numbers(self, f"bottom[{i}]", bottom[i].data)
+            x, y, w, h = self.decode(maps[None, -4:], [[side] for side in fields], stride)
+            x, y = x.clip(0, None), y.clip(0, None)
+            w, h = np.minimum(w, maps.shape[2] * stride - x), np.minimum(h, maps.shape[1] * stride - y)
+            yield np.stack([x, y, x + w, y + h], -1).reshape(-1, 4), (maps[1:-4].max(0) - maps[0]).ravel()
+
+
+class BoxGroupOutput(_Fields):
+    """Proposals of Cascade R-CNN: at each cell of each map a box for each of its fields.
+
+    A box's score is 1 less the probability of the background. Boxes are cut to the image that the map covers; of those
+    with a score of fg_thr or more, and of min_size, greedy non-maximum suppression keeps the best. Here x2 and y2 are
+    the last pixel inside.
+
+    Bottom:
+        [2 i] probabilities (N G_i, C, H_i, W_i), for G_i fields, background first
+        [2 i + 1] deltas (N G_i, 4, H_i, W_i)
+    Top:
+        [0] ROIs (R, 5, 1, 1): the image's index, x1, y1, x2, y2; without any (0, 1, 1, 10, 10)
+        [1] optional: ROIs and their scores (R, 6, 1, 1); without any zeros
+    Backward:
+        Zeros.
+    Raises:
+        ValueError for maps that do not fit, for another number of them than of fields, and for values that are not
+        finite.
+    References:
+        Cai and Vasconcelos, "Cascade R-CNN: Delving into High Quality Object Detection", 2018, arXiv:1712.00726.
+        BoxGroupOutput of its Caffe, with the fields of its box_group_output_param; the field_w, field_h and stride of
+        each box_group_param are one of the lists' here.
+    Example:
+        >>> import numpy as np
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> probabilities = np.array([0.1, 0.4]).reshape(2, 1, 1, 1)
+        >>> text = "{field_w: [[20, 40]], field_h: [[20, 20]], stride: [60]}"
+        >>> LayerRun(BoxGroupOutput, [probabilities, np.zeros((2, 4, 1, 1))], param_str=text).forward()[0][:, :, 0, 0]
+        array([[ 0., 20., 20., 39., 39.],
+               [ 0., 10., 20., 49., 39.]])
+    """
+
+    field_w = Parameter([[float]], above=0, length=(1, None), doc="widths of each map's fields, in pixels")
+    field_h = Parameter([[float]], above=0, length=(1, None), doc="heights of each map's fields")
+    stride = Parameter([float], above=0, length=(1, None), doc="strides of the maps")
+
+    plus_one = True
+
+    def plan(self, *maps):
+        groups, heights = [len(widths) for widths in self.field_w], [len(heights) for heights in self.field_h]
+        names = (f"{name}_{i}" for i in range(len(groups)) for name in ("probabilities", "deltas"))
+        checks.bottoms(self, maps, *names)
+        if groups != heights or len(groups) != len(self.stride) or 0 in groups:
+            raise checks.error(
+                self,
+                "parameters field_w, field_h and stride must have as many widths as heights, and a stride, for each "
+                f"two bottoms, got {groups} widths, {heights} heights and {len(self.stride)} strides",
+            )
+        self._images = len(maps[0]) // groups[0]
+        for i, group in enumerate(groups):
+            shape, deltas = tuple(maps[2 * i].shape), tuple(maps[2 * i + 1].shape)
+            wanted = (self._images * group, 4, *shape[2:])
+            if len(shape) != 4 or shape[0] != wanted[0] or deltas != wanted:
+                raise checks.error(
+                    self,
+                    f"bottom[{2 * i}] and bottom[{2 * i + 1}] must be maps (N G, C, H, W) and (N G, 4, H, W) of G = "
+                    f"{group} fields, got {shape} and {deltas}",
+                )
+        return [(1, 5, 1, 1), (1, 6, 1, 1)]
+
+    def candidates(self, bottom, image):
+        for i, fields in enumerate(zip(self.field_w, self.field_h)):
+            of_image = slice(image * len(fields[0]), (image + 1) * len(fields[0]))
+            probabilities, deltas = (bottom[2 * i + k].data[of_image] for k in range(2))
+            checks.numbers(self, f"bottom[{2 * i}] (probabilities)", bottom[2 * i].data)
+            checks.numbers(self, f"bottom[{2 * i + 1}] (deltas)", bottom[2 * i + 1].data)
+            x, y, w, h = self.decode(deltas, fields, self.stride[i])
+            right, lower = (size * self.stride[i] for size in (deltas.shape[3], deltas.shape[2]))
+            ends = np.minimum(x + w - 1, right), np.minimum(y + h - 1, lower)
+            boxes = np.stack([x.clip(0, None), y.clip(0, None), *ends], -1)
+            yield boxes.reshape(-1, 4), (1 - probabilities[:, 0]).ravel()
+
+
+class DecodeBBox(NoGradient):
+    """ROIs of the next stage of a cascade: those of this one, moved by its deltas.
+
+    In TRAIN those without a size are left out, and, with bottom[2], those whose IoU with their object was gt_iou_thr or
+    more, which are the objects themselves.
+
+    Bottom:
+        [0] deltas (R, 8): those of the background, and of an object
+        [1] ROIs (R, 5): the image's index, x1, y1, x2, y2
+        [2] optional, in TRAIN: objects (R, K), in the last column each ROI's IoU with its own
+    Top:
+        [0] ROIs (R', 5, 1, 1)
+    Backward:
+        Zeros.
+    Raises:
+        ValueError for shapes that do not fit, for values that are not finite, and where no ROI is left.
+    References:
+        Cai and Vasconcelos, "Cascade R-CNN", 2018, arXiv:1712.00726. DecodeBBox of its Caffe, with the fields of its
+        bbox_reg_param and decode_bbox_param. BoxDecode decodes the boxes of all classes, with a gradient.
+    Example:
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> run = LayerRun(DecodeBBox, [[[0, 0, 0, 0, 0.5, 0, 0, 0]], [[0, 10, 10, 29, 29]]])
+        >>> run.forward()[0][:, :, 0, 0]
+        array([[ 0., 20., 10., 39., 29.]])
+    """
+
+    bbox_mean = Parameter((float,) * 4, (0.0,) * 4, doc="added to the deltas")
+    bbox_std = Parameter((float,) * 4, (1.0,) * 4, above=0, doc="the deltas are multiplied by these before")
+    gt_iou_thr = Parameter(float, 0.95, low=0, doc="with bottom[2]: the IoU from which a ROI is its object's own box")
+
+    def setup(self, bottom, top):
+        checks.tops(self, top, "rois")
+
+    def plan(self, deltas, rois, objects=None):
+        count = len(box_blobs.rows(self, "bottom[1] (rois)", rois, 5))
+        if len(box_blobs.rows(self, "bottom[0] (deltas)", deltas, 8)) != count:
+            raise checks.error(self, f"bottom[0] (deltas) must have {count} rows, as the ROIs, got {len(deltas)}")
+        if objects is not None and len(objects) != count:
+            raise checks.error(self, f"bottom[2] (objects) must have {count} rows, as the ROIs, got {len(objects)}")
+        return [(max(count, 1), 5, 1, 1)]
+
+    def forward(self, bottom, top):
+        deltas = box_blobs.rows(self, "bottom[0] (deltas)", bottom[0].data, 8)[:, 4:]
+        rois = box_blobs.rows(self, "bottom[1] (rois)", bottom[1].data, 5)
+        checks.numbers(self, "bottom[0] (deltas)", deltas)
+        checks.numbers(self, "bottom[1] (rois)", rois)
+        boxes = box_decode_forward(rois[:, 1:], deltas, True, self.bbox_mean, self.bbox_std)
+        kept = np.ones(len(rois), bool)
+        if self.phase == TRAIN:
+            kept = (boxes[:, :2] <= boxes[:, 2:]).all(1)
+            if len(bottom) > 2:
+                kept &= bottom[2].data.reshape(len(rois), -1)[:, -1] < self.gt_iou_thr
+        if not kept.any():
+            raise checks.error(self, f"none of the {len(rois)} ROIs is left")
+        top[0].reshape(int(kept.sum()), 5, 1, 1)
+        top[0].data[...] = np.concatenate([rois[:, :1], boxes], 1)[kept][:, :, None, None]
