@@ -1,4 +1,4 @@
-"""Clips of videos, from video files or from folders of frames.
+"""Clips of videos, from video files or from folders of frames; their segments; and one frame after the other.
 
     layer {
       name: "data"  type: "Python"  top: "data"  top: "label"
@@ -18,18 +18,32 @@ from __future__ import annotations
 import itertools
 import math
 import os
+import threading
 
 import numpy as np
 
 from caffe_pylayers._layer import checks
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.data.listed_data import FileList
+from caffe_pylayers._layer.images.corner_crops import SCALES, crop_sizes, drawn, fixed_places
+from caffe_pylayers._layer.images.fitted_data import FittedData
 from caffe_pylayers._layer.images.image_data import ImageData
 from caffe_pylayers._layer.images.image_files import in_channels, opencv, read_image
 from caffe_pylayers._layer.images.image_list import EXTENSIONS
 from caffe_pylayers._layer.phases import TRAIN
 
-__all__ = ["VideoClips", "frames_of_clip"]
+__all__ = [
+    "VideoClips",
+    "VideoFrames",
+    "VideoSegments",
+    "crop_sizes",
+    "fixed_places",
+    "frames_of_clip",
+    "starts_of_segments",
+]
+
+
+_CAMERA = 2**31 - 1  # frames: it has no end
 
 
 def frames_of_clip(frames, length, stride, place):
@@ -44,6 +58,23 @@ def frames_of_clip(frames, length, stride, place):
     room = frames - (stride * (length - 1) + 1)
     start = math.floor(place * (room + 1)) if room > 0 else 0
     return np.minimum(start + stride * np.arange(length), frames - 1)
+
+
+def starts_of_segments(frames, segments, length, places):
+    """Return the number of frames before each of a video's segments, which are its equal parts.
+
+        start_i = i D + floor(places_i * (D - length + 1)),   D = floor(frames / segments)
+
+    Where D is less than length, all start with the video.
+
+    places: of each segment in [0, 1); None: all in the middle.
+    """
+    part = frames // segments
+    if part < length:
+        return [0] * segments
+    room = part - length + 1
+    within = [room // 2 if places is None else math.floor(place * room) for place in places or [0] * segments]
+    return [i * part + start for i, start in enumerate(within)]
 
 
 def _decoded(video, numbers, path):
@@ -147,3 +178,198 @@ class VideoClips(ImageData, FileList):
             return [in_channels(pixels, self.channels) for pixels in _decoded(video, numbers, path)]
         finally:
             video.release()
+
+
+class VideoSegments(ImageData, FileList):
+    """Frames of each of the equal parts of a list of videos, or its optical flow.
+
+    data[n] = ``length`` frames of each of ``segments`` parts of video i_n, one after the other along the channels, all
+    changed alike; in the TRAIN phase from random places of their parts, in the TEST phase from the middle. Of a flow a
+    frame is an image of x and one of y.
+
+    Top:
+        [0] data (N, segments * length * C, H, W); C is 3, of gray images 1, of a flow 2
+        [1] label (N,), optional
+    Bottom:
+        none
+    Backward:
+        none
+    Raises:
+        ValueError for a list that cannot be read and folders that are not there, before the net is built; for a frame
+        that is not there by the forward that was to use it.
+    References:
+        Wang et al., "Temporal Segment Networks: Towards Good Practices for Deep Action Recognition", 2016,
+        arXiv:1608.00859: the VideoData of its Caffe, with its crops (multi_scale, fix_crop and more_fix_crop). There
+        a list's labels are of shape (N, 1, 1, 1), and the item before stays where a frame is not there.
+    Example:
+        >>> import os, tempfile
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     os.mkdir(os.path.join(folder, "wave"))
+        ...     for number in range(1, 7):
+        ...         for axis, value in (("x", number), ("y", 10 * number)):
+        ...             with open(os.path.join(folder, "wave", f"flow_{axis}_{number}.pgm"), "wb") as image:
+        ...                 _ = image.write(b"P5 1 1 255 " + bytes([value]))
+        ...     with open(os.path.join(folder, "list.txt"), "w") as source:
+        ...         _ = source.write("wave 6 7")
+        ...     param_str = {"source": source.name, "root": folder, "segments": 2, "name_pattern": "flow_%c_%d.pgm"}
+        ...     data, label = LayerRun(VideoSegments, param_str=str(param_str), tops=2, phase=1).forward()
+        >>> data.ravel(), label
+        (array([ 2., 20.,  5., 50.]), array([7.]))
+    """
+
+    source = Parameter(str, doc="the list: `folder frames label` on each line")
+    segments = Parameter(int, 1, low=1, doc="equal parts of a video")
+    length = Parameter(int, 1, low=1, doc="frames of each")
+    modality = Parameter(str, "flow", choices=("flow", "rgb"), doc="flow: images of x and of y; rgb: frames")
+    name_pattern = Parameter(
+        str,
+        None,
+        doc="of a frame's file: flow: of x or y and the number, from 1; rgb: of the number; default: flow_%c_%04d.jpg, "
+        "image_%04d.jpg",
+    )
+    turn_flow = Parameter(bool, True, doc="flow: where it is mirrored, x becomes 255 - x")
+    multi_scale = Parameter(bool, False, doc="TRAIN: a random size is cut out, and resized to the crop")
+    scale_ratios = Parameter([float], SCALES, above=0, high=1, length=(1, None), doc="multi_scale: of the shorter side")
+    max_distort = Parameter(int, 1, low=0, doc="multi_scale: how far apart in scale_ratios those of both sides are")
+    fixed_crops = Parameter(
+        str, "none", choices=("none", "corners", "more"), doc="TRAIN: corners and middle; more: 8 places between, too"
+    )
+
+    def prepare(self):
+        flow = self.modality == "flow"
+        if flow:
+            self.channels = "gray"
+        self._pattern = self.name_pattern or ("flow_%c_%04d.jpg" if flow else "image_%04d.jpg")
+        try:
+            self._names(1)
+        except (TypeError, ValueError) as error:
+            wanted = "%c for x or y and one such as %04d" if flow else "one such as %04d"
+            raise checks.error(self, f"parameter name_pattern must have {wanted}, got {self._pattern!r}") from error
+        if self.multi_scale and not self.crop:
+            raise checks.error(self, "needs the parameter crop with multi_scale: what a part is resized to")
+        if flow and self.turn_flow:
+            self.directions = slice(0, None, 2)
+        self.prepare_images()
+        self.label_count = 2
+        self.read_list()
+
+    def class_values(self):
+        return self.labels[:, 1]
+
+    def item(self, index, rng):
+        frames, label = self.labels[index]
+        places = [rng.random() for _ in range(self.segments)] if self.phase == TRAIN else None
+        starts = starts_of_segments(int(frames), self.segments, self.length, places)
+        names = [name for start in starts for i in range(self.length) for name in self._names(start + 1 + i)]
+        images = [read_image(os.path.join(self.paths[index], name), self.channels) for name in names]
+        return (np.concatenate(self.changed(rng, images).images), label)[: len(self.tops)]
+
+    def cut_out(self, views, rng):
+        if rng is None or not (self.multi_scale or self.fixed_crops != "none"):
+            super().cut_out(views, rng)
+            return
+        part = self.crop
+        if self.multi_scale:
+            part = drawn(rng, crop_sizes(views.size, self.crop, self.scale_ratios, self.max_distort))
+        places = fixed_places(views.size, part, self.fixed_crops == "more")
+        top, left = drawn(rng, places)
+        if self.fixed_crops == "none":
+            room = np.array(views.size) - part + 1
+            top, left = (int(rng.random() * n) for n in room.clip(1, None))
+        views.crop(top, left, part)
+        views.resize(self.crop, "linear")
+
+    def _names(self, number):
+        if self.modality == "rgb":
+            return [self._pattern % number]
+        return [self._pattern % (axis, number) for axis in "xy"]
+
+
+class VideoFrames(FittedData):
+    """The frames of a video, one after the other, from a file or a camera; a file begins again at its end.
+
+    In this order: resized, noise added, cropped, mirrored, the mean subtracted, scaled.
+
+    Top:
+        [0] data (N, C, H, W)
+        [1] label, optional: (N,), zeros
+    Bottom:
+        none
+    Backward:
+        none
+    Raises:
+        ValueError for what OpenCV cannot open, before the net is built; for a frame that cannot be decoded or does not
+        come by the forward that was to use it.
+    References:
+        The VideoData of SSD's Caffe (Liu et al., 2016, arXiv:1512.02325), which ends the process at the end of a file.
+    Example:
+        >>> import cv2, os, tempfile
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = os.path.join(folder, "film.avi")
+        ...     film = cv2.VideoWriter(path, cv2.VideoWriter_fourcc(*"MJPG"), 25, (32, 16))
+        ...     for number in range(4):
+        ...         film.write(np.full((16, 32, 3), 50 * number, np.uint8))
+        ...     film.release()
+        ...     param_str = str({"video_file": path, "skip_frames": 1, "batch_size": 2})
+        ...     (data,) = LayerRun(VideoFrames, param_str=param_str).forward()
+        >>> data.shape, np.round(data.mean((1, 2, 3)), -1)
+        ((2, 3, 16, 32), array([ 50., 150.]))
+    """
+
+    video_file = Parameter(str, None, doc="the file")
+    device_id = Parameter(int, None, low=0, doc="in place of it: the number of a camera")
+    skip_frames = Parameter(int, 0, low=0, doc="frames left out before each that is taken")
+    shuffle = Parameter(bool, False, doc="TRAIN: a file's frames in random order, for each of which it is read anew")
+
+    tops = ("data", "label")
+    optional_tops = 1
+
+    def prepare(self):
+        self.prepare_images()
+        if (self.video_file is None) == (self.device_id is None):
+            raise checks.error(self, "needs either the parameter video_file or device_id")
+        self._local = threading.local()
+        self._count = _CAMERA
+        if self.video_file is not None:
+            cv2 = opencv()
+            self._count = int(self._opened().get(cv2.CAP_PROP_FRAME_COUNT)) // (self.skip_frames + 1)
+        elif self.workers > 1:
+            raise checks.error(self, "takes a camera with workers 0 or 1: its frames come one after the other")
+
+    def item_count(self):
+        return self._count
+
+    def name_of(self, index):
+        where = f"camera {self.device_id}" if self.video_file is None else self.video_file
+        return f"{where}: frame {self._number(index)}"
+
+    def item(self, index, rng):
+        pixels = in_channels(self._frame(index), self.channels or "BGR")
+        return (self.fitted(rng, pixels).data, 0.0)[: len(self.tops)]
+
+    def _number(self, index):
+        return index * (self.skip_frames + 1) + self.skip_frames
+
+    def _frame(self, index):
+        """Return a frame's pixels. Each worker has the file open for itself, and reads on where it is."""
+        video, at = getattr(self._local, "open", None) or (self._opened(), 0)
+        number = self._number(index) if self.video_file is not None else at + self.skip_frames
+        if number < at:
+            video, at = self._opened(), 0
+        while at < number and video.grab():
+            at += 1
+        found, pixels = video.read()
+        self._local.open = video, at + 1
+        if not found:
+            self._local.open = None
+            raise ValueError("does not come, or cannot be decoded")
+        return pixels
+
+    def _opened(self):
+        what = self.device_id if self.video_file is None else self.video_file
+        video = opencv().VideoCapture(what)
+        if not video.isOpened():
+            raise checks.error(self, f"{self.video_file or f'camera {what}'}: is no video that OpenCV can open")
+        return video

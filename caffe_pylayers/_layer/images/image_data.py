@@ -63,6 +63,7 @@ class ImageData(PrefetchedData):
 
     ignore_label = 255  # of label maps, where an image was padded
     least_visible = 0.0  # of a box's area, in a crop
+    directions = slice(0)  # which of an item's images have values that are directions along the rows
 
     def prepare_images(self) -> None:
         """Check the parameters against each other; called by prepare."""
@@ -101,9 +102,9 @@ class ImageData(PrefetchedData):
         if train and self.rotation:
             views.rotate(rng.uniform(-self.rotation, self.rotation))
         if self.crop:
-            self._crop(views, rng if train else None)
+            self.cut_out(views, rng if train else None)
         if train and self.mirror and rng.random() < 0.5:
-            views.mirror()
+            views.mirror(self.directions)
         if train and self._jitters:
             b, c, s = (rng.uniform(1 - x, 1 + x) for x in (self.brightness, self.contrast, self.saturation))
             views.jitter(b, c, s, rng.uniform(-self.hue, self.hue), self.channels == "BGR")
@@ -131,7 +132,8 @@ class ImageData(PrefetchedData):
         if size != views.size:
             views.resize(size, self.interpolation)
 
-    def _crop(self, views: Views, rng: Any) -> None:
+    def cut_out(self, views: Views, rng: Any) -> None:
+        """Cut the crop out of all; rng is None in TEST."""
         if rng is not None and self.random_area:
             views.crop(*_part(rng, *views.size, self.random_area), self.least_visible)
             views.resize(self.crop, self.interpolation)

@@ -60,11 +60,12 @@ class Views:
         if self.boxes is not None:
             self.boxes = augment.crop_boxes(self.boxes, top, left, size, least)
 
-    def mirror(self) -> None:
-        """Turn all left to right."""
+    def mirror(self, directions: slice = slice(0)) -> None:
+        """Turn all left to right; the values of some images are directions along the rows, and become 255 - value."""
         if self.boxes is not None:
             self.boxes = augment.mirror_boxes(self.boxes, self.size[1])
         self.images = [augment.mirror(image) for image in self.images]
+        self.images[directions] = [255 - image for image in self.images[directions]]
         if self.label_map is not None:
             self.label_map = augment.mirror(self.label_map)
 

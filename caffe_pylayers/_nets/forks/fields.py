@@ -41,6 +41,11 @@ MESSAGES = {
     "DetectionEvaluateParameter": "num_classes: uint32, background_label_id: uint32 = 0, "
     "overlap_threshold: float = 0.5, evaluate_difficult_gt: bool = true, name_size_file: string, "
     "resize_param: ResizeParameter",
+    # TSN has fields of the same name
+    "VideoDataParameter": "video_type: VideoType = WEBCAM, device_id: int32 = 0, video_file: string, "
+    "skip_frames: uint32 = 0, source: string, batch_size: uint32, rand_skip: uint32 = 0, shuffle: bool = false, "
+    "new_height: uint32 = 0, new_width: uint32 = 0, new_length: uint32 = 1, num_segments: uint32 = 1, "
+    "modality: Modality = FLOW, name_pattern: string, encoded: bool = false, grayscale: bool = false",
     "Sampler": "min_scale: float = 1, max_scale: float = 1, min_aspect_ratio: float = 1, max_aspect_ratio: float = 1",
     "SampleConstraint": "min_jaccard_overlap: float, max_jaccard_overlap: float, min_sample_coverage: float, "
     "max_sample_coverage: float, min_object_coverage: float, max_object_coverage: float",
@@ -211,7 +216,8 @@ MESSAGES = {
     "LayerParameter": "permute_param: PermuteParameter, norm_param: NormalizeParameter, "
     "prior_box_param: PriorBoxParameter, detection_output_param: DetectionOutputParameter, "
     "multibox_loss_param: MultiBoxLossParameter, detection_evaluate_param: DetectionEvaluateParameter, "
-    "annotated_data_param: AnnotatedDataParameter, roi_pooling_param: ROIPoolingParameter, "
+    "annotated_data_param: AnnotatedDataParameter, video_data_param: VideoDataParameter, "
+    "roi_pooling_param: ROIPoolingParameter, "
     "roi_align_param: ROIAlignParameter, smooth_l1_loss_param: SmoothL1LossParameter, "
     "box_output_param: BoxOutputParameter, box_group_output_param: BoxGroupOutputParameter, "
     "bbox_reg_param: BBoxRegParameter, decode_bbox_param: DecodeBBoxParameter, "
@@ -257,6 +263,8 @@ MESSAGES = {
     "allow_upscale: bool = false, interpolation_algo_down: InterpolationAlgo = INTER_NEAREST, "
     "interpolation_algo_up: InterpolationAlgo = INTER_CUBIC, use_gpu_transform: bool, "
     "random_resize_param: RandomResizeParameter, random_aspect_ratio_param: RandomAspectRatioParameter, "
+    "fix_crop: bool = false, more_fix_crop: bool = false, multi_scale: bool = false, scale_ratios: float*, "
+    "max_distort: int32 = 1, is_flow: bool = false, original_image: bool = false, stride: int32 = 1, "
     "bgr2rgb: bool = false, flow: bool = false, pad: uint32 = 0",
     "RandomResizeParameter": "min_size: uint32 = 0, max_size: uint32 = 0, resize_param: ResizeParameter",
     "RandomAspectRatioParameter": "min_area_ratio: float = 0.5, max_area_ratio: float = 1, "
@@ -292,6 +300,8 @@ ENUMS = {
     "InterpMode": "LINEAR AREA NEAREST CUBIC LANCZOS4",
     "InterpolationAlgo": "INTER_NEAREST INTER_LINEAR INTER_CUBIC INTER_AREA",
     "EmitType": "CENTER MIN_OVERLAP",
+    "VideoType": "WEBCAM VIDEO",
+    "Modality": "RGB FLOW",
     "BNMode": "LEARN INFERENCE",
     "IouLoss": "MSE IOU GIOU DIOU CIOU",
     "FocalType": "ORIGIN LINEAR ONEADDP",

@@ -147,3 +147,46 @@ def test_a_net_reads_ssds_database(tmp_path):
         assert label.shape[3] == 8
         assert set(label[0, 0, :, 0]) <= {-1, 0, 2}
     assert [layer.type for layer in net.layers] == ["AnnotatedData"]
+
+
+def test_the_video_data_of_two_forks():
+    tsn = """layer { name: "data" type: "VideoData" top: "data" top: "label"
+      video_data_param { source: "train.txt" batch_size: 12 new_length: 5 num_segments: 3 modality: FLOW shuffle: true
+        name_pattern: "flow_%c_%05d.jpg" new_height: 256 new_width: 340 }
+      transform_param { crop_size: 224 mirror: true fix_crop: true more_fix_crop: true multi_scale: true
+        scale_ratios: [1, .875] is_flow: true mean_value: [128] } }"""
+    assert parameters(tsn) == (
+        "VideoSegments",
+        {
+            "source": "train.txt",
+            "batch_size": 12,
+            "shuffle": True,
+            "segments": 3,
+            "length": 5,
+            "modality": "flow",
+            "name_pattern": "flow_%c_%05d.jpg",
+            "resize": [256, 340],
+            "crop": [224, 224],
+            "multi_scale": True,
+            "scale_ratios": [1, 0.875],
+            "max_distort": 1,
+            "fixed_crops": "more",
+            "turn_flow": True,
+            "mirror": True,
+            "mean": [128],
+            "scale": 1,
+        },
+    )
+    ssd = """layer { name: "data" type: "VideoData" top: "data" transform_param { mean_value: 104 resize_param {
+      height: 300 width: 300 } } data_param { batch_size: 2 }
+      video_data_param { video_type: VIDEO video_file: "a.mp4" skip_frames: 2 } }"""
+    name, found = parameters(ssd)
+    assert name == "VideoFrames"
+    assert {key: found[key] for key in ("video_file", "skip_frames", "batch_size", "resize")} == {
+        "video_file": "a.mp4",
+        "skip_frames": 2,
+        "batch_size": 2,
+        "resize": [300, 300],
+    }
+    name, found = parameters('layer { name: "d" type: "VideoData" data_param { batch_size: 1 } }')
+    assert (name, found["device_id"]) == ("VideoFrames", 0)

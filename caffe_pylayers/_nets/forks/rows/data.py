@@ -74,17 +74,41 @@ _NVIDIA = " ".join(
 )
 
 
+def _segments(layer: Any) -> dict[str, Any]:
+    transform = layer.transform_param
+    found: dict[str, Any] = {"fixed_crops": "none"}
+    if transform.fix_crop:
+        found["fixed_crops"] = "more" if transform.more_fix_crop else "corners"
+    if transform.crop_size:
+        found["crop"] = [transform.crop_size] * 2
+    if layer.video_data_param.grayscale:
+        found["channels"] = "gray"
+    return found
+
+
+def _video(layer: Any) -> dict[str, Any]:
+    video = layer.video_data_param
+    from_file = video.video_type  # 0: WEBCAM, 1: VIDEO
+    return {"video_file": video.video_file} if from_file else {"device_id": video.device_id}
+
+
+def _of_segments(layer: Any) -> bool:
+    """Return True for TSN's VideoData."""
+    return any(layer.video_data_param.HasField(name) for name in ("num_segments", "modality", "name_pattern"))
+
+
 def _has_more(layer: Any) -> bool:
     """Return True for a Data layer that is more than stock Caffe's."""
     more = f"resize_param noise_param crop_h crop_w {_NVIDIA}".split()
     return layer.data_param.shuffle or any(layer.transform_param.HasField(name) for name in more)
 
 
-_RECORDS = (
-    "source backend batch_size shuffle scale mirror mean_value=mean mean_file "
+_FITTED = (
+    "batch_size scale mirror mean_value=mean mean_file "
     "resize_param.height+resize_param.width=resize resize_param.resize_mode "
     "resize_param.interp_mode=interpolation resize_param.pad_mode resize_param.pad_value"
 )
+_RECORDS = f"source backend shuffle {_FITTED}"
 _READ = "noise_param crop_size crop_h crop_w force_color force_gray"
 _IGNORED = "rand_skip prefetch cache precache threads parser_threads use_gpu_transform resize_param.prob"
 
@@ -110,5 +134,26 @@ ROWS = [
         values={f"inter_{name}": name for name in ("nearest", "linear", "cubic", "area")},
         more=lambda layer: {**_transforms(layer), **_random_sizes(layer)},
         meant=_has_more,
+    ),
+    Dialect(
+        "VideoData",
+        "video_data.VideoSegments",
+        "video_data_param transform_param",
+        "source batch_size shuffle new_height+new_width=resize new_length=length num_segments=segments modality "
+        "name_pattern scale mirror mean_value=mean mean_file multi_scale scale_ratios max_distort is_flow=turn_flow",
+        read="fix_crop more_fix_crop crop_size grayscale",
+        ignored="rand_skip encoded",
+        more=_segments,
+        meant=_of_segments,
+    ),
+    Dialect(
+        "VideoData",
+        "video_data.VideoFrames",
+        "transform_param data_param video_data_param",
+        f"skip_frames {_FITTED}",
+        read=f"video_type video_file device_id {_READ}",
+        ignored=_IGNORED,
+        more=lambda layer: {**_transforms(layer), **_video(layer)},
+        meant=lambda layer: not layer.video_data_param.HasField("source"),
     ),
 ]
