@@ -22,6 +22,8 @@ layer {
 
 from __future__ import annotations
 
+import math
+
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.blocks import part
@@ -32,10 +34,12 @@ from caffe_pylayers._layer.functions.sigmoid import (
 )
 from caffe_pylayers._layer.functions.softmax import label_backward, softmax_backward
 from caffe_pylayers._layer.losses.class_loss import LabelLoss, ScoreLoss
+from caffe_pylayers._layer.losses.weighted_loss import product
 
 __all__ = [
     "SigmoidCrossEntropyLoss",
     "SoftmaxCrossEntropyLoss",
+    "balance",
     "sigmoid_cross_entropy_backward",
     "sigmoid_cross_entropy_forward",
     "softmax_cross_entropy_backward",
@@ -80,6 +84,19 @@ def softmax_cross_entropy_backward(
     d_scores -= other
     arrays.put_along(d_scores, labels, arrays.take_along(d_scores, labels, axis) - at_label, axis)
     d_scores *= scale
+
+
+def balance(xp, targets, counts=None):
+    """Return for each target in [0, 1] the share of the others in its sample: of those <= 1/2 for one above, and back.
+
+    counts: 1 where a target counts, else 0; broadcasts to the targets. None for all.
+    """
+    samples, size = len(targets), math.prod(targets.shape[1:])
+    positive = targets > 0.5
+    counts = xp.ones_like(targets) if counts is None else xp.broadcast_to(counts, targets.shape)
+    found, all_of = (x.reshape(samples, size).sum(1) for x in (counts * positive, counts))
+    share = (found / all_of.clip(1, None)).reshape((samples, *(1,) * (len(targets.shape) - 1)))
+    return xp.where(positive, 1 - share, share)
 
 
 class SoftmaxCrossEntropyLoss(LabelLoss):
@@ -180,7 +197,8 @@ class SigmoidCrossEntropyLoss(ScoreLoss):
     loss = sum_i(w_i a_i l_i) / Z over the scores s_i that are not ignored, with
     l = -(r t log p + (1 - t) log(1 - p)), p = 1 / (1 + exp(-s))
 
-    w: weights, a: class_weights, r: pos_weight, Z by the normalization; a position is a score.
+    w: weights, a: class_weights, r: pos_weight, Z by the normalization; a position is a score. With balanced
+    l is multiplied by b: where t > 1/2 the share of the sample's scores with t <= 1/2, elsewhere that of the others.
 
     Bottom:
         [0] scores s (N, C, ...), before any sigmoid
@@ -192,8 +210,8 @@ class SigmoidCrossEntropyLoss(ScoreLoss):
     Top:
         [0] loss (1,)
     Backward:
-        d_s = g w a (p (1 + (r - 1) t) - r t) / Z, with the loss weight in g = top[0].diff[0];
-        d_t = g w a (-s - (r - 1) log p) / Z, 0 for labels; d_w = g a l / Z; with normalization "weights"
+        d_s = g w a b (p (1 + (r - 1) t) - r t) / Z, with the loss weight in g = top[0].diff[0];
+        d_t = g w a b (-s - (r - 1) log p) / Z, 0 for labels; d_w = g a b l / Z; with normalization "weights"
         Z depends on w too.
     Raises:
         ValueError for a target that is neither in [0, 1] nor ignore_label, for shapes that do not
@@ -202,7 +220,9 @@ class SigmoidCrossEntropyLoss(ScoreLoss):
         With two bottoms it is Caffe's SigmoidCrossEntropyLoss, but for the top's shape: (1,) here
         and () there. It is BCE, PyTorch's binary_cross_entropy_with_logits, with its weight, pos_weight
         and, by normalization "full", its mean, which is multilabel_soft_margin_loss too. It stands
-        for the published multi-label losses with weights, ignored labels or a balance of positives.
+        for the published multi-label losses with weights, ignored labels or a balance of positives: balanced is
+        that of Xie and Tu, "Holistically-Nested Edge Detection", 2015, arXiv:1504.06375, whose Caffe has it in its
+        SigmoidCrossEntropyLoss.
     Example:
         >>> from caffe_pylayers.testing import LayerRun
         >>> run = LayerRun(SigmoidCrossEntropyLoss, [[[0, 0]], [[1, 0]]], param_str='{"pos_weight": [3]}')
@@ -216,12 +236,25 @@ class SigmoidCrossEntropyLoss(ScoreLoss):
         [float], (), low=0, doc="r, a factor for the positive part: one for all classes, or C of them"
     )
 
+    balanced = Parameter(bool, False, doc="b: the targets above 1/2 of a sample and its others weigh the same")
+
     def plan(self, scores, targets, weights=None):
         shapes = super().plan(scores, targets, weights)
         self._pos_weight = self.pos_weight[0] if len(self.pos_weight) == 1 else None
         if len(self.pos_weight) > 1:
             self._pos_weight = self.for_classes(self.pos_weight, "pos_weight", scores)
         return shapes
+
+    def read(self, bottom):
+        targets, valid = super().read(bottom)
+        if self.balanced:
+            weights = self.weights_of(bottom)
+            counts = product(valid, None if weights is None else arrays.astype(weights != 0, targets))
+            self._balance = balance(self.xp, targets, counts)
+        return targets, valid
+
+    def label_weights(self, target):
+        return product(self._class_weights, self._balance if self.balanced else None)
 
     def score_losses(self, scores, targets, block):
         return sigmoid_cross_entropy_forward(self.xp, scores, targets, self._pos_weight_of(block)), None

@@ -125,6 +125,27 @@ def test_sigmoid_is_caffes(tmp_path, normalization):
     against_caffe(tmp_path, SigmoidCrossEntropyLoss, [MAPS, targets], param_str, "SigmoidCrossEntropyLoss", theirs)
 
 
+@pytest.mark.parametrize("ignore", [None, -1])
+def test_balanced_by_hand(ignore):
+    """HED's: in each image of P positives and N others they weigh N / (P + N) and P / (P + N)."""
+    targets = np.array([[1, 0, 0, 0], [1, 1, 1, 0], [0, 0, 0, 0]])
+    if ignore is not None:
+        targets[1, 0], targets[2, 2] = -1, -1
+    scores, wanted, gradient = rng.standard_normal((3, 4)), 0, np.zeros((3, 4))
+    p = 1 / (1 + np.exp(-scores))
+    for i in range(3):
+        positives, others = (np.flatnonzero(targets[i] == t) for t in (1, 0))
+        total = len(positives) + len(others)
+        wanted -= (len(others) / total * np.log(p[i, positives])).sum()
+        wanted -= (len(positives) / total * np.log(1 - p[i, others])).sum()
+        gradient[i, positives] = len(others) / total * (p[i, positives] - 1)
+        gradient[i, others] = len(positives) / total * p[i, others]
+    param_str = '{"balanced": true}' if ignore is None else '{"balanced": true, "ignore_label": -1}'
+    run = LayerRun(SigmoidCrossEntropyLoss, [scores, targets], param_str=param_str)
+    np.testing.assert_allclose(run.forward()[0], [wanted / 3])
+    np.testing.assert_allclose(run.backward([1])[0], gradient / 3)
+
+
 def test_far_scores_under_a_sigmoid():
     bottoms = [[[1e4, -1e4, -100]], [[0, 1, 1]]]
     run = LayerRun(SigmoidCrossEntropyLoss, bottoms, param_str='{"pos_weight": [2]}', dtype=np.float32)

@@ -269,7 +269,8 @@ MESSAGES = {
     "RandomResizeParameter": "min_size: uint32 = 0, max_size: uint32 = 0, resize_param: ResizeParameter",
     "RandomAspectRatioParameter": "min_area_ratio: float = 0.5, max_area_ratio: float = 1, "
     "aspect_ratio_change: float = 1, max_attempt: uint32 = 10, resize_param: ResizeParameter",
-    "LossParameter": "pre_fixed_normalizer: float = 1, weight_by_label_freqs: bool = false, class_weighting: float*",
+    "LossParameter": "balanced: bool = false, "  # this package's own
+    "pre_fixed_normalizer: float = 1, weight_by_label_freqs: bool = false, class_weighting: float*",
     "BatchNormParameter": "scale_bias: bool = false, scale_filler: FillerParameter, bias_filler: FillerParameter, "
     "filler: FillerParameter, use_weight_bias: bool = true, bias_term: bool = true, "
     "engine: Engine = DEFAULT, relu: bool = false, update_global_stats: bool, icnet: bool, "

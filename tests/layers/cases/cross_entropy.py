@@ -45,6 +45,13 @@ CASES = {
         case([maps, label_maps], weights % ', "targets": "classes", "ignore_label": 2, "pos_weight": [3]'),
         case([scores, np.full((6, 4), -1)], '{"ignore_label": -1, "normalization": "weights"}'),
         case([far, [[1, 0, 1], [1, 0, 0]]], '{"pos_weight": [2]}', wrt=[0]),
+        case([maps, target_maps], '{"balanced": true}', wrt=[0], exhaustive=True),
+        case(
+            [maps, target_maps, rng.rand(3, 1, 2, 5) > 0.4],
+            '{"balanced": true, "ignore_label": 1, "normalization": "weights"}',
+            wrt=[0],
+        ),
+        case([scores, np.ones((6, 4))], '{"balanced": true}', wrt=[0]),
         case([scores[:0], targets[:0]], wrt=[]),
     ],
 }

@@ -138,6 +138,11 @@ def test_class_weights(text, parameters):
     assert found == ("cross_entropy.SoftmaxCrossEntropyLoss", {"class_weights": [0.5, 2], **parameters})
 
 
+def test_heds_loss():
+    found = lowered("type: 'SigmoidCrossEntropyLoss' loss_param { balanced: true }")
+    assert found == ("cross_entropy.SigmoidCrossEntropyLoss", {"balanced": True})
+
+
 def test_class_weights_that_are_not_used():
     text = "layer { name: 'a' type: 'SoftmaxWithLoss' loss_param { class_weighting: 2 ignore_label: 1 } }"
     (found,) = parse_net(text).layer

@@ -69,9 +69,8 @@ def _of_images(layer: Any, own: Any) -> dict[str, Any]:
     }
 
 
-_IMAGES = "source batch_size shuffle root_folder=root is_color=channels new_height=resize new_width=resize"
-_TRANSFORM = "scale mean_value=mean mirror crop_size=crop crop_height=crop crop_width=crop"
-_SCALES = "scale=zoom_factor scale_h=zoom_factor scale_w=zoom_factor"
+_IMAGES = "source batch_size shuffle root_folder=root scale mean_value=mean mirror"
+_OF_IMAGES = "is_color new_height new_width crop_size crop_height crop_width"
 
 ROWS = [
     Dialect(
@@ -87,11 +86,12 @@ ROWS = [
         "Upsample",
         "unpooling.MaxUnpool",
         "upsample_param",
-        f"{_SCALES} pad_out_h pad_out_w",
+        "pad_out_h pad_out_w",
+        read="scale scale_h scale_w",
         more=lambda layer: {**_zoom_factor(layer), "legacy_gradient": True},
         meant=_unpools,
     ),
-    Dialect("Upsample", "resizing.ResizeFeatures", "upsample_param", "scale=zoom_factor", more=_repeats),
+    Dialect("Upsample", "resizing.ResizeFeatures", "upsample_param", read="scale", more=_repeats),
     Dialect(
         "Interp",
         "resizing.ResizeFeatures",
@@ -111,17 +111,18 @@ ROWS = [
         "SegAccuracy",
         "segmentation_metrics.SegAccuracy",
         "seg_accuracy_param",
-        "ignore_label reset=report",
+        "ignore_label",
         ignored="metric",  # all three are in the top
+        read="reset",
         more=lambda layer: {"report": "batch" if layer.seg_accuracy_param.reset else "running"},
     ),
     Dialect(
         "SoftmaxWithLoss",
         "cross_entropy.SoftmaxCrossEntropyLoss",
         "loss_param softmax_param",
-        "axis ignore_label normalize=normalization normalization weight_by_label_freqs=class_weights "
-        "class_weighting=class_weights",
+        "axis ignore_label normalization",
         ignored="engine",
+        read="normalize weight_by_label_freqs class_weighting",
         values={"batch_size": "batch"},
         more=_class_weights,
         meant=_weighs_classes,
@@ -132,24 +133,34 @@ ROWS = [
         "DenseImageData",
         "segmentation_data.SegmentationPairs",
         "dense_image_data_param transform_param",  # of the two mirrors the first one counts
-        f"{_IMAGES} {_TRANSFORM}",
+        _IMAGES,
         ignored="rand_skip",
+        read=_OF_IMAGES,
         more=lambda layer: _of_images(layer, layer.dense_image_data_param),
     ),
     Dialect(
         "ImageSegData",
         "segmentation_data.SegmentationPairs",
         "transform_param image_data_param",  # which has old fields of the other's names
-        f"{_IMAGES} {_TRANSFORM} scale_factors label_type ignore_label",
+        f"{_IMAGES} scale_factors label_type ignore_label",
         ignored="rand_skip",
+        read=_OF_IMAGES,
         more=lambda layer: {**_of_images(layer, layer.image_data_param), "crop_padding": "end"},
     ),
     Dialect(
         "ImageLabelmapData",
         "segmentation_data.SegmentationPairs",
         "transform_param image_data_param",
-        "source batch_size shuffle root_folder=root is_color=channels scale mean_value=mean mirror crop_size=crop",
+        _IMAGES,
         ignored="rand_skip",
+        read="is_color crop_size",
         more=lambda layer: {**_of_images(layer, layer.image_data_param), "label_threshold": 128},
+    ),
+    Dialect(
+        "SigmoidCrossEntropyLoss",
+        "cross_entropy.SigmoidCrossEntropyLoss",
+        "loss_param",
+        "balanced",
+        meant=lambda layer: bool(layer.loss_param.balanced),
     ),
 ]
