@@ -39,7 +39,8 @@ _TYPES = {
     _YOLO: "Reorg RegionLoss Yolov3 Yolov3DetectionOutput YoloDetectionOutput ReLU6",
     f"{_SEGNET} or {_YOLO}": "Upsample",
     f"{_SEGNET}, {_PSPNET}, {_WINDOWS} or {_CTPN}, each with a meaning of its own": "BN",
-    _PSPNET: "Interp ImageSegData SegAccuracy DenseCRF DomainTransform BiasChannel",
+    _PSPNET: "Interp ImageSegData SegAccuracy DenseCRF DomainTransform DomainTransformForwardOnly BiasChannel "
+    "AdaptiveBiasChannel SpatialProduct UniqueLabel MatRead MatWrite",
     _SEGNET: "DenseImageData",
     "s9xie/hed": "ImageLabelmapData",
     "yonghenglh6/DepthwiseConvolution": "DepthwiseConvolution ConvolutionDepthwise",
@@ -92,7 +93,9 @@ _FIELDS = {
     "relu6_param",
     f"{_SEGNET} or {_YOLO}": "upsample_param",
     f"{_SEGNET}, {_PSPNET}, {_WINDOWS} or {_CTPN}, each with a meaning of its own": "bn_param",
-    _PSPNET: "interp_param seg_accuracy_param label_type scale_factors crop_width crop_height update_global_stats",
+    _PSPNET: "interp_param seg_accuracy_param label_type scale_factors crop_width crop_height update_global_stats "
+    "dense_crf_param domain_transform_param bias_channel_param adaptive_bias_channel_param unique_label_param "
+    "mat_read_param mat_write_param",
     _SEGNET: "dense_image_data_param weight_by_label_freqs class_weighting sample_weights_test",
     _SHUFFLENET: "shuffle_channel_param",
     _FACE: "center_loss_param",
