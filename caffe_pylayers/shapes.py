@@ -29,6 +29,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Layer, Parameter
 from caffe_pylayers._layer.bases.rearrangement import Rearrangement
@@ -131,14 +133,15 @@ class Reverse(Layer):
 
     Bottom:
         [0] features, any shape
+        [1] optional, for steps and streams (T, N, ...): n of each stream (N,); the steps behind it stay where they are
     Top:
-        [0] the same shape
+        [0] the shape of the features
     Backward:
-        The top's gradient, reversed.
+        The top's gradient, reversed. Zeros to the lengths.
     Raises:
-        ValueError for an axis that the bottom has not, and in place.
+        ValueError for an axis that the bottom has not, lengths that do not fit, and in place.
     References:
-        Reverse of tianzhi0549/CTPN, with its reverse_param; PyTorch's flip.
+        Reverse of tianzhi0549/CTPN, with its reverse_param; ReverseTime of ChWick/caffe, with lengths; PyTorch's flip.
     Example:
         >>> from caffe_pylayers.testing import LayerRun
         >>> LayerRun(Reverse, [[[1, 2], [3, 4]]]).forward()[0]
@@ -150,20 +153,49 @@ class Reverse(Layer):
 
     axis = Parameter(int, 0, doc="the axis that is reversed")
 
+    _order = None
+
     def setup(self, bottom, top):
         checks.tops(self, top, "reversed")
 
-    def plan(self, features):
+    def plan(self, features, lengths=None):
         shape = tuple(features.shape)
         self._axis = checks.axis(self, self.axis, len(shape), f"bottom[0] of shape {shape}")
+        if lengths is not None:
+            if self._axis or len(shape) < 2 or tuple(lengths.shape) != shape[1:2]:
+                raise checks.error(
+                    self,
+                    f"with bottom[1] (lengths) axis is 0 and bottom[0] has a stream for each length, got axis "
+                    f"{self._axis} and shapes {shape}, {tuple(lengths.shape)}",
+                )
+            self._view = (*shape[:2], math.prod(shape[2:]))
         return [shape]
 
     def forward(self, bottom, top):
-        top[0].data[...] = self.xp.flip(bottom[0].data, (self._axis,))
+        if len(bottom) > 1:
+            self._order = self._places(arrays.to_numpy(bottom[1].data))
+        self._reverse(bottom[0].data, top[0].data)
+
+    def _places(self, lengths):
+        """Return the step that each step of each stream is taken from, (T, N, 1)."""
+        most = self._view[0]
+        good = (lengths >= 0) & (lengths <= most) & (lengths == np.floor(lengths))
+        checks.every(self, "length", lengths, good, f"is none in [0, {most}]")
+        steps, lengths = np.arange(most)[:, None], lengths.astype(np.int64)
+        return np.where(steps < lengths, lengths - 1 - steps, steps)[..., None]
+
+    def _reverse(self, values, to):
+        if self._order is None:
+            to[...] = self.xp.flip(values, (self._axis,))
+        else:
+            order = arrays.index_like(self._order, values)
+            to.reshape(self._view)[...] = arrays.take_along(values.reshape(self._view), order, 0)
 
     def backward(self, top, propagate_down, bottom):
         if propagate_down[0]:
-            bottom[0].diff[...] = self.xp.flip(top[0].diff, (self._axis,))
+            self._reverse(top[0].diff, bottom[0].diff)
+        if len(bottom) > 1 and propagate_down[1]:
+            arrays.fill(bottom[1].diff, 0)
 
 
 class Tile(Layer):

@@ -38,6 +38,15 @@ def test_reverse(axis):
     check(run(Reverse, MAPS, param_str=f"axis: {axis}"), lambda _, x: x.flip(axis))
 
 
+def test_reverse_of_lengths():
+    def expected(torch, x):
+        return torch.stack([torch.cat([x[:n, i].flip(0), x[n:, i]]) for i, n in enumerate((3, 0, 2, 1))], 1)
+
+    check(run(Reverse, MAPS, np.array([3, 0, 2, 1])), expected)
+    with pytest.raises(ValueError, match=r"^Reverse: length 4 at index 1 is none in \[0, 3\]"):
+        run(Reverse, MAPS, np.array([3, 4, 2, 1])).forward()
+
+
 @pytest.mark.parametrize(
     ("bottoms", "param_str", "function"),
     [
@@ -130,6 +139,12 @@ def test_refused_index(index):
         (Permute, [(2, 3)], "order: [2]", r"order \[2\] must have axes of bottom\[0\] of shape \(2, 3\)"),
         (Permute, [(2, 3)], "order: [1, 1]", r"none of them twice"),
         (Reverse, [(2, 3)], "axis: 2", r"axis 2 is outside bottom\[0\] of shape \(2, 3\)"),
+        (
+            Reverse,
+            [(2, 3), (2,)],
+            "",
+            r"with bottom\[1\] \(lengths\) axis is 0 .* shapes \(2, 3\), \(2,\)",
+        ),
         (Tile, [(2, 3)], "", r"needs one of bottom\[1\] \(reference\), the parameter tiles and the parameter shape"),
         (Tile, [(2, 3)], "{tiles: [1], shape: [2]}", r"needs one of"),
         (Tile, [(2, 3)], "{tiles: [1, 1], axes: [1]}", r"parameter axes is for a bottom\[1\]"),

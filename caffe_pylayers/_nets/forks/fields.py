@@ -155,6 +155,7 @@ MESSAGES = {
     "bias_filler: FillerParameter, batch_size: uint32 = 1",
     "TransposeParameter": "dim: int32*",
     "ReverseParameter": "axis: int32 = 0",
+    "ReverseTimeParameter": "copy_remaining: bool = false",
     "ContinuationIndicatorParameter": "time_step: uint32, batch_size: uint32",
     "CTCLossParameter": "output_delay: int32 = 0, blank_index: int32, blank_label: int32 = 0, "
     "alphabet_size: uint32 = 0, time_step: uint32 = 0, loss_calculation_t: int32 = 0, "
@@ -240,7 +241,7 @@ MESSAGES = {
     "entropy_param: EntropyParameter, mmd_param: MMDParameter, jmmd_param: JMMDParameter, "
     "lstm_param: LSTMParameter, transpose_param: TransposeParameter, "
     "reverse_param: ReverseParameter, continuation_indicator_param: ContinuationIndicatorParameter, "
-    "st_param: SpatialTransformerParameter, "
+    "st_param: SpatialTransformerParameter, reverse_time_param: ReverseTimeParameter, "
     "ctc_decoder_param: CTCDecoderParameter, labelsequence_accuracy_param: LabelsequenceAccuracyParameter, "
     "convolution3d_param: Convolution3DParameter, pooling3d_param: Pooling3DParameter, "
     "ctc_loss_param: CTCLossParameter, correlation_param: CorrelationParameter, "

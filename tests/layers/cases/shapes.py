@@ -27,6 +27,7 @@ CASES = {
         case([rng.standard_normal(4)]),
         case([maps[:, :1]], "axis: 1"),
         case([np.zeros((0, 3))], "axis: 1"),
+        case([maps, np.array([2, 0, 3, 1])[: maps.shape[1]]], wrt=[0], exhaustive=True, other_bottoms=()),
     ],
     "Tile": [
         case([maps[:, :, 0, 0], maps]),

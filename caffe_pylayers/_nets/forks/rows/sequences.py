@@ -79,6 +79,7 @@ _POOLING_3D = "pool kernel_depth+kernel_size+kernel_size=kernel_size stride temp
 ROWS = [
     Dialect("Transpose", "shapes.Permute", "transpose_param", "dim=order"),
     Dialect("Reverse", "shapes.Reverse", "reverse_param", "axis"),
+    Dialect("ReverseTime", "shapes.Reverse", "reverse_time_param", ignored="copy_remaining"),
     Dialect(
         "Lstm",
         "recurrent.LSTM",
