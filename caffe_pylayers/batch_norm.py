@@ -56,12 +56,15 @@ def fixed_norm_backward(xp, x, mean, inverse, scale, d_y, d_x=None, d_scale=None
 
     d_x: may be d_y. Of the three only those are computed that are there; x is needed for d_scale alone.
     """
-    for block in blocks(d_y) if d_scale is not None else ():
-        products = (x[block] - part(mean, block)) * part(inverse, block) * d_y[block]
-        for diff, values in ((d_scale, products), (d_shift, d_y[block])):
-            if diff is not None:
-                place = part(diff, block)
-                place += sum_to(values, place.shape)
+    if d_scale is not None and fused.has_norms(xp):
+        fused.fixed_norm_backward(xp, x, mean, inverse, d_y, d_scale, d_shift)
+    elif d_scale is not None:
+        for block in blocks(d_y):
+            products = (x[block] - part(mean, block)) * part(inverse, block) * d_y[block]
+            for diff, values in ((d_scale, products), (d_shift, d_y[block])):
+                if diff is not None:
+                    place = part(diff, block)
+                    place += sum_to(values, place.shape)
     if d_x is not None:
         xp.multiply(d_y, inverse if scale is None else inverse * scale, out=d_x)
 

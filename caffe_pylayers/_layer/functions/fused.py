@@ -31,6 +31,7 @@ __all__ = [
     "by_kernel",
     "ctc_backward",
     "ctc_forward",
+    "fixed_norm_backward",
     "group_norm_backward",
     "group_norm_forward",
     "has_norms",
@@ -213,15 +214,30 @@ def batch_norm_backward(
 ) -> None:
     """Compute standardize_backward of a view (N, C, M) without a 0, over N and M."""
     asked = [d_x is not None, d_scale is not None, d_shift is not None]
+    whole, sums = _batch_norm_gradients(xp, x, mean, inverse, scale, d_y, asked)
+    if d_x is not None:
+        d_x[...] = whole
+    for diff, values in zip((d_scale, d_shift), sums):
+        if diff is not None:
+            diff.add_(values)
+
+
+def fixed_norm_backward(xp: Any, x: Any, mean: Any, inverse: Any, d_y: Any, d_scale: Any, d_shift: Any) -> None:
+    """Add the gradients of scale and shift in batch_norm.fixed_norm_forward."""
+    _, sums = _batch_norm_gradients(xp, x, mean, inverse, None, d_y, [False, True, True])
+    for diff, values in zip((d_scale, d_shift), sums):
+        if diff is not None:
+            diff.add_(values)
+
+
+def _batch_norm_gradients(
+    xp: Any, x: Any, mean: Any, inverse: Any, scale: Any, d_y: Any, asked: Sequence[bool]
+) -> tuple[Any, list[Any]]:
+    """Return d_x of a view (N, C, M), and sum(d_y z) and sum(d_y), (1, C, 1); None for what is not asked for."""
     mean, inverse = mean.reshape(-1), inverse.reshape(-1)
     scale = None if scale is None else scale.reshape(-1)
     found = xp.ops.aten.native_batch_norm_backward(d_y, x, scale, None, None, mean, inverse, True, 0.0, asked)
-    if d_x is not None:
-        d_x[...] = found[0]
-    if d_scale is not None:
-        d_scale += found[1].reshape(d_scale.shape)
-    if d_shift is not None:
-        d_shift += found[2].reshape(d_shift.shape)
+    return found[0], [sums.reshape(1, -1, 1) if wanted else None for sums, wanted in zip(found[1:], asked[1:])]
 
 
 def affine_by_kernel(xp: Any, x: Any, factor: Any, term: Any, y: Any) -> bool:
