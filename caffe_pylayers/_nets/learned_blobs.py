@@ -38,7 +38,8 @@ def lr_mults(layer: Any, learned: int | None = None) -> list[float]:
     given = [float(spec.lr_mult) for spec in layer.param]
     if learned is None:
         stored = 0 if layer.type in _DROP_STORED else len(layer.blobs)
-        learned = stored or _COUNTS.get(layer.type, lambda layer: len(given))(layer)
+        of_type = None if layer.HasField("python_param") else _COUNTS.get(layer.type)  # a fork's may have Caffe's name
+        learned = stored or (len(given) if of_type is None else of_type(layer))
     if len(given) > learned:
         raise ValueError(f"{title(layer)}: {len(given)} param blocks for {learned} learned blobs")
     return given + [1.0] * (learned - len(given))

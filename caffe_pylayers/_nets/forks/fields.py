@@ -287,6 +287,9 @@ MESSAGES = {
     "parser_threads: uint32",
     "ImageDataParameter": "cache: bool = false, precache: bool = false, threads: uint32, shuffle_images: bool, "
     "ignore_label: int32 = 255, label_type: LabelType = IMAGE",
+    "ConcatParameter": "per_fla_fuse: bool = false",
+    "ParameterParameter": "blob_filler: FillerParameter",
+    "SoftmaxParameter": "normalize_type: string",
     "EltwiseParameter": "relu: bool = false, per_fla_fuse: bool = false",
 }
 

@@ -81,6 +81,13 @@ def test_pooling_that_rounds_down(text):
             "Pad",
             {"pad_l": 1, "pad_r": 0, "fill_value": 2},
         ),
+        (
+            "type: 'Parameter' parameter_param { shape { dim: 9 dim: 4 } blob_filler { type: 'xavier' } }",
+            1,
+            "LearnedParameter",
+            {"shape": [9, 4], "filler": "xavier"},
+        ),
+        ("type: 'Normalize' softmax_param { normalize_type: 'L1' }", 1, "LpNormalize", {"p": 1}),
         ("type: 'Normalize'", 2, "LpNormalize", {"p": 2, "eps": 1e-6, "bp_norm": False, "fix_gradient": False}),
         (
             "type: 'Normalize' normalize_param { normalize_type: 'L1' bp_norm: true }",

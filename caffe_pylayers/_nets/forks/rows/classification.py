@@ -123,6 +123,14 @@ ROWS = [
         "transpose_a transpose_b dim_1+dim_2+dim_3=sizes",
         more=_matmul,
     ),
+    Dialect(
+        "Parameter",
+        "learned.LearnedParameter",
+        "parameter_param",
+        "shape.dim=shape",
+        filler="blob_filler",
+        meant=lambda layer: layer.parameter_param.HasField("blob_filler"),
+    ),
     Dialect("InnerProductBlob", "products.InnerProductBlob"),
     Dialect(
         "Padding",

@@ -11,11 +11,11 @@ _STATISTICS = ("mean", "variance", "inverse_std", "correction")
 
 
 def _hold(layer: Any, learned: Sequence[str], held: Sequence[str] = _STATISTICS) -> None:
-    """Give the blobs that no solver is to change a rate of 0, as these forks do."""
+    """Give each learned blob its rates, and those that no solver is to change 0, as these forks do."""
     for i, name in enumerate(learned):
+        if len(layer.param) == i:
+            layer.param.add()
         if name in held:
-            while len(layer.param) <= i:
-                layer.param.add()
             layer.param[i].lr_mult = layer.param[i].decay_mult = 0
 
 
@@ -119,7 +119,12 @@ def _hold_of_batch_norm(layer: Any) -> list[Any]:
 
 
 def _face(layer: Any) -> dict[str, Any]:
-    return {"p": 1 if layer.normalize_param.normalize_type == "L1" else 2, "eps": 1e-6}
+    kind = layer.softmax_param.normalize_type or layer.normalize_param.normalize_type
+    return {"p": 1 if kind == "L1" else 2, "eps": 1e-6}
+
+
+def _of_face(layer: Any) -> bool:
+    return bool(layer.HasField("normalize_param") or layer.softmax_param.normalize_type or len(layer.top) > 1)
 
 
 ROWS = [
@@ -131,6 +136,7 @@ ROWS = [
         ignored="engine",
         values={"learn": False, "inference": True},
         more=_segnet,
+        change=lambda layer: _hold(layer, ["scale", "shift"]),
         meant=_two_blobs,
     ),
     Dialect(
@@ -169,10 +175,10 @@ ROWS = [
     Dialect(
         "Normalize",
         "embeddings.LpNormalize",
-        "normalize_param",
+        "normalize_param softmax_param",
         "fix_gradient bp_norm",
         read="normalize_type",
         more=_face,
-        meant=lambda layer: layer.HasField("normalize_param") or len(layer.top) > 1,
+        meant=_of_face,
     ),
 ]
