@@ -79,7 +79,7 @@ GROUPS = {
         "learned",
     ),
     "Sequences and volumes": ("recurrent", "ctc", "label_sequences", "nd_pooling"),
-    "Optical flow": ("cost_volume", "flow", "flow_activations", "resampling", "means"),
+    "Optical flow": ("cost_volume", "flow", "flow_activations", "flow_losses", "resampling", "means"),
     "Activations and normalizers": ("activations", "normalization", "batch_norm"),
     "Noise, gradients, inspection": ("noise", "mixing", "gradients", "inspection"),
 }

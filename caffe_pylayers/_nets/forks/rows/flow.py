@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from caffe_pylayers._nets.forks.dialects import Dialect
+from caffe_pylayers._nets.forks.dialects import Dialect, short_float
 
 
 def _mean_size(layer: Any) -> dict[str, Any]:
@@ -42,7 +42,35 @@ def _diagonal(layer: Any) -> bool:
 
 _CORRELATION = "kernel_size max_displacement pad stride_1 stride_2 correlation_type"
 
+
+def _normalization(param: Any) -> dict[str, Any]:
+    return {"normalization": "valid" if param.normalize_by_num_entries else "batch"}
+
+
+def _l1(layer: Any) -> dict[str, Any]:
+    param = layer.l1_loss_param
+    if param.l2_per_location:
+        return {"p": [2], "q": [0.5], "q_epsilon": short_float(param.epsilon), **_normalization(param)}
+    return {"p": [1], "q": [1], "q_epsilon": 0, "by_location": False, **_normalization(param)}
+
+
 ROWS = [
+    Dialect(
+        "L1Loss",
+        "flow_losses.LpqLoss",
+        "l1_loss_param",
+        "l2_prescale_by_channels=channel_mean plateau",
+        read="l2_per_location normalize_by_num_entries epsilon",
+        more=_l1,
+    ),
+    Dialect(
+        "LpqLoss",
+        "flow_losses.LpqLoss",
+        "lpq_loss_param",
+        "l2_prescale_by_channels=channel_mean p_epsilon q_epsilon pq_episode_starts_at_iter=start p q",
+        read="normalize_by_num_entries",
+        more=lambda layer: _normalization(layer.lpq_loss_param),
+    ),
     Dialect(
         "Correlation",
         "cost_volume.Correlation",
