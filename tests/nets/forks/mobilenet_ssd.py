@@ -29,7 +29,7 @@ def convolution(name, bottom, outputs, size, stride, groups=1):
     )
     return [
         layer(name, "DepthwiseConvolution" if groups > 1 else "Convolution", [bottom], param),
-        layer(f"{name}/bn", "BatchNorm", [name], top=name),
+        layer(f"{name}/bn", "BatchNorm", [name], "batch_norm_param { moving_average_fraction: 0.9 }", name),
         layer(f"{name}/scale", "Scale", [name], "scale_param { bias_term: true filler { value: 1 } }", name),
         layer(f"{name}/relu", "ReLU", [name], top=name),
     ]
