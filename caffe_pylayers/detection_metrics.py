@@ -14,7 +14,7 @@ layer {
   bottom: "detection_out"  bottom: "label"  top: "detection_eval"
   python_param {
     module: "caffe_pylayers.detection_metrics"  layer: "DetectionEvaluate"
-    param_str: "{num_classes: 21, evaluate_difficult_gt: false}"
+    param_str: "{num_classes: 21, evaluate_difficult_gt: false, ap_version: 11point}"
   }
   include { phase: TEST }
 }
@@ -176,11 +176,12 @@ class MeanAveragePrecision(Metric):
         self._found[c] += parts
 
 
-class DetectionEvaluate(ListedImages):
-    """What each detection of a batch is, right or wrong, and how many objects there are: SSD's test.
+class DetectionEvaluate(ListedImages, Metric):
+    """SSD's test: what each detection is, right or wrong, and how many objects there are; or the mAP of a whole pass.
 
     A detection is right if the object that it overlaps most, by an IoU of overlap_threshold or more, has no better one.
-    evaluated_precisions makes average precisions of the rows of all batches of a pass; their mean over batches is none.
+    The rows that say so are the top, for evaluated_precisions to make average precisions of those of all batches; with
+    ap_version the layer does, and the top is a metric that any solver prints.
 
     Bottom:
         [0] detections (1, 1, K, 7) or (K, 7): the image's index in the batch, class, score, x1, y1, x2, y2, of
@@ -189,16 +190,17 @@ class DetectionEvaluate(ListedImages):
             that MeanAveragePrecision takes
     Top:
         [0] (1, 1, R, 5): for each class but the background -1, class, number of objects, -1, -1; then for each
-            detection image, class, score, 1 where right, 1 where wrong, by image, class and score
+            detection image, class, score, 1 where right, 1 where wrong, by image, class and score. With ap_version mAP
+            (1,), over all classes, of which one without objects has 0
     Backward:
         Zeros.
     Raises:
         ValueError for what MeanAveragePrecision refuses, and for a name_size_file that cannot be read.
     References:
         Liu et al., "SSD: Single Shot MultiBox Detector", 2016, arXiv:1512.02325. DetectionEvaluate of SSD's Caffe, with
-        its detection_evaluate_param, whose resize_param's fields stand beside the others here. Where the last images of
-        a batch have neither objects nor detections, name_size_file needs batch_size. A metric that any solver prints is
-        MeanAveragePrecision.
+        its detection_evaluate_param, whose resize_param's fields stand beside the others here; ap_version is its
+        solver's, as the mAP is. Where the last images of a batch have neither objects nor detections, name_size_file
+        needs batch_size.
     Example:
         >>> from caffe_pylayers.testing import LayerRun
         >>> gt_boxes = [[[[0, 1, 0, 0.1, 0.1, 0.5, 0.5, 0]]]]
@@ -218,16 +220,35 @@ class DetectionEvaluate(ListedImages):
     evaluate_difficult_gt = Parameter(
         bool, True, doc="difficult objects are to be found; false: they, and what finds them, do not count"
     )
+    ap_version = Parameter(str, None, choices=tuple(AP_VERSIONS), doc="the top is the mAP, of this kind")
 
     def setup(self, bottom, top):
-        checks.tops(self, top, "rows")
+        checks.tops(self, top, "rows, or mAP")
         self.read_list()
 
     def plan(self, detections, gt_boxes):
         box_blobs.rows(self, "bottom[0] (detections)", detections, 7)
-        return [(1, 1, self.num_classes, 5)]
+        return [(1,) if self.ap_version else (1, 1, self.num_classes, 5)]
 
     def forward(self, bottom, top):
+        if self.ap_version:
+            super().forward(bottom, top)
+            return
+        rows = self._evaluate(bottom)
+        top[0].reshape(1, 1, *rows.shape)
+        top[0].data[...] = rows
+
+    def start(self):
+        self._rows = []
+
+    def update(self, bottom):
+        self._rows.append(self._evaluate(bottom))
+
+    def values(self):
+        return [mean(list(evaluated_precisions(np.concatenate(self._rows), self.ap_version).values()))]
+
+    def _evaluate(self, bottom):
+        """Return the rows of a batch, (R, 5)."""
         name, background = "bottom[1] (gt_boxes)", self.background_label
         truth = gt_boxes.read(self, name, bottom[1].data, None, self.num_classes, background)
         rows, index = _detections(self, bottom[0].data, truth.images, background)
@@ -249,5 +270,4 @@ class DetectionEvaluate(ListedImages):
             thresholds = [self.overlap_threshold]
             right, ignored = match_voc(boxes, objects, flagged[here], thresholds, plus_one=bool(self.names))
             found[mine, 3], found[mine, 4] = right[0], ~right[0] & ~ignored[0]
-        top[0].reshape(1, 1, *result.shape)
-        top[0].data[...] = result
+        return result

@@ -257,7 +257,16 @@ def test_average_precisions_are_those_of_the_metric():
             run.bottom[0].data[...] = batch
         by_class = metric.forward()[1]
         rows.append(evaluate.forward()[0][0, 0].copy())
-    assert list(evaluated_precisions(np.concatenate(rows), "MaxIntegral").values()) == pytest.approx(by_class)
+    found = list(evaluated_precisions(np.concatenate(rows), "MaxIntegral").values())
+    assert found == pytest.approx(by_class)
+    text = "{num_classes: 4, evaluate_difficult_gt: false, ap_version: MaxIntegral}"
+    of_pass = LayerRun(DetectionEvaluate, [batches[0], cases.ssd], param_str=text, phase=1)
+    tops = []
+    for batch in batches:
+        of_pass.bottom[0].reshape(*batch.shape)
+        of_pass.bottom[0].data[...] = batch
+        tops.append(of_pass.forward()[0].item())
+    assert np.mean(tops) == pytest.approx(np.mean(found))
 
 
 def test_boxes_in_pixels(tmp_path):

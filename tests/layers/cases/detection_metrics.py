@@ -47,5 +47,7 @@ CASES = {
         apart([shares, ssd[:, :, :0]]),
         apart([none, ssd[:, :, :0]], ", resize_mode: fit_large_size_and_pad, resize_height: 300, resize_width: 300"),
         apart([shares[:1], ssd[:, :, :1]]),
+        apart([shares, ssd], ", ap_version: 11point", phase=1),
+        apart([none, ssd[:, :, :0]], ", ap_version: Integral, report: batch", phase=1),
     ],
 }

@@ -67,6 +67,7 @@ def test_an_evaluation():
         "resize_width": 400,
         "height_scale": 0,
         "width_scale": 0,
+        "ap_version": "11point",
     }
 
 
