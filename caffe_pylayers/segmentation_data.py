@@ -31,6 +31,7 @@ import numpy as np
 from caffe_pylayers._layer import checks
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.data.list_files import check_files, lines
+from caffe_pylayers._layer.images.augment import resize
 from caffe_pylayers._layer.images.image_data import ImageData
 from caffe_pylayers._layer.images.image_files import read_image, read_label_map
 from caffe_pylayers._layer.quote import short
@@ -49,6 +50,9 @@ class _Pairs(ImageData):
 
     ignore_label = Parameter(int, 255, low=0, high=255, doc="the label where there is no image, as around a crop")
     num_classes = Parameter(int, None, low=1, doc="C: other labels than 0 .. C-1 and ignore_label are refused")
+    label_divide_factor = Parameter(
+        int, 1, low=1, doc="label maps are smaller by this factor, by their nearest pixels: for nets that do not go up"
+    )
     label_values = Parameter({int: int}, {}, low=0, high=255, doc="labels in the net by those in the files")
 
     def prepare(self):
@@ -80,8 +84,11 @@ class _Pairs(ImageData):
             paths = self._images[index], self._maps[index]
             raise ValueError(f"{paths[0]} is of {image.shape[:2]} pixels, its label map {paths[1]} of {labels.shape}")
         views = self.changed(rng, [image], labels)
-        data = views.images[0]
-        return data, views.label_map, np.minimum(views.whole, data.shape[1:])[None, None]
+        data, label_map = views.images[0], views.label_map
+        if self.label_divide_factor > 1:
+            height, width = (max(n // self.label_divide_factor, 1) for n in data.shape[1:])
+            label_map = resize(label_map[0], (height, width), "nearest")[None]
+        return data, label_map, np.minimum(views.whole, data.shape[1:])[None, None]
 
     def _labels(self, label_map, shape):
         if label_map is None:
@@ -125,10 +132,11 @@ class SegmentationPairs(_Pairs):
         is no image or map, a map of another size than its image, and other labels than the classes by the forward
         that was to use it. Each message names the list and the line.
     References:
-        DenseImageData of SegNet's Caffe, ImageSegData of DeepLab's and PSPNet's, ImageLabelmapData of HED's (with
-        label_threshold: 128), which take the same lists. They crop (but for ImageSegData), mirror and shuffle in
-        TEST too, and read the colours of a palette; ImageSegData resizes maps bilinearly. Published layers:
-        SegDataLayer, ImageLabelmapDataLayer, and those of FCN with the folders of NYUDv2, SIFT Flow and Cityscapes.
+        DenseImageData of SegNet's and ENet's Caffe, ImageSegData of DeepLab's and PSPNet's, ImageLabelmapData of
+        HED's (with label_threshold: 128), which take the same lists. In TEST they mirror, shuffle and, but for
+        ImageSegData, crop at random, too; they read a palette's colours, and ImageSegData resizes maps bilinearly.
+        Published layers: SegDataLayer, ImageLabelmapDataLayer, and those of FCN with the folders of NYUDv2, SIFT Flow
+        and Cityscapes.
     Example:
         >>> import os, tempfile
         >>> from caffe_pylayers.testing import LayerRun

@@ -96,6 +96,14 @@ def test_edge_maps(tmp_path):
     assert run(SegmentationPairs, label_threshold=128, **options).forward()[1].ravel().tolist() == [0, 0, 1, 1]
 
 
+def test_smaller_label_maps(tmp_path):
+    labels = np.arange(24).reshape(4, 6)
+    options = pair(tmp_path, np.zeros((4, 6, 3)), labels)
+    data, label = run(SegmentationPairs, label_divide_factor=2, **options).forward()
+    assert data.shape[2:] == (4, 6)
+    np.testing.assert_array_equal(label[0, 0], labels[1::2, 1::2])
+
+
 def test_whole_paths_need_no_root(tmp_path):
     given = pair(tmp_path, np.zeros((1, 1, 3)), [[2]])
     source = text(tmp_path / "whole.txt", f"{tmp_path}/a.ppm {tmp_path}/a.pgm")

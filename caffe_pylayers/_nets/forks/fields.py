@@ -102,7 +102,7 @@ MESSAGES = {
     "DenseImageDataParameter": "source: string, batch_size: uint32, rand_skip: uint32 = 0, shuffle: bool = false, "
     "new_height: uint32 = 0, new_width: uint32 = 0, is_color: bool = true, root_folder: string, "
     "mean_file: string, mirror: bool = false, crop_height: uint32 = 0, crop_width: uint32 = 0, "
-    "label_divider: uint32 = 1",
+    "label_divide_factor: uint32 = 1",
     "SegAccuracyParameter": "metric: SegMetric = PixelAccuracy, ignore_label: int32*, reset: bool = true",
     # classification, mobile nets
     "ShuffleChannelParameter": "group: uint32 = 1",

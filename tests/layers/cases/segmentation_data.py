@@ -47,6 +47,7 @@ OF_FORKS = [
     {"source": str(FOLDER / "labels.txt"), "label_type": "image", "num_classes": 3},
     {"source": str(FOLDER / "labels.txt"), "label_type": "none", "ignore_label": 7},
     {"label_threshold": 2},
+    {"crop": [6, 8], "label_divide_factor": 3},
 ]
 
 CASES = {

@@ -70,12 +70,12 @@ CHANGED = "mean_value: 104 mean_value: 117 mean_value: 123"
         (
             f"type: 'DenseImageData' dense_image_data_param {{ {LIST} mirror: true crop_height: 9 crop_width: 7 }}"
             f"transform_param {{ {CHANGED} }}",
-            {**GIVEN, **MEAN, "crop": [9, 7]},
+            {**GIVEN, **MEAN, "crop": [9, 7], "label_divide_factor": 1},
         ),
         (
-            f"type: 'DenseImageData' dense_image_data_param {{ {LIST.replace(': 0', ': 8')} is_color: false }}"
-            "transform_param { scale: 0.5 }",
-            {**GIVEN, "mirror": False, "scale": 0.5, "channels": "gray", "resize": [8, 8]},
+            f"type: 'DenseImageData' dense_image_data_param {{ {LIST.replace(': 0', ': 8')} is_color: false "
+            "label_divide_factor: 8 } transform_param { scale: 0.5 }",
+            {**GIVEN, "label_divide_factor": 8, "mirror": False, "scale": 0.5, "channels": "gray", "resize": [8, 8]},
         ),
         (
             f"type: 'ImageSegData' image_data_param {{ {LIST} label_type: PIXEL }} "

@@ -133,7 +133,7 @@ ROWS = [
         "DenseImageData",
         "segmentation_data.SegmentationPairs",
         "dense_image_data_param transform_param",  # of the two mirrors the first one counts
-        _IMAGES,
+        f"{_IMAGES} label_divide_factor",
         ignored="rand_skip",
         read=_OF_IMAGES,
         more=lambda layer: _of_images(layer, layer.dense_image_data_param),
