@@ -61,6 +61,7 @@ GROUPS = {
         "pair_data",
         "annotated_data",
         "datum_data",
+        "detectnet",
         "table_data",
         "video_data",
         "collage",

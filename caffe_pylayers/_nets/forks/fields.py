@@ -90,6 +90,16 @@ MESSAGES = {
     "max_post_nms_num: uint32 = 0, min_size: float = 15",
     "BBoxRegParameter": "bbox_mean: float*, bbox_std: float*, cls_aware: bool = true",
     "DecodeBBoxParameter": "gt_iou_thr: float = 0.95",
+    # DetectNet
+    "ClassMapping": "src: uint32, dst: uint32",
+    "DetectNetGroundTruthParameter": "stride: uint32 = 4, scale_cvg: float = 0.5, gridbox_type: Gridbox = GRIDBOX_MAX, "
+    "max_cvg_len: uint32 = 50, min_cvg_len: uint32 = 50, coverage_type: Coverage = RECTANGULAR, "
+    "image_size_x: uint32 = 1248, image_size_y: uint32 = 384, obj_norm: bool = false, crop_bboxes: bool = true, "
+    "object_class: ClassMapping*",
+    "DetectNetAugmentationParameter": "crop_prob: float = 1, shift_x: uint32 = 0, shift_y: uint32 = 0, "
+    "scale_prob: float = 0.33, scale_min: float = 0.7, scale_max: float = 1, flip_prob: float = 0.33, "
+    "rotation_prob: float = 0.33, max_rotate_degree: float = 1, hue_rotation_prob: float = 0.33, "
+    "hue_rotation: float = 15, desaturation_prob: float = 0.33, desaturation_max: float = 0.5",
     # segmentation
     "BNParameter": "slope_filler: FillerParameter, bias_filler: FillerParameter, momentum: float = 0.9, "
     "eps: float = 1e-5, frozen: bool = false, engine: Engine = DEFAULT, scale_filler: FillerParameter, "
@@ -218,6 +228,8 @@ MESSAGES = {
     "prior_box_param: PriorBoxParameter, detection_output_param: DetectionOutputParameter, "
     "multibox_loss_param: MultiBoxLossParameter, detection_evaluate_param: DetectionEvaluateParameter, "
     "annotated_data_param: AnnotatedDataParameter, video_data_param: VideoDataParameter, "
+    "detectnet_groundtruth_param: DetectNetGroundTruthParameter, "
+    "detectnet_augmentation_param: DetectNetAugmentationParameter, "
     "roi_pooling_param: ROIPoolingParameter, "
     "roi_align_param: ROIAlignParameter, smooth_l1_loss_param: SmoothL1LossParameter, "
     "box_output_param: BoxOutputParameter, box_group_output_param: BoxGroupOutputParameter, "
@@ -305,6 +317,8 @@ ENUMS = {
     "InterpMode": "LINEAR AREA NEAREST CUBIC LANCZOS4",
     "InterpolationAlgo": "INTER_NEAREST INTER_LINEAR INTER_CUBIC INTER_AREA",
     "EmitType": "CENTER MIN_OVERLAP",
+    "Gridbox": "GRIDBOX_MAX GRIDBOX_MIN",
+    "Coverage": "RECTANGULAR",
     "VideoType": "WEBCAM VIDEO",
     "Modality": "RGB FLOW",
     "BNMode": "LEARN INFERENCE",

@@ -190,3 +190,29 @@ def test_the_video_data_of_two_forks():
     }
     name, found = parameters('layer { name: "d" type: "VideoData" data_param { batch_size: 1 } }')
     assert (name, found["device_id"]) == ("VideoFrames", 0)
+
+
+def test_detectnets_kitti_layer():
+    """The layer of the published net, for training."""
+    kitti = """layer { name: "train_transform" type: "DetectNetTransformation" bottom: "data" bottom: "label"
+      top: "transformed_data" top: "transformed_label"
+      detectnet_groundtruth_param: { stride: 16 scale_cvg: 0.4 gridbox_type: GRIDBOX_MIN coverage_type: RECTANGULAR
+        min_cvg_len: 20 obj_norm: true image_size_x: 1248 image_size_y: 384 crop_bboxes: true
+        object_class: { src: 1 dst: 0 } object_class: { src: 8 dst: 1 } }
+      detectnet_augmentation_param: { crop_prob: 1 shift_x: 32 shift_y: 32 flip_prob: 0.5 rotation_prob: 0 }
+      transform_param: { mean_value: 127 } }"""
+    name, found = parameters(kitti)
+    assert name == "DetectNetTransformation"
+    wanted = {
+        "size": [384, 1248],
+        "stride": 16,
+        "gridbox_type": "min",
+        "min_cvg_len": 20,
+        "obj_norm": True,
+        "classes": {"1": 0, "8": 1},
+        "shift_x": 32,
+        "rotation_prob": 0,
+        "scale_prob": 0.33,
+        "mean": [127],
+    }
+    assert {key: found[key] for key in wanted} == wanted

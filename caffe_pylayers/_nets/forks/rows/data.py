@@ -97,6 +97,14 @@ def _of_segments(layer: Any) -> bool:
     return any(layer.video_data_param.HasField(name) for name in ("num_segments", "modality", "name_pattern"))
 
 
+def _grid(layer: Any) -> dict[str, Any]:
+    truth = layer.detectnet_groundtruth_param
+    found: dict[str, Any] = {"size": [truth.image_size_y, truth.image_size_x]}
+    if truth.object_class:
+        found["classes"] = {str(each.src): each.dst for each in truth.object_class}
+    return found
+
+
 def _has_more(layer: Any) -> bool:
     """Return True for a Data layer that is more than stock Caffe's."""
     more = f"resize_param noise_param crop_h crop_w {_NVIDIA}".split()
@@ -155,5 +163,17 @@ ROWS = [
         ignored=_IGNORED,
         more=lambda layer: {**_transforms(layer), **_video(layer)},
         meant=lambda layer: not layer.video_data_param.HasField("source"),
+    ),
+    Dialect(
+        "DetectNetTransformation",
+        "detectnet.DetectNetTransformation",
+        "detectnet_groundtruth_param detectnet_augmentation_param transform_param",
+        "stride scale_cvg gridbox_type max_cvg_len min_cvg_len obj_norm crop_bboxes crop_prob shift_x shift_y "
+        "scale_prob scale_min scale_max flip_prob rotation_prob max_rotate_degree hue_rotation_prob hue_rotation "
+        "desaturation_prob desaturation_max mean_value=mean mean_file",
+        read="image_size_x image_size_y object_class",
+        ignored="coverage_type",
+        values={"gridbox_max": "max", "gridbox_min": "min"},
+        more=_grid,
     ),
 ]
