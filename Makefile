@@ -39,6 +39,7 @@ bench: caffe $(tools)
 	$(caffe_python) benchmarks/python_layers.py
 	$(caffe_python) benchmarks/library.py
 	$(runtime_python) benchmarks/library.py
+	$(runtime_python) benchmarks/forks.py
 	$(runtime_python) benchmarks/boundary.py
 	$(runtime_python) benchmarks/nets.py
 	$(runtime_python) benchmarks/data.py
