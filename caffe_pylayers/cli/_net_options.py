@@ -89,17 +89,21 @@ def read_net(args: argparse.Namespace) -> tuple[Any, State]:
     return net, state
 
 
-def make_net(args: argparse.Namespace) -> Any:
+def make_net(args: argparse.Namespace, ap_version: str = "") -> Any:
     """Build the net that the arguments ask for, on the engine that is there.
 
+    ap_version: where given, DetectionEvaluate of SSD's fork gives an mAP of this kind.
     UserError for what is wrong with it, its weights or the GPU: found before real Caffe would end the process.
     """
     from caffe_pylayers import _engine
+    from caffe_pylayers._nets.forks import evaluation
     from caffe_pylayers.cli._device import gpu_problem
     from caffe_pylayers.cli._training.weights import check_model, read_model
     from caffe_pylayers.cli._trial import refusal
 
     message, state = read_net(args)
+    if ap_version:
+        evaluation.measure(message, ap_version)
     caffe = _engine.caffe()
     refused = refusal(message, state)
     if refused:

@@ -52,6 +52,7 @@ class _Port:
 
         self._messages = _engine.messages()
         self._output = output
+        self._precision = ""
         self.written: dict[Path, bytes] = {}
         self.report: list[str] = []
         self.faults: list[str] = []
@@ -69,11 +70,13 @@ class _Port:
             self._add_net(message, self._output, weights)
 
     def _add_net(self, net: Any, output: Path, weights: str | None = None) -> None:
-        from caffe_pylayers._nets.forks import lowering, ported
+        from caffe_pylayers._nets.forks import evaluation, lowering, ported
         from caffe_pylayers.cli._training.weights import stored_blobs
 
         found = lowering.lowered(net, self._messages, None if weights is None else stored_blobs(weights))
         self._tell(found, [found.message])
+        if self._precision:
+            evaluation.measure(found.message, self._precision)
         self.report.append(f"{output}: {len(found.became)} of {len(net.layer)} layers were a fork's")
         self.written[output] = ported.net_text(found).encode()
         if weights is not None:
@@ -82,10 +85,11 @@ class _Port:
 
     def _add_solver(self, solver: Any) -> None:
         from caffe_pylayers._nets import prototxt
-        from caffe_pylayers._nets.forks import lowering, ported
+        from caffe_pylayers._nets.forks import evaluation, lowering, ported
 
         found = lowering.lowered_solver(solver, self._messages)
         solver = found.message
+        self._precision = evaluation.ap_version(solver, self._messages)
         self._tell(found, [solver.net_param, solver.train_net_param, *solver.test_net_param])
         paths = {}
         for path in dict.fromkeys([solver.net, solver.train_net, *solver.test_net]):

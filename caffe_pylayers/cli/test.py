@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Test; return the exit code."""
     with one_line():
-        net = make_net(args)
+        net = make_net(args, ap_version="11point")  # VOC's of 2007, by which SSD's nets are compared
         need_data(net, args.model)
         means = _means(net, args)
     weights = dict(net.blob_loss_weights)

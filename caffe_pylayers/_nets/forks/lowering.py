@@ -13,6 +13,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Container, Iterator, NamedTuple, Sequence
 
 from caffe_pylayers._layer.quote import quoted
+from caffe_pylayers._nets.forks import evaluation
 from caffe_pylayers._nets.forks.dialects import Dialect
 from caffe_pylayers._nets.forks.messages import FIELDS_OF_LAYERS, is_default, message_class, of_forks, repeated
 from caffe_pylayers._nets.forks.names import fork_of_field
@@ -115,10 +116,12 @@ def lowered_solver(solver: Any, messages: Any) -> Lowered:
     for place, field in _fields_of_forks(solver):
         if field.name in _LEFT_OUT:
             found.left_out.append(("", place))
-        else:
+        elif field.name not in evaluation.FIELDS:
             found.faults.append(_unread(None, place, "the solver"))
     stock = messages.SolverParameter.FromString(solver.SerializeToString())
     stock.DiscardUnknownFields()
+    if type(solver) is not messages.SolverParameter:
+        stock.MergeFromString(evaluation.kept(solver))
     for field in _NETS:
         given, own = getattr(solver, field), getattr(stock, field)
         if field != "test_net_param":

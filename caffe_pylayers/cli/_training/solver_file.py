@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
 
+from caffe_pylayers import _engine
 from caffe_pylayers._disk import files
+from caffe_pylayers._layer.phases import TEST
 from caffe_pylayers._layer.quote import quoted
 from caffe_pylayers._nets import check, prototxt, solver_rules
+from caffe_pylayers._nets.forks import evaluation
 from caffe_pylayers._nets.include_rules import State
 from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._trial import refusal
@@ -61,6 +64,10 @@ def nets(param: Any, path: Path) -> list[SolverNet]:
         if named and net.source not in read:
             read[net.source] = _read(prototxt.read_net, Path(net.source), "net")
         message = read[net.source] if named else net.source
+        precision = evaluation.ap_version(param, _engine.messages()) if net.phase == TEST else ""
+        if precision:
+            message = type(message).FromString(message.SerializeToString())  # the file may hold the train net too
+            evaluation.measure(message, precision)
         found.append(SolverNet(message, Path(net.source) if named else path, net.state(message)))
     return found
 
@@ -127,4 +134,6 @@ def write(param: Any, path: Path, comment: str) -> None:
     from google.protobuf import text_format
 
     lines = "".join(f"# {line}\n" for line in comment.splitlines())
+    if _engine.on_runtime():  # which reads a fork's fields
+        param = evaluation.as_of_fork(param, _engine.messages())
     files.write_text(path, lines + text_format.MessageToString(param))

@@ -7,6 +7,7 @@ from typing import Any
 
 from caffe_pylayers._layer.quote import plain
 from caffe_pylayers._nets import prototxt, solver_rules
+from caffe_pylayers._nets.forks import evaluation
 from caffe_pylayers._nets.solver_rules import SolverNet
 from caffe_pylayers.runtime.net.net import Net
 from caffe_pylayers.runtime.process import LOGGER
@@ -32,6 +33,9 @@ def test_nets(param: Any, name: str) -> list[Net]:
 def _make(wanted: SolverNet, param: Any, name: str) -> Net:
     """Build a net in its state, with the weights that the solver starts from."""
     net_param = _read(wanted.source, name) if isinstance(wanted.source, str) else _copy(wanted.source)
+    precision = evaluation.ap_version(param, caffe_pb2) if wanted.phase == caffe_pb2.TEST else ""
+    if precision:
+        evaluation.measure(net_param, precision)
     state = wanted.state(net_param)
     net_param.state.CopyFrom(state)
     net = Net(net_param, state.phase, level=state.level, stages=list(state.stage))

@@ -67,7 +67,6 @@ def test_an_evaluation():
         "resize_width": 400,
         "height_scale": 0,
         "width_scale": 0,
-        "ap_version": "11point",
     }
 
 

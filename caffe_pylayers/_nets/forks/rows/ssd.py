@@ -63,6 +63,5 @@ ROWS = [
         "resize_param.resize_mode resize_param.height=resize_height resize_param.width=resize_width "
         "resize_param.height_scale resize_param.width_scale",
         ignored="resize_param.prob resize_param.pad_mode resize_param.pad_value resize_param.interp_mode",
-        more=lambda layer: {"ap_version": "11point"},  # for any solver's test, where SSD's own one reads rows
     ),
 ]
