@@ -26,12 +26,14 @@ import numpy as np
 from caffe_pylayers._layer import checks
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.data.record_data import RecordData
+from caffe_pylayers._layer.detection.cell_labels import written
 from caffe_pylayers._layer.detection.windows import (
     CONSTRAINTS,
     EMIT_TYPES,
     SAMPLER,
     emitted,
     in_window,
+    jittered_window,
     random_windows,
     sampled_windows,
     satisfying,
@@ -54,6 +56,7 @@ __all__ = [
     "fit_boxes",
     "image_of",
     "in_window",
+    "jittered_window",
     "random_windows",
     "sampled_windows",
     "satisfying",
@@ -85,7 +88,8 @@ class AnnotatedData(FittedData, RecordData):
         [0] data (N, C, H, W)
         [1] label, optional: (1, 1, G, 8): image, class, number in its class, x1, y1, x2, y2 in parts of the image,
             difficult, of all boxes of the batch, and one row of -1 where there is none; (N,) for a database without
-            annotations, of classification
+            annotations, of classification; with label_form yolo (N, 1, 300, 5): class from 0 on, x, y, w, h of a centre
+            and a size in parts of the image, and zeros
     Bottom:
         none
     Backward:
@@ -97,7 +101,7 @@ class AnnotatedData(FittedData, RecordData):
         Liu et al., "SSD: Single Shot MultiBox Detector", 2016, arXiv:1512.02325. The AnnotatedData of its fork, which
         compresses the image as JPEG after each of the first three changes; here it stays as it is. Of a sampler with
         bounds of several kinds the fork asks a box for the first kind alone; here a box is within all. Random numbers
-        are others.
+        are others. That of eric612/MobileNet-YOLO has label_form yolo, jitter and several sizes besides.
     Example:
         >>> import lmdb, os, tempfile
         >>> from caffe_pylayers._layer.data.annotated_datum import message_class
@@ -128,11 +132,16 @@ class AnnotatedData(FittedData, RecordData):
         low=0,
         doc=f"of random windows, one of all of which is cut out, by name: {', '.join((*SAMPLER, *CONSTRAINTS))}",
     )
+    jitter = Parameter(float, 0.0, low=0, high=1, doc="of a random window, besides: 1 - jitter or more each way")
     emit_type = Parameter(str, None, choices=EMIT_TYPES, doc="boxes that count in a window; default: all it touches")
     emit_overlap = Parameter(float, 0.0, low=0, high=1, doc="of min_overlap: more than this part of the box is in it")
     size_scale = Parameter(
         (int, int), None, low=1, doc="of fit_small_size: height and width that boxes are parts of; default: the image"
     )
+    sizes = Parameter([(int, int)], (), low=1, doc="in place of resize: a random one of them for ten batches each")
+    size_probs = Parameter([float], (), low=0, doc="how often each of sizes is taken; default: all alike")
+    label_form = Parameter(str, "ssd", choices=("ssd", "yolo"), doc="of the label, see Top")
+    use_difficult_gt = Parameter(bool, True, doc="with label_form yolo: difficult boxes are there too")
 
     tops = ("data", "label")
     optional_tops = 1
@@ -144,7 +153,10 @@ class AnnotatedData(FittedData, RecordData):
         self._boxes = self.open_records().HasField("type")
         self.row_tops = ("label",) if self._boxes else ()
 
-    def item(self, index, rng):
+    def item_at(self, position, index, rng):
+        return self.item(index, rng, self._size_at(position))
+
+    def item(self, index, rng, size=None):
         record = self.record(index)
         pixels, rows = image_of(record.datum, self.channels), boxes_of(record)
         if self._boxes and not record.HasField("type"):
@@ -153,16 +165,26 @@ class AnnotatedData(FittedData, RecordData):
             pixels = distort(rng, pixels, self.distort)
         pixels, rows = self._expanded(rng, pixels, rows)
         pixels, rows = self._sampled(rng, pixels, rows)
-        data, rows = self._transformed(rng, pixels, rows)
+        data, rows = self._transformed(rng, pixels, rows, size or self.resize)
         return (data, rows if self._boxes else record.datum.label)[: len(self.tops)]
 
     def as_tops(self, arrays):
         if len(arrays) < 2 or not self._boxes:
             return arrays
         rows = arrays[1]
+        if self.label_form == "yolo":
+            return [arrays[0], written(rows if self.use_difficult_gt else rows[rows[:, 7] == 0], len(arrays[0]))]
         return [arrays[0], rows[None, None] if len(rows) else np.full((1, 1, 1, 8), -1, np.float32)]
 
     # --- an item's parts ---------------------------------------------------------------------------
+
+    def _size_at(self, position):
+        """Return one of the sizes, the same for ten batches of each solver; None where there are none."""
+        if not self.sizes:
+            return None
+        rng = np.random.default_rng([self.item_seed, position // (10 * self.batch_size * self._solvers)])
+        probs = np.array(self.size_probs or [1] * len(self.sizes), np.float64)
+        return self.sizes[int(rng.choice(len(probs), p=probs / probs.sum()))]
 
     def _expanded(self, rng, pixels, rows):
         if rng.random() > self.expand_prob or self.max_expand_ratio - 1 < 1e-2:
@@ -173,6 +195,8 @@ class AnnotatedData(FittedData, RecordData):
 
     def _sampled(self, rng, pixels, rows):
         found = [sampled_windows(rng, rows[:, _BOX], sampler) for sampler in self.batch_samplers]
+        if self.jitter:
+            found.append(jittered_window(rng, self.jitter, self.resize_mode == "fit_large_size_and_pad")[None])
         windows = np.concatenate([np.zeros((0, 4)), *found])
         if not len(windows):
             return pixels, rows
@@ -188,17 +212,17 @@ class AnnotatedData(FittedData, RecordData):
         rows[:, _BOX], inside = in_window(rows[:, _BOX], window)
         return rows[kept & inside]
 
-    def _transformed(self, rng, pixels, rows):
+    def _transformed(self, rng, pixels, rows, size):
         """Return what goes into the batch, and the rows of the boxes in it."""
         old = pixels.shape[:2]
-        data, window, mirrored = self.fitted(rng, pixels)
-        if self.resize is not None:
-            rows[:, _BOX] = fit_boxes(rows[:, _BOX], old, self.resize, self.resize_mode)
+        data, window, mirrored = self.fitted(rng, pixels, size)
+        if size is not None:
+            rows[:, _BOX] = fit_boxes(rows[:, _BOX], old, size, self.resize_mode)
         rows = self._seen(rows, window)
         if mirrored:
             rows[:, [2, 4]] = 1 - rows[:, [4, 2]]
         if self.size_scale is not None:
-            rows[:, _BOX] = extrapolate_boxes(rows[:, _BOX], old, self.resize, window, self.size_scale)
+            rows[:, _BOX] = extrapolate_boxes(rows[:, _BOX], old, size, window, self.size_scale)
         return data, rows
 
     def _check_parameters(self):
@@ -209,6 +233,8 @@ class AnnotatedData(FittedData, RecordData):
             self._check_range(i, {**SAMPLER, **sampler}, "aspect_ratio", None)
         if self.size_scale is not None and (self.resize is None or self.resize_mode != "fit_small_size"):
             raise checks.error(self, "takes the parameter size_scale with resize and resize_mode fit_small_size only")
+        if self.size_probs and (len(self.size_probs) != len(self.sizes) or not sum(self.size_probs)):
+            raise checks.error(self, f"takes as many size_probs as sizes, above 0 in all, got {list(self.size_probs)}")
         if self.max_expand_ratio > 1 and self.mean_file:
             raise checks.error(self, "takes max_expand_ratio with mean only: mean_file does not fit a larger canvas")
 

@@ -23,6 +23,7 @@ from caffe_pylayers.annotated_data import (
     fit,
     fit_boxes,
     in_window,
+    jittered_window,
     random_windows,
     sampled_windows,
     satisfying,
@@ -239,6 +240,37 @@ def test_batches_by_hand(tmp_path, encode):
     rows = [[0, 3, 0, 0.1, 0.2, 0.5, 0.75, 0], [0, 3, 1, 0.75, 0, 1, 0.25, 0], [0, 1, 0, 0.5, 0.5, 1, 1, 1]]
     np.testing.assert_allclose(label[0, 0], rows, rtol=1e-6)
     np.testing.assert_allclose(layer.forward()[1][0, 0], [[0, 2, 0, 0, 0, 1, 1, 0], *np.add(rows, [1] + [0] * 7)])
+
+
+@pytest.mark.parametrize(("difficult", "count"), [(True, 3), (False, 2)])
+def test_yolos_labels(tmp_path, difficult, count):
+    where, _ = records(tmp_path)
+    label = run(where, batch_size=2, label_form="yolo", use_difficult_gt=difficult).forward()[1]
+    assert label.shape == (2, 1, 300, 5)
+    np.testing.assert_allclose(label[0, 0, 0], [2, 0.3, 0.475, 0.4, 0.55], rtol=1e-6)
+    assert np.count_nonzero(label[0, 0, :, 3]) == count
+    assert not label[1].any()
+
+
+def test_sizes_of_ten_batches_each(tmp_path):
+    where, _ = records(tmp_path)
+    layer = run(where, phase=0, batch_size=2, sizes=[[4, 4], [8, 6]], seed=2)
+    shapes = [layer.forward()[0].shape[2:] for _ in range(60)]
+    assert all(len(set(shapes[i : i + 10])) == 1 for i in range(0, 60, 10))
+    assert set(shapes) == {(4, 4), (8, 6)}
+
+
+def test_jittered_windows():
+    rng = np.random.default_rng(1)
+    windows = np.array([jittered_window(rng, 0.4) for _ in range(500)])
+    sizes = windows[:, 2:] - windows[:, :2]
+    assert windows.min() >= 0
+    assert windows.max() <= 1 + 1e-9
+    assert 0.6 <= sizes.min() < 0.65
+    assert np.mean((sizes == 1).all(1)) == pytest.approx(0.2, abs=0.05)
+    assert np.mean((sizes < 0.8).any(1)) == pytest.approx(0.6 * 0.75, abs=0.06)
+    window = jittered_window(rng, 0.4, square=True)
+    assert window[2] - window[0] == pytest.approx(window[3] - window[1])
 
 
 def test_a_batch_without_boxes_has_one_row(tmp_path):

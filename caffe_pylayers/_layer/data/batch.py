@@ -24,7 +24,9 @@ class Stopped(Exception):  # noqa: N818 - no error
 def make_item(layer: Any, index: int, position: int, generators: Any) -> list[Any]:
     """Return the arrays of the item at a position of the layer's stream; ItemError for whatever goes wrong."""
     try:
-        return _arrays(layer, layer.item(index, generators.of(position if layer.phase == TRAIN else index)))
+        return _arrays(
+            layer, layer.item_at(position, index, generators.of(position if layer.phase == TRAIN else index))
+        )
     except (Exception, SystemExit) as error:
         raise item_error(layer, index, error) from error
 

@@ -141,6 +141,10 @@ class PrefetchedData(Layer):
         """
         raise NotImplementedError(f"{type(self).__name__}: item is not defined")
 
+    def item_at(self, position: int, index: int, rng: Any) -> Any:
+        """Return what item does, for a layer whose items follow from their position in the stream too."""
+        return self.item(index, rng)
+
     def prepare(self) -> None:
         """Read what item_count and item need; called once, with the parameters there."""
 

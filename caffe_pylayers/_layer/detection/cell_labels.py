@@ -26,6 +26,19 @@ class CellLabels(NamedTuple):
         return row.clip(0, height - 1), column.clip(0, width - 1)
 
 
+def written(rows: Any, images: int, most: int = 300) -> Any:
+    """Return SSD's rows (R, 8) of a batch as YOLO's labels (images, 1, most, 5), with zeros behind them.
+
+    Of more boxes in an image than most, the first ones.
+    """
+    found = np.zeros((images, 1, most, 5), np.float32)
+    for image in range(images):
+        mine = rows[rows[:, 0] == image][:most]
+        x1, y1, x2, y2 = mine[:, 3:7].T
+        found[image, 0, : len(mine)] = np.stack([mine[:, 1] - 1, (x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1], 1)
+    return found
+
+
 def read(layer: Any, what: str, blob: Any, images: int, num_classes: int) -> CellLabels:
     """Return the objects of a blob: class, x, y, w, h, until the first w of 0; or SSD's rows, whose classes begin at 1.
 

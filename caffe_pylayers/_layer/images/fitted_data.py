@@ -77,11 +77,12 @@ class FittedData(PrefetchedData):
             raise checks.error(self, "takes the parameter mean or mean_file, not both")
         self._mean = None if self.mean_file is None else np.asarray(read_mean(self, self.mean_file), np.float32)
 
-    def fitted(self, rng: Any, pixels: Any) -> Fitted:
-        """Return an image, (height, width, channels) of 8 bits, as it goes into a batch."""
+    def fitted(self, rng: Any, pixels: Any, size: Any = None) -> Fitted:
+        """Return an image, (height, width, channels) of 8 bits, as it goes into a batch; size: in place of resize."""
+        size = size or self.resize
         interpolation = self.interpolation[int(rng.random() * len(self.interpolation))]
-        if self.resize is not None:
-            pixels = fit(pixels, self.resize, self.resize_mode, interpolation, self.pad_mode, self.pad_value)
+        if size is not None:
+            pixels = fit(pixels, size, self.resize_mode, interpolation, self.pad_mode, self.pad_value)
         pixels = add_noise(rng, pixels, self.noise, self.jpeg_quality, self.saltpepper_fraction, self.saltpepper_value)
         pixels, mean, window = self._cropped(rng, pixels)
         data = planes(pixels, mean, None if self.scale == 1 else np.float32(self.scale))

@@ -79,7 +79,7 @@ class Dialect:
         ]
         for outer, names in inner.items():
             param, message = self._place(layer, outer)
-            given = [name for name in _set(getattr(message, outer)) if name not in names]
+            given = [name for name in _set(first_of(message, outer)) if name not in names]
             unread += [f"{param}.{outer}.{name}" for name in given if f"{outer}.{name}" not in counts]
         if self.filler:
             param, message = self._place(layer, self.filler)
@@ -133,15 +133,23 @@ def _set(message: Any) -> list[str]:
 def _is_set(message: Any, path: list[str]) -> bool:
     """Return True for a field that is there, and not as its default."""
     name, *rest = path
-    return name in _set(message) and (not rest or _is_set(getattr(message, name), rest))
+    return name in _set(message) and (not rest or _is_set(first_of(message, name), rest))
 
 
 def _has(message: Any, path: list[str]) -> bool:
     """Return True for a field that is there."""
     *outer, name = path
     for inner in outer:
-        message = getattr(message, inner)
+        message = first_of(message, inner)
     return bool(message.HasField(name))
+
+
+def first_of(message: Any, name: str) -> Any:
+    """Return the message in a field, of several the first; an empty one where there is none."""
+    value = getattr(message, name)
+    if not repeated(message.DESCRIPTOR.fields_by_name[name]):
+        return value
+    return value[0] if value else getattr(type(message)(), name).add()
 
 
 def _value(message: Any, path: list[str]) -> Any:
@@ -151,9 +159,9 @@ def _value(message: Any, path: list[str]) -> Any:
     """
     *outer, name = path
     for inner in outer:
-        if not message.HasField(inner):
+        if inner not in (known.name for known, _ in message.ListFields()):
             return None
-        message = getattr(message, inner)
+        message = first_of(message, inner)
     known, value = message.DESCRIPTOR.fields_by_name[name], getattr(message, name)
     if repeated(known):
         return [_as_written(known, item) for item in value] or None

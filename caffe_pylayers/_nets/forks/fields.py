@@ -267,7 +267,7 @@ MESSAGES = {
     "V1LayerParameter": "roi_pooling_param: ROIPoolingParameter, smooth_l1_loss_param: SmoothL1LossParameter, "
     "bn_param: BNParameter, interp_param: InterpParameter, upsample_param: UpsampleParameter, "
     "dense_image_data_param: DenseImageDataParameter, seg_accuracy_param: SegAccuracyParameter",
-    "TransformationParameter": "resize_param: ResizeParameter, noise_param: NoiseParameter, "
+    "TransformationParameter": "resize_param: ResizeParameter*, noise_param: NoiseParameter, "
     "distort_param: DistortionParameter, expand_param: ExpansionParameter, emit_constraint: EmitConstraint, "
     "crop_h: uint32, crop_w: uint32, scale_factors: float*, crop_width: uint32, crop_height: uint32, "
     "img_rand_resize_lower: uint32, img_rand_resize_upper: uint32, rand_resize_ratio_lower: float = 0, "

@@ -47,6 +47,7 @@ CASES = {
         ),
         records("png", resize=[9, 12], resize_mode="fit_small_size", size_scale=[9, 12], channels="gray", workers=0),
         records(noise=["hist_eq", "saltpepper", "posterize"], saltpepper_fraction=0.2, saltpepper_value=[9], tops=1),
+        records("png", batch_size=2, label_form="yolo", jitter=0.5, sizes=[[8, 8], [6, 10]], size_probs=[0.5, 0.5]),
         records("labels", batch_size=3, phase=1, crop=[2, 3]),
         records(batch_size=1, phase=1, shuffle=False, workers=1, worker_type="process"),
     ],

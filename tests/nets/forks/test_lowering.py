@@ -9,6 +9,7 @@ import pytest
 
 from caffe_pylayers import _engine
 from caffe_pylayers._layer.parameter import declared
+from caffe_pylayers._nets.forks.dialects import first_of
 from caffe_pylayers._nets.forks.messages import message_class
 from caffe_pylayers._nets.forks.names import fork_of_type
 from caffe_pylayers._nets.forks.table import DIALECTS, in_python
@@ -40,7 +41,7 @@ def test_a_row_names_what_there_is(row):
             *outer, name = part.split(".")
             inner = row.holder(message, (*outer, name)[0])
             for step in outer:
-                inner = getattr(inner, step)
+                inner = first_of(inner, step)
             assert name in inner.DESCRIPTOR.fields_by_name, words
         assert (ours or name) in parameters, words
     assert not row.filler or {"filler", "filler_value"} <= parameters.keys()

@@ -44,6 +44,27 @@ def test_a_head_of_yolov3(tmp_path):
             {"upscale": 2, "channel_order": "block"},
         ),
         (
+            "type: 'AnnotatedData' data_param { source: 'db' backend: LMDB } annotated_data_param { yolo_data_type: 1 } "
+            "transform_param { resize_param { height: 4 width: 8 prob: 0.2 } "
+            "resize_param { height: 8 width: 8 prob: 0.8 } }",
+            "AnnotatedData",
+            {
+                "source": "db",
+                "backend": "lmdb",
+                "shuffle": False,
+                "mirror": False,
+                "scale": 1,
+                "pad_mode": "constant",
+                "resize": [4, 8],
+                "resize_mode": "warp",
+                "sizes": [[4, 8], [8, 8]],
+                "size_probs": [0.2, 0.8],
+                "label_form": "yolo",
+                "use_difficult_gt": True,
+                "jitter": 0.3,
+            },
+        ),
+        (
             "type: 'YoloDetectionOutput' yolo_detection_output_param { side: 7 biases: 1 biases: 2 }",
             "YoloDetectionOutput",
             {"num_classes": 20, "confidence_threshold": 0.01, "nms_threshold": 0.45, "anchors": [1, 2]},

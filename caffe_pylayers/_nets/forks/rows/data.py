@@ -108,7 +108,21 @@ def _grid(layer: Any) -> dict[str, Any]:
 def _has_more(layer: Any) -> bool:
     """Return True for a Data layer that is more than stock Caffe's."""
     more = f"resize_param noise_param crop_h crop_w {_NVIDIA}".split()
-    return layer.data_param.shuffle or any(layer.transform_param.HasField(name) for name in more)
+    return layer.data_param.shuffle or any(known.name in more for known, _ in layer.transform_param.ListFields())
+
+
+def _yolo(layer: Any) -> dict[str, Any]:
+    """Return what MobileNet-YOLO's layer has besides; its windows count where they are asked for, or YOLO's labels."""
+    own, sizes = layer.annotated_data_param, layer.transform_param.resize_param
+    found: dict[str, Any] = {}
+    if own.yolo_data_type == 1:
+        found.update(label_form="yolo", use_difficult_gt=own.train_diffcult)
+    if (own.yolo_data_type == 1 or own.HasField("yolo_data_jitter")) and not own.batch_sampler:
+        found["jitter"] = short_float(own.yolo_data_jitter)
+    if len(sizes) > 1:
+        found["sizes"] = [[each.height, each.width] for each in sizes]
+        found["size_probs"] = [short_float(each.prob) for each in sizes]
+    return found
 
 
 _FITTED = (
@@ -127,9 +141,9 @@ ROWS = [
         "annotated_data_param transform_param data_param",
         f"{_RECORDS} resize_param.height_scale+resize_param.width_scale=size_scale expand_param.prob=expand_prob "
         "expand_param.max_expand_ratio emit_constraint.emit_type emit_constraint.emit_overlap",
-        read=f"{_READ} distort_param batch_sampler",
+        read=f"{_READ} distort_param batch_sampler yolo_data_type yolo_data_jitter train_diffcult",
         ignored=f"{_IGNORED} label_map_file anno_type",
-        more=lambda layer: {**_transforms(layer), **_distortions(layer), **_samplers(layer)},
+        more=lambda layer: {**_transforms(layer), **_distortions(layer), **_samplers(layer), **_yolo(layer)},
     ),
     Dialect(
         "Data",
