@@ -53,7 +53,8 @@ MESSAGES = {
     "max_sample: uint32, max_trials: uint32 = 100",
     "AnnotatedDataParameter": "batch_sampler: BatchSampler*, label_map_file: string, anno_type: AnnotationType, "
     "yolo_data_type: int32 = 0, yolo_data_jitter: float = 0.3, train_diffcult: bool = true, "
-    "difficult_label_warmup: bool = false",
+    "difficult_label_warmup: bool = false, single_class: bool = true, seg_scales: int32 = 8, "
+    "seg_resize_width: int32 = 0, seg_resize_height: int32 = 0",
     "SaltPepperParameter": "fraction: float = 0, value: float*",
     "ResizeParameter": "prob: float = 1, resize_mode: ResizeMode = WARP, height: uint32 = 0, width: uint32 = 0, "
     "height_scale: uint32 = 0, width_scale: uint32 = 0, pad_mode: PadMode = CONSTANT, pad_value: float*, "
@@ -136,6 +137,8 @@ MESSAGES = {
     "thresh: float = 0.2, anchors_scale: int32 = 32, biases: float*, mask: int32*, iou_loss: IouLoss = MSE, "
     "iou_normalizer: float = 0.25, iou_thresh: float = 0.5, max_delta: float = 10, accumulate: bool = true, "
     "label_smooth_eps: float = 0.1, use_focal_loss: bool",
+    "YoloSegParameter": "num_class: uint32 = 0, object_scale: float = 5, class_scale: float = 1, "
+    "use_logic_gradient: bool = false, use_hardsigmoid: bool = false",
     "RegionLossParameter": "side: uint32 = 13, num_class: uint32 = 20, bias_match: uint32 = 1, coords: uint32 = 4, "
     "num: uint32 = 5, softmax: uint32 = 1, jitter: float = 0.2, rescore: uint32 = 1, object_scale: float = 1, "
     "class_scale: float = 1, noobject_scale: float = 0.5, coord_scale: float = 5, absolute: uint32 = 1, "
@@ -223,7 +226,7 @@ MESSAGES = {
     "SolverParameter": "eval_type: string, ap_version: string, show_per_class_result: bool, plateau_winsize: int32*, "
     "lars: bool, local_lr_auto: bool, local_gw_ratio: float, rampup_interval: int32, rampup_lr: float, "
     "min_lr: float, global_grad_scale: float, store_blobs_in_old_format: bool, test_and_snapshot_start_epochs: int32, "
-    "warmup_iter: int32, warmup_start_lr: float",
+    "stagelr: float*, stageiter: int32*, warmup_iter: int32, warmup_start_lr: float",
     "LayerParameter": "permute_param: PermuteParameter, norm_param: NormalizeParameter, "
     "prior_box_param: PriorBoxParameter, detection_output_param: DetectionOutputParameter, "
     "multibox_loss_param: MultiBoxLossParameter, detection_evaluate_param: DetectionEvaluateParameter, "
@@ -243,7 +246,7 @@ MESSAGES = {
     "reorg_param: ReorgParameter, "
     "yolov3_detection_output_param: Yolov3DetectionOutputParameter, "
     "yolo_detection_output_param: YoloDetectionOutputParameter, yolov3_param: Yolov3Parameter, "
-    "region_loss_param: RegionLossParameter, "
+    "region_loss_param: RegionLossParameter, yolo_seg_param: YoloSegParameter, "
     "center_loss_param: CenterLossParameter, margin_inner_product_param: MarginInnerProductParameter, "
     "normalize_param: FaceNormalizeParameter, smoothl1_param: TurnPointParameter, "
     "triplet_loss_param: TripletLossParameter, "

@@ -36,7 +36,7 @@ _TYPES = {
     f"{_DEFORMABLE} or makefile/frcnn": "ROIAlign PSROIAlign DeformableConvolution DeformablePSROIPooling",
     _SSD: "Permute Normalize PriorBox DetectionOutput MultiBoxLoss AnnotatedData DetectionEvaluate VideoData "
     "SmoothL1LossSSD",
-    _YOLO: "Reorg RegionLoss Yolov3 Yolov3DetectionOutput YoloDetectionOutput ReLU6",
+    _YOLO: "Reorg RegionLoss Yolov3 GaussianYolov3 Yolov3DetectionOutput YoloDetectionOutput YoloSeg ReLU6",
     f"{_SEGNET} or {_YOLO}": "Upsample",
     f"{_SEGNET}, {_PSPNET}, {_WINDOWS} or {_CTPN}, each with a meaning of its own": "BN",
     _PSPNET: "Interp ImageSegData SegAccuracy DenseCRF DomainTransform DomainTransformForwardOnly BiasChannel "
@@ -90,7 +90,7 @@ _FIELDS = {
     "crop_h crop_w eval_type ap_version show_per_class_result plateau_winsize",
     _REFINEDET: "objectness_score",
     _YOLO: "reorg_param region_loss_param yolov3_param yolov3_detection_output_param yolo_detection_output_param "
-    "relu6_param",
+    "yolo_seg_param relu6_param",
     f"{_SEGNET} or {_YOLO}": "upsample_param",
     f"{_SEGNET}, {_PSPNET}, {_WINDOWS} or {_CTPN}, each with a meaning of its own": "bn_param",
     _PSPNET: "interp_param seg_accuracy_param label_type scale_factors crop_width crop_height update_global_stats "

@@ -44,9 +44,9 @@ def test_a_head_of_yolov3(tmp_path):
             {"upscale": 2, "channel_order": "block"},
         ),
         (
-            "type: 'AnnotatedData' data_param { source: 'db' backend: LMDB } annotated_data_param { yolo_data_type: 1 } "
-            "transform_param { resize_param { height: 4 width: 8 prob: 0.2 } "
-            "resize_param { height: 8 width: 8 prob: 0.8 } }",
+            "type: 'AnnotatedData' data_param { source: 'db' backend: LMDB } "
+            "annotated_data_param { yolo_data_type: 1 } transform_param { "
+            "resize_param { height: 4 width: 8 prob: 0.2 } resize_param { height: 8 width: 8 prob: 0.8 } }",
             "AnnotatedData",
             {
                 "source": "db",
