@@ -73,16 +73,18 @@ def lstm_unit_backward(xp, gates, c_before, tanh_c, d_h, d_c, d_gates):
 def lstm_forward(xp, x, weights, recurrent, bias, cont, h, c, kept, y):
     """Write y (T, N, D), the h_t of an LSTM on x (T, N, K), and return its last h and c.
 
-    weights, recurrent, bias: W (4 D, K), U (4 D, D), b (4 D,). cont: (T, N, 1), 0 where a sequence begins, 1 where it
-    goes on. h, c: (N, D), of before the first step. kept: four arrays that backward reads, see lstm_backward.
+    weights, recurrent, bias: W (4 D, K), U (4 D, D), b (4 D,). cont: (T, N, 1), False where a sequence begins, True
+    where it goes on. h, c: (N, D), of before the first step. kept: four arrays that backward reads, see lstm_backward.
     """
     gates, h_before, c_before, tanh_c = kept
-    xp.matmul(x, weights.T, out=gates)
-    gates += bias
+    nothing = _zeros(h, ())
+    rows = gates.reshape(-1, gates.shape[2])  # a product of matrices, not one for each step
+    xp.matmul(x.reshape(-1, x.shape[2]), weights.T, out=rows)
+    rows += bias
     c_after = xp.empty_like(c)
     for t in range(len(x)):
-        xp.multiply(h, cont[t], out=h_before[t])
-        xp.multiply(c, cont[t], out=c_before[t])
+        h_before[t] = xp.where(cont[t], h, nothing)
+        c_before[t] = xp.where(cont[t], c, nothing)
         gates[t] += xp.matmul(h_before[t], recurrent.T)
         h, c = y[t], c_after
         lstm_unit_forward(xp, gates[t], c_before[t], c, tanh_c[t], h)
@@ -96,21 +98,20 @@ def lstm_backward(xp, x, weights, recurrent, cont, kept, d_y, clip, d_gates, d_w
     each gate's argument is cut to [-clip, clip]; 0: it is not. d_gates: (T, N, 4 D), for the work.
     """
     gates, h_before, c_before, tanh_c = kept
-    d_h, d_c = _zeros(d_y, d_y.shape[1:]), _zeros(d_y, d_y.shape[1:])
+    d_h, d_c, nothing = (_zeros(d_y, shape) for shape in (d_y.shape[1:], d_y.shape[1:], ()))
     for t in range(len(x) - 1, -1, -1):
         d_h += d_y[t]
         lstm_unit_backward(xp, gates[t], c_before[t], tanh_c[t], d_h, d_c, d_gates[t])
         if clip:
             xp.clip(d_gates[t], -clip, clip, out=d_gates[t])
-        xp.matmul(d_gates[t], recurrent, out=d_h)
-        d_h *= cont[t]
-        d_c *= cont[t]
+        d_h = xp.where(cont[t], xp.matmul(d_gates[t], recurrent), nothing)
+        d_c = xp.where(cont[t], d_c, nothing)
     rows = d_gates.reshape(-1, d_gates.shape[2])
     d_weights += xp.matmul(rows.T, x.reshape(-1, x.shape[2]))
     d_recurrent += xp.matmul(rows.T, h_before.reshape(-1, h_before.shape[2]))
     d_bias += rows.sum(0)
     if d_x is not None:
-        xp.matmul(d_gates, weights, out=d_x)
+        xp.matmul(rows, weights, out=d_x.reshape(-1, d_x.shape[2]))
 
 
 def _zeros(like, shape):
@@ -186,16 +187,13 @@ class LSTM(Learned):
         self._d_gates = self.xp.empty_like(gates)
         self._kept = gates, *(arrays.new(x, shape) for _ in range(3))
         self._state = [_zeros(x, shape[1:]) for _ in range(2)]
-        self._begin = arrays.new(x, self._steps)
-        arrays.fill(self._begin, 1)
-        arrays.fill(self._begin[:1], 0)
+        self._begin = arrays.new(x, self._steps, bool)
+        self._begin[:1], self._begin[1:] = False, True
         return [shape]
 
     def forward(self, bottom, top):
         x, y = bottom[0].data.reshape(self._x_shape), top[0].data
-        self._cont = self._begin
-        if len(bottom) > 1:
-            self._cont = arrays.astype(bottom[1].data.reshape(self._steps) != 0, x)
+        self._cont = bottom[1].data.reshape(self._steps) != 0 if len(bottom) > 1 else self._begin
         weights, recurrent, bias = (blob.data for blob in self.blobs)
         h, c = self._state
         after = lstm_forward(self.xp, x, weights, recurrent, bias, self._cont, h, c, self._kept, y)

@@ -88,6 +88,17 @@ def test_two_halves_are_the_whole():
     assert run.forward()[0] == pytest.approx(whole[2:4])
 
 
+def test_a_sequence_begins_without_what_was_before():
+    run = lstm(X[:2], CONT[:2] * 0)
+    expected = run.forward()[0].copy()
+    first = run.backward([D_Y[:2]])[0][0].copy()
+    run.bottom[0].data[...] = np.nan
+    run.forward()
+    run.bottom[0].data[...] = X[:2]
+    assert np.array_equal(run.forward()[0], expected)
+    assert np.array_equal(run.backward([np.array([D_Y[0], D_Y[1] * np.nan])])[0][0], first)
+
+
 def test_the_gates_gradients_are_cut():
     run, cut = (lstm(X[:1], text=text) for text in ("", "clipping_threshold: 0.01"))
     for each in (run, cut):
