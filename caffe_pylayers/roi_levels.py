@@ -24,9 +24,18 @@ layer {
   bottom: "pool_levels"  bottom: "order"  top: "pool"
   propagate_down: true  propagate_down: false
 }
+layer {
+  name: "proposals_to_fpn3"  type: "Python"
+  bottom: "proposals"  top: "proposals_to_fpn3"
+  python_param {
+    module: "caffe_pylayers.roi_levels"  layer: "ScaleRoute"  param_str: "{low_scale: 112, high_scale: 224}"
+  }
+}
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
@@ -36,7 +45,7 @@ from caffe_pylayers._layer.bases.no_gradient import NoGradient
 from caffe_pylayers._layer.detection import box_blobs
 from caffe_pylayers._layer.detection.boxes import areas, plus_one_parameter
 
-__all__ = ["ROIsToLevels", "pyramid_levels"]
+__all__ = ["ROIsToLevels", "ScaleRoute", "of_scale", "pyramid_levels"]
 
 
 def pyramid_levels(boxes, k_min, k_max, k0=4, canonical_size=224, plus_one=True):
@@ -109,3 +118,68 @@ class ROIsToLevels(NoGradient):
             start += rows
         top[self._levels].reshape(len(rois))
         top[self._levels].data[...] = order
+
+
+def of_scale(rois, low_scale=None, high_scale=None):
+    """Return the indices of the ROIs (R, 5) of a scale in [low_scale, high_scale), or of the one nearest to it.
+
+    The scale is the root of the area, x2 and y2 being the last pixel inside.
+    """
+    scales = np.sqrt(np.where((rois[:, 3:] < rois[:, 1:3]).any(1), 0, areas(rois[:, 1:], True)))
+    low, high = low_scale or 0, math.inf if high_scale is None else high_scale
+    found = np.flatnonzero((scales >= low) & (scales < high))
+    if len(found) or not len(rois):
+        return found
+    middle = math.sqrt(low * high) if low and high < math.inf else low or (256 if high_scale is None else high)
+    with np.errstate(divide="ignore"):  # the logarithm of 0
+        return np.array([np.abs(np.log(scales / middle)).argmin()])
+
+
+class ScaleRoute(NoGradient):
+    """The ROIs of a range of scales, and what belongs to them: those for a level of a pyramid.
+
+    Where there is none, it is the one whose scale, the root of its area, is nearest to the range's middle.
+
+    Bottom:
+        [0] ROIs (R, 5): the image's index, x1, y1, x2, y2
+        [i] more: blobs (R, ...), a row for each ROI
+    Top:
+        [i] the rows of bottom[i] that are taken
+    Backward:
+        Zeros.
+    Raises:
+        ValueError for another number of bottoms than of tops, of rows than of ROIs, and for ROIs that are not finite.
+    References:
+        Cai and Vasconcelos, "Cascade R-CNN", 2018, arXiv:1712.00726, for Lin et al., "Feature Pyramid Networks for
+        Object Detection", 2017, arXiv:1612.03144. ScaleRoute of its Caffe, with its scale_route_param. ROIsToLevels
+        gives all levels at once.
+    Example:
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> rois = [[0, 0, 0, 99, 99], [0, 0, 0, 199, 199]]
+        >>> LayerRun(ScaleRoute, [rois], param_str="{low_scale: 112}").forward()[0]
+        array([[  0.,   0.,   0., 199., 199.]])
+    """
+
+    low_scale = Parameter(float, None, above=0, doc="least scale, in pixels; default: none")
+    high_scale = Parameter(float, None, above=0, doc="scale from which on ROIs are too large; default: none")
+
+    def setup(self, bottom, top):
+        checks.bottoms(self, bottom, "rois", *(f"rows_{i}" for i in range(1, len(top))))
+
+    def plan(self, *blobs):
+        count = len(box_blobs.rows(self, "bottom[0] (rois)", blobs[0], 5))
+        for i, blob in enumerate(blobs):
+            if blob.shape[:1] != (count,):
+                raise checks.error(
+                    self, f"bottom[{i}] must have a row for each of {count} ROIs, got {tuple(blob.shape)}"
+                )
+        return [(1, *blob.shape[1:]) for blob in blobs]
+
+    def forward(self, bottom, top):
+        rois = box_blobs.rows(self, "bottom[0] (rois)", bottom[0].data, 5)
+        checks.numbers(self, "bottom[0] (rois)", rois)
+        kept = of_scale(rois, self.low_scale, self.high_scale)
+        for i in range(len(top)):
+            values = bottom[i].data[kept]
+            top[i].reshape(*values.shape)
+            top[i].data[...] = values

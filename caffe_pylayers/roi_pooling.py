@@ -24,7 +24,8 @@ import numpy as np
 
 from caffe_pylayers._layer import arrays
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.detection.roi_layer import ROILayer, flat_bins, in_reach, padded, rounded
+from caffe_pylayers._layer.detection.roi_layer import PooledROILayer, flat_bins, in_reach, padded, rounded
+from caffe_pylayers._layer.detection.roi_weights import channels_last, roi_align_backward, roi_align_forward
 from caffe_pylayers._layer.functions.range_maxima import key_places, place_keys, range_maxima
 
 __all__ = [
@@ -72,7 +73,7 @@ def roi_pooling_forward(xp, data, rois, bins):
     rois: numpy (R, 5), of which the map's index counts. bins: of roi_pooling_bins.
     """
     shape, places = flat_bins(rois, bins)
-    found = range_maxima(xp, _channels_last(xp, data), *places)
+    found = range_maxima(xp, channels_last(xp, data), *places)
     return xp.moveaxis(found.reshape(*shape, data.shape[1]), -1, 1)
 
 
@@ -90,8 +91,8 @@ def _d_maxima(xp, data, bins, d_pooled):
     """Return the gradient of maps, of the maxima of their bins."""
     images, channels, height, width = data.shape
     image, rows, columns = bins
-    places = key_places(range_maxima(xp, place_keys(xp, _channels_last(xp, data)), image, rows, columns))
-    values = _channels_last(xp, d_pooled).reshape(places.shape)
+    places = key_places(range_maxima(xp, place_keys(xp, channels_last(xp, data)), image, rows, columns))
+    values = channels_last(xp, d_pooled).reshape(places.shape)
     empty = np.flatnonzero((rows[1] <= rows[0]) | (columns[1] <= columns[0]))
     if len(empty):
         empty = arrays.index_like(empty, data)
@@ -100,13 +101,6 @@ def _d_maxima(xp, data, bins, d_pooled):
     arrays.fill(d_maps, 0)
     arrays.add_at(d_maps, places.ravel(), values.ravel())
     return xp.moveaxis(d_maps.reshape(images, height, width, channels), -1, 1)
-
-
-def _channels_last(xp, data):
-    last = xp.moveaxis(data, 1, -1)
-    copy = arrays.new(data, last.shape)
-    copy[...] = last
-    return copy
 
 
 def roi_align_weights(rois, pooled, spatial_scale, size, sampling_ratio=0, aligned=False):
@@ -170,61 +164,7 @@ def _near(begin, step, points, size):
     return low, high - low
 
 
-def roi_align_forward(xp, data, rois, weights, pooled):
-    """Write to pooled, (R, C, ph, pw), the average of each bin's points.
-
-    Each ROI is two matrix products on its own part of the map, where it lies: to gather the parts for
-    one product of all takes as long again.
-
-    data: maps (N, C, H, W).
-    rois: numpy (R, 5).
-    weights: of roi_align_weights.
-    """
-    images, channels, height, width = data.shape
-    maps = _channels_last(xp, data).reshape(images, height, width * channels)
-    (tops, heights, down), (lefts, widths, along) = weights
-    down, along = arrays.from_numpy(down, data), arrays.from_numpy(along, data)
-    shape = down.shape[1], width, channels
-    rows = arrays.new(data, shape)  # memory that is new for each ROI takes as long as a product
-    flat = rows.reshape(shape[0], width * channels)
-    for r, (image, y, x, h, w) in enumerate(_windows(rois, tops, lefts, heights, widths)):
-        part = maps[image, y : y + h, x * channels : (x + w) * channels]
-        xp.matmul(down[r, :, :h], part, out=flat[:, : w * channels])
-        columns = xp.broadcast_to(along[r, :, :w].T, (shape[0], w, along.shape[1]))
-        xp.matmul(xp.swapaxes(rows[:, :w], 1, 2), columns, out=xp.swapaxes(pooled[r], 0, 1))
-
-
-def roi_align_backward(xp, rois, weights, d_pooled, d_data):
-    """Write to d_data the gradient: each bin's, times the weights of its cells, summed over ROIs and bins."""
-    (tops, heights, down), (lefts, widths, along) = weights
-    down, along = arrays.from_numpy(down, d_data), arrays.from_numpy(along, d_data)
-    images, channels, height, width = d_data.shape
-    d_maps = arrays.new(d_data, (images, height, width * channels))
-    arrays.fill(d_maps, 0)
-    d_rows = arrays.new(d_data, (down.shape[1], width, channels))
-    flat, d_part = d_rows.reshape(down.shape[1], width * channels), arrays.new(d_data, d_maps.shape[1:])
-    for r, (image, y, x, h, w) in enumerate(_windows(rois, tops, lefts, heights, widths)):
-        xp.matmul(along[r, :, :w].T, xp.swapaxes(xp.swapaxes(d_pooled[r], 0, 1), 1, 2), out=d_rows[:, :w])
-        xp.matmul(down[r, :, :h].T, flat[:, : w * channels], out=d_part[:h, : w * channels])
-        d_maps[image, y : y + h, x * channels : (x + w) * channels] += d_part[:h, : w * channels]
-    d_data[...] = xp.moveaxis(d_maps.reshape(images, height, width, channels), -1, 1)
-
-
-def _windows(rois, *columns):
-    return zip(rois[:, 0].astype(np.int64).tolist(), *(column.tolist() for column in columns))
-
-
-class _Pooled(ROILayer):
-    """A layer with bins of all channels."""
-
-    pooled_h = Parameter(int, low=1, doc="bins from top to bottom of a ROI, the top's height")
-    pooled_w = Parameter(int, low=1, doc="bins from left to right, the top's width")
-
-    def pooled(self, shape):
-        return shape[1], self.pooled_h, self.pooled_w
-
-
-class ROIPooling(_Pooled):
+class ROIPooling(PooledROILayer):
     """The maximum in each bin of a ROI, Fast R-CNN's ROI pooling.
 
     top[r, c, i, j] = max of data[n, c] over the cells of bin (i, j), 0 for an empty one; a ROI's
@@ -268,7 +208,7 @@ class ROIPooling(_Pooled):
         return roi_pooling_bins(rois, pooled, self.spatial_scale, data.shape[2:], self.pad_ratio)
 
 
-class ROIAlign(_Pooled):
+class ROIAlign(PooledROILayer):
     """The average of a map, bilinear between cells, at points spread over each bin of a ROI: nothing is rounded.
 
     top[r, c, i, j] = mean over the points (y, x) of bin (i, j) of data[n, c, y, x], see roi_align_weights

@@ -37,6 +37,7 @@ GROUPS = {
         "boxes",
         "nms",
         "roi_pooling",
+        "roi_grids",
         "position_sensitive",
         "roi_levels",
         "ssd",

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from caffe_pylayers.roi_levels import ROIsToLevels
+from caffe_pylayers.roi_levels import ROIsToLevels, ScaleRoute
 from caffe_pylayers.testing import LayerRun
 
 
@@ -40,3 +40,22 @@ def test_refused():
         LayerRun(ROIsToLevels, [np.zeros((2, 5))])
     with pytest.raises(ValueError, match=r"^ROIsToLevels: .* must be finite, got nan at index \(0, 3\)"):
         LayerRun(ROIsToLevels, [[[0, 0, 0, np.nan, 9]]], tops=3).forward()
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("{}", [0, 1, 2, 3]),
+        ("{low_scale: 20}", [1, 2]),
+        ("{low_scale: 10, high_scale: 40}", [0, 1]),
+        ("{high_scale: 10}", [3]),
+        ("{low_scale: 50}", [2]),  # none: the nearest
+        ("{low_scale: 14, high_scale: 15}", [1]),
+    ],
+)
+def test_rois_of_a_scale(text, kept):
+    rois = np.array([[0, 0, 0, 9, 9], [1, 0, 0, 19, 19], [0, 5, 5, 44, 44], [0, 9, 9, 5, 5]], float)  # 10, 20, 40, 0
+    more = np.arange(8.0).reshape(4, 2, 1)
+    found = LayerRun(ScaleRoute, [rois, more], param_str=text, tops=2).forward()
+    np.testing.assert_array_equal(found[0], rois[kept])
+    np.testing.assert_array_equal(found[1], more[kept])

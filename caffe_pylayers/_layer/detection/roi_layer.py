@@ -95,3 +95,14 @@ class ROILayer(Layer):
         checks.numbers(self, "bottom[1] (rois)", rois)
         box_blobs.image_index(self, "bottom[1] (rois)", rois[:, 0], data.shape[0])
         return arrays.namespace(data), data, rois
+
+
+class PooledROILayer(ROILayer):
+    """A layer with bins of all channels."""
+
+    pooled_h = Parameter(int, low=1, doc="bins from top to bottom of a ROI, the top's height")
+    pooled_w = Parameter(int, low=1, doc="bins from left to right, the top's width")
+
+    def pooled(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return (C, pooled_h, pooled_w)."""
+        return shape[1], self.pooled_h, self.pooled_w

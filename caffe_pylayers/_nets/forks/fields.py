@@ -91,6 +91,9 @@ MESSAGES = {
     "max_post_nms_num: uint32 = 0, min_size: float = 15",
     "BBoxRegParameter": "bbox_mean: float*, bbox_std: float*, cls_aware: bool = true",
     "DecodeBBoxParameter": "gt_iou_thr: float = 0.95",
+    "ScaleRouteParameter": "low_scale: float, high_scale: float",
+    "ROIWarpingParameter": "pooled_h: uint32 = 0, pooled_w: uint32 = 0, spatial_scale: float = 1",
+    "MaskResizeParameter": "output_height: uint32 = 0, output_width: uint32 = 0",
     # DetectNet
     "ClassMapping": "src: uint32, dst: uint32",
     "DetectNetGroundTruthParameter": "stride: uint32 = 4, scale_cvg: float = 0.5, gridbox_type: Gridbox = GRIDBOX_MAX, "
@@ -237,6 +240,8 @@ MESSAGES = {
     "roi_align_param: ROIAlignParameter, smooth_l1_loss_param: SmoothL1LossParameter, "
     "box_output_param: BoxOutputParameter, box_group_output_param: BoxGroupOutputParameter, "
     "bbox_reg_param: BBoxRegParameter, decode_bbox_param: DecodeBBoxParameter, "
+    "scale_route_param: ScaleRouteParameter, roi_warping_param: ROIWarpingParameter, "
+    "mask_resize_param: MaskResizeParameter, "
     "psroi_pooling_param: PSROIPoolingParameter, psroi_align_param: PSROIAlignParameter, "
     "box_annotator_ohem_param: BoxAnnotatorOHEMParameter, proposal_param: ProposalParameter, "
     "bn_param: BNParameter, interp_param: InterpParameter, upsample_param: UpsampleParameter, "

@@ -83,7 +83,8 @@ _FIELDS = {
     _MNC: "roi_warping_param mask_resize_param",
     f"{_DEFORMABLE} or makefile/frcnn": "psroi_align_param deformable_convolution_param deformable_psroi_pooling_param",
     "zhaoweicai/mscnn": "box_output_param",
-    "zhaoweicai/cascade-rcnn": "pad_ratio ceil_mode box_group_output_param bbox_reg_param decode_bbox_param",
+    "zhaoweicai/cascade-rcnn": "pad_ratio ceil_mode box_group_output_param bbox_reg_param decode_bbox_param "
+    "scale_route_param",
     "makefile/frcnn": "bi_type is_multi_interpolate",
     _SSD: "permute_param norm_param prior_box_param detection_output_param multibox_loss_param annotated_data_param "
     "detection_evaluate_param video_data_param resize_param noise_param distort_param expand_param emit_constraint "

@@ -22,4 +22,11 @@ CASES = {
         apart([rois * 0], "legacy_plus_one: false", tops=5),
         apart([rois[:0]], tops=5),
     ],
+    "ScaleRoute": [
+        apart([rois], "{low_scale: 200, high_scale: 500}"),
+        apart([rois, rng.rand(12, 3), rng.rand(12, 2, 2, 1)], "{high_scale: 300}", tops=3),
+        apart([rois.reshape(12, 5, 1, 1)], "{low_scale: 1e5}"),  # none: the largest
+        apart([rois]),
+        apart([rois[:1]], "{high_scale: 1}"),
+    ],
 }

@@ -96,6 +96,23 @@ def parameters(layer):
             "DecodeBBox",
             {"bbox_std": [0.1, 0.1, 0.2, 0.2], "gt_iou_thr": 0.95},
         ),
+        (
+            "type: 'ROIAlign' roi_pooling_param { pooled_h: 7 pooled_w: 7 spatial_scale: 0.25 }",
+            "ROIGrid",
+            {"pooled_h": 7, "pooled_w": 7, "spatial_scale": 0.25, "pad_ratio": 0},
+        ),
+        ("type: 'ROIAlign' roi_pooling_param { pooled_h: 7 pooled_w: 7 pad_ratio: 0 }", "", {}),  # makefile/frcnn's
+        ("type: 'ScaleRoute' scale_route_param { low_scale: 112 }", "ScaleRoute", {"low_scale": 112}),
+        (
+            "type: 'ROIWarping' roi_warping_param { pooled_h: 28 pooled_w: 28 spatial_scale: 0.0625 }",
+            "ROIWarping",
+            {"pooled_h": 28, "pooled_w": 28, "spatial_scale": 0.0625},
+        ),
+        (
+            "type: 'MaskResize' mask_resize_param { output_height: 14 output_width: 16 }",
+            "ResizeFeatures",
+            {"size": [14, 16], "coordinates": "asymmetric"},
+        ),
         ("type: 'FrcnnProposal' proposal_param { feat_stride: 8 }", "Proposal", {"feat_stride": 8}),
         (
             "type: 'BoxAnnotatorOHEM' box_annotator_ohem_param { roi_per_img: 128 }",

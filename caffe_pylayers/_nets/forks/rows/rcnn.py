@@ -34,6 +34,13 @@ def _frcnn_stride(layer: Any) -> dict[str, int]:
     return {"feat_stride": layer.proposal_param.feat_stride} if layer.proposal_param.HasField("feat_stride") else {}
 
 
+def _corners_of_bins(layer: Any) -> bool:
+    """Return True for Cascade R-CNN's ROIAlign; makefile/frcnn's has other fields, or writes pad_ratio: 0."""
+    param = layer.roi_pooling_param
+    fields = "bi_type", "is_multi_interpolate", *(() if param.pad_ratio else ("pad_ratio",))
+    return layer.HasField("roi_pooling_param") and not any(param.HasField(name) for name in fields)
+
+
 _FIELDS = "fg_thr iou_thr field_whr field_xyr max_nms_num max_post_nms_num min_size"
 
 
@@ -122,6 +129,23 @@ ROWS = [
         "proposal_param",
         "feat_stride base_size ratio=ratios scale=scales min_size=RPN_MIN_SIZE pre_nms_topn=RPN_PRE_NMS_TOP_N "
         "post_nms_topn=RPN_POST_NMS_TOP_N nms_thresh=RPN_NMS_THRESH",
+    ),
+    Dialect(
+        "ROIAlign",
+        "roi_grids.ROIGrid",
+        "roi_pooling_param",
+        "pooled_h pooled_w spatial_scale pad_ratio",
+        meant=_corners_of_bins,
+    ),
+    Dialect("ScaleRoute", "roi_levels.ScaleRoute", "scale_route_param", "low_scale high_scale"),
+    Dialect("ROIWarping", "roi_grids.ROIWarping", "roi_warping_param", "pooled_h pooled_w spatial_scale"),
+    Dialect("MaskPooling", "products.OuterProduct", more=lambda layer: {"flatten": True}),
+    Dialect(
+        "MaskResize",
+        "resizing.ResizeFeatures",
+        "mask_resize_param",
+        "output_height+output_width=size",
+        more=lambda layer: {"coordinates": "asymmetric"},
     ),
     Dialect(
         "PSROIPooling",
