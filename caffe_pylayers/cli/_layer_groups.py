@@ -81,7 +81,7 @@ GROUPS = {
         "learned",
     ),
     "Sequences and volumes": ("recurrent", "ctc", "label_sequences", "nd_pooling"),
-    "Optical flow": ("cost_volume", "flow", "flow_activations", "flow_losses", "resampling", "means"),
+    "Optical flow": ("cost_volume", "flow", "flow_activations", "flow_losses", "resampling", "means", "flow_files"),
     "Activations and normalizers": ("activations", "normalization", "batch_norm"),
     "Noise, gradients, inspection": ("noise", "mixing", "gradients", "inspection"),
 }

@@ -1,7 +1,12 @@
 """FlowNet2's and LiteFlowNet's nets in small: as they deploy, and in training beside PyTorch."""
 
+import json
+
 import numpy as np
 import pytest
+
+from caffe_pylayers._nets.prototxt import parse_net
+from tests.layers import opencv
 
 torch = pytest.importorskip("torch")
 
@@ -65,6 +70,66 @@ def test_a_deploy_net(tmp_path):
     np.testing.assert_allclose(
         net.blobs["brightness"].data[:, 0], np.sqrt((net.blobs["error"].data ** 2).sum(1)), rtol=1e-5, atol=1e-6
     )
+
+
+def test_a_mean_of_other_images(tmp_path):
+    """The weights have the mean of the images that the net was trained on, pixel by pixel, in their own size."""
+    (tmp_path / "deploy.prototxt").write_text(DEPLOY)
+    means = [np.full((1, 1, 1, 1), 5000), np.zeros((1, 3, 4, 6)), np.reshape([0.1, 0.2, 0.3], (1, 3, 1, 1))]
+    (tmp_path / "trained.caffemodel").write_bytes(opencv.caffemodel({"aug0": means, "aug1": means}))
+    net = pycaffe.Net(str(tmp_path / "deploy.prototxt"), pycaffe.TEST, weights=str(tmp_path / "trained.caffemodel"))
+    images = rng.uniform(0, 255, (1, 3, 21, 30))
+    net.forward(img0=images, img1=images)
+    np.testing.assert_allclose(net.blobs["mean0"].data, images * 0.0039215 - means[2], atol=1e-6)
+    assert net.params["aug0"][0].data.item() == 5001
+    net.save(str(tmp_path / "saved.caffemodel"))
+    again = pycaffe.Net(str(tmp_path / "deploy.prototxt"), pycaffe.TEST, weights=str(tmp_path / "saved.caffemodel"))
+    assert [blob.data.shape for blob in again.params["aug1"]] == [mean.shape for mean in means]
+
+
+@pytest.mark.parametrize(
+    ("text", "parameters"),
+    [
+        (
+            "type: 'L1Loss' l1_loss_param { l2_per_location: true epsilon: 0.1 }",
+            {"p": [2], "q": [0.5], "q_epsilon": 0.1, "channel_mean": False, "plateau": 0, "normalization": "batch"},
+        ),
+        (
+            "type: 'L1Loss' l1_loss_param { normalize_by_num_entries: true plateau: 1 }",
+            {
+                "p": [1],
+                "q": [1],
+                "q_epsilon": 0,
+                "by_location": False,
+                "channel_mean": False,
+                "plateau": 1,
+                "normalization": "valid",
+            },
+        ),
+        (
+            "type: 'Resample' bottom: 'a' bottom: 'b' resample_param { width: 3 height: 2 type: CUBIC }",
+            {"mode": "bicubic", "antialias": True, "legacy_offsets": True},
+        ),
+        ("type: 'Downsample' bottom: 'a' downsample_param { top_height: 2 top_width: 3 }", {"size": [2, 3]}),
+        ("type: 'ExpMax' expmax_param { scale: 2 }", {"scale": 2, "shift": 0}),
+    ],
+)
+def test_what_layers_become(text, parameters):
+    (layer,) = parse_net(f"layer {{ name: 'x' {text} }}").layer
+    assert json.loads(layer.python_param.param_str) == parameters
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("type: 'DataAugmentation' augmentation_param { mirror { prob: 0.5 } }", "augmentation_param.mirror"),
+        ("type: 'ExpMax' expmax_param { base: 2 }", "expmax_param.base"),
+        ("type: 'Mean' mean_param { operation: ADD file: 'mean' }", "mean_param.file"),
+    ],
+)
+def test_what_nothing_here_does(text, place):
+    with pytest.raises(ValueError, match=f"nothing here does what {place} asks for"):
+        parse_net(f"layer {{ name: 'x' {text} }}")
 
 
 HEAD = """

@@ -85,6 +85,9 @@ ROWS = [
         f"{_CORRELATION} single_direction",
         ignored="do_abs",
     ),
+    Dialect(
+        "FLOWriter", "flow_files.FlowWriter", "writer_param", "file folder prefix suffix", ignored="normalize scale"
+    ),
     Dialect("FlowWarp", "flow.FlowWarp", "flow_warp_param", "fill_value"),
     Dialect("Warp", "flow.Warp"),
     Dialect("Grid", "flow.PixelGrid"),
