@@ -99,6 +99,41 @@ def test_a_matrix_is_no_vector(tmp_path, shape):
         norm_net(tmp_path, model_of(shape))
 
 
+BN = """
+input: "data" input_shape { dim: 2 dim: 3 }
+layer { name: "bn" type: "BN" bottom: "data" top: "bn" }
+"""
+
+
+def bn_net(tmp_path, **arguments):
+    path = tmp_path / "bn.prototxt"
+    path.write_text(BN)
+    return pycaffe.Net(str(path), pycaffe.TEST, **arguments)
+
+
+@pytest.mark.parametrize("file", ["bn.caffemodel", "bn.caffemodel.h5"])
+def test_a_layer_that_its_weights_tell(tmp_path, file):
+    """A BN without fields is PSPNet's; two blobs are SegNet's, which has no running statistics."""
+    assert len(bn_net(tmp_path).params["bn"]) == 4
+    path = tmp_path / file
+    if file.endswith("h5"):
+        h5py = pytest.importorskip("h5py")
+        with h5py.File(path, "w") as stored:
+            for i, value in enumerate((2.0, 1.0)):
+                stored[f"data/bn/{i}"] = np.full((1, 3), value)
+    else:
+        model = caffe_pb2.NetParameter(name="net")
+        layer = model.layer.add(name="bn", type="BN")
+        for value in (2, 1):
+            layer.blobs.add(data=[value] * 3).shape.dim.extend((1, 3))
+        path.write_bytes(model.SerializeToString())
+    net = bn_net(tmp_path, weights=str(path))
+    assert [blob.data.tolist() for blob in net.params["bn"]] == [[[2, 2, 2]], [[1, 1, 1]]]
+    net.blobs["data"].data[...] = [[1, 2, 3], [3, 2, 1]]
+    net.forward()
+    assert net.blobs["bn"].data == pytest.approx(np.array([[-1, 1, 3], [3, 1, -1]]), abs=1e-4)
+
+
 def test_a_file_whose_fields_have_other_numbers(tmp_path):
     """A fork's field may have the number of a message of Caffe's: its bytes are none of that message."""
     layer = model_of((4,)).layer[0].SerializeToString()
