@@ -74,10 +74,13 @@ class _Decoding(Layer):
     def decode(self, scores, cont=None):
         """Return (labels (N, L), their lengths, minus the sums of the best scores)."""
         scores = scores.reshape(self._scores)
+        count, samples = self._scores[self.time_axis], self._scores[1 - self.time_axis]
+        steps, where = np.full(samples, count), None
+        if cont is not None:
+            steps = lengths_of_marks(cont.reshape(count, samples))
+            where = (np.arange(count)[:, None] < steps)[..., None]
+        checks.numbers(self, "bottom[0] (scores)", scores, where)
         scores = scores.swapaxes(0, 1) if self.time_axis else scores
-        count, samples = scores.shape[:2]
-        steps = np.full(samples, count) if cont is None else lengths_of_marks(cont.reshape(count, samples))
-        checks.numbers(self, "bottom[0] (scores)", scores, (np.arange(count)[:, None] < steps)[..., None])
         best, sums = best_paths(scores, steps)
         return (*collapsed(best, steps, self._blank, self.merge_repeated), sums)
 

@@ -66,6 +66,15 @@ def test_accuracy_over_a_pass():
     assert np.mean([[1, 1], layer.forward()[0]], 0) == pytest.approx([2 / 4, (1 + 1 + 2 / 3 + 0) / 4])
 
 
+def test_what_is_behind_the_end_may_be_no_number():
+    cont = np.array([[0, 0], [1, 1], [0, 1], [1, 1], [1, 1], [1, 1]])
+    scores = SCORES.copy()
+    scores[2:, 0] = np.nan
+    assert run(CTCGreedyDecoder, scores, cont)[0][0].tolist() == [1, -1, -1, -1, -1, -1]
+    with pytest.raises(ValueError, match=r"must be finite, got nan at index \(0, 2, 0\)"):
+        run(SequenceAccuracy, scores.swapaxes(0, 1), LABELS, text="time_axis: 1")
+
+
 @pytest.mark.parametrize(
     ("layer", "bottoms", "text", "message"),
     [
