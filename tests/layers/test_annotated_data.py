@@ -334,6 +334,8 @@ def test_sampled_windows_hold_boxes(tmp_path):
         ({"size_scale": [3, 3]}, "takes the parameter size_scale with resize and resize_mode fit_small_size only$"),
         ({"crop": [9, 12]}, r"00000000_0.jpg: has 8 x 12 pixels, fewer than crop 9 x 12$"),
         ({"mean": [1, 2]}, "has 3 channels, parameter mean 2 values$"),
+        ({"pad_value": [1, 2]}, "has 3 channels, parameter pad_value 2 values$"),
+        ({"noise": ["saltpepper"], "saltpepper_value": [1] * 4}, "parameter saltpepper_value 4 values$"),
     ],
 )
 def test_refused_parameters(tmp_path, options, message):

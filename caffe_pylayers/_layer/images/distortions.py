@@ -39,8 +39,12 @@ NOISES = (
 
 def scale_values(pixels: Any, factor: float = 1.0, added: float = 0.0) -> Any:
     """Return factor * pixels + added, rounded and kept within 0 .. 255: contrast and brightness."""
-    table = np.rint(np.arange(256, dtype=np.float32) * np.float32(factor) + np.float32(added))
-    return table.clip(0, 255).astype(np.uint8)[pixels]
+    return opencv().LUT(np.ascontiguousarray(pixels), _table(factor, added)).reshape(pixels.shape)
+
+
+def _table(factor: float, added: float) -> Any:
+    values = np.rint(np.arange(256, dtype=np.float32) * np.float32(factor) + np.float32(added))
+    return values.clip(0, 255).astype(np.uint8)
 
 
 def scale_hsv(pixels: Any, channel: int, factor: float = 1.0, added: float = 0.0) -> Any:
@@ -50,8 +54,9 @@ def scale_hsv(pixels: Any, channel: int, factor: float = 1.0, added: float = 0.0
     """
     cv2 = opencv()
     hsv = cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_BGR2HSV)
-    hsv[:, :, channel] = scale_values(hsv[:, :, channel], factor, added)
-    return cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR)
+    tables = np.arange(256, dtype=np.uint8)[:, None, None].repeat(3, 2)
+    tables[:, 0, channel] = _table(factor, added)
+    return cv2.cvtColor(cv2.LUT(hsv, tables), cv2.COLOR_HSV2BGR)
 
 
 def distort(rng: Any, pixels: Any, amounts: dict[str, float]) -> Any:

@@ -79,6 +79,9 @@ class FittedData(PrefetchedData):
 
     def fitted(self, rng: Any, pixels: Any, size: Any = None) -> Fitted:
         """Return an image, (height, width, channels) of 8 bits, as it goes into a batch; size: in place of resize."""
+        for name in ("pad_value", "saltpepper_value", "mean"):
+            if len(getattr(self, name)) not in (0, 1, pixels.shape[2]):
+                raise ValueError(f"has {pixels.shape[2]} channels, parameter {name} {len(getattr(self, name))} values")
         size = size or self.resize
         interpolation = self.interpolation[int(rng.random() * len(self.interpolation))]
         if size is not None:
@@ -92,8 +95,6 @@ class FittedData(PrefetchedData):
     def _cropped(self, rng: Any, pixels: Any) -> tuple[Any, Any, Any]:
         """Return the crop of pixels, the mean there, and the window that it is."""
         height, width, channels = pixels.shape
-        if len(self.mean) not in (0, 1, channels):
-            raise ValueError(f"has {channels} channels, parameter mean {len(self.mean)} values")
         mean = np.array(self.mean, np.float32)[:, None, None] if self.mean else self._mean
         if self._mean is not None and self._mean.shape != (channels, height, width):
             raise ValueError(f"has shape {(channels, height, width)}, the mean of mean_file {self._mean.shape}")

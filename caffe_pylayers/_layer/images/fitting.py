@@ -89,9 +89,11 @@ def expand(pixels: Any, ratio: float, place: tuple[float, float], fill: Sequence
     height, width = pixels.shape[:2]
     rows, columns = int(height * ratio), int(width * ratio)
     top, left = (int(part * room) for part, room in zip(place, (rows - height, columns - width)))
-    canvas = np.empty((rows, columns, pixels.shape[2]), pixels.dtype)
-    canvas[...] = np.rint(np.clip(fill, 0, 255))
-    canvas[top : top + height, left : left + width] = pixels
+    cv2 = opencv()
+    value = np.broadcast_to(np.rint(np.clip(fill, 0, 255)), pixels.shape[2]).tolist()
+    below, after = rows - height - top, columns - width - left
+    canvas = cv2.copyMakeBorder(pixels, top, below, left, after, cv2.BORDER_CONSTANT, value=value)
+    canvas = canvas.reshape(rows, columns, -1)
     window = np.array([-left / width, -top / height, (columns - left) / width, (rows - top) / height])
     return canvas, window
 

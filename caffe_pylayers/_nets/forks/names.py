@@ -91,7 +91,7 @@ _FIELDS = {
     "crop_h crop_w eval_type ap_version show_per_class_result plateau_winsize",
     _REFINEDET: "objectness_score",
     _YOLO: "reorg_param region_loss_param yolov3_param yolov3_detection_output_param yolo_detection_output_param "
-    "yolo_seg_param relu6_param",
+    "yolo_seg_param relu6_param yolo_data_type yolo_data_jitter train_diffcult difficult_label_warmup",
     f"{_SEGNET} or {_YOLO}": "upsample_param",
     f"{_SEGNET}, {_PSPNET}, {_WINDOWS} or {_CTPN}, each with a meaning of its own": "bn_param",
     _PSPNET: "interp_param seg_accuracy_param label_type scale_factors crop_width crop_height update_global_stats "
@@ -121,6 +121,7 @@ _FIELDS = {
     "img_rand_resize_upper rand_resize_ratio_lower rand_resize_ratio_upper vertical_stretch_lower "
     "vertical_stretch_upper horizontal_stretch_lower horizontal_stretch_upper allow_upscale interpolation_algo_down "
     "interpolation_algo_up",
+    "yjxiong/caffe": "fix_crop more_fix_crop multi_scale scale_ratios max_distort is_flow original_image",
     "intel/caffe": "random_resize_param random_aspect_ratio_param bgr2rgb",
     _CPM: "cpm_transform_param",
 }
