@@ -67,9 +67,7 @@ ROWS = [
         "normalize=normalization normalization ignore_label axis",
         ignored="engine",
         values={"batch_size": "batch"},
-        more=lambda layer: {
-            key: "valid" if value == "places" else value for key, value in _normalization(layer).items()
-        },
+        more=lambda layer: _normalization(layer, "valid"),
     ),
     *(
         Dialect(
