@@ -21,6 +21,7 @@ _C3D = "facebook/C3D"
 _NVIDIA = "NVIDIA/caffe"
 _WARPCTC = "xmfbit/warpctc-caffe"
 _OCR = "ChWick/caffe or senlinuc/caffe_ocr"
+_DENSENET = "Tongcheng/caffe or senlinuc/caffe_ocr"
 _STN = "christopher5106/last_caffe_with_stn"
 _TRIPLET = "xiaolonw/caffe-video_triplet"
 _CPM = "CMU-Perceptual-Computing-Lab/caffe_train"
@@ -55,6 +56,7 @@ _TYPES = {
     _XLEARN: "MMDLoss JMMDLoss EntropyLoss GradientScaler",
     _WARPCTC: "CtcLoss ContinuationIndicator LabelsequenceAccuracy",
     _OCR: "CTCLoss WarpCTCLoss CTCGreedyDecoder ReverseTime",
+    _DENSENET: "DenseBlock",
     _CTPN: "Lstm Transpose Reverse",
     _FLOWNET: "Correlation Correlation1D FlowWarp Resample Downsample ChannelNorm L1Loss LpqLoss Mean NegReLU Accum "
     "DataAugmentation FlowAugmentation GenerateAugmentationParameters BlackAugmentation CustomData FLOWriter ImgWriter "
@@ -109,6 +111,7 @@ _FIELDS = {
     _XLEARN: "mmd_param jmmd_param entropy_param gradient_scaler_param",
     _WARPCTC: "ctc_loss_param continuation_indicator_param labelsequence_accuracy_param",
     _OCR: "ctc_decoder_param reverse_time_param",
+    _DENSENET: "denseblock_param",
     _CTPN: "lstm_param transpose_param reverse_param",
     _FLOWNET: "correlation_param resample_param downsample_param flow_warp_param l1_loss_param lpq_loss_param "
     "mean_param accum_param augmentation_param coeff_schedule_param black_augmentation_param writer_param "
