@@ -210,7 +210,6 @@ def loss_of_twin(locations, scores, label):
     return (wrong + torch.nn.functional.cross_entropy(scores[counts], labels[counts], reduction="sum")) / positive.sum()
 
 
-RULE = {"lr": 0.001, "momentum": 0.9, "weight_decay": 0.0005}
 SOLVER = 'base_lr: 0.001 lr_policy: "fixed" momentum: 0.9 weight_decay: 0.0005 random_seed: 3'
 
 
@@ -227,15 +226,18 @@ def first_losses(folder, iterations, batch, objects=3):
     digits, labels = digits_and_labels(slice(0, 4000))
     solver, net = solver_of(folder, batch, objects), twin()
     net.learn_from(solver.net)
-    rule = torch.optim.SGD(net.parameters(), **RULE)
+    velocities = [torch.zeros_like(parameter) for parameter in net.parameters()]
     losses = []
     for _ in range(iterations):
         data, label = scenes(rng, digits, labels, batch, objects)
         solver.net.blobs["data"].data[...], solver.net.blobs["label"].data[...] = data, label
         solver.step(1)
-        rule.zero_grad()
+        net.zero_grad()
         loss = loss_of_twin(*net(torch.from_numpy(data)), label)
         loss.backward()
-        rule.step()
+        with torch.no_grad():
+            for parameter, velocity in zip(net.parameters(), velocities):
+                velocity.mul_(0.9).add_(parameter.grad + 0.0005 * parameter, alpha=0.001)
+                parameter.sub_(velocity)
         losses.append([solver.net.blobs["mbox_loss"].data.item(), loss.item()])
     return np.array(losses)
