@@ -142,7 +142,8 @@ class L1Loss(PairLoss):
         ValueError for shapes that do not fit.
     References:
         The mean absolute error, MAE. torch.nn.functional.l1_loss: its "mean" is the normalization full, its "sum" none.
-        FlowNet2's and DetectNet's L1Loss, and Eltwise with Reduction's ASUM.
+        DetectNet's L1Loss, with the normalization batch, and Eltwise with Reduction's ASUM; FlowNet2's, of vectors with
+        gaps, is flow_losses.LpqLoss.
     Example:
         >>> from caffe_pylayers.testing import LayerRun
         >>> run = LayerRun(L1Loss, [[[1, 2], [3, 4]], [[1, 0], [0, 4]]])

@@ -73,6 +73,13 @@ def normalize(across, shared):
         ),
         ("FlowWarp", "", [maps(2, 3, 5, 6), 2 * maps(2, 2, 5, 6)], []),
         ("ShuffleChannel", "shuffle_channel_param { group: 3 }", [maps(2, 6, 2, 3)], []),
+        ("Reorg", "reorg_param { stride: 2 }", [maps(2, 4, 6, 4)], []),
+        (
+            "BatchNorm",
+            "batch_norm_param { scale_bias: true }",
+            [maps(2, 3, 4, 4)],
+            [maps(3), rng.uniform(0.5, 2, 3), np.ones(1), maps(3), maps(3)],
+        ),
         ("ReLU6", "", [4 * maps(2, 3, 4, 4)], []),
         (
             "ConvolutionDepthwise",

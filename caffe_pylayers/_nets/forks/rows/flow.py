@@ -17,9 +17,11 @@ def _mean_size(layer: Any) -> dict[str, Any]:
 
 def _hold(layer: Any) -> None:
     """Give the mean a rate of 0."""
-    del layer.param[:]
-    for _ in range(3 if layer.augmentation_param.recompute_mean else 1):
-        layer.param.add(lr_mult=0, decay_mult=0)
+    blobs = 3 if layer.augmentation_param.recompute_mean else 1
+    while len(layer.param) < blobs:
+        layer.param.add()
+    for param in layer.param[:blobs]:
+        param.lr_mult = param.decay_mult = 0
 
 
 def _scale(layer: Any) -> None:
