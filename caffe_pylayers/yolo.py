@@ -34,13 +34,14 @@ from caffe_pylayers._layer.functions.softmax import softmax
 __all__ = ["YoloDetectionOutput", "Yolov3DetectionOutput", "decode_cells", "yolo_detections", "yolov3_detections"]
 
 
-def yolov3_detections(maps, anchors, stride, threshold, gaussian=False):
+def yolov3_detections(maps, anchors, stride, threshold, gaussian=False, best=False):
     """Return (boxes, classes, scores) of each box and class of one image whose score is above the threshold.
 
     score = sigma(class) sigma(object); boxes (K, 4) as x1, y1, x2, y2.
 
     maps: (A, 5 + C, H, W): t_x, t_y, t_w, t_h, object, classes. anchors: (A, 2) in pixels. stride: pixels of a cell.
     gaussian: (A, 9 + C, H, W), each t with a logit of its deviation behind it: score times 1 - their mean.
+    best: of each box with its best class alone.
     """
     codes, first = (slice(0, 8, 2), 9) if gaussian else (slice(4), 5)
     objects = sigmoid(np, maps[:, first - 1])
@@ -51,7 +52,10 @@ def yolov3_detections(maps, anchors, stride, threshold, gaussian=False):
     scores = sigmoid(np, found[:, first:]) * objects[anchor, row, column][:, None]
     grid = np.array(maps.shape[:1:-1])
     boxes = decode_cells(found[:, codes], np.stack([column, row], 1), anchors[anchor], grid, grid * stride)
-    which, classes = np.nonzero(scores > threshold)
+    good = scores > threshold
+    if best:
+        good &= scores.argmax(1)[:, None] == np.arange(scores.shape[1])
+    which, classes = np.nonzero(good)
     return corners(boxes)[which], classes, scores[which, classes]
 
 
@@ -169,8 +173,9 @@ class Yolov3DetectionOutput(_Detections):
         self._values += 4 if self.gaussian_box else 0
 
     def detected(self, i, maps):
-        anchors, stride = self._anchors[i], self.strides[i]
-        return yolov3_detections(maps, anchors, stride, self.confidence_threshold, self.gaussian_box)
+        best = self.nms_threshold <= 1  # then a box's best class suppresses its others, whose IoU with it is 1
+        of_map = self._anchors[i], self.strides[i]
+        return yolov3_detections(maps, *of_map, self.confidence_threshold, self.gaussian_box, best)
 
 
 class YoloDetectionOutput(_Detections):

@@ -252,7 +252,7 @@ class Yolov3Loss(_CellLoss):
 
     loss = sum(l) / Z. At each anchor and cell, with ce the cross entropy under a sigmoid:
     found by it: object_scale ce(object, 1) + class_scale sum_c ce(class_c, y_c) + the box's, coord_scale (2 - w h)
-    (ce(t_x, x) + ce(t_y, y) + ((t_w - log(w / anchor_w))**2 + ((t_h - log(h / anchor_h))**2) / 2), x, y from the cell's
+    (ce(t_x, x) + ce(t_y, y) + ((t_w - log(w / anchor_w))**2 + (t_h - log(h / anchor_h))**2) / 2), x, y from the cell's
     corner; or iou_normalizer (1 - IoU);
     else noobject_scale ce(object, 0), but where the box is more like a truth than thresh, nothing.
 

@@ -52,7 +52,8 @@ def rows(image, found, nms_threshold):
     return [[image, c + 1, score, x - w / 2, y - h / 2, x + w / 2, y + h / 2] for score, c, (x, y, w, h) in kept]
 
 
-def test_yolov3_as_darknet():
+@pytest.mark.parametrize("nms_threshold", [0.4, 1.5])
+def test_yolov3_as_darknet(nms_threshold):
     anchors = [(10, 14), (23, 27), (37, 58), (81, 82)]
     mask, strides = [[2, 3], [0, 1]], [32, 16]
     maps = [rng.standard_normal((2, 16, 3, 4)), rng.standard_normal((2, 16, 6, 8))]
@@ -62,10 +63,10 @@ def test_yolov3_as_darknet():
         for m, ids, stride in zip(maps, mask, strides):
             size = (m.shape[3] * stride, m.shape[2] * stride)
             found += candidates(m[image], [anchors[i] for i in ids], size, 3, 0.3, True)
-        expected += rows(image, found, 0.4)
+        expected += rows(image, found, nms_threshold)
     text = (
         f"{{num_classes: 3, anchors: {np.ravel(anchors).tolist()}, mask: {np.ravel(mask).tolist()}, "
-        f"strides: {strides}, confidence_threshold: 0.3, nms_threshold: 0.4}}"
+        f"strides: {strides}, confidence_threshold: 0.3, nms_threshold: {nms_threshold}}}"
     )
     (detected,) = LayerRun(Yolov3DetectionOutput, maps, param_str=text).forward()
     assert len(expected) > 20

@@ -58,7 +58,6 @@ def read(layer: Any, what: str, blob: Any, images: int, num_classes: int) -> Cel
         boxes = rows[image, which, 1:]
         classes, _ = checks.class_labels(layer, rows[image, which, 0], num_classes, noun="class")
     checks.numbers(layer, f"{what} (boxes)", boxes)
-    small = boxes[:, 2:].min(initial=1) <= 0
-    if small:
+    if boxes[:, 2:].min(initial=1) <= 0:
         raise checks.error(layer, f"{what} must be boxes of a width and a height above 0")
     return CellLabels(image, classes, boxes)
