@@ -19,6 +19,7 @@ SIZES = [
     ((5, 300), (5, 190)),
     ((520, 30), (30, 260)),
     ((17, 9), (5, 3)),
+    ((5, 9), (9, 17)),
     ((1, 1), (3, 12)),
 ]
 
@@ -68,6 +69,8 @@ def test_what_is_left_out(begin, end):
     np.testing.assert_allclose(layer.backward([d])[0], wanted, rtol=1e-12, atol=1e-15)
     labels = run(ResizeLabels, maps, size=[7, 9], pad_beg=begin, pad_end=end).forward()[0]
     np.testing.assert_array_equal(labels, run(ResizeLabels, maps[inside], size=[7, 9]).forward()[0])
+    doubled = run(ResizeFeatures, maps, zoom_factor=2, pad_beg=begin, pad_end=end).forward()[0]
+    np.testing.assert_allclose(doubled, run(ResizeFeatures, maps[inside], zoom_factor=2).forward()[0], rtol=1e-12)
     factors = run(ResizeFeatures, np.zeros((1, 1, 41, 41)), shrink_factor=8, pad_beg=begin, pad_end=end)
     assert factors.top[0].data.shape[2] == (41 + begin + end - 1) // 8 + 1
 

@@ -9,6 +9,8 @@ from caffe_pylayers._layer import arrays
 from caffe_pylayers._layer.bases.resized import Sized
 from caffe_pylayers._layer.functions.interpolation import (
     bands,
+    double_forward,
+    doubled_slice,
     repeat_backward,
     repeat_forward,
     repeated_slice,
@@ -32,6 +34,8 @@ class Interpolated(Sized):
         self._slices = None if None in slices else slices
         if self._slices:
             return [(*maps.shape[:-2], *after)]
+        doubled = [doubled_slice(found, m) for m, found in zip(after, taps)]
+        self._doubled = None if None in doubled else doubled
         plans, plans_back = [], []
         for n, m, found in zip(before, after, taps):
             source, target, factor = found or (None, None, None)
@@ -47,6 +51,8 @@ class Interpolated(Sized):
         maps, resized = maps.reshape(self._before), resized.reshape(self._after)
         if self._slices:
             repeat_forward(self.xp, maps, self._slices, resized)
+        elif self._doubled:
+            double_forward(self.xp, maps, self._doubled, self._between, resized)
         else:
             resize(self.xp, maps, self._rows, self._columns, self._between, resized)
 

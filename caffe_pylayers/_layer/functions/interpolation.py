@@ -119,6 +119,21 @@ def repeated_slice(taps: Any, size: int) -> Any:
     return slice(int(seen[0]), int(seen[-1]) + 1, step), times
 
 
+def doubled_slice(taps: Any, size: int) -> Any:
+    """Return the slice whose values a resized axis has, with the mean of two neighbours between them; else None.
+
+    It is what align_corners makes of n values, 2 n - 1. taps, size: see repeated_slice.
+    """
+    if taps is None or size % 2 == 0 or size < 3:
+        return None
+    source, target, factor = (x[taps[2] != 0] for x in taps)
+    at = np.bincount(target, source * factor, size)
+    wanted = at[0] + np.arange(size) / 2
+    if at[0] % 1 or not np.allclose(at, wanted, rtol=0, atol=1e-9) or (abs(source - wanted[target]) > 0.5).any():
+        return None
+    return slice(int(at[0]), int(at[0]) + size // 2 + 1)
+
+
 def bands(source: Any, target: Any, factor: Any, size: int, like: Any) -> Any:
     """Return the matrix of taps in bands, [(targets, sources, part)]: two slices, and a part (sources, targets).
 
@@ -197,3 +212,21 @@ def _sum(x: Any) -> Any:
     if x.shape[2] > _FEW:
         return x.sum(2)
     return sum((x[:, :, i] for i in range(1, x.shape[2])), x[:, :, 0])
+
+
+def double_forward(xp: Any, maps: Any, slices: Any, between: Any, resized: Any) -> None:
+    """Write maps (M, H, W) as (M, h, w): the values of two slices, and the means of neighbours between them.
+
+    It takes less than half of resize's time. slices: doubled_slice of rows, and of columns; between: see resize.
+    """
+    seen = maps[:, slices[0], slices[1]]
+    between = between[:, : seen.shape[1]]
+    between[:, :, ::2] = seen
+    _means(xp, seen[:, :, :-1], seen[:, :, 1:], between[:, :, 1::2])
+    resized[:, ::2] = between
+    _means(xp, between[:, :-1], between[:, 1:], resized[:, 1::2])
+
+
+def _means(xp: Any, a: Any, b: Any, out: Any) -> None:
+    xp.add(a, b, out=out)
+    out *= 0.5

@@ -200,3 +200,19 @@ def test_interp_with_a_factor_of_one_crops(tmp_path):
     layer = "layer { name: 'i' type: 'Interp' bottom: 'data' top: 'i' interp_param { zoom_factor: 1 pad_beg: -1 } }"
     data = np.random.RandomState(0).rand(1, 2, 4, 5).astype(np.float32)
     np.testing.assert_array_equal(run(tmp_path, layer, data), data[:, :, 1:, 1:])
+
+
+@pytest.mark.parametrize(
+    ("param", "wanted"),
+    [
+        ("height: 3 width: 3", [[0, 0.5, 1], [1, 1.5, 2], [2, 2.5, 3]]),
+        ("zoom_factor: 2 height: 9 width: 9", [[0, 0.5, 1], [1, 1.5, 2], [2, 2.5, 3]]),
+        ("height: 1 width: 4", [[0, 1 / 3, 2 / 3, 1]]),
+        ("shrink_factor: 2", [[0]]),
+        ("shrink_factor: 1 zoom_factor: 3 height: 2 width: 2", [[0, 1], [2, 3]]),
+    ],
+)
+def test_interp_by_hand(tmp_path, param, wanted):
+    layer = f"layer {{ name: 'i' type: 'Interp' bottom: 'data' top: 'i' interp_param {{ {param} }} }}"
+    found = run(tmp_path, layer, np.array([[[[0, 1], [2, 3]]]], np.float32))
+    np.testing.assert_allclose(found[0, 0], wanted, atol=1e-6)
