@@ -88,7 +88,8 @@ def test_what_makes_no_difference_is_left_out():
     (layer,) = parse_net(
         "layer { type: 'BatchNorm' batch_norm_param { eps: 1 use_weight_bias: false icnet: true engine: MKL2017 } }"
     ).layer
-    assert str(layer) == 'type: "BatchNorm"\nbatch_norm_param {\n  eps: 1\n}\n'
+    assert [field.name for field, _ in layer.ListFields()] == ["type", "batch_norm_param"]
+    assert [field.name for field, _ in layer.batch_norm_param.ListFields()] == ["eps"]
 
 
 def test_a_relu_in_it():
