@@ -201,7 +201,8 @@ class BatchNorm(KeptInput):
         else:
             self._mean, self._inverse = self._running(x)
             fixed_norm_forward(self.xp, x, self._mean, self._inverse, scale, shift, y)
-        for i, values in zip(range(1, len(top)), (self._mean, self._variance())):
+        statistics = (self._mean, self._variance()) if len(top) > 1 else ()
+        for i, values in zip(range(1, len(top)), statistics):
             top[i].data[...] = values.reshape(top[i].data.shape)
 
     def backward(self, top, propagate_down, bottom):
@@ -258,13 +259,14 @@ class BatchNorm(KeptInput):
         variance = self._variance()
         if self.unbiased and count > 1:
             variance = variance * (count / (count - 1))
-        share = 1.0 if self.averaging == "sum" else 1 - self.moving_average_fraction
-        fraction = self.moving_average_fraction
+        fraction, share = self.moving_average_fraction, 1 - self.moving_average_fraction
         if self.averaging == "from_first" and not self._of("data", "variance").any():
             fraction, share = 0.0, 1.0
         of_batch = {"mean": self._mean, "variance": variance, "inverse_std": self._inverse}
         if self.averaging == "sum":
-            of_batch["correction"] = 1.0
+            share = of_batch["correction"] = 1.0
+        elif "correction" in self.learned:  # it is 1, but in a file of sums
+            share = self._of("data", "correction") * share
         for name, value in of_batch.items():
             running = self._of("data", name)
             if running is not None:

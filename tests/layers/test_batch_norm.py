@@ -135,6 +135,16 @@ def test_nvidias_by_hand():
     assert run.forward()[0].ravel() == pytest.approx([0.5, 2.5, 4.5], abs=1e-4)
 
 
+def test_averages_go_on_where_a_file_holds_sums():
+    """Intel's running sums under NVIDIA's rule: the mean of 2, as 6 with the correction 3, and the batch's 3."""
+    run = LayerRun(BatchNorm, [BY_HAND], param_str="{learned: [mean, variance, correction], unbiased: true}")
+    for blob, value in zip(run.layer.blobs, (6, 3, 3)):
+        blob.data[...] = value
+    run.forward()
+    found = blobs_of(run)
+    assert (found["mean"] / 3, found["variance"] / 3) == (pytest.approx(2.1), pytest.approx(1.3))
+
+
 def test_frozen_learns_nothing():
     run = LayerRun(BatchNorm, [X], param_str="{frozen: true, variance: 4, scale: 2}")
     y = run.forward()[0]

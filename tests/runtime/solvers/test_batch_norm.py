@@ -144,3 +144,19 @@ def test_what_is_saved(fork, tmp_path):
         assert (saved.type, shapes) == ("BatchNorm", [(3,), (3,), (1,), (3,), (3,)])
     else:
         assert (saved.type, shapes) == ("BN", [(1, 3, 1, 1)] * (2 if fork in ("segnet", "inference") else 4))
+
+
+@pytest.mark.parametrize(("fork", "bare"), [("nvidia", "type: 'BatchNorm'"), ("segnet", "type: 'BN'")])
+def test_weights_tell_which_it_is(fork, bare, tmp_path):
+    path, weights = tmp_path / "net.prototxt", tmp_path / "net.caffemodel"
+    path.write_text(NET.format(bn=FORKS[fork], top="bn"))
+    net = pycaffe.Net(str(path), pycaffe.TEST)
+    for name, blob in zip(order_of(fork, net), net.params["bn"]):
+        blob.data[...] = 1 if name == "correction" else rng.rand(*blob.data.shape) + 0.5
+    net.save(str(weights))
+    path.write_text(NET.format(bn=bare, top="bn"))
+    told = pycaffe.Net(str(path), pycaffe.TEST, weights=str(weights))
+    for each in (net, told):
+        each.blobs["data"].data[...] = X[0]
+        each.forward()
+    np.testing.assert_array_equal(told.blobs["bn"].data, net.blobs["bn"].data)

@@ -76,8 +76,7 @@ def _pooling(layer: Any) -> dict[str, Any]:
     """Return the sizes of a window of two axes, whichever way they are given."""
     param = layer.pooling_param
     found: dict[str, Any] = {"round_mode": "floor"}
-    for name in ("kernel", "stride", "pad"):
-        both = "pad" if name == "pad" else f"{name}_size" if name == "kernel" else name
+    for name, both in (("kernel", "kernel_size"), ("stride", "stride"), ("pad", "pad")):
         sides = [getattr(param, f"{name}_{side}") for side in "hw"]
         found[both] = sides if param.HasField(f"{name}_h") or param.HasField(f"{name}_w") else [getattr(param, both)]
     if param.global_pooling:
