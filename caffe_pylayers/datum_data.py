@@ -23,15 +23,18 @@ from caffe_pylayers._layer.data.record_data import RecordData
 from caffe_pylayers._layer.images.fitted_data import FittedData, image_of
 from caffe_pylayers._layer.images.fitting import INTERPOLATIONS, fit
 
-__all__ = ["DatumImages", "fit", "image_of", "random_size"]
+__all__ = ["DatumImages", "fit", "image_of", "random_part", "random_size"]
 
 
-def random_size(rng, size, shorter=None, ratio=None, stretch=((1, 1), (1, 1)), least=(0, 0), upscale=False):
+def random_size(
+    rng, size, shorter=None, ratio=None, stretch=((1, 1), (1, 1)), least=(0, 0), upscale=False, round_down=False
+):
     """Return a random (height, width) for an image of a size.
 
     shorter: the ends of what its shorter side becomes; None: what it is. ratio: the ends of what the longer side is
     to it; None: as in the image. stretch: the ends of factors of height and width. All ends count.
     least: the least (height, width). upscale: False for no side longer than the image's, which comes last.
+    round_down: parts of pixels are left out.
     """
     height, width = size
     wanted = min(size) if shorter is None else shorter[0] + int(rng.random() * (shorter[1] - shorter[0] + 1))
@@ -40,8 +43,26 @@ def random_size(rng, size, shorter=None, ratio=None, stretch=((1, 1), (1, 1)), l
         longer = int(rng.random() < 0.5) if height == width else int(width > height)
         sides[longer] = sides[1 - longer] * rng.uniform(*ratio)
     sides *= [rng.uniform(*ends) for ends in stretch]
-    found = np.maximum(np.floor(sides + 0.5).astype(int), least)
+    found = np.maximum(np.floor(sides + (1e-6 if round_down else 0.5)).astype(int), least)
     return tuple((found if upscale else np.minimum(found, size)).tolist())
+
+
+def random_part(rng, size, area, change, attempts):
+    """Return (top, left, height, width) of a random part of an image; None where none of the attempts fits in it.
+
+        height, width = a sqrt(A), sqrt(A) / a, or the other way round,   a in [change, 1 / change]
+
+    area: the ends of the part's area A, as parts of the image's.
+    """
+    for _ in range(attempts):
+        root = np.sqrt(rng.uniform(*area) * size[0] * size[1])
+        factor = rng.uniform(change, 1 / change)
+        sides = [max(int(root * factor), 1), max(int(root / factor), 1)]
+        height, width = sides[::-1] if rng.random() < 0.5 else sides
+        if height <= size[0] and width <= size[1]:
+            top, left = (int(rng.random() * (n - m + 1)) for n, m in zip(size, (height, width)))
+            return top, left, height, width
+    return None
 
 
 class DatumImages(FittedData, RecordData):
@@ -64,7 +85,9 @@ class DatumImages(FittedData, RecordData):
         The transform_param of NVIDIA/caffe: img_rand_resize_lower and img_rand_resize_upper are the ends of shorter,
         rand_resize_ratio_* those of ratio, vertical_stretch_* and horizontal_stretch_* those of stretch_height and
         stretch_width, interpolation_algo_* the interpolation_*; shuffle is its data_param's. The transform_param of
-        SSD's Caffe: resize_param and noise_param are the parameters of AnnotatedData.
+        SSD's Caffe: resize_param and noise_param are the parameters of AnnotatedData. That of intel/caffe:
+        random_resize_param is shorter with upscale and round_down, random_aspect_ratio_param random_area, aspect_change
+        and attempts (Szegedy et al., 2015, arXiv:1409.4842, section 6).
     Example:
         >>> import lmdb, tempfile
         >>> from caffe_pylayers._layer.data.annotated_datum import message_class
@@ -87,6 +110,14 @@ class DatumImages(FittedData, RecordData):
     stretch_height = Parameter((float, float), (1, 1), above=0, doc="the ends of a random factor")
     stretch_width = Parameter((float, float), (1, 1), above=0, doc="the ends of a random factor")
     upscale = Parameter(bool, False, doc="false: random sizes make no side longer than the image's")
+    round_down = Parameter(bool, False, doc="random sizes: parts of pixels are left out, not rounded")
+    random_area = Parameter(
+        (float, float), None, above=0, high=1, doc="the ends of the area of a random part, which is resized to crop"
+    )
+    aspect_change = Parameter(float, 1.0, above=0, high=1, doc="random_area: c: its ratio is in [c^2, 1 / c^2]")
+    attempts = Parameter(
+        int, 10, low=0, doc="random_area: after so many the shorter side becomes crop's, in place of it"
+    )
     interpolation_down = Parameter(str, "nearest", choices=INTERPOLATIONS, doc="of random sizes, where no side grows")
     interpolation_up = Parameter(str, "cubic", choices=INTERPOLATIONS, doc="of random sizes, where a side grows")
 
@@ -96,10 +127,12 @@ class DatumImages(FittedData, RecordData):
 
     def prepare(self):
         self.prepare_images()
-        for name in ("shorter", "ratio", "stretch_height", "stretch_width"):
+        for name in ("shorter", "ratio", "stretch_height", "stretch_width", "random_area"):
             low, high = getattr(self, name) or (1, 1)
             if low > high:
                 raise checks.error(self, f"parameter {name} must be the lower and the upper end, got [{low}, {high}]")
+        if self.random_area and not self.crop:
+            raise checks.error(self, "needs the parameter crop with random_area: what the part is resized to")
         self._stretch = (self.stretch_height, self.stretch_width)
         self._random = self.shorter or self.ratio or self._stretch != ((1, 1), (1, 1))
         self.open_records()
@@ -109,8 +142,23 @@ class DatumImages(FittedData, RecordData):
         pixels = image_of(record, self.channels)
         if self._random:
             least = self.crop or (1, 1)
-            size = random_size(rng, pixels.shape[:2], self.shorter, self.ratio, self._stretch, least, self.upscale)
-            grows = size[0] > pixels.shape[0] or size[1] > pixels.shape[1]
-            if size != pixels.shape[:2]:
-                pixels = fit(pixels, size, "warp", self.interpolation_up if grows else self.interpolation_down)
+            options = (self.shorter, self.ratio, self._stretch, least, self.upscale, self.round_down)
+            pixels = self._resized(pixels, random_size(rng, pixels.shape[:2], *options))
+        elif self.random_area:
+            pixels = self._random_part(rng, pixels)
         return (self.fitted(rng, pixels).data, record.label)[: len(self.tops)]
+
+    def _random_part(self, rng, pixels):
+        part = random_part(rng, pixels.shape[:2], self.random_area, self.aspect_change, self.attempts)
+        if part is None:
+            shorter = (max(self.crop),) * 2
+            size = random_size(rng, pixels.shape[:2], shorter, upscale=True, round_down=True)
+            return self._resized(pixels, size)
+        top, left, height, width = part
+        return self._resized(pixels[top : top + height, left : left + width], tuple(self.crop))
+
+    def _resized(self, pixels, size):
+        if size == pixels.shape[:2]:
+            return pixels
+        grows = size[0] > pixels.shape[0] or size[1] > pixels.shape[1]
+        return fit(pixels, size, "warp", self.interpolation_up if grows else self.interpolation_down)

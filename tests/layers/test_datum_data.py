@@ -8,7 +8,7 @@ pytest.importorskip("lmdb")
 
 import cv2
 
-from caffe_pylayers.datum_data import DatumImages, random_size
+from caffe_pylayers.datum_data import DatumImages, random_part, random_size
 from caffe_pylayers.testing import LayerRun
 from tests.layers.files import datums
 
@@ -39,10 +39,32 @@ class Fixed:
         (0.0, {"stretch": ((0.5, 1), (0.75, 1))}, (4, 9)),
         (0.0, {"shorter": (4, 4), "least": (5, 5)}, (5, 6)),
         (0.0, {"shorter": (3, 3)}, (3, 5)),  # 4.5, away from 0
+        (0.0, {"shorter": (3, 3), "round_down": True}, (3, 4)),
     ],
 )
 def test_random_sizes(part, options, size):
     assert random_size(Fixed(part), (8, 12), **options) == size
+
+
+def test_random_parts():
+    rng = np.random.default_rng(0)
+    found = np.array([random_part(rng, (60, 100), (0.1, 1), 0.75, 100) for _ in range(400)])
+    area, ratio = found[:, 2] * found[:, 3] / 6000, found[:, 3] / found[:, 2]
+    assert 0.09 < area.min() < 0.12
+    assert 0.7 < area.max() <= 1
+    assert 0.5 < ratio.min() < 0.65
+    assert 1.6 < ratio.max() < 1.9
+    assert (found[:, :2] >= 0).all()
+    assert (found[:, :2] + found[:, 2:] <= [60, 100]).all()
+    assert random_part(rng, (10, 100), (1, 1), 1, 5) is None
+
+
+def test_a_part_that_does_not_fit(tmp_path):
+    """The shorter side becomes the crop's, the middle of the longer one is cut out."""
+    where = datums(tmp_path / "db", IMAGES, range(5))
+    data, _ = run(where, random_area=[1, 1], crop=[4, 4], interpolation_down="area").forward()
+    resized = cv2.resize(IMAGES[0].astype(np.uint8), (6, 4), interpolation=cv2.INTER_AREA)
+    np.testing.assert_array_equal(data[0], resized[:, 1:5].transpose(2, 0, 1))
 
 
 def test_batches_by_hand(tmp_path):

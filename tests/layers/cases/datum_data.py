@@ -25,5 +25,6 @@ CASES = {
         records("png", batch_size=3, stretch_height=[0.5, 2], upscale=True, resize=[4, 6], scale=0.1, phase=1),
         records("png", batch_size=2, channels="gray", shorter=[7, 7], crop=[6, 7], noise=["gauss_blur"], tops=1),
         records(phase=1, workers=0),
+        records("png", batch_size=3, random_area=[0.2, 1], aspect_change=0.75, crop=[6, 6], interpolation_up="linear"),
     ]
 }

@@ -127,9 +127,29 @@ def test_a_stock_data_layer_stays():
     assert (found.data_param.source, found.HasField("python_param")) == ("x", False)
 
 
+@pytest.mark.parametrize(
+    ("transform", "expected"),
+    [
+        (
+            "random_resize_param { min_size: 256 max_size: 320 resize_param { interp_mode: CUBIC } }",
+            {"shorter": [256, 320], "upscale": True, "round_down": True, "interpolation_down": "cubic"},
+        ),
+        (
+            "random_aspect_ratio_param { min_area_ratio: 0.08 aspect_ratio_change: 0.75 max_attempt: 100 }",
+            {"random_area": [0.08, 1], "aspect_change": 0.75, "attempts": 100, "interpolation_up": "linear"},
+        ),
+    ],
+)
+def test_intels_fields(transform, expected):
+    layer = f"layer {{ name: 'd' type: 'Data' top: 'd' transform_param {{ crop_size: 224 {transform} }} }}"
+    name, found = parameters(layer)
+    assert name == "DatumImages"
+    assert {key: found[key] for key in expected} == expected
+
+
 def test_what_would_change_the_images_is_no_field_to_leave_out():
-    layer = "layer { name: 'd' type: 'Data' transform_param { random_resize_param { min_size: 256 } } }"
-    with pytest.raises(ValueError, match=r"d.* \(Data\).*random_resize_param"):
+    layer = "layer { name: 'd' type: 'Data' transform_param { bgr2rgb: true } }"
+    with pytest.raises(ValueError, match=r"d.* \(Data\).*bgr2rgb"):
         parse_net(layer, "net")
 
 

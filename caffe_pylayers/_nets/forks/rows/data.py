@@ -60,7 +60,23 @@ def _random_sizes(layer: Any) -> dict[str, Any]:
     for ours, theirs in (("stretch_height", "vertical_stretch"), ("stretch_width", "horizontal_stretch")):
         if transform.HasField(f"{theirs}_lower") or transform.HasField(f"{theirs}_upper"):
             found[ours] = _ends(transform, theirs)
-    return found
+    return {**found, **_random_parts(transform)}
+
+
+def _random_parts(transform: Any) -> dict[str, Any]:
+    """Return what Intel's random sizes and parts are here; the sizes go first."""
+    if transform.HasField("random_resize_param"):
+        param = transform.random_resize_param
+        found: dict[str, Any] = {"shorter": [param.min_size, param.max_size], "upscale": True, "round_down": True}
+    elif transform.HasField("random_aspect_ratio_param"):
+        param = transform.random_aspect_ratio_param
+        found = {"random_area": [short_float(param.min_area_ratio), short_float(param.max_area_ratio)]}
+        found.update(aspect_change=short_float(param.aspect_ratio_change), attempts=param.max_attempt)
+    else:
+        return {}
+    modes = param.resize_param.DESCRIPTOR.fields_by_name["interp_mode"].enum_type.values_by_number
+    mode = modes[param.resize_param.interp_mode[0]].name.lower() if param.resize_param.interp_mode else "linear"
+    return {**found, "interpolation_down": mode, "interpolation_up": mode}
 
 
 def _ends(transform: Any, name: str) -> list[float]:
@@ -105,9 +121,12 @@ def _grid(layer: Any) -> dict[str, Any]:
     return found
 
 
+_INTEL = "random_resize_param random_aspect_ratio_param"
+
+
 def _has_more(layer: Any) -> bool:
     """Return True for a Data layer that is more than stock Caffe's."""
-    more = f"resize_param noise_param crop_h crop_w {_NVIDIA}".split()
+    more = f"resize_param noise_param crop_h crop_w {_NVIDIA} {_INTEL}".split()
     return layer.data_param.shuffle or any(known.name in more for known, _ in layer.transform_param.ListFields())
 
 
@@ -151,7 +170,7 @@ ROWS = [
         "transform_param data_param",
         f"{_RECORDS} allow_upscale=upscale interpolation_algo_down=interpolation_down "
         "interpolation_algo_up=interpolation_up",
-        read=f"{_READ} {_NVIDIA}",
+        read=f"{_READ} {_NVIDIA} {_INTEL}",
         ignored=_IGNORED,
         values={f"inter_{name}": name for name in ("nearest", "linear", "cubic", "area")},
         more=lambda layer: {**_transforms(layer), **_random_sizes(layer)},
