@@ -83,6 +83,7 @@ class MultiBoxLoss(Layer):
             image, difficult, of AnnotatedData; and in the other forms that AnchorTarget takes. Rows of index -1 and
             of the background do not count
         [4] optional, RefineDet's: probabilities (N, 2 P) of a first stage; what that takes for background is no example
+            of the background here
         [5] optional, RefineDet's: locations (N, 4 P) of a first stage, which move the priors
     Top:
         [0] loss (1,)
