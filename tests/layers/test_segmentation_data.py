@@ -97,11 +97,11 @@ def test_edge_maps(tmp_path):
 
 
 def test_smaller_label_maps(tmp_path):
-    labels = np.arange(24).reshape(4, 6)
-    options = pair(tmp_path, np.zeros((4, 6, 3)), labels)
-    data, label = run(SegmentationPairs, label_divide_factor=2, **options).forward()
-    assert data.shape[2:] == (4, 6)
-    np.testing.assert_array_equal(label[0, 0], labels[1::2, 1::2])
+    labels = np.arange(54).reshape(6, 9)
+    options = pair(tmp_path, np.zeros((6, 9, 3)), labels)
+    data, label = run(SegmentationPairs, label_divide_factor=3, **options).forward()
+    assert data.shape[2:] == (6, 9)
+    np.testing.assert_array_equal(label[0, 0], labels[1::3, 1::3])
 
 
 def test_whole_paths_need_no_root(tmp_path):

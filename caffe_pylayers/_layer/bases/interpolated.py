@@ -21,7 +21,10 @@ __all__ = ["Interpolated"]
 
 
 class Interpolated(Sized):
-    """resized = rows.T @ map @ columns, of the last two axes of bottom[0]; a subclass's plan calls plan_taps."""
+    """resized = rows.T @ map @ columns, of the last two axes of bottom[0]; a subclass's plan calls plan_taps.
+
+    Values that only repeat or are left out are copied, and maps of twice the size are made of means.
+    """
 
     def plan_taps(self, maps: Any, after: Sequence[int], taps: Sequence[Any]) -> Any:
         """Return the top's shape, for the height and width after.

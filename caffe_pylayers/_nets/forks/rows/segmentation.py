@@ -1,4 +1,4 @@
-"""SegNet, PSPNet, DeepLab."""
+"""SegNet, ENet, PSPNet, DeepLab, HED."""
 
 from __future__ import annotations
 
