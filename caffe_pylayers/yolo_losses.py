@@ -37,7 +37,8 @@ from caffe_pylayers._layer.detection.box_similarity import (
     box_similarity_forward,
     darknet_similarity_backward,
 )
-from caffe_pylayers._layer.detection.cell_boxes import check_map, decode_cells, encode_cells, pairs
+from caffe_pylayers._layer.detection.cell_boxes import check_map, corners, decode_cells, encode_cells, pairs
+from caffe_pylayers._layer.detection.overlaps import box_iou_forward
 from caffe_pylayers._layer.detection.prior_boxes import MAX_LOG_SCALE
 from caffe_pylayers._layer.functions.sigmoid import sigmoid, softplus
 from caffe_pylayers._layer.functions.softmax import log_softmax
@@ -235,7 +236,11 @@ class _CellLoss(Layer):
         found = np.zeros(boxes.shape[:-1], bool)
         for image in np.unique(labels.image):
             truths = labels.boxes[labels.image == image]
-            found[image] = self.like(boxes[image][..., None, :], truths).max(-1) > self.thresh
+            if self.likeness == "iou":  # in half the time
+                like = box_iou_forward(corners(boxes[image].reshape(-1, 4)), corners(truths), plus_one=False)
+            else:
+                like = self.like(boxes[image].reshape(-1, 1, 4), truths)
+            found[image] = (like.max(1) > self.thresh).reshape(found.shape[1:])
         return found
 
     def _scores(self, t, matches, like):
