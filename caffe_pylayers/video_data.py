@@ -221,7 +221,7 @@ class VideoSegments(ImageData, FileList):
     source = Parameter(str, doc="the list: `folder frames label` on each line")
     segments = Parameter(int, 1, low=1, doc="equal parts of a video")
     length = Parameter(int, 1, low=1, doc="frames of each")
-    modality = Parameter(str, "flow", choices=("flow", "rgb"), doc="flow: images of x and of y; rgb: frames")
+    modality = Parameter(str, "flow", choices=("flow", "rgb"), doc="flow: gray images of x and of y; rgb: frames")
     name_pattern = Parameter(
         str,
         None,
@@ -272,11 +272,10 @@ class VideoSegments(ImageData, FileList):
         part = self.crop
         if self.multi_scale:
             part = drawn(rng, crop_sizes(views.size, self.crop, self.scale_ratios, self.max_distort))
-        places = fixed_places(views.size, part, self.fixed_crops == "more")
-        top, left = drawn(rng, places)
         if self.fixed_crops == "none":
-            room = np.array(views.size) - part + 1
-            top, left = (int(rng.random() * n) for n in room.clip(1, None))
+            top, left = (int(rng.random() * max(n - m + 1, 1)) for n, m in zip(views.size, part))
+        else:
+            top, left = drawn(rng, fixed_places(views.size, part, self.fixed_crops == "more"))
         views.crop(top, left, part)
         views.resize(self.crop, "linear")
 

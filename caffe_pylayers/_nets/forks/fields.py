@@ -217,7 +217,8 @@ MESSAGES = {
     "normalize_by_num_entries: bool = false, epsilon: float = 0.01, plateau: float = 0, "
     "power: float = 1, scale: float = 1",
     # what is read by no layer here, or makes no difference
-    "QuantizationParameter": "bw_layer_in: uint32, bw_layer_out: uint32, bw_params: uint32, fl_layer_in: int32, "
+    "QuantizationParameter": "force_u8_input: bool, "
+    "bw_layer_in: uint32, bw_layer_out: uint32, bw_params: uint32, fl_layer_in: int32, "
     "fl_layer_out: int32, fl_params: int32, scale_in: float*, scale_out: float*, scale_params: float*, "
     "is_negative_input: bool*, precision: string, power2_range: bool*, range_in: float*",
     # Caffe's own messages

@@ -236,3 +236,11 @@ def test_detectnets_kitti_layer():
         "mean": [127],
     }
     assert {key: found[key] for key in wanted} == wanted
+
+
+def test_what_shows_detections_changes_none():
+    layer = """layer { name: "d" type: "DetectionOutput" detection_output_param { num_classes: 2 visualize: true }
+      transform_param { mean_value: 104 resize_param { height: 300 width: 300 } } }"""
+    name, found = parameters(layer)
+    assert name == "DetectionOutput"
+    assert "mean" not in found

@@ -38,10 +38,11 @@ ROWS = [
     Dialect(
         "DetectionOutput",
         "ssd.DetectionOutput",
-        "detection_output_param",
+        "detection_output_param transform_param",
         "num_classes share_location background_label_id=background_label code_type variance_encoded_in_target "
         "confidence_threshold nms_param.nms_threshold nms_param.top_k nms_param.eta keep_top_k objectness_score",
-        ignored="visualize visualize_threshold save_file save_output_param",
+        # Of transform_param it undoes the changes of what it shows.
+        ignored="visualize visualize_threshold save_file save_output_param resize_param mean_value mean_file scale",
     ),
     Dialect(
         "MultiBoxLoss",
