@@ -110,14 +110,14 @@ def test_outside_of_strings_is_ascii_alone(path, text, where, character):
         ("layer { pool: MAX }", "1:9", "It belongs into one of its messages: pooling_param"),
         ("layer { blobs_lr: 1 }", "1:9", 'has no field named "blobs_lr". layers {}, the old format, has it'),
         ("layers { phase: TEST }", "1:10", 'has no field named "phase". layer {} has it'),
-        ("layer { st_param {} }", "1:9", "It is a field of christopher5106/last_caffe_with_stn"),
+        ("layer { dense_crf_param {} }", "1:9", "It is a field of hszhao/PSPNet"),
         ("layer { permute_param { order: 0 } cpm_transform_param {} }", "1:36", "It is a field of CMU-Perceptual-"),
         (
-            "layer { cpm_transform_param {} bottom: 'zz: 1' nonsense: 1 } # comment: 1\n layer{ roi_warping_param {} }",
+            "layer { cpm_transform_param {} bottom: 'zz: 1' nonsense: 1 } # comment: 1\n layer{ dense_crf_param {} }",
             "1:9",
             "It is a field of CMU-Perceptual-Computing-Lab/caffe_train. Nothing here reads, yet: "
             "CMU-Perceptual-Computing-Lab/caffe_train: cpm_transform_param; nonsense; "
-            "daijifeng001/caffe-mnc: roi_warping_param",
+            "hszhao/PSPNet: dense_crf_param",
         ),
         ("layer { zzz: 1 }", "1:9", 'has no field named "zzz".'),
         (

@@ -30,8 +30,9 @@ def net_text(found: Lowered) -> str:
     parts = [_comments(found, ""), str(whole)]
     for layer in found.message.layer:
         _make_python(layer)
+        engines = "".join(f"# left out: {place}\n" for place in _clear_engines(layer))
         inside = "".join(f"  {line}\n" for line in str(layer).splitlines())
-        parts += [_comments(found, layer.name), f"layer {{\n{inside}}}\n"]
+        parts += [_comments(found, layer.name), engines, f"layer {{\n{inside}}}\n"]
     return "".join(parts)
 
 
@@ -64,6 +65,17 @@ def _make_python(layer: Any) -> None:
         if not layer.loss_weight:  # a type that ends in Loss has one by default, Python has not
             layer.loss_weight.extend(loss_weights(layer))
         layer.type = "Python"
+
+
+def _clear_engines(layer: Any) -> list[str]:
+    """Leave it to Caffe which engine computes a layer: one built without cuDNN ends the process over engine: CUDNN."""
+    cleared = []
+    for field, value in layer.ListFields():
+        inner = field.message_type.fields_by_name if field.message_type and field.name.endswith("_param") else ()
+        if "engine" in inner and value.HasField("engine"):
+            value.ClearField("engine")
+            cleared.append(f"{field.name}.engine")
+    return cleared
 
 
 def _comments(found: Lowered, name: str) -> str:
