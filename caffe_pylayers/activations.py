@@ -14,12 +14,10 @@ layer {
 
 from __future__ import annotations
 
-import math
-
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.bases.elementwise import Elementwise
-from caffe_pylayers._layer.functions.erf import erf
 from caffe_pylayers._layer.functions.fused import one_pass
+from caffe_pylayers._layer.functions.gelu import gelu_backward, gelu_forward, gelu_tanh_backward, gelu_tanh_forward
 from caffe_pylayers._layer.functions.sigmoid import sigmoid, softplus
 
 __all__ = [
@@ -123,37 +121,6 @@ def hard_swish_backward(xp, x, d_y):
 
 
 @one_pass
-def gelu_forward(xp, x):
-    """Return x Phi(x), with the normal distribution Phi(x) = (1 + erf(x / sqrt(2))) / 2."""
-    return (erf(x * math.sqrt(0.5)) + 1) * x / 2
-
-
-@one_pass
-def gelu_backward(xp, x, d_y):
-    """Return d_x of gelu_forward: d_y (Phi(x) + x exp(-x**2 / 2) / sqrt(2 pi))."""
-    density = xp.exp(x * x * -0.5) * (1 / math.sqrt(2 * math.pi))
-    return d_y * ((erf(x * math.sqrt(0.5)) + 1) / 2 + x * density)
-
-
-@one_pass
-def gelu_tanh_forward(xp, x):
-    """Return x (1 + tanh(u)) / 2 = x sigmoid(2 u), u = sqrt(2 / pi) (x + 0.044715 x**3)."""
-    return sigmoid(xp, _gelu_tanh_exponent(x)) * x
-
-
-@one_pass
-def gelu_tanh_backward(xp, x, d_y):
-    """Return d_x of gelu_tanh_forward: d_y (s + x s (1 - s) 2 u'), s = sigmoid(2 u)."""
-    s = sigmoid(xp, _gelu_tanh_exponent(x))
-    d_u = (x * x * (3 * 0.044715) + 1) * (2 * math.sqrt(2 / math.pi))
-    return d_y * (s + x * d_u * s * (1 - s))
-
-
-def _gelu_tanh_exponent(x):
-    return (x * x * 0.044715 + 1) * x * (2 * math.sqrt(2 / math.pi))
-
-
-@one_pass
 def softplus_forward(xp, x, beta=1.0):
     """Return log(1 + exp(beta x)) / beta."""
     return softplus(xp, x * beta) / beta
@@ -190,14 +157,10 @@ class ReLU6(Elementwise):
         array([0., 1., 0.])
     """
 
+    formulas = relu6_forward, relu6_backward
+
     negative_slope = Parameter(float, 0.0, doc="the slope below 0")
     threshold = Parameter(float, 6.0, above=0, doc="t, the most that comes out")
-
-    def activate(self, x, y):
-        relu6_forward(self.xp, x, self.negative_slope, self.threshold, out=y)
-
-    def gradient(self, x, d_y, d_x):
-        relu6_backward(self.xp, x, d_y, self.negative_slope, self.threshold, out=d_x)
 
 
 class Swish(Elementwise):
@@ -225,13 +188,9 @@ class Swish(Elementwise):
         array([0.0723, 0.5   , 1.0908])
     """
 
+    formulas = swish_forward, swish_backward
+
     beta = Parameter(float, 1.0, doc="of the sigmoid; 0: x / 2")
-
-    def activate(self, x, y):
-        swish_forward(self.xp, x, self.beta, out=y)
-
-    def gradient(self, x, d_y, d_x):
-        swish_backward(self.xp, x, d_y, self.beta, out=d_x)
 
 
 class Mish(Elementwise):
@@ -246,7 +205,7 @@ class Mish(Elementwise):
     Backward:
         d_x = d_y (t + x (1 - t**2) sigmoid(x)), t = tanh(log(1 + exp(x))).
     Raises:
-        ValueError for a parameter out of range.
+        Nothing of its own.
     References:
         Misra, "Mish: A Self Regularized Non-Monotonic Activation Function", 2019, arXiv:1908.08681. Mish of Caffe's
         YOLO forks; torch.nn.functional.mish.
@@ -259,11 +218,7 @@ class Mish(Elementwise):
         array([0.0592, 0.6   , 1.0693])
     """
 
-    def activate(self, x, y):
-        mish_forward(self.xp, x, out=y)
-
-    def gradient(self, x, d_y, d_x):
-        mish_backward(self.xp, x, d_y, out=d_x)
+    formulas = mish_forward, mish_backward
 
 
 class HardSigmoid(Elementwise):
@@ -291,14 +246,10 @@ class HardSigmoid(Elementwise):
         array([0.1667, 0.1667, 0.    ])
     """
 
+    formulas = hard_sigmoid_forward, hard_sigmoid_backward
+
     alpha = Parameter(float, 1 / 6, above=0, doc="the slope")
     beta = Parameter(float, 0.5, doc="the value at 0")
-
-    def activate(self, x, y):
-        hard_sigmoid_forward(self.xp, x, self.alpha, self.beta, out=y)
-
-    def gradient(self, x, d_y, d_x):
-        hard_sigmoid_backward(self.xp, x, d_y, self.alpha, self.beta, out=d_x)
 
 
 class HardSwish(Elementwise):
@@ -313,7 +264,7 @@ class HardSwish(Elementwise):
     Backward:
         d_x = d_y (x / 3 + 1 / 2) where -3 < x < 3, d_y from 3 on, 0 to -3.
     Raises:
-        ValueError for a parameter out of range.
+        Nothing of its own.
     References:
         Howard et al., "Searching for MobileNetV3", 2019, arXiv:1905.02244; torch.nn.functional.hardswish.
     Example:
@@ -325,11 +276,7 @@ class HardSwish(Elementwise):
         array([0.1667, 0.5   , 1.    ])
     """
 
-    def activate(self, x, y):
-        hard_swish_forward(self.xp, x, out=y)
-
-    def gradient(self, x, d_y, d_x):
-        hard_swish_backward(self.xp, x, d_y, out=d_x)
+    formulas = hard_swish_forward, hard_swish_backward
 
 
 class GELU(Elementwise):
@@ -358,13 +305,14 @@ class GELU(Elementwise):
         array([-0.0833,  0.5   ,  1.0852])
     """
 
+    formulas = gelu_forward, gelu_backward
+
     approximate = Parameter(str, "none", choices=("none", "tanh"), doc="tanh: the approximation of BERT and GPT-2")
 
-    def activate(self, x, y):
-        (gelu_forward if self.approximate == "none" else gelu_tanh_forward)(self.xp, x, out=y)
-
-    def gradient(self, x, d_y, d_x):
-        (gelu_backward if self.approximate == "none" else gelu_tanh_backward)(self.xp, x, d_y, out=d_x)
+    def setup(self, bottom, top):
+        super().setup(bottom, top)
+        if self.options.pop("approximate") == "tanh":
+            self.formulas = gelu_tanh_forward, gelu_tanh_backward
 
 
 class Softplus(Elementwise):
@@ -392,10 +340,6 @@ class Softplus(Elementwise):
         array([0.2689, 0.5   , 0.8808])
     """
 
+    formulas = softplus_forward, softplus_backward
+
     beta = Parameter(float, 1.0, above=0, doc="how sharp the bend is")
-
-    def activate(self, x, y):
-        softplus_forward(self.xp, x, self.beta, out=y)
-
-    def gradient(self, x, d_y, d_x):
-        softplus_backward(self.xp, x, d_y, self.beta, out=d_x)

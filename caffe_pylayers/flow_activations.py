@@ -98,13 +98,9 @@ class NegReLU(Elementwise):
         array([-2.,  0.,  0.])
     """
 
+    formulas = neg_relu_forward, neg_relu_backward
+
     negative_slope = Parameter(float, 0.0, doc="of positive values, named as the field that it stands for")
-
-    def activate(self, x, y):
-        neg_relu_forward(self.xp, x, self.negative_slope, out=y)
-
-    def gradient(self, x, d_y, d_x):
-        neg_relu_backward(self.xp, x, d_y, self.negative_slope, out=d_x)
 
 
 class NegSquare(Elementwise):
@@ -128,11 +124,7 @@ class NegSquare(Elementwise):
         array([-4., -1., -9.])
     """
 
-    def activate(self, x, y):
-        neg_square_forward(self.xp, x, out=y)
-
-    def gradient(self, x, d_y, d_x):
-        neg_square_backward(self.xp, x, d_y, out=d_x)
+    formulas = neg_square_forward, neg_square_backward
 
 
 class ExpMax(Layer):
