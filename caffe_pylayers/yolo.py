@@ -1,4 +1,4 @@
-"""What YOLO nets detect: boxes at every cell of their maps, and of those that overlap the best.
+"""What YOLO nets detect: boxes at every cell of their maps, and of those that overlap the best; and which are right.
 
 layer {
   name: "detection_out"  type: "Python"
@@ -17,6 +17,15 @@ layer {
     param_str: "{num_classes: 20, anchors: [1.08,1.19, 3.42,4.41, 6.63,11.38, 9.42,5.11, 16.62,10.52]}"
   }
 }
+layer {
+  name: "eval_det"  type: "Python"
+  bottom: "conv22"  bottom: "label"  top: "eval_det"
+  python_param {
+    module: "caffe_pylayers.yolo"  layer: "YoloEvaluate"
+    param_str: "{num_classes: 20, anchors: [1.08,1.19, 3.42,4.41, 6.63,11.38, 9.42,5.11, 16.62,10.52]}"
+  }
+  include { phase: TEST }
+}
 """
 
 from __future__ import annotations
@@ -26,12 +35,24 @@ import numpy as np
 from caffe_pylayers._layer import checks
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.bases.no_gradient import NoGradient
+from caffe_pylayers._layer.detection import gt_boxes
+from caffe_pylayers._layer.detection.average_precision import match_voc
 from caffe_pylayers._layer.detection.cell_boxes import check_map, corners, decode_cells, pairs
 from caffe_pylayers._layer.detection.nms import greedy_nms
+from caffe_pylayers._layer.detection.overlaps import box_iou_forward
 from caffe_pylayers._layer.functions.sigmoid import sigmoid
 from caffe_pylayers._layer.functions.softmax import softmax
 
-__all__ = ["YoloDetectionOutput", "Yolov3DetectionOutput", "decode_cells", "yolo_detections", "yolov3_detections"]
+__all__ = [
+    "YoloDetectionOutput",
+    "YoloEvaluate",
+    "Yolov3DetectionOutput",
+    "decode_cells",
+    "yolo_detections",
+    "yolov3_detections",
+]
+
+SCORES = ("product", "object", "class")
 
 
 def yolov3_detections(maps, anchors, stride, threshold, gaussian=False, best=False):
@@ -59,20 +80,22 @@ def yolov3_detections(maps, anchors, stride, threshold, gaussian=False, best=Fal
     return corners(boxes)[which], classes, scores[which, classes]
 
 
-def yolo_detections(maps, anchors, threshold):
+def yolo_detections(maps, anchors, threshold, score="product"):
     """Return (boxes, classes, scores) of each box of one image that scores the threshold or more, with its best class.
 
-    score = softmax(classes) sigma(object); boxes (K, 4) as x1, y1, x2, y2.
+    score = softmax(classes) sigma(object), or one of the two; boxes (K, 4) as x1, y1, x2, y2.
 
     maps: (A, 5 + C, H, W): t_x, t_y, t_w, t_h, object, classes. anchors: (A, 2) in cells.
     """
     objects = sigmoid(np, maps[:, 4])
-    anchor, row, column = np.nonzero(objects >= threshold)
+    anchor, row, column = np.nonzero(objects >= (0 if score == "class" else threshold))  # no product is more
     found = maps[anchor, :, row, column]
     shares = found[:, 5:]
     softmax(np, shares, 1, shares)
     classes = shares.argmax(1)
-    scores = shares.max(1) * objects[anchor, row, column]
+    scores = shares.max(1) if score != "object" else np.ones(len(shares), shares.dtype)
+    if score != "class":
+        scores = scores * objects[anchor, row, column]
     grid = np.array(maps.shape[:1:-1])
     boxes = decode_cells(found[:, :4], np.stack([column, row], 1), anchors[anchor], grid, grid)
     good = scores >= threshold
@@ -106,20 +129,26 @@ class _Detections(NoGradient):
         """Return boxes, classes and scores in map i of one image, maps (A, values, H, W)."""
         raise NotImplementedError(f"{type(self).__name__}: detected is not defined")
 
-    def forward(self, bottom, top):
-        images = bottom[0].data.shape[0]
-        for i in range(len(bottom)):
+    def images(self, bottom):
+        """Yield (boxes, classes, scores) of what is kept of each image, the best score first."""
+        for i in range(len(self._views)):
             checks.numbers(self, f"bottom[{i}] (maps)", bottom[i].data)
-        seen = [bottom[i].data.reshape(self._views[i]) for i in range(len(bottom))]
-        rows = [np.zeros((0, 7))]
-        for image in range(images):
+        seen = [bottom[i].data.reshape(view) for i, view in enumerate(self._views)]
+        for image in range(len(seen[0])):
             found = (self.detected(i, maps[image]) for i, maps in enumerate(seen))
             boxes, classes, scores = map(np.concatenate, zip(*found))
+            boxes = boxes.astype(np.float64)
             least = float(np.nextafter(self.nms_threshold, 0))  # to be that is enough
-            kept = greedy_nms(boxes.astype(np.float64), scores, least, plus_one=False)
-            rows.append(np.column_stack([np.full(len(kept), image), classes[kept] + 1, scores[kept], boxes[kept]]))
+            kept = greedy_nms(boxes, scores, least, plus_one=False)
+            yield boxes[kept], classes[kept], scores[kept]
+
+    def forward(self, bottom, top):
+        rows = [np.zeros((0, 7))]
+        for image, (boxes, classes, scores) in enumerate(self.images(bottom)):
+            rows.append(np.column_stack([np.full(len(boxes), image), classes + 1, scores, boxes]))
         result = np.concatenate(rows)
         if not len(result):
+            images = bottom[0].data.shape[0]
             result = np.full((images, 7), -1.0)
             result[:, 0] = range(images)
         top[0].reshape(1, 1, *result.shape)
@@ -214,3 +243,80 @@ class YoloDetectionOutput(_Detections):
 
     def detected(self, i, maps):
         return yolo_detections(maps, self._anchors[i], self.confidence_threshold)
+
+
+class YoloEvaluate(_Detections):
+    """What of YOLOv2's detections is right, and how many objects there are, a row for each image.
+
+    The boxes are those of YoloDetectionOutput. One is right if the object of its class that it overlaps most, by an IoU
+    of overlap_threshold or more, has no better one.
+
+    Bottom:
+        [0] maps (N, A (5 + C), H, W), as YoloDetectionOutput takes them
+        [1] gt_boxes (1, 1, G, 8): the image's index, class from 1 on, instance, x1, y1, x2, y2 as shares of the image,
+            difficult, which does not count; and in the other forms that MeanAveragePrecision takes
+        [2] data, optional: nothing of it is used
+    Top:
+        [0] (N, C + 4 A H W): of each image the number of objects of each class; then for each detection its class from
+            0 on, score, 1 where right, 1 where wrong, by class and score; behind the last one 0
+    Backward:
+        Zeros.
+    Raises:
+        ValueError for maps that do not fit the parameters, for values that are no numbers, and for objects of no class
+        or image that there is.
+    References:
+        Redmon and Farhadi, "YOLO9000: Better, Faster, Stronger", 2017, arXiv:1612.08242. EvalDetection of intel/caffe,
+        whose top test_detection reads, with legacy_version. For the mean average precision of a pass take
+        YoloDetectionOutput with MeanAveragePrecision.
+    Example:
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> maps = [[[[0.0]], [[0.0]], [[0.0]], [[0.0]], [[2.0]], [[1.0]], [[0.0]]]]
+        >>> gt_boxes = [[[[0, 1, 0, 0.4, 0.3, 0.6, 0.7, 0]]]]
+        >>> text = "{num_classes: 2, anchors: [0.25, 0.5]}"
+        >>> LayerRun(YoloEvaluate, [maps, gt_boxes], param_str=text).forward()[0].round(4)
+        array([[1.    , 0.    , 0.    , 0.6439, 1.    , 0.    ]])
+    """
+
+    confidence_threshold = Parameter(float, 0.005, doc="the least score")
+    overlap_threshold = Parameter(float, 0.5, above=0, high=1, doc="IoU of a right detection with its object")
+    score = Parameter(str, "product", choices=SCORES, doc="of a box: its object's, its class's, or their product")
+    legacy_version = Parameter(
+        bool, False, doc="where its image has objects of its class, one that overlaps none enough is not wrong"
+    )
+
+    def setup(self, bottom, top):
+        checks.bottoms(self, bottom, "maps", "gt_boxes", "data", optional=1)
+        super().setup(bottom, top)
+
+    def plan(self, maps, gt_boxes, data=None):
+        super().plan(maps)
+        images, anchors, _, height, width = self._views[0]
+        return [(images, self.num_classes + 4 * anchors * height * width)]
+
+    def detected(self, i, maps):
+        return yolo_detections(maps, self._anchors[i], self.confidence_threshold, self.score)
+
+    def forward(self, bottom, top):
+        images = len(bottom[0].data)
+        truth = gt_boxes.read(self, "bottom[1] (gt_boxes)", bottom[1].data, images, self.num_classes + 1)
+        result = top[0].data
+        result[...] = 0
+        for image, (boxes, classes, scores) in enumerate(self.images(bottom)):
+            here = truth.of(image)
+            result[image, : self.num_classes] = np.bincount(here.classes - 1, minlength=self.num_classes)
+            right, wrong = self._judged(boxes, classes, here)
+            order = np.argsort(classes, kind="stable")
+            rows = np.column_stack([classes, scores, right, wrong])[order]
+            result[image, self.num_classes :][: rows.size] = rows.ravel()
+
+    def _judged(self, boxes, classes, objects):
+        """Return (right, wrong), booleans (K,), for the detections of an image, the best score first."""
+        right = np.zeros(len(boxes), bool)
+        wrong = np.ones(len(boxes), bool)
+        for c in np.unique(classes):
+            mine, theirs = classes == c, objects.boxes[objects.classes == c + 1].astype(np.float64)
+            none = np.zeros(len(theirs), bool)
+            right[mine] = match_voc(boxes[mine], theirs, none, [self.overlap_threshold], plus_one=False)[0][0]
+            if self.legacy_version and len(theirs):
+                wrong[mine] = box_iou_forward(boxes[mine], theirs, False).max(1) >= self.overlap_threshold
+        return right, wrong & ~right

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from caffe_pylayers.testing import LayerRun
-from caffe_pylayers.yolo import YoloDetectionOutput, Yolov3DetectionOutput
+from caffe_pylayers.yolo import YoloDetectionOutput, YoloEvaluate, Yolov3DetectionOutput
 
 rng = np.random.RandomState(5)
 
@@ -86,6 +86,43 @@ def test_yolov2_as_darknet():
     (detected,) = LayerRun(YoloDetectionOutput, maps, param_str=text).forward()
     assert len(expected) > 10
     np.testing.assert_allclose(detected[0, 0], expected, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_what_is_right_as_intel_has_it(legacy):
+    """Its loops: of an image the boxes by class, each with the object it overlaps most."""
+    anchors = [(2, 2), (1.5, 3)]
+    maps = rng.standard_normal((2, 14, 4, 4))
+    objects = [[0, 1, 0.5, 0.5, 0.5, 0.5], [0, 1, 0.2, 0.6, 0.4, 0.8], [1, 2, 0.3, 0.3, 0.5, 0.6]]
+    seen = {True: 0, False: 0}
+    expected = np.zeros((2, 2 + 4 * 32))
+    for image in range(2):
+        mine = [(c - 1, box) for i, c, *box in objects if i == image]
+        for c, _ in mine:
+            expected[image, c] += 1
+        kept = []
+        for candidate in sorted(candidates(maps[image], anchors, (4, 4), 2, 0.005, False), key=lambda row: -row[0]):
+            if all(iou(candidate[2], other[2]) < 0.6 for other in kept):
+                kept.append(candidate)
+        taken = set()
+        for k, (score, c, box) in enumerate(sorted(kept, key=lambda row: row[1])):
+            overlaps = [(iou(box, other), i) for i, (of, other) in enumerate(mine) if of == c]
+            best, which = max(overlaps, default=(-1, None))
+            right = best >= 0.3 and which not in taken
+            if right:
+                taken.add(which)
+            wrong = not right and (best >= 0.3 or not overlaps or not legacy)
+            seen[right] += 1
+            expected[image, 2 + 4 * k : 6 + 4 * k] = c, score, right, wrong
+    assert seen[True] > 1
+    assert seen[False] > 10
+    rows = [[i, c, 0, x - w / 2, y - h / 2, x + w / 2, y + h / 2, 0] for i, c, x, y, w, h in objects]
+    text = (
+        "{num_classes: 2, anchors: [2, 2, 1.5, 3], nms_threshold: 0.6, overlap_threshold: 0.3, "
+        f"legacy_version: {str(legacy).lower()}}}"
+    )
+    (top,) = LayerRun(YoloEvaluate, [maps, np.reshape(rows, (1, 1, 3, 8))], param_str=text).forward()
+    np.testing.assert_allclose(top, expected, rtol=1e-12, atol=1e-14)
 
 
 def test_a_gaussian_box_by_hand():

@@ -110,7 +110,7 @@ MESSAGES = {
     "shift_filler: FillerParameter, bn_mode: BNMode = LEARN, var_eps: float = 1e-10, moving_average: bool = false, "
     "decay: float = 0.05, axis: int32 = 1, inverse_std: bool = false",  # the last is this package's own
     "InterpParameter": "height: int32 = 0, width: int32 = 0, zoom_factor: int32 = 1, shrink_factor: int32 = 1, "
-    "pad_beg: int32 = 0, pad_end: int32 = 0",
+    "pad_beg: int32 = 0, pad_end: int32 = 0, use_blob_size: bool = false",
     "UpsampleParameter": "scale: uint32 = 2, scale_h: uint32, scale_w: uint32, pad_out_h: bool = false, "
     "pad_out_w: bool = false, upsample_h: uint32, upsample_w: uint32",
     "DenseImageDataParameter": "source: string, batch_size: uint32, rand_skip: uint32 = 0, shuffle: bool = false, "
@@ -135,6 +135,9 @@ MESSAGES = {
     "YoloDetectionOutputParameter": "side: uint32 = 13, num_classes: uint32 = 20, coords: uint32 = 4, "
     "confidence_threshold: float = 0.01, nms_threshold: float = 0.45, num_box: uint32 = 5, biases: float*, "
     "label_map_file: string",
+    "EvalDetectionParameter": "side: uint32 = 7, num_class: uint32 = 20, num_object: uint32 = 2, "
+    "threshold: float = 0.5, sqrt: bool = true, constriant: bool = true, score_type: ScoreType = MULTIPLY, "
+    "nms: float = -1, biases: float*",
     "Yolov3Parameter": "side: int32 = 13, num_class: int32 = 20, num: int32 = 5, object_scale: float = 1, "
     "class_scale: float = 1, noobject_scale: float = 0.5, coord_scale: float = 5, use_logic_gradient: bool, "
     "thresh: float = 0.2, anchors_scale: int32 = 32, biases: float*, mask: int32*, iou_loss: IouLoss = MSE, "
@@ -253,6 +256,7 @@ MESSAGES = {
     "yolov3_detection_output_param: Yolov3DetectionOutputParameter, "
     "yolo_detection_output_param: YoloDetectionOutputParameter, yolov3_param: Yolov3Parameter, "
     "region_loss_param: RegionLossParameter, yolo_seg_param: YoloSegParameter, "
+    "eval_detection_param: EvalDetectionParameter, "
     "center_loss_param: CenterLossParameter, margin_inner_product_param: MarginInnerProductParameter, "
     "normalize_param: FaceNormalizeParameter, smoothl1_param: TurnPointParameter, "
     "triplet_loss_param: TripletLossParameter, "
@@ -332,6 +336,7 @@ ENUMS = {
     "Modality": "RGB FLOW",
     "BNMode": "LEARN INFERENCE",
     "IouLoss": "MSE IOU GIOU DIOU CIOU",
+    "ScoreType": "OBJ PROB MULTIPLY",
     "FocalType": "ORIGIN LINEAR ONEADDP",
     "MarginType": "SINGLE DOUBLE TRIPLE QUADRUPLE",
     "CorrelationType": "MULTIPLY SUBTRACT",

@@ -67,6 +67,8 @@ _TYPES = {
     _STN: "SpatialTransformer",
     _NVIDIA: "DetectNetTransformation",
     _CPM: "CPMData",
+    "intel/caffe": "EvalDetection",
+    "soeaver/caffe-model": "SeLuDropout",
     "peteanderson80/bottom-up-attention": "InnerProductBlob",
     "aovoc/caffe": "HSwish HardSwish",
     "zhaoweicai/mscnn": "BoxOutput DetectionLoss DetectionAccuracy ImageGtData",
@@ -125,7 +127,8 @@ _FIELDS = {
     "vertical_stretch_upper horizontal_stretch_lower horizontal_stretch_upper allow_upscale interpolation_algo_down "
     "interpolation_algo_up",
     "yjxiong/caffe": "fix_crop more_fix_crop multi_scale scale_ratios max_distort is_flow original_image",
-    "intel/caffe": "random_resize_param random_aspect_ratio_param bgr2rgb",
+    "intel/caffe": "random_resize_param random_aspect_ratio_param bgr2rgb eval_detection_param",
+    "soeaver/caffe-model": "use_blob_size selu_dropout_param",
     _CPM: "cpm_transform_param",
 }
 

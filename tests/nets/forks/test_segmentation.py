@@ -45,6 +45,18 @@ def test_upsample(text, layer, parameters):
 
 
 @pytest.mark.parametrize(
+    ("param", "parameters"),
+    [
+        ("use_blob_size: true", {"pad_beg": 0, "pad_end": 0}),
+        ("height: 5 width: 6 pad_beg: -1", {"size": [5, 6], "pad_beg": -1, "pad_end": 0}),
+    ],
+)
+def test_interp(param, parameters):
+    text = f"type: 'Interp' bottom: 'x' bottom: 'like' interp_param {{ {param} }}"
+    assert lowered(text) == ("resizing.ResizeFeatures", parameters)
+
+
+@pytest.mark.parametrize(
     ("text", "parameters"),
     [
         ("", {"report": "batch"}),

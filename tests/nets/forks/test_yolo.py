@@ -34,6 +34,28 @@ def test_a_head_of_yolov3(tmp_path):
     assert best[2] == pytest.approx(0.98666, abs=1e-5)
 
 
+EVALUATION = """
+input: "conv_reg" input_shape { dim: 2 dim: 14 dim: 3 dim: 3 }
+input: "label" input_shape { dim: 1 dim: 1 dim: 1 dim: 8 }
+input: "data" input_shape { dim: 2 dim: 3 dim: 8 dim: 8 }
+layer { name: "eval_det" type: "EvalDetection" bottom: "conv_reg" bottom: "label" bottom: "data" top: "eval_det"
+  eval_detection_param { side: 3 num_class: 2 num_object: 2 threshold: 0.5 nms: 0.45 score_type: MULTIPLY
+    biases: 1 biases: 1 biases: 2 biases: 2 } }
+"""
+
+
+def test_an_evaluation_of_yolov2(tmp_path):
+    net = load(tmp_path, EVALUATION)
+    net.blobs["label"].data[...] = [1, 2, 0, 1 / 3, 1 / 3, 2 / 3, 2 / 3, 0]
+    net.blobs["conv_reg"].data[:, 4::7] = -9
+    net.blobs["conv_reg"].data[1, 4:7, 1, 1] = 3, 0, 4  # of the first anchor, in the middle
+    top = net.forward()["eval_det"]
+    assert top.shape == (2, 2 + 4 * 18)
+    assert not top[0].any()
+    assert top[1, :6] == pytest.approx([0, 1, 1, 0.93544, 1, 0], abs=1e-5)
+    assert not top[1, 6:].any()
+
+
 @pytest.mark.parametrize(
     ("text", "layer", "parameters"),
     [

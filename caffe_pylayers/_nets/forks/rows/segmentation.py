@@ -96,6 +96,14 @@ ROWS = [
         "Interp",
         "resizing.ResizeFeatures",
         "interp_param",
+        "pad_beg pad_end",
+        ignored="use_blob_size height width zoom_factor shrink_factor",
+        meant=lambda layer: layer.interp_param.use_blob_size,  # that of the second bottom
+    ),
+    Dialect(
+        "Interp",
+        "resizing.ResizeFeatures",
+        "interp_param",
         "zoom_factor shrink_factor pad_beg pad_end",
         ignored="height width",
         meant=_by_factors,

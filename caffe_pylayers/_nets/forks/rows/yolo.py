@@ -1,4 +1,4 @@
-"""YOLO, in MobileNet-YOLO's Caffe."""
+"""YOLO, in MobileNet-YOLO's Caffe and Intel's."""
 
 from __future__ import annotations
 
@@ -46,6 +46,15 @@ ROWS = [
         "yolo_detection_output_param",
         _DETECTED,
         ignored="side num_box coords label_map_file",
+    ),
+    Dialect(
+        "EvalDetection",
+        "yolo.YoloEvaluate",
+        "eval_detection_param",
+        "num_class=num_classes biases=anchors threshold=overlap_threshold nms=nms_threshold score_type=score",
+        ignored="side num_object sqrt constriant",
+        values={"obj": "object", "prob": "class", "multiply": "product"},
+        more=lambda layer: {"legacy_version": True},
     ),
     Dialect(
         "Yolov3",
