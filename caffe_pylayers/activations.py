@@ -311,7 +311,7 @@ class GELU(Elementwise):
 
     def setup(self, bottom, top):
         super().setup(bottom, top)
-        if self.options.pop("approximate") == "tanh":
+        if self.approximate == "tanh":
             self.formulas = gelu_tanh_forward, gelu_tanh_backward
 
 

@@ -21,14 +21,12 @@ Caffe gives a Python layer no default loss weight: without ``loss_weight`` it tr
 
 from __future__ import annotations
 
-import math
-
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.blocks import part
 from caffe_pylayers._layer.functions.fused import by_kernel
-from caffe_pylayers._layer.losses.pair_loss import PairLoss, view
-from caffe_pylayers._layer.losses.weighted_loss import weighted_normalization
+from caffe_pylayers._layer.losses.inside_weighted_loss import InsideWeightedLoss
+from caffe_pylayers._layer.losses.pair_loss import PairLoss
 
 __all__ = [
     "HuberLoss",
@@ -154,13 +152,8 @@ class L1Loss(PairLoss):
                [0.5, 0. ]])
     """
 
+    formulas = l1_forward, l1_backward
     by_kernel = True
-
-    def terms(self, predictions, targets):
-        return l1_forward(self.xp, predictions, targets)
-
-    def slope(self, predictions, targets, d_terms, *, out=None):
-        return l1_backward(self.xp, predictions, targets, d_terms, out=out)
 
 
 class L2Loss(PairLoss):
@@ -192,14 +185,10 @@ class L2Loss(PairLoss):
                [0., 0.]])
     """
 
-    def terms(self, predictions, targets):
-        return l2_forward(self.xp, predictions, targets)
-
-    def slope(self, predictions, targets, d_terms, *, out=None):
-        return l2_backward(self.xp, predictions, targets, d_terms, out=out)
+    formulas = l2_forward, l2_backward
 
 
-class SmoothL1Loss(PairLoss):
+class SmoothL1Loss(InsideWeightedLoss):
     """R-CNN's loss of box coordinates: absolute differences, smooth at 0, with its two weights.
 
     loss = sum(w_out rho(w_in (p - t))) / Z,
@@ -236,65 +225,10 @@ class SmoothL1Loss(PairLoss):
         array([[ 0.5, -1. ,  0. ]])
     """
 
+    formulas = smooth_l1_forward, smooth_l1_backward
     by_kernel = True
-    weights_at, weights_name = 3, "outside_weights"
 
     sigma = Parameter(float, 1.0, above=0, doc="it is linear from differences of 1 / sigma**2 on; R-CNN's RPN has 3")
-    normalization = weighted_normalization(
-        "batch", places="the positions without their channels, N H W", pre_fixed="the parameter pre_fixed_normalizer"
-    )
-    pre_fixed_normalizer = Parameter(float, 1.0, low=1, doc="Z of the normalization pre_fixed; R-FCN has 128")
-
-    def setup(self, bottom, top):
-        checks.tops(self, top, "loss", "losses", optional=1)
-        if len(top) > 1 and len(bottom) > 3:
-            raise checks.error(self, "top[1] (losses) does not go with bottom[3] (outside_weights)")
-
-    def plan(self, predictions, targets, inside_weights=None, outside_weights=None):
-        shape = tuple(map(int, predictions.shape))
-        each = (*shape[:1], 1, *shape[2:])
-        self._each = each[: len(shape)]
-        loss = self.plan_pair(predictions, targets, outside_weights, inside_weights=inside_weights)
-        return [*loss, (*each, *(1,) * (4 - len(each)))]
-
-    def forward(self, bottom, top):
-        super().forward(bottom, top)
-        if len(top) > 1:
-            losses = view(top[1].data, self._each)
-            arrays.fill(losses, 0)
-            for each in self.parts(bottom):
-                self.write(losses, each.block, self.counted(self.terms(*each.arrays), each), 1)
-
-    def backward(self, top, propagate_down, bottom):
-        self._d_losses = None
-        if len(top) > 1 and self.xp.count_nonzero(top[1].diff):
-            self._d_losses = view(top[1].diff, self._each)
-        super().backward(top, propagate_down, bottom)
-
-    def divisor(self, amount):
-        if self.normalization == "places":
-            return max(math.prod(self._each), 1)
-        return self.pre_fixed_normalizer if self.normalization == "pre_fixed" else super().divisor(amount)
-
-    def terms(self, predictions, targets, inside=None):
-        if inside is not None:
-            predictions, targets = predictions * inside, targets * inside
-        return smooth_l1_forward(self.xp, predictions, targets, self.sigma)
-
-    def slope(self, predictions, targets, d_terms, inside=None, *, out=None):
-        if inside is not None:
-            predictions, targets, d_terms = predictions * inside, targets * inside, d_terms * inside
-        return smooth_l1_backward(self.xp, predictions, targets, d_terms, self.sigma, out=out)
-
-    def gradient(self, each, factor, diffs):
-        if self._d_losses is not None:
-            factor = factor + part(self._d_losses, each.block)
-        super().gradient(each, factor, diffs)
-        if len(diffs) > 2 and diffs[2] is not None:
-            predictions, targets, inside = each.arrays
-            d_terms = factor * (predictions - targets)
-            d_inside = smooth_l1_backward(self.xp, predictions * inside, targets * inside, d_terms, self.sigma)
-            self.write(diffs[2], each.block, self.counted(d_inside, each), 1)
 
 
 class HuberLoss(PairLoss):
@@ -325,15 +259,10 @@ class HuberLoss(PairLoss):
         array([0.25, 0.5 ])
     """
 
+    formulas = huber_forward, huber_backward
     by_kernel = True
 
     delta = Parameter(float, 1.0, above=0, doc="the difference from which on it is linear, in the predictions' unit")
-
-    def terms(self, predictions, targets):
-        return huber_forward(self.xp, predictions, targets, self.delta)
-
-    def slope(self, predictions, targets, d_terms, *, out=None):
-        return huber_backward(self.xp, predictions, targets, d_terms, self.delta, out=out)
 
 
 class QuantileLoss(PairLoss):
@@ -367,6 +296,8 @@ class QuantileLoss(PairLoss):
         array([[-0.1,  0.1]])
     """
 
+    formulas = quantile_forward, quantile_backward
+
     quantiles = Parameter([float], (0.5,), above=0, length=(1, None), doc="q of each prediction, in (0, 1)")
     axis = Parameter(int, 1, doc="of several quantiles: their axis in the predictions; negative counts from the end")
 
@@ -379,16 +310,11 @@ class QuantileLoss(PairLoss):
     def plan(self, predictions, targets, weights=None):
         shape = [1] * len(predictions.shape)
         tops = super().plan(predictions, targets, weights)
+        self.options = {}  # the quantiles come from parts
         if len(self.quantiles) > 1:
             shape[self.axis] = len(self.quantiles)
         self._quantiles = arrays.from_numpy(self.quantiles, predictions).reshape(shape)
         return tops
-
-    def terms(self, predictions, targets, quantiles=0.5):
-        return quantile_forward(self.xp, predictions, targets, quantiles)
-
-    def slope(self, predictions, targets, d_terms, quantiles=0.5, *, out=None):
-        return quantile_backward(self.xp, predictions, targets, d_terms, quantiles, out=out)
 
     def targets_view(self, predictions, targets):
         if len(self.quantiles) == 1:

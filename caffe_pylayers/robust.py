@@ -112,18 +112,14 @@ class CharbonnierLoss(PairLoss):
         array([0.8])
     """
 
+    formulas = charbonnier_forward, charbonnier_backward
+
     epsilon = Parameter(
         float, 1e-3, low=1e-12, high=1e12, doc="differences below it count as squares, in the predictions' unit"
     )
     alpha = Parameter(
         float, 0.5, low=0.01, high=2, doc="the exponent: 0.5 is linear far from 0; less forgives outliers"
     )
-
-    def terms(self, predictions, targets):
-        return charbonnier_forward(self.xp, predictions, targets, self.epsilon, self.alpha)
-
-    def slope(self, predictions, targets, d_terms, *, out=None):
-        return charbonnier_backward(self.xp, predictions, targets, d_terms, self.epsilon, self.alpha, out=out)
 
 
 class LogCoshLoss(PairLoss):
@@ -154,11 +150,7 @@ class LogCoshLoss(PairLoss):
         array([0. , 0.5])
     """
 
-    def terms(self, predictions, targets):
-        return log_cosh_forward(self.xp, predictions, targets)
-
-    def slope(self, predictions, targets, d_terms, *, out=None):
-        return log_cosh_backward(self.xp, predictions, targets, d_terms, out=out)
+    formulas = log_cosh_forward, log_cosh_backward
 
 
 class WingLoss(PairLoss):
@@ -191,11 +183,7 @@ class WingLoss(PairLoss):
         array([[2.5, 0. , 1. ]])
     """
 
+    formulas = wing_forward, wing_backward
+
     w = Parameter(float, 10.0, above=0, doc="the error from which on it is linear, in the predictions' unit")
     epsilon = Parameter(float, 2.0, above=0, doc="how flat the logarithm is: its slope at 0 is w / epsilon")
-
-    def terms(self, predictions, targets):
-        return wing_forward(self.xp, predictions, targets, self.w, self.epsilon)
-
-    def slope(self, predictions, targets, d_terms, *, out=None):
-        return wing_backward(self.xp, predictions, targets, d_terms, self.w, self.epsilon, out=out)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import math
-from typing import Any, Sequence
+from typing import Any, Callable, Sequence
 
 from caffe_pylayers._layer.param_str import parse_param_str
 from caffe_pylayers._layer.quote import short
@@ -193,6 +194,12 @@ def declared(cls: type) -> dict[str, Parameter]:
     for base in reversed(cls.__mro__):
         found.update((k, v) for k, v in vars(base).items() if isinstance(v, Parameter))
     return found
+
+
+def arguments(layer: Any, formula: Callable[..., Any]) -> dict[str, Any]:
+    """Return by name those of a layer's parameters that a formula has arguments for."""
+    taken = inspect.signature(formula).parameters
+    return {name: getattr(layer, name) for name in declared(type(layer)) if name in taken}
 
 
 def read_parameters(parameters: dict[str, Parameter], text: str) -> dict[str, Any]:

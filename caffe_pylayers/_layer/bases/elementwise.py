@@ -6,7 +6,7 @@ from typing import Any
 
 from caffe_pylayers._layer import checks
 from caffe_pylayers._layer.bases.kept_input import KeptInput
-from caffe_pylayers._layer.parameter import declared
+from caffe_pylayers._layer.parameter import arguments
 
 __all__ = ["Elementwise"]
 
@@ -14,7 +14,8 @@ __all__ = ["Elementwise"]
 class Elementwise(KeptInput):
     """top = f(bottom), value by value; in place too.
 
-    A subclass has f and its gradient, of one pass (see functions/fused.py), which take its parameters by name:
+    A subclass has f and its gradient, of one pass (see functions/fused.py); they take the parameters that they have
+    arguments for by name:
 
         formulas = swish_forward, swish_backward
     """
@@ -26,7 +27,7 @@ class Elementwise(KeptInput):
 
     def setup(self, bottom: Any, top: Any) -> None:
         checks.tops(self, top, "y")
-        self.options = {name: getattr(self, name) for name in declared(type(self))}
+        self.options = arguments(self, self.formulas[0])
 
     def plan(self, x: Any) -> Any:
         return [tuple(x.shape)]

@@ -10,6 +10,7 @@ from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.blocks import blocks, part, sum_to
 from caffe_pylayers._layer.losses.weighted_loss import PositionLoss, hide, product
+from caffe_pylayers._layer.parameter import arguments
 
 __all__ = ["BlockLoss", "PairLoss", "Part", "view"]
 
@@ -117,15 +118,16 @@ class BlockLoss(PositionLoss):
 class PairLoss(BlockLoss):
     """loss = sum(w rho(p, t)) / Z over predictions p, targets t and weights w; rho depends on p - t alone.
 
-    A subclass has two functions of them:
+    A subclass has rho, which it returns in new memory, and d_terms times its derivative by p, which out receives if
+    it is not None; they take the parameters that they have arguments for by name:
 
-        def terms(self, predictions, targets):                   # return rho, in new memory
-        def slope(self, predictions, targets, d_terms, *, out):  # return d_terms times its derivative by p;
-                                                                 # out: receives it, or None
+        formulas = huber_forward, huber_backward    # (xp, p, t, delta), (xp, p, t, d_terms, delta, out)
 
     A subclass with bottoms of its own defines plan, says in weights_at which one holds the weights,
-    and gets the others as further arguments of the two, the last ones.
+    and gets the others as further arguments of ``terms`` and ``slope``, the last ones.
     """
+
+    formulas: Any = ()
 
     by_kernel = False  # True where tensors go through PyTorch's kernels, which keep nothing between their steps
 
@@ -137,6 +139,7 @@ class PairLoss(BlockLoss):
 
     def plan_pair(self, predictions: Any, targets: Any, weights: Any, **more: Any) -> Any:
         """Return the top's shape; more: the bottoms before the weights by name, None where there is none."""
+        self.options = arguments(self, self.formulas[0])
         self._whole, of = predictions.shape, "bottom[0] (predictions)"
         shape = tuple(predictions.shape)
         self._views = [shape, self.targets_view(shape, tuple(targets.shape))]
@@ -151,9 +154,13 @@ class PairLoss(BlockLoss):
         self._blocks = [()] if at_once else blocks(predictions)
         return [(1,)]
 
-    def slope(self, *arrays: Any, **named: Any) -> Any:
+    def terms(self, *arrays: Any) -> Any:
+        """Return rho."""
+        return self.formulas[0](self.xp, *arrays, **self.options)
+
+    def slope(self, *arrays: Any, **out: Any) -> Any:
         """Return d_terms times the derivative of rho by the predictions."""
-        raise NotImplementedError(f"{type(self).__name__}: slope is not defined")
+        return self.formulas[1](self.xp, *arrays, **out, **self.options)
 
     def targets_view(self, predictions: Any, targets: Any) -> Any:
         """Return the shape in which targets of this shape meet the predictions."""
