@@ -5,7 +5,7 @@
 
 Layers of the fork's types become Python layers of this package, or the types of Caffe that they equal. What became of
 what is printed; what has no equal is listed, all at once, and nothing is written. The weights go to a caffemodel beside
-OUTPUT; each net that a solver names to a file beside it, whose name begins with OUTPUT's.
+OUTPUT, HDF5 as it is; each net that a solver names to a file beside it, whose name begins with OUTPUT's.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
-from caffe_pylayers._disk import files
+from caffe_pylayers._disk import files, hdf5
 from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._errors import one_line
 from caffe_pylayers.cli._parser import given
@@ -71,7 +71,7 @@ class _Port:
 
     def _add_net(self, net: Any, output: Path, weights: str | None = None) -> None:
         from caffe_pylayers._nets.forks import evaluation, lowering, ported
-        from caffe_pylayers.cli._training.weights import stored_blobs
+        from caffe_pylayers.cli._training.weights import read_model, stored_blobs
 
         found = lowering.lowered(net, self._messages, None if weights is None else stored_blobs(weights))
         self._tell(found, [found.message])
@@ -79,9 +79,14 @@ class _Port:
             evaluation.measure(found.message, self._precision)
         self.report.append(f"{output}: {len(found.became)} of {len(net.layer)} layers were a fork's")
         self.written[output] = ported.net_text(found).encode()
-        if weights is not None:
-            content = ported.weights(Path(weights).read_bytes(), self._messages, weights)
-            self.written[output.with_suffix(".caffemodel")] = content
+        if weights is None:
+            return
+        content = Path(weights).read_bytes()
+        if hdf5.is_hdf5(weights):  # the layers' names and blobs, and no more
+            read_model(Path(weights))
+            self.written[output.with_suffix(".caffemodel.h5")] = content
+        else:
+            self.written[output.with_suffix(".caffemodel")] = ported.weights(content, self._messages, weights)
 
     def _add_solver(self, solver: Any) -> None:
         from caffe_pylayers._nets import prototxt

@@ -1,6 +1,7 @@
 """``caffe-pylayers port``: what it writes is a net of stock Caffe, on either engine."""
 
 import numpy as np
+import pytest
 
 from caffe_pylayers import _engine
 from caffe_pylayers._nets import prototxt
@@ -51,6 +52,20 @@ def test_a_net_and_its_weights(capsys, tmp_path):
     assert float(net.blobs["loss"].data.reshape(-1)[0]) > 0
     (stored,) = messages.NetParameter.FromString((tmp_path / "ported.caffemodel").read_bytes()).layer
     assert not stored.HasField("convolution_param")
+
+
+def test_weights_in_hdf5(capsys, tmp_path):
+    h5py, caffe = pytest.importorskip("h5py"), _engine.caffe()
+    fork, weights, output = (tmp_path / name for name in ("fork.prototxt", "fork.h5", "ported.prototxt"))
+    fork.write_text(NET)
+    with h5py.File(weights, "w") as file:
+        file["data/norm/0"] = np.array([1, 2, 3, 4], np.float32)
+    assert port(capsys, fork, weights, "-o", output)[0] == 0
+    net = caffe.Net(str(output), caffe.TRAIN, weights=str(tmp_path / "ported.caffemodel.h5"))
+    assert net.params["norm"][0].data.tolist() == [1, 2, 3, 4]
+    weights.write_bytes(weights.read_bytes()[:-99])
+    code, _, error = port(capsys, fork, weights, "-o", output)
+    assert (code, f"{weights}: not what is expected, or not a whole one" in error) == (1, True)
 
 
 def test_all_that_cannot_be_ported_is_listed(capsys, tmp_path):
