@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from caffe_pylayers._layer import checks
@@ -9,6 +10,8 @@ from caffe_pylayers._layer.base import Layer, Parameter
 from caffe_pylayers._layer.functions.interpolation import COORDINATES
 
 __all__ = ["Resized", "Sized"]
+
+INT_MAX = 2**31 - 1  # values of a blob
 
 
 class Sized(Layer):
@@ -71,6 +74,9 @@ class Resized(Sized):
         after = self.height_and_width(reference) or tuple(self._by_factors(n) for n in inside)
         if 0 in inside and 0 not in after:
             raise checks.error(self, f"bottom[0] (maps) of {before} leaves {inside} to resize to {after}")
+        top = (*maps.shape[:-2], *after)
+        if math.prod(top) > INT_MAX:  # said before the weights of so many rows are made
+            raise checks.error(self, f"the top would be {top}, of more than {INT_MAX} values, a blob's most")
         return before, inside, after
 
     def _by_factors(self, n: int) -> int:
