@@ -218,6 +218,7 @@ class MultiBoxLoss(Layer):
         """Take the priors (N, P, 1, 4), moved by a first stage, and the boxes (N, P, L, 4) where they count."""
         images, count, each = self._shape
         priors, self._variances = arrays.to_numpy(bottom[2].data).reshape(2, count, 1, 4)
+        checks.numbers(self, "bottom[2] (priors)", bottom[2].data)
         code = self.code_type, 1.0 if self.encode_variance_in_target else self._variances
         self._priors = np.broadcast_to(priors, (images, count, 1, 4))
         if len(bottom) > 5:

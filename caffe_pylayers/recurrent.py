@@ -79,7 +79,7 @@ def lstm_forward(xp, x, weights, recurrent, bias, cont, h, c, kept, y):
     gates, h_before, c_before, tanh_c = kept
     nothing = _zeros(h, ())
     rows = gates.reshape(-1, gates.shape[2])  # a product of matrices, not one for each step
-    xp.matmul(x.reshape(-1, x.shape[2]), weights.T, out=rows)
+    xp.matmul(x.reshape(len(rows), x.shape[2]), weights.T, out=rows)
     rows += bias
     c_after = xp.empty_like(c)
     for t in range(len(x)):
@@ -107,11 +107,11 @@ def lstm_backward(xp, x, weights, recurrent, cont, kept, d_y, clip, d_gates, d_w
         d_h = xp.where(cont[t], xp.matmul(d_gates[t], recurrent), nothing)
         d_c = xp.where(cont[t], d_c, nothing)
     rows = d_gates.reshape(-1, d_gates.shape[2])
-    d_weights += xp.matmul(rows.T, x.reshape(-1, x.shape[2]))
+    d_weights += xp.matmul(rows.T, x.reshape(len(rows), x.shape[2]))
     d_recurrent += xp.matmul(rows.T, h_before.reshape(-1, h_before.shape[2]))
     d_bias += rows.sum(0)
     if d_x is not None:
-        xp.matmul(rows, weights, out=d_x.reshape(-1, d_x.shape[2]))
+        xp.matmul(rows, weights, out=d_x.reshape(len(rows), d_x.shape[2]))
 
 
 def _zeros(like, shape):

@@ -300,7 +300,7 @@ class DetectionOutput(NoGradient):
     Backward:
         Zeros.
     Raises:
-        ValueError for shapes that do not fit, and for scores that are no numbers.
+        ValueError for shapes that do not fit, and for scores, and boxes of detections, that are no numbers.
     References:
         Liu et al., "SSD: Single Shot MultiBox Detector", 2016, arXiv:1512.02325; Zhang et al., "Single-Shot Refinement
         Neural Network for Object Detection", 2018, arXiv:1711.06897. DetectionOutput of SSD's Caffe, with its
@@ -366,6 +366,9 @@ class DetectionOutput(NoGradient):
                 self.eta,
                 self.background_label,
             )
+            if not np.isfinite(found).all():  # in boxes that count
+                for i in range(len(bottom)):
+                    checks.numbers(self, f"bottom[{i}]", bottom[i].data)
             rows.append(np.column_stack([np.full(len(labels), image), labels, kept, found]))
         result = np.concatenate(rows)
         if not len(result):

@@ -244,3 +244,10 @@ def test_a_loss_that_is_nan_shows():
     scores = np.zeros((1, 6))
     scores[0, 5] = np.nan
     assert np.isnan(by_hand(scores=scores).forward()[0])
+
+
+def test_priors_are_numbers():
+    run = by_hand()
+    run.bottom[2].data[0, 1, 3] = np.nan
+    with pytest.raises(ValueError, match=r"\(priors\) must be finite, got nan at index \(0, 1, 3\)"):
+        run.forward()

@@ -108,6 +108,15 @@ def test_the_gates_gradients_are_cut():
     assert abs(cut.layer.blobs[2].diff).max() <= 3 * 0.01 + 1e-12  # the sum over three streams
 
 
+def test_steps_of_no_values():
+    run = LayerRun(LSTM, [np.zeros((T, N, 0))], param_str="{num_output: 2, bias: 1}")
+    y = run.forward()[0]
+    run.backward([np.ones_like(y)])
+    i = 1 / (1 + np.exp(-1))
+    assert y[0] == pytest.approx(i * np.tanh(i * np.tanh(1)))
+    assert run.layer.blobs[0].diff.shape == (8, 0)
+
+
 def test_marks():
     assert LayerRun(ContinuationIndicator, [X]).forward()[0].tolist() == [[0] * N, *[[1] * N] * (T - 1)]
 

@@ -160,6 +160,10 @@ def test_what_detection_output_refuses():
         detected("top_k: 3", LOCATIONS, SCORES[:, :5])
     with pytest.raises(ValueError, match=r"^DetectionOutput: bottom\[1\] \(scores\).* nan"):
         detected("top_k: 3", LOCATIONS, SCORES * np.nan)
+    bad = np.where(np.arange(12) == 9, np.nan, LOCATIONS)
+    with pytest.raises(ValueError, match=r"^DetectionOutput: bottom\[0\] must be finite, got nan at index \(0, 9\)"):
+        detected("top_k: 3", bad)
+    assert len(detected("confidence_threshold: 0.85", bad)) == 1  # the box of 0.8 is looked at no more
 
 
 @pytest.mark.parametrize("eta", [1, 0.9])
