@@ -228,7 +228,8 @@ def class_labels(
 def _bad_label(layer: Any, labels: Any, first: int, classes: int, noun: str) -> ValueError:
     value, place = _first(labels, first)
     if not value.is_integer():
-        return error(layer, f"{noun} {value} at index {place} is no integer; {noun}s lie in [0, {classes})")
+        nouns = f"{noun}es" if noun.endswith("s") else f"{noun}s"
+        return error(layer, f"{noun} {value} at index {place} is no integer; {nouns} lie in [0, {classes})")
     can_ignore = noun == "label" and getattr(layer, "ignore_label", 0) is None
     hint = "; the parameter ignore_label names one that counts for nothing" if can_ignore else ""
     return error(layer, f"{noun} {int(value)} at index {place} is outside [0, {classes}){hint}")

@@ -205,6 +205,10 @@ def test_smooth_l1_losses():
     assert json.loads(lowered("type: 'SmoothL1Loss'").python_param.param_str) == {"sigma": 1}
     turned = lowered("type: 'SmoothL1Loss' smoothl1_param { turn_point: 0.25 }")
     assert json.loads(turned.python_param.param_str) == {"sigma": 2}
+    for point in (0, -1):  # which the layer refuses
+        assert json.loads(
+            lowered(f"type: 'SmoothL1Loss' smoothl1_param {{ turn_point: {point} }}").python_param.param_str
+        ) == {"sigma": point}
 
 
 def test_two_bottoms_of_interp():

@@ -120,7 +120,7 @@ def _hold_of_batch_norm(layer: Any) -> list[Any]:
 
 def _face(layer: Any) -> dict[str, Any]:
     kind = layer.softmax_param.normalize_type or layer.normalize_param.normalize_type
-    return {"p": 1 if kind == "L1" else 2, "eps": 1e-6}
+    return {"p": {"L1": 1, "L2": 2}.get(kind, kind), "eps": 1e-6}
 
 
 def _of_face(layer: Any) -> bool:

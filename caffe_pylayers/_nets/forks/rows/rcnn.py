@@ -41,6 +41,12 @@ def _corners_of_bins(layer: Any) -> bool:
     return layer.HasField("roi_pooling_param") and not any(param.HasField(name) for name in fields)
 
 
+def _turn_point(layer: Any) -> dict[str, float]:
+    """Return the sigma that turns at 1 / sigma**2; a point that is none as it is, for the layer to refuse."""
+    point = layer.smoothl1_param.turn_point
+    return {"sigma": short_float(point**-0.5 if point > 0 else point)}
+
+
 _FIELDS = "fg_thr iou_thr field_whr field_xyr max_nms_num max_post_nms_num min_size"
 
 
@@ -162,7 +168,7 @@ ROWS = [
         "regression.SmoothL1Loss",
         "smoothl1_param",
         "turn_point=sigma",
-        more=lambda layer: {"sigma": short_float(layer.smoothl1_param.turn_point**-0.5)},
+        more=_turn_point,
         meant=lambda layer: layer.HasField("smoothl1_param"),
     ),
     Dialect("SmoothL1Loss", "regression.SmoothL1Loss", "smooth_l1_loss_param", "sigma"),
