@@ -6,15 +6,31 @@ layer {
     module: "caffe_pylayers.metric_losses"  layer: "LiftedStructureLoss"  param_str: "{'margin': 1}"
   }
 }
+layer {
+  name: "loss"  type: "Python"  bottom: "unit"  bottom: "label"  top: "loss"  loss_weight: 1
+  python_param {
+    module: "caffe_pylayers.metric_losses"  layer: "PairRankingLoss"
+    param_str: "{'neg_num': 4, 'hard_ratio': 0.5, 'rand_ratio': 0.5, 'margin': 1}"
+  }
+}
 """
 
 from __future__ import annotations
+
+import numpy as np
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Layer, Parameter
 from caffe_pylayers._layer.embeddings.distances import pairwise_backward, pairwise_squares, root_backward
 from caffe_pylayers._layer.embeddings.embedding_loss import EmbeddingLoss
-from caffe_pylayers._layer.embeddings.rows import check_labels, check_same_rows, pairs_of, without_ignored
+from caffe_pylayers._layer.embeddings.rows import (
+    check_labels,
+    check_same_rows,
+    pairs_of,
+    ranked_features,
+    without_ignored,
+)
+from caffe_pylayers._layer.functions.draws import Draws, seed_parameter
 from caffe_pylayers._layer.functions.log_sum_exp import NOTHING, log_sum_exp, log_sum_exp_backward
 from caffe_pylayers._layer.functions.sigmoid import sigmoid, softplus
 from caffe_pylayers._layer.functions.softmax import log_softmax, softmax_buffer, targets_backward
@@ -23,6 +39,8 @@ from caffe_pylayers._layer.losses.normalizers import normalization, normalizer
 __all__ = [
     "LiftedStructureLoss",
     "NPairLoss",
+    "PairRankingLoss",
+    "choose_negatives",
     "lifted_structure_backward",
     "lifted_structure_forward",
     "n_pair_backward",
@@ -220,3 +238,118 @@ class LiftedStructureLoss(EmbeddingLoss):
         chosen = {"positives": same, "valid": same | self._different}.get(self.normalization)
         counted = 0 if chosen is None else int(self.xp.count_nonzero(chosen)) // 2
         return normalizer(self.normalization, n, n * (n - 1) // 2, counted, positives=counted)
+
+
+# --- pairs of a batch's order ------------------------------------------------------------------------
+
+
+def choose_negatives(random, products, candidates, neg_num, hard, rand):
+    """Return which candidates of each row are taken, booleans (A, N): all where there are at most neg_num of them.
+
+    Of more, `hard` of the neg_num with the largest products, drawn at random, and `rand` of all others.
+
+    random: numpy's generator. products, candidates: numpy's, (A, N).
+    """
+    order = np.argsort(np.where(candidates, -products, np.inf), 1, kind="stable")
+    hardest = _places(order) < neg_num
+    few = candidates.sum(1, keepdims=True) <= neg_num
+    taken = _drawn(random, candidates & hardest, hard)
+    taken |= _drawn(random, candidates & ~taken, rand)
+    return np.where(few, candidates, taken)
+
+
+def _drawn(random, where, number):
+    """Return where, of each row at so many of its places alone, or all if it has fewer."""
+    keys = np.where(where, random.random(where.shape), np.inf)
+    return where & (_places(np.argsort(keys, 1)) < number)
+
+
+def _places(order):
+    """Return for each item of a row its place in the row's order."""
+    places = np.empty_like(order)
+    np.put_along_axis(places, order, np.arange(order.shape[1])[None], 1)
+    return places
+
+
+class PairRankingLoss(EmbeddingLoss):
+    """Two neighbours in the batch are more alike than either is with what has another label, hard ones before others.
+
+    loss = sum over a, n of (max(0, margin - a p + a n) + max(0, margin - a p + p n)) / (2 Z), with a the first sample
+    of every pair_size, p the one behind it, n its negatives: samples of another label whose first term is not 0. Of
+    more than neg_num of them, neg_num * hard_ratio of the neg_num most alike and neg_num * rand_ratio of all others.
+
+    Bottom:
+        [0] features (N, ...), whose values after the first axis make the vector, of length 1 where products are to be
+            cosines; N a multiple of pair_size
+        [1] labels (N,), (N, 1) or (N, 1, 1, 1); those of a counts for its pair
+    Top:
+        [0] loss (1,)
+    Backward:
+        Of the formula, with the choice of negatives held fixed. Zeros to the labels.
+    Raises:
+        ValueError for another number of labels than features, for features or labels that are not finite, and for an N
+        that is no multiple of pair_size.
+    References:
+        Wang, Gupta, "Unsupervised Learning of Visual Representations using Videos", 2015, arXiv:1505.00687: two patches
+        of a track against those of other videos. RankHardLoss of caffe-video_triplet, with the names of its fields,
+        whose gradient leaves out the loss weight.
+    Example:
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> run = LayerRun(PairRankingLoss, [[[1, 0], [0.5, 0], [0, 1], [0, 1]], [0, 0, 1, 1]])
+        >>> run.forward()[0]  # the first pair's product is 0.5, the second's 1, of two pairs 0
+        array([0.])
+    """
+
+    neg_num = Parameter(int, 1, low=1, doc="the most negatives of a pair; there may be fewer by the ratios")
+    pair_size = Parameter(int, 2, low=2, doc="samples from one pair's first to the next one's")
+    hard_ratio = Parameter(float, 1.0, low=0, doc="share of neg_num that is drawn of the most alike ones")
+    rand_ratio = Parameter(float, 0.0, low=0, doc="share of neg_num that is drawn of all others")
+    margin = Parameter(float, 0.5, low=0, doc="by which a pair's product is to be larger")
+    seed = seed_parameter()
+    normalization = normalization("full", batch="the pairs", full="the pairs times neg_num", valid=None)
+
+    def setup(self, bottom, top):
+        super().setup(bottom, top)
+        self._draws = Draws(self.seed)
+
+    def plan(self, features, labels):
+        tops = super().plan(features, labels)
+        if self._shape[0] % self.pair_size:
+            raise checks.error(
+                self,
+                f"bottom[0] (features) of shape {tuple(features.shape)} must have a multiple of {self.pair_size} "
+                "(pair_size) samples",
+            )
+        return tops
+
+    def loss(self, features, labels):
+        xp = self.xp
+        self._features = ranked_features(self, features)
+        first, second = features[:: self.pair_size], features[1 :: self.pair_size]
+        _, different = pairs_of(self, labels)
+        positive = self.margin - (first * second).sum(1)[:, None]
+        products = first @ features.T
+        terms = positive + products, positive + second @ features.T
+        candidates = different[:: self.pair_size] & (terms[0] > 0)
+        numbers = (self.neg_num, int(self.neg_num * self.hard_ratio), int(self.neg_num * self.rand_ratio))
+        chosen = choose_negatives(self._draws.host, arrays.to_numpy(products), arrays.to_numpy(candidates), *numbers)
+        chosen = arrays.from_numpy(chosen, products)
+        self._active = [arrays.astype((chosen != 0) & (term > 0), features) for term in terms]
+        pairs = len(first)
+        self._normalizer = 2 * normalizer(self.normalization, pairs, pairs * self.neg_num)
+        return sum(xp.where(active != 0, term, 0 * term).sum() for active, term in zip(self._active, terms)) / (
+            self._normalizer
+        )
+
+    def gradient(self, scale, d_features):
+        if d_features is None:
+            return
+        size, features = self.pair_size, self._features
+        first, second = features[::size], features[1::size]
+        of_first, of_second = self._active
+        pulled = (of_first.sum(1) + of_second.sum(1))[:, None]
+        self.xp.matmul(of_first.T, first, out=d_features)
+        d_features += of_second.T @ second
+        d_features[::size] += of_first @ features - pulled * second
+        d_features[1::size] += of_second @ features - pulled * first
+        d_features *= scale / self._normalizer

@@ -1,9 +1,9 @@
-"""NPairLoss and LiftedStructureLoss: against autograd in float64 of their formulas, and what is refused."""
+"""Losses of a batch's samples with one another: against autograd in float64 of their formulas, and what is refused."""
 
 import numpy as np
 import pytest
 
-from caffe_pylayers.metric_losses import LiftedStructureLoss, NPairLoss
+from caffe_pylayers.metric_losses import LiftedStructureLoss, NPairLoss, PairRankingLoss, choose_negatives
 from caffe_pylayers.testing import LayerRun
 
 rng = np.random.RandomState(3)
@@ -114,3 +114,39 @@ def test_refused():
             LayerRun(layer, [*bottoms, np.where(np.arange(7) == 2, np.nan, LABELS)]).forward()
     with pytest.raises(ValueError, match=r"^NPairLoss: bottom\[2\] \(labels\) must have shape \(7,\)"):
         LayerRun(NPairLoss, [A, P, LABELS[:3]])
+
+
+@pytest.mark.parametrize("size", [2, 3])
+@pytest.mark.parametrize("neg_num", [9, 3, 1])
+def test_pairs_of_neighbours_against_autograd(size, neg_num):
+    """One negative by one; the hardest are taken without chance."""
+    torch = pytest.importorskip("torch")
+    features = rng.standard_normal((12, 4))
+    features /= np.linalg.norm(features, axis=1)[:, None]
+    labels = np.repeat(np.arange(12 // size), size)
+    x, loss, margin = torch.tensor(features, requires_grad=True), 0, 0.5
+    for i in range(0, 12, size):
+        a, p = x[i], x[i + 1]
+        negatives = [n for n, label in zip(x, labels) if label != labels[i] and margin - a @ p + a @ n > 0]
+        for n in sorted(negatives, key=lambda n: -(a @ n).item())[:neg_num]:
+            loss = loss + (margin - a @ p + a @ n) + (margin - a @ p + p @ n).clamp(min=0)
+    run = LayerRun(PairRankingLoss, [features, labels], param_str=f"{{neg_num: {neg_num}, pair_size: {size}}}")
+    check(run, loss / (2 * neg_num * (12 // size)), [0], [x], torch)
+
+
+def test_negatives_are_the_hardest_and_others():
+    """Two of the four most alike and two of the other three, and all where there are no more than four."""
+    products = np.array([[7.0, 6, 5, 4, 3, 2, 1, 9], [7, 6, 5, 4, 3, 2, 1, 9]])
+    candidates = np.array([[1, 1, 1, 1, 1, 1, 1, 0], [0, 1, 1, 0, 0, 0, 1, 1]], bool)
+    random = np.random.default_rng(2)
+    draws = np.array([choose_negatives(random, products, candidates, 4, 2, 2) for _ in range(2000)])
+    assert (draws[:, 1] == candidates[1]).all()
+    assert (draws[:, 0].sum(1) == 4).all()
+    assert (draws[:, 0, :4].sum(1) >= 2).all()
+    # 2 of 4, then 2 of the 5 that are left
+    np.testing.assert_allclose(draws[:, 0].mean(0), [0.7] * 4 + [0.4] * 3 + [0], atol=0.05)
+
+
+def test_pairs_of_neighbours_are_whole():
+    with pytest.raises(ValueError, match=r"PairRankingLoss: bottom\[0\] \(features\) of shape \(7, 4\) must"):
+        LayerRun(PairRankingLoss, [A, LABELS]).forward()

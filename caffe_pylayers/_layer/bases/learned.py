@@ -13,7 +13,7 @@ from caffe_pylayers._layer.functions import draws
 
 __all__ = ["FILLERS", "Learned", "filled", "learn"]
 
-FILLERS = ("constant", "uniform", "gaussian", "xavier", "msra")
+FILLERS = ("constant", "uniform", "gaussian", "xavier", "msra", "gaussian_unitball")
 
 
 def learn(layer: Any, *values: Any) -> None:
@@ -41,7 +41,7 @@ def filled(shape: tuple[int, ...], filler: str, value: float | None = None, seed
 
     constant: value everywhere, 0 by default. uniform: in [-value, value], by default 1. gaussian: mean 0, standard
     deviation value, by default 0.01. xavier: uniform of variance 1 / n, msra: gaussian of variance 2 / n, with n
-    values for each first index.
+    values for each first index. gaussian_unitball, of caffe-windows: a direction of length 1 for each first index.
     """
     random = draws.fixed(seed)
     inputs = max(math.prod(shape[1:]), 1)
@@ -52,6 +52,9 @@ def filled(shape: tuple[int, ...], filler: str, value: float | None = None, seed
         return random.uniform(-bound, bound, shape)
     if filler == "xavier":
         return random.uniform(-math.sqrt(3 / inputs), math.sqrt(3 / inputs), shape)
+    if filler == "gaussian_unitball":
+        values = random.standard_normal((*shape[:1], inputs))
+        return (values / np.sqrt((values * values).sum(-1, keepdims=True) + 1e-12)).reshape(shape)
     deviation = math.sqrt(2 / inputs) if filler == "msra" else 0.01 if value is None else value
     return deviation * random.standard_normal(shape)
 

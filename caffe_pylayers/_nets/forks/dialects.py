@@ -189,6 +189,7 @@ _FILLER_VALUES: dict[str, Callable[[Any], float | None]] = {
     "gaussian": lambda filler: None if filler.mean or filler.sparse >= 0 else filler.std,
     "xavier": lambda filler: None if filler.variance_norm else 0.0,
     "msra": lambda filler: None if filler.variance_norm else 0.0,
+    "gaussian_unitball": lambda filler: 0.0,
 }
 
 

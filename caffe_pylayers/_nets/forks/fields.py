@@ -157,6 +157,19 @@ MESSAGES = {
     "FaceNormalizeParameter": "normalize_type: string = L2, fix_gradient: bool = false, bp_norm: bool = false",
     "TurnPointParameter": "turn_point: float = 1",
     "TripletLossParameter": "margin: float = 1",
+    "GeneralTripletParameter": "margin: float = 0.2, add_center_loss: bool = true, hardest_only: bool = false, "
+    "positive_first: bool = false, positive_upper_bound: float = 1, positive_weight: float = 1, "
+    "negative_weight: float = 1",
+    "GeneralContrastiveParameter": "positive_margin: float = 0, negative_margin: float = 1, "
+    "positive_weight: float = 1, negative_weight: float = 1, normalize_negative: float = 0, "
+    "positive_outlier_thresh: float = 4, square: bool = false, max_negative_only: bool = false, "
+    "max_positive_only: bool = false, positive_first: bool = false, positive_upper_bound: float = 1, "
+    "exp_negative_weight: bool = false, add_intra_mae: bool = false, max_negative_margin: float = 1.2",
+    "InnerDistanceParameter": "num_output: uint32, bias_term: bool = true, weight_filler: FillerParameter, "
+    "bias_filler: FillerParameter, axis: int32 = 1, transpose: bool = false, distance_type: string = L2, "
+    "normalize: bool = false, update_center_only: bool = false",
+    "RankParameter": "neg_num: uint32 = 1, pair_size: uint32 = 1, hard_ratio: float, rand_ratio: float, "
+    "margin: float = 0.5",
     "LiftedStructSimilaritySoftmaxLossParameter": "margin: float = 1",
     "FocalLossParameter": "type: FocalType = ORIGIN, gamma: float = 2, alpha: float = 0.25, beta: float = 1, "
     "axis: int32 = 1",
@@ -259,7 +272,9 @@ MESSAGES = {
     "eval_detection_param: EvalDetectionParameter, "
     "center_loss_param: CenterLossParameter, margin_inner_product_param: MarginInnerProductParameter, "
     "normalize_param: FaceNormalizeParameter, smoothl1_param: TurnPointParameter, "
-    "triplet_loss_param: TripletLossParameter, "
+    "triplet_loss_param: TripletLossParameter, general_triplet_loss_param: GeneralTripletParameter, "
+    "general_contrastive_loss_param: GeneralContrastiveParameter, inner_distance_param: InnerDistanceParameter, "
+    "rank_param: RankParameter, "
     "lifted_struct_sim_softmax_loss_param: LiftedStructSimilaritySoftmaxLossParameter, "
     "focal_loss_param: FocalLossParameter, label_specific_add_param: LabelSpecificAddParameter, "
     "gradient_scaler_param: GradientScalerParameter, "

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Callable
 
-from caffe_pylayers._nets.forks.dialects import Dialect, short_float
+from caffe_pylayers._nets.forks.dialects import Dialect, filler_parameters, short_float
 
 
 def _directions(layer: Any) -> bool:
@@ -30,7 +30,72 @@ def _more_of_focal(layer: Any) -> dict[str, Any]:
     return found
 
 
+def _distances(layer: Any) -> bool:
+    """Return True for the InnerDistance that caffe-windows computes."""
+    param = layer.inner_distance_param
+    return not param.transpose and (not param.update_center_only or len(layer.bottom) == 3)
+
+
+def _more_of_distances(layer: Any) -> dict[str, Any]:
+    """Return the learned vectors' number, where there are any."""
+    if len(layer.bottom) > 1:
+        return {}
+    param = layer.inner_distance_param
+    filler = filler_parameters(param.weight_filler)
+    return {"num_classes": param.num_output, **filler}
+
+
+def _bound(param: str) -> Callable[[Any], dict[str, Any]]:
+    """Return what reads the bound that a loss of caffe-windows has with positive_first."""
+
+    def more(layer: Any) -> dict[str, Any]:
+        fields = getattr(layer, param)
+        return {"positive_upper_bound": short_float(fields.positive_upper_bound)} if fields.positive_first else {}
+
+    return more
+
+
 ROWS = [
+    Dialect(
+        "InnerDistance",
+        "class_distances.InnerDistance",
+        "inner_distance_param",
+        "axis distance_type=p normalize update_center_only",
+        read="num_output weight_filler",
+        ignored="bias_term bias_filler",  # which have no effect there
+        values={"L2": 2, "L1": 1},
+        more=_more_of_distances,
+        meant=_distances,
+    ),
+    Dialect(
+        "GeneralTripletLoss",
+        "class_distances.ClassTripletLoss",
+        "general_triplet_loss_param",
+        "margin hardest_only add_center_loss positive_weight negative_weight",
+        read="positive_first positive_upper_bound",
+        more=lambda layer: {"legacy_version": True, **_bound("general_triplet_loss_param")(layer)},
+    ),
+    Dialect(
+        "GeneralContrastiveLoss",
+        "class_distances.ClassContrastiveLoss",
+        "general_contrastive_loss_param",
+        "positive_margin negative_margin positive_weight negative_weight positive_outlier_thresh exp_negative_weight "
+        "max_negative_only=hardest_only",
+        read="positive_first positive_upper_bound",
+        ignored="square max_negative_margin",  # no code there reads the one, the other counts with add_intra_mae
+        more=_bound("general_contrastive_loss_param"),
+        meant=lambda layer: len(layer.bottom) == 2,
+    ),
+    Dialect(
+        "RankHardLoss",
+        "metric_losses.PairRankingLoss",
+        "rank_param",
+        "neg_num pair_size margin",
+        read="hard_ratio rand_ratio",
+        more=lambda layer: {
+            name: short_float(getattr(layer.rank_param, name)) for name in ("hard_ratio", "rand_ratio")
+        },
+    ),
     Dialect(
         "CenterLoss",
         "center_loss.CenterLoss",
