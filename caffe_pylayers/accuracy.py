@@ -179,7 +179,8 @@ class TopKAccuracy(_Ranks):
         counts, for a k above C, for a number of tops that is neither 1 nor K, and for shapes that
         do not fit.
     References:
-        With one k and batches of one size it is Caffe's Accuracy, which takes one layer for each k.
+        With one k and batches of one size it is Caffe's Accuracy, which takes one layer for each k; with lowest that of
+        caffe-windows with min_is_better.
         Russakovsky et al., "ImageNet Large Scale Visual Recognition Challenge", 2015, arXiv:1409.0575.
     Example:
         >>> from caffe_pylayers.testing import LayerRun
@@ -189,6 +190,7 @@ class TopKAccuracy(_Ranks):
     """
 
     k = Parameter([int], (1, 5), low=1, length=(1, None), doc="for each: a label among the k best scores is right")
+    lowest = Parameter(bool, False, doc="the best scores are the lowest ones, as those that are distances")
 
     def setup(self, bottom, top):
         if len(top) not in (1, len(self.k)):
@@ -205,7 +207,8 @@ class TopKAccuracy(_Ranks):
 
     def update(self, bottom):
         labels, valid = self._labels(bottom)
-        ranks = self._ranks(self._scores(bottom, valid), labels)
+        scores = self._scores(bottom, valid)
+        ranks = self._ranks(-scores if self.lowest else scores, labels)
         self._by_rank += count(self.xp, ranks, self._classes + 1, self._weights(bottom, valid), valid)
 
     def values(self):

@@ -161,7 +161,7 @@ class InnerDistance(Learned):
         if not (learned or propagate_down[1]):
             d_of_w = None
         elif self._own is not None:
-            d_of_w = self.xp.where(self._own, d, 0 * d)
+            d_of_w = self.xp.where(self._own, d, 0)
         d_x, d_w = inner_distance_backward(self.xp, x, w, self.p, d, propagate_down[0], d_of_w)
         if propagate_down[0]:
             bottom[0].diff[...] = d_x.reshape(bottom[0].diff.shape)
@@ -217,23 +217,23 @@ class ClassTripletLoss(ClassDistanceLoss):
 
     def terms(self, distances, of_labels, far):
         xp = self.xp
-        hinge = xp.where(self.others, of_labels + self.margin - distances, 0 * distances).clip(0, None)
-        active = hinge > 0
+        hinge = xp.where(self.others, of_labels + self.margin - distances, 0).clip(0, None)
+        active = hinge != 0  # which lets NaN through
         if self.hardest_only:
             active = self.of_largest(hinge, active)
         if far is not None:
             active = active & ~far
         own = active.any(1, keepdims=True) if self.legacy_version else None
-        self._pulled = of_labels * 0 + (1 if self.add_center_loss else 0)
+        pulled = xp.full_like(of_labels, 1 if self.add_center_loss else 0)
         if far is not None:
-            self._pulled = xp.where(far, 0 * of_labels + 1, self._pulled)
-        loss = self.negative_weight * xp.where(active, hinge, 0 * hinge).sum(1)
+            pulled = xp.where(far, 1, pulled)
+        loss = self.negative_weight * xp.where(active, hinge, 0).sum(1)
         slopes = arrays.astype(active, distances) * -self.negative_weight
         if self.legacy_version:
-            d_own = self.positive_weight * xp.where(own, 0 * self._pulled + 1, self._pulled)
+            d_own = self.positive_weight * xp.where(own, 1, pulled)
         else:
-            loss = loss + self.positive_weight * (self._pulled * of_labels)[:, 0]
-            d_own = self.positive_weight * self._pulled - slopes.sum(1)[:, None]
+            loss = loss + self.positive_weight * (pulled * of_labels)[:, 0]
+            d_own = self.positive_weight * pulled - slopes.sum(1)[:, None]
         return loss, slopes, d_own
 
 
@@ -274,18 +274,18 @@ class ClassContrastiveLoss(ClassDistanceLoss):
 
     def terms(self, distances, of_labels, far):
         xp = self.xp
-        hinge = xp.where(self.others, self.negative_margin - distances, 0 * distances).clip(0, None)
-        near = hinge > 0
+        hinge = xp.where(self.others, self.negative_margin - distances, 0).clip(0, None)
+        near = hinge != 0  # which lets NaN through
         own = (of_labels - self.positive_margin).clip(0, self.positive_outlier_thresh)
         self.shown = own, hinge
         if self.hardest_only:
             near = self.of_largest(hinge, near)
         if far is not None:
             near = near & ~far
-        hinge = xp.where(near, hinge, 0 * hinge)
+        hinge = xp.where(near, hinge, 0)
         slopes = arrays.astype(near, distances) * -self.negative_weight
         if self.exp_negative_weight:
-            hinge = xp.exp(xp.where(near, -distances, 0 * distances)) * near
+            hinge = xp.exp(xp.where(near, -distances, 0)) * near
             slopes = hinge * -self.negative_weight
         d_own = arrays.astype((own > 0) & (own < self.positive_outlier_thresh), own) * self.positive_weight
         return self.positive_weight * own[:, 0] + self.negative_weight * hinge.sum(1), slopes, d_own

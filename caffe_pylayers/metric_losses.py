@@ -337,7 +337,7 @@ class PairRankingLoss(EmbeddingLoss):
         self._active = [arrays.astype((chosen != 0) & (term > 0), features) for term in terms]
         pairs = len(first)
         self._normalizer = 2 * normalizer(self.normalization, pairs, pairs * self.neg_num)
-        return sum(xp.where(active != 0, term, 0 * term).sum() for active, term in zip(self._active, terms)) / (
+        return sum(xp.where(active != 0, term, 0).sum() for active, term in zip(self._active, terms)) / (
             self._normalizer
         )
 

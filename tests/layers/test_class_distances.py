@@ -151,3 +151,16 @@ def test_means_of_what_contrasts():
 def test_refusals(layer, bottoms, text, message):
     with pytest.raises(ValueError, match=message):
         LayerRun(layer, bottoms, param_str=text).forward()
+
+
+@pytest.mark.parametrize("layer", [ClassTripletLoss, ClassContrastiveLoss])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_what_is_ignored_may_hold_anything(layer, bad):
+    d, clean, labels = D.copy(), D.copy(), LABELS.copy()
+    labels[2], d[2], clean[2] = -1, bad, 1
+    with np.errstate(invalid="ignore"):
+        ours, expected = (LayerRun(layer, [x, labels], param_str="{ignore_label: -1}") for x in (d, clean))
+        np.testing.assert_array_equal(ours.forward()[0], expected.forward()[0])
+        np.testing.assert_array_equal(ours.backward([1])[0], expected.backward([1])[0])
+        d[1] = np.nan
+        assert np.isnan(LayerRun(layer, [d, labels], param_str="{ignore_label: -1}").forward()[0]).all()

@@ -51,7 +51,7 @@ class ClassDistanceLoss(WeightedLoss):
         distances = bottom[0].data.reshape(self._shape)
         of_labels = arrays.take_along(distances, target, 1)
         self.others = self._classes[None] != arrays.astype(target, self._classes)
-        self.shown = of_labels, self.xp.where(self.others, distances, 0 * distances)
+        self.shown = of_labels, self.xp.where(self.others, distances, 0)
         far = None if self.positive_upper_bound is None else of_labels > self.positive_upper_bound
         loss, self._slopes, d_own = self.terms(distances, of_labels, far)
         arrays.put_along(self._slopes, target, d_own, 1)

@@ -165,6 +165,7 @@ MESSAGES = {
     "positive_outlier_thresh: float = 4, square: bool = false, max_negative_only: bool = false, "
     "max_positive_only: bool = false, positive_first: bool = false, positive_upper_bound: float = 1, "
     "exp_negative_weight: bool = false, add_intra_mae: bool = false, max_negative_margin: float = 1.2",
+    "AccuracyParameter": "min_is_better: bool = false",
     "InnerDistanceParameter": "num_output: uint32, bias_term: bool = true, weight_filler: FillerParameter, "
     "bias_filler: FillerParameter, axis: int32 = 1, transpose: bool = false, distance_type: string = L2, "
     "normalize: bool = false, update_center_only: bool = false",

@@ -106,7 +106,7 @@ _FIELDS = {
     _FACE: "center_loss_param",
     _SPHEREFACE: "margin_inner_product_param",
     _WINDOWS: "smoothl1_param normalize_param triplet_loss_param general_triplet_loss_param "
-    "general_contrastive_loss_param label_specific_add_param inner_distance_param",
+    "general_contrastive_loss_param label_specific_add_param inner_distance_param min_is_better",
     _TRIPLET: "rank_param pair_size",
     "rksltnl/Caffe-Deep-Metric-Learning-CVPR16": "lifted_struct_sim_softmax_loss_param",
     f"{_FOCAL}, chuanqi305/FocalLoss or {_WINDOWS}, each with a meaning of its own": "focal_loss_param",

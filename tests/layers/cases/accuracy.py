@@ -55,6 +55,7 @@ CASES = {
         metric([scores[:, :1], labels * 0], "adjusted: true"),
     ],
     "TopKAccuracy": [
+        case([scores, labels], "{k: [1, 2], lowest: true}", wrt=[]),
         *(with_k(row, [1]) for row in COMMON),
         metric([scores, labels], "k: [1, 3, 2]", tops=3),
         metric([maps, label_maps, rng.rand(3)], "k: [2, 4]", phase=TEST),

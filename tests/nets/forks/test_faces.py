@@ -57,6 +57,34 @@ def parameters(layer):
             {"num_classes": 9, "filler": "xavier", "margin": 1, "legacy_version": True},
         ),
         (f"{IP} {{ num_output: 9 normalize: false }}", "", {}),
+        (
+            "type: 'InnerDistance' bottom: 'x' inner_distance_param { num_output: 9 distance_type: 'L1' "
+            "normalize: true weight_filler { type: 'gaussian_unitball' } }",
+            "InnerDistance",
+            {
+                "axis": 1,
+                "p": 1,
+                "normalize": True,
+                "update_center_only": False,
+                "num_classes": 9,
+                "filler": "gaussian_unitball",
+            },
+        ),
+        (
+            "type: 'GeneralContrastiveLoss' bottom: 'd' bottom: 'y' general_contrastive_loss_param { square: false "
+            "max_negative_only: true positive_first: true }",
+            "ClassContrastiveLoss",
+            {
+                "positive_margin": 0,
+                "negative_margin": 1,
+                "positive_weight": 1,
+                "negative_weight": 1,
+                "positive_outlier_thresh": 4,
+                "exp_negative_weight": False,
+                "hardest_only": True,
+                "positive_upper_bound": 1,
+            },
+        ),
         ("type: 'FocalLoss' focal_loss_param { type: LINEAR }", "", {}),  # which no fork computes
     ],
 )
@@ -89,3 +117,64 @@ layer { name: "loss" type: "SoftmaxWithLoss" bottom: "scores" bottom: "label" to
         expected = 30 * np.array([[0.6 - margin, 0.8], [-0.8, 0.6 - margin]])
         np.testing.assert_allclose(net.blobs["scores"].data, expected, rtol=1e-5)
         np.testing.assert_allclose(net.params["cos"][0].data, np.eye(2), atol=1e-6)
+
+
+def test_a_norm_face_net(tmp_path):
+    """NormFace's C-triplets: the gradient is that of one hardest class and the label's, as caffe-windows has it."""
+    pytest.importorskip("torch")
+    from caffe_pylayers import pycaffe
+
+    text = """
+input: "x" input_shape { dim: 2 dim: 2 } input: "label" input_shape { dim: 2 }
+force_backward: true
+layer { name: "face" type: "Normalize" bottom: "x" top: "face" }
+layer { name: "w" type: "Parameter" top: "w"
+  parameter_param { shape { dim: 3 dim: 2 } blob_filler { type: "gaussian_unitball" } } }
+layer { name: "d" type: "InnerDistance" bottom: "face" bottom: "w" top: "d"
+  inner_distance_param { bias_term: false distance_type: "L2" } }
+layer { name: "triplet" type: "GeneralTripletLoss" bottom: "d" bottom: "label" top: "triplet" top: "mean_distance"
+  loss_weight: 2 loss_weight: 1
+  general_triplet_loss_param { margin: 0.75 add_center_loss: true hardest_only: true } }
+layer { name: "pairs" type: "GeneralContrastiveLoss" bottom: "d" bottom: "label" top: "pairs" loss_weight: 0 }
+layer { name: "accuracy" type: "Accuracy" bottom: "d" bottom: "label" top: "accuracy"
+  accuracy_param { min_is_better: true } include { phase: TEST } }
+"""
+    (tmp_path / "net.prototxt").write_text(text)
+    net = pycaffe.Net(str(tmp_path / "net.prototxt"), pycaffe.TEST)
+    np.testing.assert_allclose((net.params["w"][0].data ** 2).sum(1), 1, rtol=1e-5)
+    net.params["w"][0].data[...] = [[0.6, 0.8], [1, 0], [0, -1]]
+    net.blobs["x"].data[...] = [[3, 4], [-4, 3]]
+    net.blobs["label"].data[...] = [0, 1]
+    net.forward()
+    distances = np.array([[0, 0.8, 3.6], [2, 3.6, 3.2]])
+    np.testing.assert_allclose(net.blobs["d"].data, distances, atol=1e-6)
+    np.testing.assert_allclose(net.blobs["triplet"].data, (0 + 2.35) / 2, atol=1e-6)
+    np.testing.assert_allclose(net.blobs["mean_distance"].data, [1.8, 9.6 / 4], rtol=1e-6)
+    np.testing.assert_allclose(net.blobs["pairs"].data, (0.2 + 3.6) / 2, rtol=1e-6)
+    np.testing.assert_allclose(net.blobs["accuracy"].data, 0.5)
+    net.backward()
+    np.testing.assert_allclose(net.blobs["d"].diff, [[1, 0, 0], [-1, 1, 0]])
+
+
+def test_a_loss_of_neighbours(tmp_path):
+    """Two patches of a track for each video; the layer names no top, as in the fork's own net."""
+    pytest.importorskip("torch")
+    from caffe_pylayers import pycaffe
+
+    text = """
+input: "x" input_shape { dim: 4 dim: 2 } input: "label" input_shape { dim: 4 } force_backward: true
+layer { name: "norm" type: "Norm" bottom: "x" top: "norm" }
+layer { name: "loss" type: "RankHardLoss" bottom: "norm" bottom: "label"
+  rank_param { neg_num: 2 pair_size: 2 hard_ratio: 0.5 rand_ratio: 0.5 margin: 1 } }
+"""
+    (tmp_path / "net.prototxt").write_text(text)
+    net = pycaffe.Net(str(tmp_path / "net.prototxt"), pycaffe.TRAIN)
+    net.blobs["x"].data[...] = [[2, 0], [3, 4], [0, 5], [0, -1]]
+    net.blobs["label"].data[...] = [7, 7, 8, 8]
+    # a p = 0.6 with the products 0, 0 and 0.8, -0.8; then -1 with 0, 0.8 and 0, -0.8: four terms and two
+    (loss,) = net.forward().values()
+    first = [0.4, 0.4, 1.2]
+    second = [2, 2, 2.8, 1.2]
+    np.testing.assert_allclose(loss, (sum(first) + sum(second)) / (2 * 2 * 2), rtol=1e-5)
+    net.backward()
+    assert np.abs(net.blobs["norm"].diff).sum() > 0

@@ -45,6 +45,13 @@ def _more_of_distances(layer: Any) -> dict[str, Any]:
     return {"num_classes": param.num_output, **filler}
 
 
+def _named_top(layer: Any) -> None:
+    """Give a loss its top, where a net has none for it."""
+    if not layer.top:
+        layer.top.append(layer.name)
+        layer.loss_weight.append(1)
+
+
 def _bound(param: str) -> Callable[[Any], dict[str, Any]]:
     """Return what reads the bound that a loss of caffe-windows has with positive_first."""
 
@@ -56,6 +63,15 @@ def _bound(param: str) -> Callable[[Any], dict[str, Any]]:
 
 
 ROWS = [
+    Dialect(
+        "Accuracy",
+        "accuracy.TopKAccuracy",
+        "accuracy_param",
+        "axis ignore_label",
+        read="top_k min_is_better",
+        more=lambda layer: {"k": [layer.accuracy_param.top_k], "lowest": True},
+        meant=lambda layer: layer.accuracy_param.min_is_better and len(layer.top) == 1,
+    ),
     Dialect(
         "InnerDistance",
         "class_distances.InnerDistance",
@@ -95,6 +111,7 @@ ROWS = [
         more=lambda layer: {
             name: short_float(getattr(layer.rank_param, name)) for name in ("hard_ratio", "rand_ratio")
         },
+        change=_named_top,
     ),
     Dialect(
         "CenterLoss",
