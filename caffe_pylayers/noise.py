@@ -11,6 +11,11 @@ layer {
   python_param { module: "caffe_pylayers.noise"  layer: "DropPath"  param_str: '{"dropout_ratio": 0.1}' }
 }
 layer {
+  name: "drop"  type: "Python"
+  bottom: "selu"  top: "selu"
+  python_param { module: "caffe_pylayers.noise"  layer: "AlphaDropout"  param_str: '{"dropout_ratio": 0.1}' }
+}
+layer {
   name: "noise"  type: "Python"
   bottom: "data"  top: "noisy"
   python_param { module: "caffe_pylayers.noise"  layer: "GaussianNoise"  param_str: '{"stddev": 0.1}' }
@@ -26,9 +31,11 @@ from caffe_pylayers._layer.functions.draws import Draws, seed_parameter
 from caffe_pylayers._layer.phases import TRAIN
 
 __all__ = [
+    "AlphaDropout",
     "DropPath",
     "GaussianNoise",
     "SpatialDropout",
+    "alpha_dropout_terms",
     "dropout_backward",
     "dropout_factors",
     "dropout_forward",
@@ -50,6 +57,17 @@ def dropout_forward(xp, x, factors, y):
 def dropout_backward(xp, factors, d_y, d_x):
     """Write d_x = d_y factors."""
     xp.multiply(d_y, factors, out=d_x)
+
+
+def alpha_dropout_terms(uniform, p, alpha):
+    """Return (factors, shifts) of y = x factors + shifts = a (x m + alpha (1 - m)) + b, m as dropout_factors has it.
+
+    a and b keep a mean of 0 and a variance of 1: a = ((1 - p) (1 + p alpha^2))^(-1/2), b = -a p alpha; for p = 1, where
+    there is nothing to keep, a = 0.
+    """
+    kept = dropout_factors(uniform, p, scaled=False)
+    a = ((1 - p) * (1 + p * alpha**2)) ** -0.5 if p < 1 else 0.0
+    return a * kept, a * alpha * (1 - kept) - a * p * alpha
 
 
 def gaussian_noise_forward(xp, x, noise, y, multiply=False):
@@ -178,6 +196,50 @@ class DropPath(_Dropout):
     """
 
     axes = 1
+
+
+class AlphaDropout(_Noise):
+    """Dropout behind SELU: what is dropped gets the value that SELU goes to, and mean 0 and variance 1 stay.
+
+    y = a (x m + alpha (1 - m)) + b, m = 0 with probability p, else 1; a = ((1 - p) (1 + p alpha^2))^(-1/2),
+    b = -a p alpha. In the TEST phase y = x.
+
+    Bottom:
+        [0] x, of any shape
+    Top:
+        [0] y, the shape of x; may be the bottom
+    Backward:
+        d_x = d_y a m, with the m of the last forward.
+    Raises:
+        ValueError for a dropout_ratio outside [0, 1].
+    References:
+        Klambauer et al., "Self-Normalizing Neural Networks", 2017, arXiv:1706.02515. torch's AlphaDropout; SeLuDropout
+        of the nets of soeaver/caffe-model.
+    Example:
+        >>> import numpy as np
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> text = "{dropout_ratio: 0.5, seed: 1}"
+        >>> LayerRun(AlphaDropout, [np.zeros((1, 4))], param_str=text).forward()[0].round(4)
+        array([[ 0.7792,  0.7792, -0.7792,  0.7792]])
+    """
+
+    dropout_ratio = Parameter(float, 0.1, low=0, high=1, doc="p, the probability to be dropped; of 1: y = 0")
+    alpha = Parameter(float, -1.7580993408473766, doc="the value of what is dropped; SELU's -lambda alpha")
+
+    def plan(self, x):
+        return [tuple(x.shape)]
+
+    def draw(self, x):
+        uniform = self._draws.host.random(tuple(x.shape))
+        terms = alpha_dropout_terms(uniform, self.dropout_ratio, self.alpha)
+        self._factors, self._shifts = (arrays.from_numpy(term, x) for term in terms)
+
+    def noisy_forward(self, x, y):
+        dropout_forward(self.xp, x, self._factors, y)
+        self.xp.add(y, self._shifts, out=y)
+
+    def noisy_backward(self, d_y, d_x):
+        dropout_backward(self.xp, self._factors, d_y, d_x)
 
 
 class GaussianNoise(_Noise):

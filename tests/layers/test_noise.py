@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from caffe_pylayers.mixing import Cutout, Mixup
-from caffe_pylayers.noise import DropPath, GaussianNoise, SpatialDropout
+from caffe_pylayers.noise import AlphaDropout, DropPath, GaussianNoise, SpatialDropout
 from caffe_pylayers.testing import LayerRun
 
 rng = np.random.RandomState(0)
@@ -13,6 +13,7 @@ CODES = np.eye(8)[rng.randint(0, 8, 40)].astype(np.float32)
 LAYERS = {
     SpatialDropout: ([MAPS], ""),
     DropPath: ([MAPS], ""),
+    AlphaDropout: ([MAPS], ""),
     GaussianNoise: ([MAPS], "stddev: 0.5"),
     Cutout: ([MAPS], "hole_size: 3"),
     Mixup: ([MAPS, CODES], "alpha: 1"),
@@ -78,6 +79,20 @@ def test_gradient_of_what_was_drawn(layer, tensors):
         given = [pytest.importorskip("torch").from_numpy(d) for d in diffs]
     for top, start, d, d_x, x in zip(tops, of_zero, diffs, drawn.backward(given), LAYERS[layer][0]):
         np.testing.assert_allclose((d * (top - start)).sum(), (np.asarray(d_x).astype(float) * x).sum(), rtol=1e-4)
+
+
+def test_alpha_dropout_as_torch_has_it():
+    """Of a constant both make the same two values; of a normal one the mean and the variance stay."""
+    functional = pytest.importorskip("torch").nn.functional
+    torch = pytest.importorskip("torch")
+    one = functional.alpha_dropout(torch.full((400,), 0.7, dtype=torch.float64), 0.3, True)
+    ours = LayerRun(AlphaDropout, [np.full((400,), 0.7)], param_str="{dropout_ratio: 0.3}").forward()[0]
+    expected = np.unique(one.numpy().round(10))
+    assert len(expected) == 2
+    np.testing.assert_allclose(np.unique(ours.round(10)), expected, atol=1e-7)
+    y = LayerRun(AlphaDropout, [rng.standard_normal(40000)], param_str="{dropout_ratio: 0.3, seed: 1}").forward()[0]
+    assert y.mean() == pytest.approx(0, abs=0.02)
+    assert y.var() == pytest.approx(1, abs=0.03)
 
 
 @pytest.mark.parametrize(("layer", "axes"), [(SpatialDropout, (2, 3)), (DropPath, (1, 2, 3))])

@@ -25,6 +25,15 @@ DROPOUT = [
 CASES = {
     "SpatialDropout": DROPOUT,
     "DropPath": [*DROPOUT, random([rows[:, 0]])],
+    "AlphaDropout": [
+        random([maps]),
+        random([rows], "dropout_ratio: 0.3", dtype=np.float32),
+        random([rows[:1]], "{'dropout_ratio': 0.5, 'alpha': -1, 'seed': 3}"),
+        random([np.zeros((0, 4, 2))]),
+        case([maps], "dropout_ratio: 0"),
+        case([maps], "dropout_ratio: 1"),
+        case([1e4 * maps], phase=TEST),
+    ],
     "GaussianNoise": [
         random([maps]),
         random([rows], "stddev: 2", dtype=np.float32),

@@ -68,6 +68,7 @@ def test_pooling_that_rounds_down(text):
         ("type: 'HSwish'", 1, "HardSwish", {}),
         ("type: 'InnerProductBlob'", 1, "InnerProductBlob", {}),
         ("type: 'ReLU6' relu6_param { threshold: 4 }", 1, "ReLU6", {"threshold": 4}),
+        ("type: 'SeLuDropout' selu_dropout_param { dropout_ratio: 0.2 }", 1, "AlphaDropout", {"dropout_ratio": 0.2}),
         (
             "type: 'MatMul' matmul_param { dim_1: 2 dim_2: 3 dim_3: 4 }",
             1,

@@ -97,6 +97,7 @@ ROWS = [
     Dialect("Convolution", equal="Convolution", change=_convolution),
     Dialect("Deconvolution", equal="Deconvolution", change=_convolution),
     Dialect("Eltwise", equal="Eltwise", change=_eltwise),
+    Dialect("SeLuDropout", "noise.AlphaDropout", "selu_dropout_param", "dropout_ratio alpha"),
     Dialect("Dropout", equal="Dropout", change=_dropout),
     Dialect("Pooling", equal="Pooling", change=_set_round_mode, meant=_caffe_rounds_down),
     Dialect(
