@@ -25,6 +25,11 @@ def as_of_fork(solver: Any, messages: Any) -> Any:
     return message_class(messages, "SolverParameter").FromString(solver.SerializeToString())
 
 
+def unknown(solver: Any, name: str) -> bool:
+    """Return True for one of FIELDS with a value that nothing here does."""
+    return name == "eval_type" and solver.eval_type not in ("classification", "detection")
+
+
 def kept(solver: Any) -> bytes:
     """Return the fields of a fork's SolverParameter that stay, as a message of their own."""
     only = type(solver)()

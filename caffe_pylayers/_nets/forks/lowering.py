@@ -6,6 +6,7 @@ becomes the type of stock Caffe that it equals.
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Container, Iterator, NamedTuple, Sequence
 
 from caffe_pylayers._layer.quote import quoted
 from caffe_pylayers._nets.forks import evaluation
-from caffe_pylayers._nets.forks.dialects import Dialect
+from caffe_pylayers._nets.forks.dialects import Dialect, first_of
 from caffe_pylayers._nets.forks.messages import FIELDS_OF_LAYERS, is_default, message_class, of_forks, repeated
 from caffe_pylayers._nets.forks.names import fork_of_field
 from caffe_pylayers._nets.forks.table import KINDS, TOLD, dialect_of
@@ -116,8 +117,8 @@ def lowered_solver(solver: Any, messages: Any) -> Lowered:
     for place, field in _fields_of_forks(solver):
         if field.name in _LEFT_OUT:
             found.left_out.append(("", place))
-        elif field.name not in evaluation.FIELDS:
-            found.faults.append(_unread(None, place, "the solver"))
+        elif field.name not in evaluation.FIELDS or evaluation.unknown(solver, field.name):
+            found.faults.append(_unread(solver, place, "the solver"))
     stock = messages.SolverParameter.FromString(solver.SerializeToString())
     stock.DiscardUnknownFields()
     if type(solver) is not messages.SolverParameter:
@@ -164,7 +165,7 @@ def lowered(net: Any, messages: Any, blobs: AskBlobs | None = None) -> Lowered:
             if field.name in _LEFT_OUT:
                 found.left_out.append(("" if layer is None else layer.name, place))
             elif layer is None or "." in place:  # others are of other types than the layer's, or of one without a row
-                found.faults.append(_unread(layer, place))
+                found.faults.append(_unread(net, place, "the net") if layer is None else _unread(layer, place))
     stock = messages.NetParameter.FromString(net.SerializeToString())
     stock.DiscardUnknownFields()
     return found._replace(message=stock)
@@ -234,7 +235,26 @@ def _is_of_forks(field: Any, value: Any) -> bool:
     return bool(field.enum_type and not repeated(field) and of_forks(value))
 
 
-def _unread(layer: Any, place: str, whole: str = "the net") -> str:
-    where = whole if layer is None else f"layer {quoted(layer.name)} ({layer.type})"
-    fork = fork_of_field(place.rpartition(".")[2])
-    return f"{where}: nothing here does what {place} asks for{f', a field of {fork}' if fork else ''}"
+def _unread(message: Any, place: str, where: str = "") -> str:
+    """Return what is said of a field ``a.b`` of a message, by default a layer."""
+    where = where or f"layer {quoted(message.name)} ({message.type})"
+    fork, value = fork_of_field(place.rpartition(".")[2]), _shown(message, place)
+    return (
+        f"{where}: nothing here does what {place} asks for{f', a field of {fork}' if fork else ''}"
+        f"{f': {value}' if value else ''}"
+    )
+
+
+def _shown(message: Any, place: str) -> str:
+    """Return the value of a field ``a.b`` as a text has it; "" for messages, and for fields with several values."""
+    from google.protobuf import text_format
+
+    *outer, name = place.split(".")
+    for inner in outer:
+        message = first_of(message, inner)
+    field = message.DESCRIPTOR.fields_by_name[name]
+    if field.message_type is not None or repeated(field) or not message.HasField(name):
+        return ""
+    out = io.StringIO()
+    text_format.PrintFieldValue(field, getattr(message, name), out)
+    return out.getvalue()

@@ -172,8 +172,12 @@ def test_a_field_with_its_default_changes_nothing(text, caplog):
             r"\(CenterLoss\): nothing here does what center_loss_param.center_filler asks for",
         ),
         (
+            "type: 'Normalize' norm_param { scale_filler { type: 'xavier' } }",
+            r'\(Normalize\): nothing here does what norm_param.scale_filler.type asks for: "xavier"$',
+        ),
+        (
             "type: 'ROIPooling' roi_pooling_param { pooled_h: 7 pooled_w: 7 bi_type: 0 }",
-            r"\(ROIPooling\): nothing here does what roi_pooling_param.bi_type asks for, a field of makefile",
+            r"\(ROIPooling\): nothing here does what roi_pooling_param.bi_type asks for, a field of makefile.*: 0$",
         ),
     ],
 )
@@ -189,6 +193,8 @@ def test_a_solver():
         assert found.layer[0].python_param.param_str == '{"negative_slope": 0.5, "threshold": 6.0}'
     with pytest.raises(ValueError, match=r"^mine: the solver: nothing here does what lars asks for"):
         parse_solver("base_lr: 0.1 lars: true", "mine")
+    with pytest.raises(ValueError, match=r'^mine: the solver: .* eval_type asks for, a field of .*: "segmentation"$'):
+        parse_solver("base_lr: 0.1 eval_type: 'segmentation'", "mine")
 
 
 def test_an_old_net():
