@@ -68,6 +68,7 @@ _TYPES = {
     _NVIDIA: "DetectNetTransformation",
     _CPM: "CPMData",
     "intel/caffe": "EvalDetection",
+    "yjxiong/caffe": "Gather Scatter",
     "soeaver/caffe-model": "SeLuDropout",
     "peteanderson80/bottom-up-attention": "InnerProductBlob",
     "aovoc/caffe": "HSwish HardSwish",

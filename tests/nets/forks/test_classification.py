@@ -49,6 +49,13 @@ def test_dropout_that_samples_in_test():
     assert layer.phase == 0
 
 
+@pytest.mark.parametrize("kind", ["Gather", "Scatter"])
+def test_one_process_has_nothing_to_gather(kind):
+    first, second = lowered(f"type: '{kind}' top: 'z'", bottoms=("x", "label"))
+    assert (first.name, first.type, list(first.bottom), list(first.top)) == ("a", "Split", ["x"], ["y"])
+    assert (second.name, second.type, list(second.bottom), list(second.top)) == ("a/1", "Split", ["label"], ["z"])
+
+
 @pytest.mark.parametrize("text", ["ceil_mode: false", "ceil_mode: false kernel_h: 3 kernel_w: 2 pad: 1 stride_h: 2"])
 def test_pooling_that_rounds_down(text):
     (layer,) = lowered(f"type: 'Pooling' pooling_param {{ pool: AVE kernel_size: 3 {text} }}")

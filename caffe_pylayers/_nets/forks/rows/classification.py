@@ -37,6 +37,18 @@ def _eltwise(layer: Any) -> list[Any]:
     return found
 
 
+def _splits(layer: Any) -> list[Any]:
+    """Make a Split of each bottom: in one process nothing is gathered, and nothing is scattered."""
+    found = []
+    for i, (bottom, top) in enumerate(zip(layer.bottom[1:], layer.top[1:]), 1):
+        split = type(layer)(name=f"{layer.name}/{i}", type="Split", bottom=[bottom], top=[top])
+        split.include.extend(layer.include)
+        split.exclude.extend(layer.exclude)
+        found.append(split)
+    del layer.bottom[1:], layer.top[1:]
+    return found
+
+
 def _dropout(layer: Any) -> list[Any]:
     """Let what SegNet samples in TEST do so by the layer's phase; and scale after it, by what Fast R-CNN keeps."""
     param, found = layer.dropout_param, []
@@ -97,6 +109,8 @@ ROWS = [
     Dialect("Convolution", equal="Convolution", change=_convolution),
     Dialect("Deconvolution", equal="Deconvolution", change=_convolution),
     Dialect("Eltwise", equal="Eltwise", change=_eltwise),
+    Dialect("Gather", equal="Split", change=_splits),
+    Dialect("Scatter", equal="Split", change=_splits),
     Dialect("SeLuDropout", "noise.AlphaDropout", "selu_dropout_param", "dropout_ratio alpha"),
     Dialect("Dropout", equal="Dropout", change=_dropout),
     Dialect("Pooling", equal="Pooling", change=_set_round_mode, meant=_caffe_rounds_down),
