@@ -97,6 +97,7 @@ def test_pooling_that_rounds_down(text):
         ),
         ("type: 'Normalize' softmax_param { normalize_type: 'L1' }", 1, "LpNormalize", {"p": 1}),
         ("type: 'Normalize' softmax_param { normalize_type: 'L7' }", 1, "LpNormalize", {"p": "L7"}),  # refused by it
+        ("type: 'Normalize'", 1, "LpNormalize", {"p": 2, "eps": 1e-6, "bp_norm": False, "fix_gradient": False}),
         ("type: 'Normalize'", 2, "LpNormalize", {"p": 2, "eps": 1e-6, "bp_norm": False, "fix_gradient": False}),
         (
             "type: 'Normalize' normalize_param { normalize_type: 'L1' bp_norm: true }",

@@ -124,7 +124,7 @@ def _face(layer: Any) -> dict[str, Any]:
 
 
 def _of_face(layer: Any) -> bool:
-    return bool(layer.HasField("normalize_param") or layer.softmax_param.normalize_type or len(layer.top) > 1)
+    return not layer.HasField("norm_param") and not len(layer.blobs)
 
 
 ROWS = [

@@ -27,7 +27,7 @@ ROWS = [
         "ssd.Normalize",
         "norm_param",
         "across_spatial channel_shared eps scale_filler.value=scale",
-        meant=lambda layer: not layer.HasField("normalize_param") and len(layer.top) < 2,
+        meant=lambda layer: layer.HasField("norm_param") or len(layer.blobs) == 1,  # a scale, NormFace's learns none
     ),
     Dialect(
         "PriorBox",
