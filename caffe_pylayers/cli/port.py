@@ -37,6 +37,10 @@ def run(args: argparse.Namespace) -> int:
         if port.faults:
             lines = "".join(f"\n  {fault}" for fault in port.faults)
             raise UserError(f"{args.model}: cannot be ported, and nothing is written:{lines}")
+        read = {Path(path).resolve() for path in (args.model, args.weights) if path is not None}
+        for path in port.written:
+            if path.resolve() in read:
+                raise UserError(f"{path}: what is read would be written over; give OUTPUT another name")
         with contextlib.ExitStack() as written:
             for path, content in port.written.items():
                 written.enter_context(files.whole(path)).write_bytes(content)

@@ -54,6 +54,20 @@ def test_a_net_and_its_weights(capsys, tmp_path):
     assert not stored.HasField("convolution_param")
 
 
+def test_what_is_read_is_not_written_over(capsys, tmp_path):
+    fork, weights = tmp_path / "fork.prototxt", tmp_path / "other.caffemodel"
+    fork.write_text(NET)
+    weights.write_bytes(_engine.messages().NetParameter(layer=[{"name": "a"}]).SerializeToString())
+    for output, kept in ((fork, fork), (tmp_path / "other.prototxt", weights)):
+        before = kept.read_bytes()
+        assert port(capsys, fork, weights, "-o", output) == (
+            1,
+            "",
+            f"caffe-pylayers port: {kept}: what is read would be written over; give OUTPUT another name\n",
+        )
+        assert kept.read_bytes() == before
+
+
 def test_weights_in_hdf5(capsys, tmp_path):
     h5py, caffe = pytest.importorskip("h5py"), _engine.caffe()
     fork, weights, output = (tmp_path / name for name in ("fork.prototxt", "fork.h5", "ported.prototxt"))
