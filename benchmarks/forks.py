@@ -1,12 +1,12 @@
 """Layers and nets of Caffe's forks on the runtime, beside OpenCV's dnn module and PyTorch, side by side in one run.
 
-    .venv/bin/python benchmarks/forks.py             # all
-    .venv/bin/python benchmarks/forks.py ssd300      # rows whose name has the word
+    python benchmarks/forks.py             # all
+    python benchmarks/forks.py ssd300      # rows whose name has the word
 
 A net, of one layer or whole, is read by the runtime and by OpenCV (4.x) from the same prototxt and caffemodel;
-PyTorch's column is eager functions of the same mathematics. forward: the net in the TEST phase. both: forward and
-backward, PyTorch's by autograd. The columns take turns, round after round; a factor says how many times faster the
-runtime is, the median of the rounds'.
+PyTorch's column is eager functions of the same mathematics. forward: in the TEST phase, or in TRAIN where there is a
+gradient. both: forward and backward, PyTorch's by autograd. The columns take turns, round after round; a factor says
+how many times faster the runtime is, the median of the rounds'.
 """
 
 import os
@@ -60,9 +60,15 @@ def columns(row, folder):
     model = caffemodel(pycaffe.Net(str(path), phase), rng)
     weights.write_bytes(model)
     net = pycaffe.Net(str(path), phase, weights=str(weights))
-    for name, values in row.inputs.items():
-        net.blobs[name].data[...] = values
-    calls = {("ours", "forward"): net.forward_loss}
+    for name, array in row.inputs.items():
+        net.blobs[name].data[...] = array
+    first, values = next(iter(row.inputs.items()))
+
+    def ours():
+        net.blobs[first].data[...] = values  # as OpenCV, which else has nothing new to compute
+        net.forward_loss()
+
+    calls = {("ours", "forward"): ours}
     if row.wrt is not None:
 
         def both():
@@ -72,12 +78,11 @@ def columns(row, folder):
         calls["ours", "both"] = both
     if row.opencv:
         other = cv2.dnn.readNetFromCaffe(np.frombuffer(row.text.encode(), np.uint8), np.frombuffer(model, np.uint8))
-        for name, values in row.inputs.items():
-            other.setInput(np.ascontiguousarray(values, np.float32), name)
-        first = next(iter(row.inputs))
+        for name, array in row.inputs.items():
+            other.setInput(array, name)
 
         def forward():
-            other.setInput(row.inputs[first], first)  # else it has nothing new to compute
+            other.setInput(values, first)
             return other.forward()
 
         calls["OpenCV", "forward"] = forward

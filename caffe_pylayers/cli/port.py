@@ -100,10 +100,10 @@ class _Port:
         solver = found.message
         self._precision = evaluation.ap_version(solver, self._messages)
         self._tell(found, [solver.net_param, solver.train_net_param, *solver.test_net_param])
-        paths = {}
+        paths: dict[str, Path] = {}
         for path in dict.fromkeys([solver.net, solver.train_net, *solver.test_net]):
             if path:
-                paths[path] = self._output.with_name(f"{self._output.stem}_{Path(path).name}")
+                paths[path] = self._beside(path, set(paths.values()))
                 self._add_net(prototxt.read_unlowered(path), paths[path])
         for field in ("net", "train_net"):
             if solver.HasField(field):
@@ -111,6 +111,16 @@ class _Port:
         solver.test_net[:] = [str(paths[path]) for path in solver.test_net]
         self.report.append(f"{self._output}: the solver")
         self.written[self._output] = ported.solver_text(found).encode()
+
+    def _beside(self, path: str, taken: set[Path]) -> Path:
+        """Return where a net of the solver goes, ``OUTPUT_NAME``; with a number where another one's is the same."""
+        name = Path(path).name
+        found = self._output.with_name(f"{self._output.stem}_{name}")
+        number = 2
+        while found in taken:
+            found = self._output.with_name(f"{self._output.stem}_{number}_{name}")
+            number += 1
+        return found
 
     def _tell(self, found: Any, nets: list[Any]) -> None:
         from caffe_pylayers._nets.forks import ported

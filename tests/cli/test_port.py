@@ -152,3 +152,15 @@ def test_nothing_is_written_where_a_net_of_a_solver_cannot_be_ported(capsys, tmp
     assert code == 1
     assert err.splitlines()[1].startswith('  layer "c" (DenseCRF): a type of hszhao/PSPNet')
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.prototxt", "good.prototxt", "solver.prototxt"]
+
+
+def test_two_nets_of_one_name(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "net.prototxt").write_text(NET.replace("small", folder))
+    (tmp_path / "solver.prototxt").write_text('train_net: "a/net.prototxt" test_net: "b/net.prototxt" test_iter: 1')
+    assert port(capsys, "solver.prototxt", "-o", "ported.prototxt")[0] == 0
+    solver = prototxt.read_solver("ported.prototxt")
+    names = [prototxt.read_net(path).name for path in (solver.train_net, *solver.test_net)]
+    assert names == ["a", "b"]

@@ -11,7 +11,7 @@ from caffe_pylayers._nets.forks.names import fork_of_field, fork_of_type
 from caffe_pylayers._nets.forks.table import in_python
 
 _NAME = re.compile(r"([A-Za-z_]\w*)\s*[:{<]")
-_STRING = re.compile(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'')
+_NO_NAMES = re.compile(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|#[^\n]*')  # strings and comments
 
 
 def types_by_fork(layers: Iterable[Any]) -> list[str]:
@@ -42,7 +42,7 @@ def fields_by_fork(text: str, messages: Any) -> list[str]:
     Without a fork, ``a, b``: names that no message of any fork here has.
     """
     known = _field_names(messages)
-    names = dict.fromkeys(name for name in _NAME.findall(_STRING.sub("", text)) if name not in known)
+    names = dict.fromkeys(name for name in _NAME.findall(_NO_NAMES.sub("", text)) if name not in known)
     found: dict[str | None, list[str]] = {}
     for name in names:
         found.setdefault(fork_of_field(name), []).append(plain(name))
