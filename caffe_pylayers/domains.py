@@ -28,10 +28,10 @@ import numpy as np
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Layer, Parameter
+from caffe_pylayers._layer.bases.scheduled import Scheduled
 from caffe_pylayers._layer.embeddings.distances import pairwise_backward, pairwise_squares
 from caffe_pylayers._layer.functions.draws import Draws, seed_parameter
 from caffe_pylayers._layer.losses.normalizers import normalization, normalizer
-from caffe_pylayers._layer.phases import TRAIN
 
 __all__ = [
     "EntropyLoss",
@@ -280,7 +280,7 @@ class JMMDLoss(_Discrepancy):
         return weights * k * h * -self._kernels[1][0]
 
 
-class EntropyLoss(Layer):
+class EntropyLoss(Scheduled):
     """The entropy of predictions: a net that is sure of them, whatever they are, has little.
 
     loss = -sum(p log p) / Z over the probabilities p that are not below threshold
@@ -313,7 +313,6 @@ class EntropyLoss(Layer):
 
     def setup(self, bottom, top):
         checks.tops(self, top, "loss")
-        self._next = 0
 
     def plan(self, probabilities):
         shape = tuple(probabilities.shape)
@@ -323,9 +322,7 @@ class EntropyLoss(Layer):
         return [(1,)]
 
     def forward(self, bottom, top):
-        self._off = self._next < self.threshold_iter
-        if self.phase == TRAIN:
-            self._next += 1
+        self._off = self.next_iteration() < self.threshold_iter
         loss = 0.0 if self._off else entropy_forward(self.xp, bottom[0].data, self.threshold).sum()
         top[0].data[...] = loss / self._normalizer
 

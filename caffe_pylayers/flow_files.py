@@ -16,6 +16,7 @@ import numpy as np
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.bases.no_gradient import NoGradient
+from caffe_pylayers._layer.bases.scheduled import Scheduled
 
 __all__ = ["FlowWriter", "flo_bytes"]
 
@@ -28,7 +29,7 @@ def flo_bytes(flow):
     return _TAG + np.array([width, height], "<i4").tobytes() + flow.transpose(1, 2, 0).astype("<f4").tobytes()
 
 
-class FlowWriter(NoGradient):
+class FlowWriter(Scheduled, NoGradient):
     """Flows written to .flo files, one for each image: FOLDER/PREFIX0000000SUFFIX.flo, with the number of the forward.
 
     Of several images each has its place in the batch too: PREFIX0000000(000)SUFFIX.flo.
@@ -54,6 +55,8 @@ class FlowWriter(NoGradient):
         ['a0000000.flo']
     """
 
+    counts_tests = True
+
     folder = Parameter(str, "", doc="is made where it is missing; default: where the net runs")
     prefix = Parameter(str, "", doc="before the number")
     suffix = Parameter(str, "", doc="behind the number")
@@ -62,7 +65,6 @@ class FlowWriter(NoGradient):
     def setup(self, bottom, top):
         checks.bottoms(self, bottom, "flow")
         checks.tops(self, top)
-        self._forwards = 0
 
     def plan(self, flow):
         if len(flow.shape) != 4 or flow.shape[1] != 2:
@@ -70,16 +72,15 @@ class FlowWriter(NoGradient):
         return []
 
     def forward(self, bottom, top):
-        flows = arrays.to_numpy(bottom[0].data)
+        flows, number = arrays.to_numpy(bottom[0].data), self.next_iteration()
         for i, flow in enumerate(flows):
-            with open(self._path(i, len(flows)), "wb") as file:
+            with open(self._path(number, i, len(flows)), "wb") as file:
                 file.write(flo_bytes(flow))
-        self._forwards += 1
 
-    def _path(self, i, count):
+    def _path(self, number, i, count):
         if self.file:
             return self.file
         if self.folder:
             os.makedirs(self.folder, exist_ok=True)
         place = f"({i:03d})" if count > 1 else ""
-        return os.path.join(self.folder, f"{self.prefix}{self._forwards:07d}{place}{self.suffix}.flo")
+        return os.path.join(self.folder, f"{self.prefix}{number:07d}{place}{self.suffix}.flo")

@@ -15,7 +15,8 @@ from __future__ import annotations
 import math
 
 from caffe_pylayers._layer import checks
-from caffe_pylayers._layer.base import Layer, Parameter
+from caffe_pylayers._layer.base import Parameter
+from caffe_pylayers._layer.bases.scheduled import Scheduled
 from caffe_pylayers._layer.losses.normalizers import normalization, normalizer
 
 __all__ = ["LpqLoss", "lpq_backward", "lpq_forward"]
@@ -45,7 +46,7 @@ def _slope(xp, base, power):
     return xp.where(some, power * xp.where(some, base, xp.ones_like(base)) ** (power - 1), xp.zeros_like(base))
 
 
-class LpqLoss(Layer):
+class LpqLoss(Scheduled):
     """A power of the length of the difference at each location, summed: for p 2 and q 1/2 the endpoint error.
 
     loss = sum over locations of (s + q_epsilon)**q / Z, s = sum over channels of (|a - b| + p_epsilon)**p
@@ -76,11 +77,11 @@ class LpqLoss(Layer):
     """
 
     array_api = True
+    counts_tests = True
 
     p = Parameter([float], above=0, length=(1, None), doc="one, or one for each start")
     q = Parameter([float], above=0, length=(1, None), doc="as many")
     start = Parameter([int], (0,), low=0, doc="the forwards from which on each p and q holds, 0 first")
-    start_iter = Parameter(int, 0, low=0, doc="forwards before the first, where training goes on from a snapshot")
     p_epsilon = Parameter(float, 0.0, low=0, doc="added to each difference")
     q_epsilon = Parameter(float, 0.01, low=0, doc="added to each sum")
     channel_mean = Parameter(bool, False, doc="s is the mean over the channels, not the sum")
@@ -97,7 +98,6 @@ class LpqLoss(Layer):
             )
         if starts[0] or any(a >= b for a, b in zip(starts, starts[1:])):
             raise checks.error(self, f"start must begin with 0 and grow, got {starts}")
-        self._forwards = self.start_iter
 
     def plan(self, predictions, targets=None):
         shape = tuple(predictions.shape)
@@ -115,7 +115,8 @@ class LpqLoss(Layer):
             difference = difference - bottom[1].data.reshape(self._view)
         known = difference == difference  # noqa: PLR0124 - NaN is not
         self._difference = xp.where(known, difference, xp.zeros_like(difference))
-        now = max(i for i, start in enumerate(self.start) if start <= self._forwards)
+        t = self.next_iteration()
+        now = max(i for i, start in enumerate(self.start) if start <= t)
         self._powers = {
             "p": self.p[now],
             "q": self.q[now],
@@ -124,7 +125,6 @@ class LpqLoss(Layer):
             "scale": 1 / self._view[1] if self.channel_mean else 1.0,
             "least": self.plateau ** self.p[now],
         }
-        self._forwards += 1
         lengths = abs(self._difference)
         terms, self._sums = lpq_forward(xp, lengths, **self._powers)
         full, valid = math.prod(self._view) / self._channels, int(xp.count_nonzero(known)) / self._channels

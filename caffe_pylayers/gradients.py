@@ -29,7 +29,7 @@ import math
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.bases.pass_through import PassThrough, copy
-from caffe_pylayers._layer.phases import TRAIN
+from caffe_pylayers._layer.bases.scheduled import Scheduled
 
 __all__ = ["GradientClip", "GradientReversal", "GradientScale", "StopGradient", "clip_norm", "reversal_scale"]
 
@@ -87,11 +87,11 @@ class GradientScale(PassThrough):
             self.xp.multiply(top[0].diff, self.scale, out=bottom[0].diff)
 
 
-class GradientReversal(PassThrough):
+class GradientReversal(Scheduled, PassThrough):
     """Reverses the gradient: what is below learns to make the loss above larger.
 
     y = x, d_x = -l d_y; l = low + (high - low) (2 / (1 + exp(-alpha t / max_iter)) - 1) in the
-    iteration t, from 0, high without max_iter, and 0 before threshold_iter.
+    iteration t, from start_iter on, high without max_iter, and 0 before threshold_iter.
 
     Bottom:
         [0] x, any shape
@@ -119,24 +119,21 @@ class GradientReversal(PassThrough):
     max_iter = Parameter(
         int, None, low=1, doc="forward passes in TRAIN until the end: iterations times iter_size; default: always high"
     )
-    start_iter = Parameter(int, 0, low=0, doc="t at the first forward, where training goes on from a snapshot")
     threshold_iter = Parameter(int, 0, low=0, doc="before this iteration d_x = 0")
 
     def setup(self, bottom, top):
         checks.tops(self, top, "top")
         if self.lower_bound > self.upper_bound:
             raise checks.error(self, f"lower_bound {self.lower_bound} is above upper_bound {self.upper_bound}")
-        self._next = self.start_iter
 
     def forward(self, bottom, top):
         super().forward(bottom, top)
-        progress = 1.0 if self.max_iter is None else min(self._next / self.max_iter, 1.0)
+        t = self.next_iteration()
+        progress = 1.0 if self.max_iter is None else min(t / self.max_iter, 1.0)
         low, high = self.lower_bound, self.upper_bound
         self._scale = high if self.max_iter is None else reversal_scale(progress, self.alpha, low, high)
-        if self._next < self.threshold_iter:
+        if t < self.threshold_iter:
             self._scale = 0.0
-        if self.phase == TRAIN:
-            self._next += 1
 
     def backward(self, top, propagate_down, bottom):
         if propagate_down[0]:

@@ -40,7 +40,8 @@ from __future__ import annotations
 import math
 
 from caffe_pylayers._layer import arrays, checks
-from caffe_pylayers._layer.base import Layer, Parameter
+from caffe_pylayers._layer.base import Parameter
+from caffe_pylayers._layer.bases.scheduled import Scheduled
 from caffe_pylayers._layer.embeddings.cosines import sines_between
 from caffe_pylayers._layer.embeddings.margin_head import CosineHead, MarginHead
 from caffe_pylayers._layer.phases import TRAIN
@@ -230,12 +231,12 @@ class ArcFace(CosineHead):
         return arc_margin_backward(self.xp, self._cosines, self._sines, d_values, self.margin)
 
 
-class MarginInnerProduct(MarginHead):
+class MarginInnerProduct(Scheduled, MarginHead):
     """SphereFace's A-Softmax: scores |x| cos(theta_c), the label's angle multiplied by a margin.
 
     scores = |x| cos(theta_c) for c != y, (|x| psi(theta_y) + lambda |x| cos(theta_y)) / (1 + lambda) for the label y,
     psi = (-1)**k cos(m theta) - 2 k for theta in [k pi / m, (k + 1) pi / m], which falls from 1 to 1 - 2 m,
-    lambda = max(lambda_min, base (1 + gamma t)**-power), with t = start_iter + the number of forwards so far.
+    lambda = max(lambda_min, base (1 + gamma t)**-power), with t = start_iter + the number of forwards, with this one.
 
     Bottom:
         [0] features x (N, ...), whose values after the first axis make the vector
@@ -262,24 +263,21 @@ class MarginInnerProduct(MarginHead):
         array([[-3.    ,  2.1213]])
     """
 
+    counts_tests = True
+
     margin = Parameter(int, 4, low=1, high=4, doc="m, by which the label's angle is multiplied")
     base = Parameter(float, 1.0, low=0, doc="lambda at first; SphereFace: 1000")
     gamma = Parameter(float, 0.0, low=0, doc="how fast lambda falls; SphereFace: 0.12")
     power = Parameter(float, 1.0, low=0, doc="how fast lambda falls")
     lambda_min = Parameter(float, 0.0, low=0, doc="lambda in the end; SphereFace: 5")
-    start_iter = Parameter(int, 0, low=0, doc="t before the first forward")
     legacy_version = Parameter(bool, False, doc="class vectors and their gradient as in SphereFace's Caffe")
-
-    _forwards = 0
 
     def setup(self, bottom, top):
         super().setup(bottom, top)
         checks.tops(self, top, "scores", "lambda", optional=1)
 
     def forward(self, bottom, top):
-        self._forwards += 1
-        t = self.start_iter + self._forwards
-        self._lambda = falling_lambda(t, self.base, self.gamma, self.power, self.lambda_min)
+        self._lambda = falling_lambda(self.next_iteration() + 1, self.base, self.gamma, self.power, self.lambda_min)
         scores = top[0].data
         self.cosines_forward(bottom, scores)
         scores *= self._lengths
@@ -312,7 +310,7 @@ class MarginInnerProduct(MarginHead):
         return d_dots
 
 
-class LabelSpecificAdd(Layer):
+class LabelSpecificAdd(Scheduled):
     """A bias added to the scores of the labels: the additive margin of AM-Softmax, as a layer of its own.
 
     y_c = x_c, but for the label's: x_y + bias, where x_y > -bias; in TEST all as they are.
@@ -349,9 +347,6 @@ class LabelSpecificAdd(Layer):
     bias_power = Parameter(float, 1.0, doc="how fast it changes")
     bias_min = Parameter(float, 0.0, doc="least bias")
     bias_max = Parameter(float, 0.0, doc="largest bias")
-    start_iter = Parameter(int, 0, low=0, doc="t of the first forward")
-
-    _forwards = 0
 
     def setup(self, bottom, top):
         checks.tops(self, top, "y", "bias", optional=1)
@@ -367,9 +362,8 @@ class LabelSpecificAdd(Layer):
         y[...] = bottom[0].data
         if self.phase == TRAIN:
             if self.bias_base is not None:
-                t = self.start_iter + self._forwards
+                t = self.next_iteration()
                 bias = rising_bias(t, self.bias_base, self.bias_gamma, self.bias_power, self.bias_min, self.bias_max)
-            self._forwards += 1
             labels = checks.class_labels(self, bottom[1].data, self._classes)[0][:, None]
             rows = y.reshape(self._rows)
             of_labels = arrays.take_along(rows, labels, 1)

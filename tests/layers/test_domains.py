@@ -117,6 +117,8 @@ def test_entropy_begins_later():
     assert not run.backward([1])[0].any()
     assert run.forward()[0][0] > 0
     assert run.backward([1])[0].any()
+    resumed = LayerRun(EntropyLoss, [p], param_str="{threshold_iter: 1000, start_iter: 1000}")
+    assert resumed.forward()[0][0] > 0
 
 
 @pytest.mark.parametrize(
