@@ -9,6 +9,14 @@
                    '"crop": [112, 112], "mirror": true, "mean": [90, 98, 102], "workers": 4, "worker_type": "process"}'
       }
     }
+    layer {
+      name: "data"  type: "Python"  top: "data"  top: "label"
+      include { phase: TRAIN }
+      python_param {
+        module: "caffe_pylayers.video_data"  layer: "VideoSegments"
+        param_str: '{"source": "train_flow.txt", "batch_size": 4, "segments": 3, "length": 5, "crop": [224, 224]}'
+      }
+    }
 
 It needs OpenCV: pip install 'caffe-pylayers[images]'.
 """

@@ -5,8 +5,8 @@ layer {
   bottom: "conv19"  bottom: "conv20"  top: "detection_out"
   python_param {
     module: "caffe_pylayers.yolo"  layer: "Yolov3DetectionOutput"
-    param_str: "{num_classes: 20, anchors: [10,14, 23,27, 37,58, 81,82, 135,169, 344,319], mask: [3,4,5, 0,1,2],
-                 strides: [32, 16]}"
+    param_str: "{num_classes: 20, anchors: [10,14, 23,27, 37,58, 81,82, 135,169, 344,319], mask: [3,4,5, 0,1,2], "
+               "strides: [32, 16]}"
   }
 }
 layer {

@@ -5,8 +5,8 @@ layer {
   bottom: "conv19"  bottom: "label"  top: "loss"
   python_param {
     module: "caffe_pylayers.yolo_losses"  layer: "Yolov3Loss"
-    param_str: "{num_classes: 20, anchors: [10,14, 23,27, 37,58, 81,82, 135,169, 344,319], mask: [3, 4, 5],
-                 stride: 32, thresh: 0.6}"
+    param_str: "{num_classes: 20, anchors: [10,14, 23,27, 37,58, 81,82, 135,169, 344,319], mask: [3, 4, 5], "
+               "stride: 32, thresh: 0.6}"
   }
   loss_weight: 1
 }
@@ -15,8 +15,8 @@ layer {
   bottom: "conv22"  bottom: "label"  top: "loss"
   python_param {
     module: "caffe_pylayers.yolo_losses"  layer: "RegionLoss"
-    param_str: "{num_classes: 20, anchors: [1.08,1.19, 3.42,4.41, 6.63,11.38, 9.42,5.11, 16.62,10.52], thresh: 0.6,
-                 object_scale: 5}"
+    param_str: "{num_classes: 20, anchors: [1.08,1.19, 3.42,4.41, 6.63,11.38, 9.42,5.11, 16.62,10.52], thresh: 0.6, "
+               "object_scale: 5}"
   }
   loss_weight: 1
 }
