@@ -11,7 +11,8 @@ import lmdb
 
 from caffe_pylayers._layer.data.annotated_datum import message_class
 from caffe_pylayers._layer.detection.windows import shared
-from caffe_pylayers._layer.images.distortions import NOISES, scale_hsv, scale_values
+from caffe_pylayers._layer.images.distortions import scale_hsv, scale_values
+from caffe_pylayers._layer.images.noises import NOISES
 from caffe_pylayers.annotated_data import (
     AnnotatedData,
     add_noise,

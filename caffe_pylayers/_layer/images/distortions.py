@@ -8,6 +8,7 @@ import numpy as np
 
 from caffe_pylayers._layer.data.samplers import permutation
 from caffe_pylayers._layer.images.image_files import opencv
+from caffe_pylayers._layer.images.noises import NOISES
 
 AMOUNTS = (
     "brightness_prob",
@@ -21,19 +22,6 @@ AMOUNTS = (
     "hue_prob",
     "hue_delta",
     "random_order_prob",
-)
-
-NOISES = (
-    "decolorize",
-    "gauss_blur",
-    "hist_eq",
-    "clahe",
-    "jpeg",
-    "erode",
-    "posterize",
-    "inverse",
-    "saltpepper",
-    "convert_to_hsv",
 )
 
 

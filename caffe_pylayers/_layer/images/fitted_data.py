@@ -9,10 +9,11 @@ import numpy as np
 from caffe_pylayers._layer import checks
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.data.prefetched_data import PrefetchedData
-from caffe_pylayers._layer.images.distortions import NOISES, add_noise
+from caffe_pylayers._layer.images.distortions import add_noise
 from caffe_pylayers._layer.images.fitting import INTERPOLATIONS, PAD_MODES, RESIZE_MODES, fit
 from caffe_pylayers._layer.images.image_data import read_mean
 from caffe_pylayers._layer.images.image_files import opencv
+from caffe_pylayers._layer.images.noises import NOISES
 from caffe_pylayers._layer.images.views import planes
 from caffe_pylayers._layer.phases import TRAIN
 

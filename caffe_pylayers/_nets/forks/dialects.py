@@ -8,6 +8,40 @@ from typing import Any, Callable, Iterator, Mapping
 
 from caffe_pylayers._nets.forks.messages import is_default, repeated
 
+# Fields that change no value that a net computes: how, how fast, or in which precision a fork computes it.
+LEFT_OUT = frozenset(
+    [
+        "engine",
+        "conv_algorithm",
+        "cudnn_convolution_algo_seeker",
+        "conv_algos_override",
+        "default_conv_algos_override",
+        "forward_type",
+        "backward_type",
+        "forward_math",
+        "backward_math",
+        "default_forward_type",
+        "default_backward_type",
+        "default_forward_math",
+        "default_backward_math",
+        "quantization_param",
+        "per_fla_fuse",
+        "global_grad_scale",
+        "global_grad_scale_adaptive",
+        "eltwise_mem_sharing",
+        "reduce_buckets",
+        "compile_net_state",
+        "cache",
+        "precache",
+        "threads",
+        "parser_threads",
+        "use_gpu_transform",
+        "icnet",
+        "update_global_stats",
+        "use_weight_bias",
+    ]
+)
+
 
 def always(layer: Any) -> bool:
     """Return True: a type has one meaning, or this one where no other does."""
@@ -22,8 +56,8 @@ class Dialect:
     param: the layer's fields that hold its parameters, such as ``loss_param softmax_param``; "" where it has none.
     names: the fields that count, ``name`` or ``inner.name``, each with ``=ours`` behind it where the library's
         parameter has another name; ``height+width=size`` makes a list of two where both are set.
-    ignored: the fields that change no value, ``name`` or ``inner.name``.
-    read: the fields that ``more`` and ``change`` read.
+    ignored: the fields that change no value, ``name`` or ``inner.name``, besides those of LEFT_OUT.
+    read: the fields that ``more`` and ``change`` read, ``name`` or ``inner.name``.
     values: what an enumeration's value is here, by its name in small letters; the name, where it is not among them.
     filler: the field with the filler of the learned blob.
     more: returns further parameters for a layer.
@@ -67,20 +101,19 @@ class Dialect:
 
     def unread(self, layer: Any) -> list[str]:
         """Return the fields of the layer's own messages that are set, and do not count here."""
-        counts = {self.filler, *self.ignored.split(), *self.read.split()}
-        inner: dict[str, set[str]] = {}
-        for paths, _ in self._fields():
-            for name, *rest in paths:
-                counts.add(name)
-                if rest:
-                    inner.setdefault(name, set()).add(rest[0])
+        inner: dict[str, set[str]] = {}  # by field, the fields within that count
+        counts = self._counting()
+        for path in [*counts, *(path.split(".") for path in self.ignored.split())]:
+            inner.setdefault(path[0], set()).update(path[1:2])
         unread = [
-            f"{param}.{name}" for param in self.params for name in _set(getattr(layer, param)) if name not in counts
+            f"{param}.{name}"
+            for param in self.params
+            for name in _set(getattr(layer, param))
+            if name not in inner and name not in LEFT_OUT
         ]
-        for outer, names in inner.items():
+        for outer in dict.fromkeys(path[0] for path in counts if len(path) > 1):
             param, message = self._place(layer, outer)
-            given = [name for name in _set(first_of(message, outer)) if name not in names]
-            unread += [f"{param}.{outer}.{name}" for name in given if f"{outer}.{name}" not in counts]
+            unread += [f"{param}.{outer}.{name}" for name in _set(first_of(message, outer)) if name not in inner[outer]]
         if self.filler:
             param, message = self._place(layer, self.filler)
             if not filler_parameters(getattr(message, self.filler)):
@@ -89,7 +122,8 @@ class Dialect:
 
     def left_out(self, layer: Any) -> list[str]:
         """Return the fields of the layer's own messages that are set, and change no value: ``param.a``."""
-        ignored = [path.split(".") for path in self.ignored.split()]
+        counts = {path[0] for path in self._counting()}
+        ignored = [path.split(".") for path in (*self.ignored.split(), *sorted(LEFT_OUT - counts))]
         return [
             f"{param}.{'.'.join(path)}"
             for param in self.params
@@ -109,6 +143,11 @@ class Dialect:
     def _place(self, layer: Any, name: str) -> tuple[str, Any]:
         messages = ((param, getattr(layer, param)) for param in self.params)
         return next(found for found in messages if name in found[1].DESCRIPTOR.fields_by_name)
+
+    def _counting(self) -> list[list[str]]:
+        """Return the paths of the fields that count."""
+        paths = [path for found, _ in self._fields() for path in found]
+        return [*paths, *(path.split(".") for path in (*self.read.split(), self.filler) if path)]
 
     def _fields(self) -> Iterator[tuple[list[list[str]], str]]:
         """Yield for each of names (its paths, the library's name)."""

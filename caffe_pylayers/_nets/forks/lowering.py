@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Container, Iterator, NamedTuple, Sequence
 
 from caffe_pylayers._layer.quote import quoted
 from caffe_pylayers._nets.forks import evaluation
-from caffe_pylayers._nets.forks.dialects import Dialect, first_of
+from caffe_pylayers._nets.forks.dialects import LEFT_OUT, Dialect, first_of
 from caffe_pylayers._nets.forks.messages import FIELDS_OF_LAYERS, is_default, message_class, of_forks, repeated
 from caffe_pylayers._nets.forks.names import fork_of_field
 from caffe_pylayers._nets.forks.table import KINDS, TOLD, dialect_of
@@ -24,40 +24,6 @@ if TYPE_CHECKING:
     from caffe_pylayers._nets.stored import AskBlobs
 
 LOGGER = logging.getLogger("caffe_pylayers.runtime")  # which caffe.init_log shows
-
-# Fields that change no value that a net computes: how, how fast, or in which precision a fork computes it.
-_LEFT_OUT = frozenset(
-    [
-        "engine",
-        "conv_algorithm",
-        "cudnn_convolution_algo_seeker",
-        "conv_algos_override",
-        "default_conv_algos_override",
-        "forward_type",
-        "backward_type",
-        "forward_math",
-        "backward_math",
-        "default_forward_type",
-        "default_backward_type",
-        "default_forward_math",
-        "default_backward_math",
-        "quantization_param",
-        "per_fla_fuse",
-        "global_grad_scale",
-        "global_grad_scale_adaptive",
-        "eltwise_mem_sharing",
-        "reduce_buckets",
-        "compile_net_state",
-        "cache",
-        "precache",
-        "threads",
-        "parser_threads",
-        "use_gpu_transform",
-        "icnet",
-        "update_global_stats",
-        "use_weight_bias",
-    ]
-)
 
 
 def parse(text: str, kind: str, messages: Any) -> Any:
@@ -115,7 +81,7 @@ def lowered_solver(solver: Any, messages: Any) -> Lowered:
     """Return what lower_solver returns, with all that became of it, faults too."""
     found = Lowered(solver, [], [], [])
     for place, field in _fields_of_forks(solver):
-        if field.name in _LEFT_OUT:
+        if field.name in LEFT_OUT:
             found.left_out.append(("", place))
         elif field.name not in evaluation.FIELDS or evaluation.unknown(solver, field.name):
             found.faults.append(_unread(solver, place, "the solver"))
@@ -162,7 +128,7 @@ def lowered(net: Any, messages: Any, blobs: AskBlobs | None = None) -> Lowered:
         net.layer.extend(layers)
     for layer in (None, *net.layer):
         for place, field in _fields_of_forks(net if layer is None else layer):
-            if field.name in _LEFT_OUT:
+            if field.name in LEFT_OUT:
                 found.left_out.append(("" if layer is None else layer.name, place))
             elif layer is None or "." in place:  # others are of other types than the layer's, or of one without a row
                 found.faults.append(_unread(net, place, "the net") if layer is None else _unread(layer, place))

@@ -9,7 +9,7 @@ import pytest
 
 from caffe_pylayers import _engine
 from caffe_pylayers._layer.parameter import declared
-from caffe_pylayers._nets.forks.dialects import first_of
+from caffe_pylayers._nets.forks.dialects import LEFT_OUT, first_of
 from caffe_pylayers._nets.forks.messages import message_class
 from caffe_pylayers._nets.forks.names import fork_of_type
 from caffe_pylayers._nets.forks.table import DIALECTS, in_python
@@ -35,15 +35,16 @@ def test_a_row_names_what_there_is(row):
         return
     message = message_class(_engine.messages(), "LayerParameter")()
     parameters = declared(all_layers()[row.layer])
-    for words in row.names.split():
-        path, _, ours = words.partition("=")
-        for part in path.split("+"):
+    for words in f"{row.names} {row.ignored} {row.read} {row.filler}".split():
+        for part in words.partition("=")[0].split("+"):
             *outer, name = part.split(".")
-            inner = row.holder(message, (*outer, name)[0])
+            holders = [getattr(message, param) for param in row.params]
             for step in outer:
-                inner = first_of(inner, step)
-            assert name in inner.DESCRIPTOR.fields_by_name, words
-        assert (ours or name) in parameters, words
+                holders = [first_of(each, step) for each in holders if step in each.DESCRIPTOR.fields_by_name]
+            assert any(name in each.DESCRIPTOR.fields_by_name for each in holders), words
+    assert not LEFT_OUT.intersection(row.ignored.split())
+    ours = {words.partition("=")[2] or words.split("+")[0].split(".")[-1] for words in row.names.split()}
+    assert ours <= parameters.keys()
     assert not row.filler or {"filler", "filler_value"} <= parameters.keys()
     assert not row.more or row.more(message).keys() <= parameters.keys()
 
@@ -154,6 +155,12 @@ def test_fields_that_change_no_value_are_left_out(caplog):
     assert str(net.layer[0]) == 'type: "Convolution"\nconvolution_param {\n  num_output: 2\n}\n'
 
 
+def test_of_a_forks_layer_too(caplog):
+    with caplog.at_level(logging.WARNING):
+        parse_net("layer { type: 'BN' bn_param { engine: CAFFE } }", "net")
+    assert caplog.messages == ["net: left out, as they change no value: bn_param.engine"]
+
+
 @pytest.mark.parametrize("text", ["dropout_param { scale_train: true }", "pooling_param { ceil_mode: true pool: MAX }"])
 def test_a_field_with_its_default_changes_nothing(text, caplog):
     assert lowered(f"type: 'Dropout' {text}").type == "Dropout"
@@ -178,6 +185,14 @@ def test_a_field_with_its_default_changes_nothing(text, caplog):
         (
             "type: 'ROIPooling' roi_pooling_param { pooled_h: 7 pooled_w: 7 bi_type: 0 }",
             r"\(ROIPooling\): nothing here does what roi_pooling_param.bi_type asks for, a field of makefile.*: 0$",
+        ),
+        (
+            "type: 'Padding' padding_param { pad_l: 1 pad_method: MIRRORED }",
+            r"\(Padding\): nothing here does what padding_param.pad_method asks for.*: MIRRORED$",
+        ),
+        (
+            "type: 'AnnotatedData' transform_param { noise_param { inverse: true convert_to_lab: true } }",
+            r"\(AnnotatedData\): nothing here does what transform_param.noise_param.convert_to_lab asks for.*: true$",
         ),
     ],
 )

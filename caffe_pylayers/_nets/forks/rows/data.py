@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from caffe_pylayers._layer.images.noises import NOISES
 from caffe_pylayers._nets.forks.dialects import Dialect, short_float
-
-_NOISES = "decolorize gauss_blur hist_eq clahe jpeg erode posterize inverse saltpepper convert_to_hsv convert_to_lab"
 
 
 def _numbers(message: Any) -> dict[str, float]:
@@ -23,7 +22,7 @@ def _transforms(layer: Any) -> dict[str, Any]:
     if transform.crop_size or transform.crop_h:
         found["crop"] = [transform.crop_h or transform.crop_size, transform.crop_w or transform.crop_size]
     noise = transform.noise_param
-    names = [name for name in _NOISES.split() if (noise.jpeg > 0 if name == "jpeg" else getattr(noise, name))]
+    names = [name for name in NOISES if (noise.jpeg > 0 if name == "jpeg" else getattr(noise, name))]
     if names:
         found["noise"] = names
     if "jpeg" in names:
@@ -150,8 +149,9 @@ _FITTED = (
     "resize_param.interp_mode=interpolation resize_param.pad_mode resize_param.pad_value"
 )
 _RECORDS = f"source backend shuffle {_FITTED}"
-_READ = "noise_param crop_size crop_h crop_w force_color force_gray"
-_IGNORED = "rand_skip prefetch cache precache threads parser_threads use_gpu_transform resize_param.prob"
+_NOISES = " ".join(f"noise_param.{name}" for name in (*NOISES, "saltpepper_param"))
+_READ = f"{_NOISES} crop_size crop_h crop_w force_color force_gray"
+_IGNORED = "rand_skip prefetch resize_param.prob"
 
 ROWS = [
     Dialect(

@@ -167,7 +167,7 @@ ROWS = [
         "focal_loss_param loss_param softmax_param",
         "type=one_add_p gamma alpha axis normalization ignore_label",
         read="normalize",
-        ignored="beta engine",
+        ignored="beta",
         values={"origin": False, "oneaddp": True, "batch_size": "batch"},
         more=_more_of_focal,
         meant=_focal,

@@ -132,7 +132,7 @@ ROWS = [
     Dialect("Mean", "means.AddMean", "mean_param", "operation value mean_scale input_scale output_scale"),
     Dialect("ExpMax", "flow_activations.ExpMax", "expmax_param", "scale shift"),
     Dialect("NegSquare", "flow_activations.NegSquare"),
-    Dialect("NegReLU", "flow_activations.NegReLU", "relu_param", "negative_slope", ignored="engine"),
+    Dialect("NegReLU", "flow_activations.NegReLU", "relu_param", "negative_slope"),
     Dialect(
         "Convolution",
         "flow.FlowScale",

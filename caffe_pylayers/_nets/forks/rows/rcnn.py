@@ -71,7 +71,6 @@ ROWS = [
         "cross_entropy.SoftmaxCrossEntropyLoss",
         "loss_param softmax_param",
         "normalize=normalization normalization ignore_label axis",
-        ignored="engine",
         values={"batch_size": "batch"},
         more=lambda layer: _normalization(layer, "valid"),
     ),

@@ -129,7 +129,6 @@ ROWS = [
         "cross_entropy.SoftmaxCrossEntropyLoss",
         "loss_param softmax_param",
         "axis ignore_label normalization",
-        ignored="engine",
         read="normalize weight_by_label_freqs class_weighting",
         values={"batch_size": "batch"},
         more=_class_weights,

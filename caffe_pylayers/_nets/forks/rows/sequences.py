@@ -148,7 +148,6 @@ ROWS = [
         "nd_pooling.NdPooling",
         "pooling_param",
         "pool kernel_shape.dim=kernel_size stride_shape.dim=stride pad_shape.dim=pad",
-        ignored="engine",
         meant=lambda layer: not layer.pooling_param.global_pooling,
     ),
     Dialect(
@@ -156,7 +155,7 @@ ROWS = [
         "nd_pooling.NdPooling",
         "pooling_param",
         "pool global_pooling stride_shape.dim=stride pad_shape.dim=pad",
-        ignored="engine kernel_shape",
+        ignored="kernel_shape",
     ),
     Dialect(
         "Pooling3D",
