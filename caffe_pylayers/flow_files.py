@@ -41,10 +41,12 @@ class FlowWriter(Scheduled, NoGradient):
     Backward:
         Zeros.
     Raises:
-        ValueError for a bottom that is no flow; OSError for a file that cannot be written.
+        ValueError for a bottom that is no flow, and for several images in one file; OSError for a file that cannot be
+        written.
     References:
         Baker et al., "A Database and Evaluation Methodology for Optical Flow", 2011. FLOWriter of
-        lmb-freiburg/flownet2, with its writer_param; there the number is that of the solver's iteration.
+        lmb-freiburg/flownet2, with its writer_param; there the number is that of the solver's iteration, and file
+        is left with the last image of several.
     Example:
         >>> import os, tempfile
         >>> from caffe_pylayers.testing import LayerRun
@@ -60,7 +62,7 @@ class FlowWriter(Scheduled, NoGradient):
     folder = Parameter(str, "", doc="is made where it is missing; default: where the net runs")
     prefix = Parameter(str, "", doc="before the number")
     suffix = Parameter(str, "", doc="behind the number")
-    file = Parameter(str, "", doc="a file for all, in place of these")
+    file = Parameter(str, "", doc="in place of these: each forward, of one image, writes it anew")
 
     def setup(self, bottom, top):
         checks.bottoms(self, bottom, "flow")
@@ -69,6 +71,8 @@ class FlowWriter(Scheduled, NoGradient):
     def plan(self, flow):
         if len(flow.shape) != 4 or flow.shape[1] != 2:
             raise checks.error(self, f"bottom[0] (flow) must have the shape (N, 2, H, W), got {tuple(flow.shape)}")
+        if self.file and flow.shape[0] > 1:
+            raise checks.error(self, f"file is for one image, got {flow.shape[0]}: give folder or prefix in its place")
         return []
 
     def forward(self, bottom, top):

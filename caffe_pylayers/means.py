@@ -66,7 +66,8 @@ class SubtractRunningMean(Interpolated):
         channels, and in place.
     References:
         DataAugmentation of lmb-freiburg/flownet2 in a deploy net, with its recompute_mean as iterations. A caffemodel's
-        mean of pixels may have another height and width, mean_size: then its mean over these is taken, as there.
+        mean of pixels may have another height and width, mean_size: then its mean over these is taken, as there. Its
+        mean counts with mean_per_pixel: false alone.
     Example:
         >>> from caffe_pylayers.testing import LayerRun
         >>> run = LayerRun(SubtractRunningMean, [[[[[1, 3]]]]], param_str="{iterations: 1, mean_per_pixel: false}")
@@ -75,14 +76,16 @@ class SubtractRunningMean(Interpolated):
     """
 
     iterations = Parameter(int, 0, low=0, doc="so many forwards learn the mean; 0: it is the parameter mean")
-    mean_per_pixel = Parameter(bool, True, doc="of each pixel; false: of each channel")
-    mean = Parameter([float], (), doc="of each channel, without iterations and mean_per_pixel")
+    mean_per_pixel = Parameter(bool, True, doc="with iterations, of each pixel; false: of each channel")
+    mean = Parameter([float], (), doc="of each channel, without iterations")
     mean_size = Parameter((int, int), None, low=1, doc="height and width of blobs[1]; default: the top's")
     size = Parameter((int, int), None, low=1, doc="height and width of what is cut out of the middle; default: all")
 
     def setup(self, bottom, top):
         checks.bottoms(self, bottom, "x")
         checks.tops(self, top, "centred")
+        if self.iterations and self.mean:
+            raise checks.error(self, "takes iterations or mean, not both")
         shape = self._shape(bottom[0].data)
         blobs = [np.zeros((1, 1, 1, 1))]
         if self.iterations:
@@ -108,7 +111,7 @@ class SubtractRunningMean(Interpolated):
         count = int(self.blobs[0].data.reshape(-1)[0]) + 1
         self.blobs[0].data[...] = count
         if not self.iterations:
-            if self.mean and not self.mean_per_pixel:
+            if self.mean:
                 x -= self._mean
             return
         pixels, channels = self.blobs[1].data, self.blobs[2].data

@@ -193,7 +193,7 @@ class Yolov3Loss(CellLoss):
             d_codes = box_similarity_backward(boxes, matches.boxes, self.iou_loss)
             p = sigmoid(np, codes[:, :2])
             d_codes[:, :2] *= p * (1 - p) / np.asarray(self._grid, p.dtype)
-            d_codes[:, 2:] *= boxes[:, 2:]
+            d_codes[:, 2:] *= boxes[:, 2:] * (codes[:, 2:] <= MAX_LOG_SCALE)  # where decode_cells goes on
         d_codes *= -self.iou_normalizer
         return d_codes if self.max_delta is None else d_codes.clip(-self.max_delta, self.max_delta)
 
@@ -226,7 +226,9 @@ class RegionLoss(CellLoss):
     References:
         Redmon and Farhadi, "YOLO9000: Better, Faster, Stronger", 2017, arXiv:1612.08242; darknet's region layer.
         RegionLoss of eric612/MobileNet-YOLO, with its region_loss_param, whose biases are the anchors. Its gradient is
-        this one; what it calls the loss is the sum of the gradient's squares: legacy_version.
+        this one; what it calls the loss is the sum of the gradient's squares: legacy_version. Not here is what darknet
+        and eric612/Caffe-YOLOv3-Windows add for the first 12,800 images, and MobileNet-YOLO has as a comment only: a
+        pull of each box without an object, 0.01 times as strong as coord_scale 1, to its cell's centre and anchor.
     Example:
         >>> import numpy as np
         >>> from caffe_pylayers.testing import LayerRun

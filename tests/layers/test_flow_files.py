@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from caffe_pylayers.flow_files import FlowWriter
+from caffe_pylayers.flow_files import FlowWriter, flo_bytes
 from caffe_pylayers.testing import LayerRun
 
 FLOW = np.random.RandomState(13).uniform(-9, 9, (2, 2, 3, 5))
@@ -39,3 +39,14 @@ def test_opencv_reads_it(tmp_path):
 def test_what_is_refused():
     with pytest.raises(ValueError, match=r"^FlowWriter: bottom\[0\] \(flow\) must have the shape \(N, 2, H, W\)"):
         run(FLOW[:, :1]).forward()
+
+
+def test_one_file_is_for_one_image(tmp_path):
+    path = tmp_path / "one.flo"
+    with pytest.raises(ValueError, match=r"^FlowWriter: file is for one image, got 2"):
+        run(FLOW, file=str(path))
+    writer = run(FLOW[:1], file=str(path))
+    writer.forward()
+    writer.bottom[0].data[...] = FLOW[1:]
+    writer.forward()
+    assert path.read_bytes() == flo_bytes(FLOW[1])

@@ -26,6 +26,11 @@ def test_the_mean_of_the_first_batches(per_pixel):
     np.testing.assert_allclose(blobs[2].ravel(), mean.mean((1, 2)), rtol=1e-12)
 
 
+def test_a_mean_that_is_given():
+    run = LayerRun(SubtractRunningMean, [np.full((1, 3, 1, 1), 200.0)], param_str="{mean: [104, 117, 123]}")
+    assert run.forward()[0].ravel().tolist() == [96, 83, 77]
+
+
 @pytest.mark.parametrize(("text", "expected"), [("", 2.5), (", mean_per_pixel: false", 7)])
 def test_a_mean_of_another_size(text, expected):
     """flownet2 takes the mean of the mean, or that of the channel where no pixel has its own."""
@@ -58,6 +63,7 @@ def test_the_middle():
             r"has no middle of \(3, 2\)",
         ),
         (SubtractRunningMean, (1, 3, 2, 2), "{mean: [1, 2]}", "has 3 channels, and there are 2 means"),
+        (SubtractRunningMean, (1, 1, 2, 2), "{mean: [1], iterations: 2}", "takes iterations or mean, not both"),
         (AddMean, (1, 3), "{operation: add, value: [1, 2]}", r"needs a multiple of 2 channels"),
     ],
 )

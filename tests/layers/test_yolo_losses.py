@@ -222,6 +222,19 @@ def test_an_iou_s_loss_in_mobilenet_yolo(kind):
     assert abs(bounded.backward([1])[0].reshape(2, 7, 3, 4)[1, :4, 0, 3]).max() == pytest.approx(0.01)
 
 
+@pytest.mark.parametrize("kind", SIMILARITIES)
+def test_a_size_beyond_all_has_no_gradient_of_an_iou(kind):
+    """Beyond t_w = 30, where the box grows no further."""
+    t = np.zeros((1, 7, 1, 1))
+    t[0, 2:4, 0, 0] = 31, 0.3
+    bottoms = t, [[[[0, 0.5, 0.5, 0.25, 0.5]]]]
+    run = LayerRun(Yolov3Loss, bottoms, param_str=f"{{num_classes: 2, anchors: [8, 16], iou_loss: {kind}}}")
+    run.forward()
+    d_t = run.backward([1])[0].ravel()
+    assert d_t[2] == 0
+    assert d_t[3] != 0
+
+
 def test_what_is_focused():
     """Darknet's factor of the classes, from its truth's probability."""
     run = LayerRun(Yolov3Loss, [maps[1:], labels[1:]], param_str=f"{{{V3}, use_focal_loss: true}}")

@@ -8,7 +8,7 @@ x = rng.uniform(-1, 1, (2, 3, 4, 5))
 CASES = {
     # Without iterations: with them forward is another function of x while the mean is learned.
     "SubtractRunningMean": [
-        case([x], "{mean: [1, 2, 3], mean_per_pixel: false}"),
+        case([x], "{mean: [1, 2, 3]}"),
         case([x], "{size: [2, 3]}"),
         case([x], "{size: [4, 5]}"),
         case([x[:, :, :1, :1]], "{size: [1, 1]}"),

@@ -7,12 +7,15 @@ from typing import Any
 from caffe_pylayers._nets.forks.dialects import Dialect, short_float
 
 
-def _mean_size(layer: Any) -> dict[str, Any]:
-    """Return the height and width of the pixels' mean that the weights hold: those of the images it was trained on."""
-    if len(layer.blobs) < 2:
-        return {}
-    blob = layer.blobs[1]
-    return {"mean_size": list(blob.shape.dim[2:]) if blob.HasField("shape") else [blob.height, blob.width]}
+def _means(layer: Any) -> dict[str, Any]:
+    """Return the mean, where it counts, and the size of that of pixels in the weights."""
+    param, found = layer.augmentation_param, {}
+    if len(param.mean) == 3 and not param.mean_per_pixel and not param.recompute_mean:
+        found["mean"] = [short_float(value) for value in param.mean]
+    if len(layer.blobs) > 1:
+        blob = layer.blobs[1]
+        found["mean_size"] = list(blob.shape.dim[2:]) if blob.HasField("shape") else [blob.height, blob.width]
+    return found
 
 
 def _hold(layer: Any) -> None:
@@ -124,9 +127,10 @@ ROWS = [
         "DataAugmentation",
         "means.SubtractRunningMean",
         "augmentation_param",
-        "recompute_mean=iterations mean_per_pixel mean crop_height+crop_width=size",
+        "recompute_mean=iterations mean_per_pixel crop_height+crop_width=size",
+        read="mean",
         ignored="write_augmented max_multiplier augment_during_test write_mean",
-        more=_mean_size,
+        more=_means,
         change=_hold,
     ),
     Dialect("Mean", "means.AddMean", "mean_param", "operation value mean_scale input_scale output_scale"),
