@@ -85,9 +85,10 @@ def test_weights_in_hdf5(capsys, tmp_path):
 def test_all_that_cannot_be_ported_is_listed(capsys, tmp_path):
     fork, output = tmp_path / "fork.prototxt", tmp_path / "ported.prototxt"
     fork.write_text(
-        "layer { name: 'a' type: 'CenterLoss' center_loss_param { center_filler { type: 'uniform' max: 2 } } }\n"
+        "layer { name: 'a' type: 'CenterLoss' center_loss_param { num_output: 2 center_filler { type: 'odd' } } }\n"
         "layer { name: 'b' type: 'DenseCRF' }\n"
         "layer { name: 'c' type: 'DomainTransform' }\n"
+        "layer { name: 'd' type: 'Reorg' reorg_param { stride: 0 } }\n"
     )
     code, out, err = port(capsys, fork, "-o", output)
     assert (code, out) == (1, "")
@@ -97,6 +98,7 @@ def test_all_that_cannot_be_ported_is_listed(capsys, tmp_path):
         '  layer "a" (CenterLoss)',
         '  layer "b" (DenseCRF)',
         '  layer "c" (DomainTransform)',
+        '  layer "d" (Reorg)',
     ]
     assert not output.exists()
 

@@ -10,16 +10,21 @@ from caffe_pylayers._nets.forks.lowering import Lowered
 from caffe_pylayers._nets.forks.names import fork_of_type
 from caffe_pylayers._nets.forks.table import in_python
 from caffe_pylayers._nets.include_rules import title
+from caffe_pylayers._nets.python_param import python_param_problems
 
 
 def faults(found: Lowered, nets: Any) -> list[str]:
-    """Return what of a fork's file has no equal here: fields, and layers of these NetParameters."""
+    """Return what of a fork's file has no equal here: fields, and layers of these NetParameters, or their values."""
     return found.faults + [
-        f"{title(layer)}: a type of {fork_of_type(layer.type)}, which nothing here does"
-        for net in nets
-        for layer in net.layer
-        if fork_of_type(layer.type) and not in_python(layer)
+        f"{title(layer)}: {fault}" for net in nets for layer in net.layer for fault in _faults_of_layer(layer)
     ]
+
+
+def _faults_of_layer(layer: Any) -> list[str]:
+    if in_python(layer) and layer.type != "Python":
+        return python_param_problems(layer.python_param, "")
+    fork = fork_of_type(layer.type)
+    return [f"a type of {fork}, which nothing here does"] if fork and not in_python(layer) else []
 
 
 def net_text(found: Lowered) -> str:
