@@ -113,6 +113,18 @@ class CTCLoss(Layer):
         complete = self.zero_infinity or spelled == len(labels)
         top[0].data[0] = losses.sum() / self._normalizer if complete else math.inf
 
+    def backward(self, top, propagate_down, bottom):
+        for i in range(1, len(bottom)):
+            if propagate_down[i]:
+                arrays.fill(bottom[i].diff, 0)
+        if not propagate_down[0]:
+            return
+        d_scores = bottom[0].diff.reshape(self._shape)
+        arrays.fill(d_scores[: self.output_delay], 0)
+        d_scores = d_scores[self.output_delay :]
+        ctc_backward(self.xp, self._log_p, self._kept, self._log_likelihood, d_scores)
+        d_scores *= top[0].diff[0] / (1 if self.legacy_gradient else self._normalizer)
+
     def _sequences(self, *given):
         """Return the labels (N, L), their lengths and the steps of the sequences, from all bottoms but the first."""
         count, samples, classes = self._shape
@@ -136,15 +148,3 @@ class CTCLoss(Layer):
             self, "length", flat, (flat >= 0) & (flat <= most) & (flat == np.floor(flat)), f"is none in [0, {most}]"
         )
         return flat.astype(np.int64)
-
-    def backward(self, top, propagate_down, bottom):
-        for i in range(1, len(bottom)):
-            if propagate_down[i]:
-                arrays.fill(bottom[i].diff, 0)
-        if not propagate_down[0]:
-            return
-        d_scores = bottom[0].diff.reshape(self._shape)
-        arrays.fill(d_scores[: self.output_delay], 0)
-        d_scores = d_scores[self.output_delay :]
-        ctc_backward(self.xp, self._log_p, self._kept, self._log_likelihood, d_scores)
-        d_scores *= top[0].diff[0] / (1 if self.legacy_gradient else self._normalizer)

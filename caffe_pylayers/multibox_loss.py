@@ -189,7 +189,7 @@ class MultiBoxLoss(Layer):
             self._rows = arrays.index_like(np.flatnonzero(counts), scores)
         self._scores, self._own = scores[self._rows], self._labels(scores, truth, matched)[self._rows]
         wrong = confidence_forward(self.xp, self._scores, self._own, self._logistic)
-        losses, self._slopes = self._location_losses(bottom[0].data, truth, matched)
+        losses, self._slopes, self._places = self._location_losses(bottom[0].data, truth, matched)
         self._z = normalizer(self.normalization, images, images * count, len(losses))
         top[0].data[...] = (losses.sum() * self.loc_weight + wrong.sum()) / self._z
 
@@ -271,14 +271,14 @@ class MultiBoxLoss(Layer):
         return arrays.index_like(labels.reshape(-1), like)
 
     def _location_losses(self, blob, truth, matched):
-        """Return (losses, slopes), (K, 4) each, of the codes of boxes that have an object, and take their places."""
+        """Return (losses, slopes, places): (K, 4) each, of codes of boxes that have an object, and their index."""
         images, count, each = self._shape
         image, prior, kind = np.nonzero(matched >= 0)
         which = matched[image, prior, kind]
         priors, variances = self._priors[image, prior, 0], self._variances[prior, 0]
         targets = encode_priors(priors, truth.boxes[which], self.code_type, variances)
-        self._places = tuple(arrays.index_like(i, blob) for i in (image, prior, truth.classes[which] * (each > 1)))
-        differences, steps = blob.reshape(images, count, each, 4)[self._places], None
+        places = tuple(arrays.index_like(i, blob) for i in (image, prior, truth.classes[which] * (each > 1)))
+        differences, steps = blob.reshape(images, count, each, 4)[places], None
         if self.encode_variance_in_target:
             steps = arrays.from_numpy(1 / variances, blob)
             differences = differences * steps
@@ -289,4 +289,4 @@ class MultiBoxLoss(Layer):
             inside = arrays.index_like((corners >= 0) & (corners <= 1), blob)
             differences = self.xp.where(inside, differences, self.xp.zeros_like(differences))
         losses, slopes = location_forward(differences, self.loc_loss_type == "smooth_l1")
-        return losses, slopes if steps is None or self.legacy_gradient else slopes * steps
+        return losses, slopes if steps is None or self.legacy_gradient else slopes * steps, places

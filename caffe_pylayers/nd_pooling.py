@@ -95,9 +95,9 @@ class NdPooling(Layer):
         ValueError for sizes of another number than the bottom's axes, a window outside the values, and in place.
     References:
         NdPooling of chuckcho/video-caffe, whose kernel_shape, stride_shape and pad_shape are kernel_size, stride and
-        pad; Pooling3D of facebook/C3D. On two axes it is Caffe's Pooling, with the round_mode of Caffe after 1.0, and
-        the ceil_mode of forks. cuDNN, on which the former runs, divides
-        every mean by the product of kernel_size.
+        pad; Pooling3D of facebook/C3D. video-caffe's runs on cuDNN, which divides every mean by the product of
+        kernel_size. On two axes it is Caffe's Pooling, with the round_mode of Caffe after 1.0, and the ceil_mode of
+        forks.
     Example:
         >>> from caffe_pylayers.testing import LayerRun
         >>> LayerRun(NdPooling, [[[[1, 4, 2, 3, 0]]]], param_str="{kernel_size: [2], stride: [2]}").forward()[0]

@@ -20,6 +20,8 @@ layer {
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from caffe_pylayers._layer import arrays, checks
@@ -132,7 +134,7 @@ def psroi_align_forward(xp, data, rois, points):
 
 def psroi_align_backward(xp, rois, points, d_pooled, d_data):
     """Write to d_data each bin's gradient, times the weights of its cells, summed over the ROIs."""
-    flat = arrays.new(d_data, (d_data.size if xp is np else d_data.numel(),))
+    flat = arrays.new(d_data, (math.prod(d_data.shape),))
     arrays.fill(flat, 0)
     for places, weights in _taps(d_data, rois, points):
         arrays.add_at(flat, places.reshape(-1), (d_pooled * weights).reshape(-1))

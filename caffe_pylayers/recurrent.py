@@ -168,12 +168,6 @@ class LSTM(Learned):
         )
         learn(self, weights, recurrent, np.full(rows, self.bias))
 
-    def _values(self, x):
-        shape = tuple(x.shape)
-        if len(shape) < 2:
-            raise checks.error(self, f"bottom[0] (x) must have the shape (T, N, ...), steps and streams, got {shape}")
-        return math.prod(shape[2:])
-
     def plan(self, x, cont=None):
         self.check_learned(self._values(x), "bottom[0] (x)")
         steps, streams = x.shape[:2]
@@ -222,6 +216,12 @@ class LSTM(Learned):
         )
         if len(bottom) > 1 and propagate_down[1]:
             arrays.fill(bottom[1].diff, 0)
+
+    def _values(self, x):
+        shape = tuple(x.shape)
+        if len(shape) < 2:
+            raise checks.error(self, f"bottom[0] (x) must have the shape (T, N, ...), steps and streams, got {shape}")
+        return math.prod(shape[2:])
 
 
 class ContinuationIndicator(Layer):

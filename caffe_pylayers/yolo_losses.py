@@ -149,9 +149,9 @@ class Yolov3Loss(CellLoss):
     def found(self, matches):
         at = matches.t[matches.last]
         d_t = np.empty_like(at)
-        d_t[:, 4] = self.sigmoid_errors(at[:, 4], 1, self.object_scale)
+        d_t[:, 4] = self.add_sigmoid_errors(at[:, 4], 1, self.object_scale)
         targets, scales = self._class_targets(matches)
-        d_t[:, 5:] = self.sigmoid_errors(at[:, 5:], targets, scales)
+        d_t[:, 5:] = self.add_sigmoid_errors(at[:, 5:], targets, scales)
         boxes = self.decoded(matches)
         if self.iou_loss == "mse":
             d_t[:, :4] = self.code_errors(matches, more_of_small=True)
@@ -257,7 +257,7 @@ class RegionLoss(CellLoss):
         at, like = matches.t[last], self.like(self.decoded(matches), matches.boxes)
         d_t = np.empty_like(at)
         d_t[:, :4] = self.code_errors(matches, more_of_small=not self.rescore)
-        d_t[:, 4] = self.sigmoid_errors(at[:, 4], like[last] if self.rescore else 1, self.object_scale)
+        d_t[:, 4] = self.add_sigmoid_errors(at[:, 4], like[last] if self.rescore else 1, self.object_scale)
         log_q, labelled = self._log_softmax(at[:, 5:]), np.eye(self.num_classes, dtype=at.dtype)[matches.classes[last]]
         d_t[:, 5:] = self.class_scale * (np.exp(log_q) - labelled)
         self.add(-self.class_scale * (labelled * log_q).sum(), d_t[:, 5:])

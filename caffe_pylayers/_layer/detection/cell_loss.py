@@ -123,7 +123,7 @@ class CellLoss(Layer):
 
         none = ~self._like_a_truth(t, labels)
         none[self._at] = False
-        self._d_none = self.sigmoid_errors(t[:, :, 4][none], 0, self.noobject_scale)
+        self._d_none = self.add_sigmoid_errors(t[:, :, 4][none], 0, self.noobject_scale)
         self._none = none
         matches = Matches(
             t[at[0], at[1], :, at[2], at[3]],
@@ -151,13 +151,13 @@ class CellLoss(Layer):
         if propagate_down[1]:
             arrays.fill(bottom[1].diff, 0)
 
-    def sigmoid_errors(self, scores: Any, targets: Any, scale: Any) -> Any:
+    def add_sigmoid_errors(self, scores: Any, targets: Any, scale: Any) -> Any:
         """Add to the loss as sigmoid_errors has it, and return the gradient."""
         loss, errors, d_scores = sigmoid_errors(scores, targets, scale, self.squared)
         self.add(loss, d_scores if self.reports_gradient else errors)
         return d_scores
 
-    def linear_errors(self, values: Any, targets: Any, scale: Any) -> Any:
+    def add_linear_errors(self, values: Any, targets: Any, scale: Any) -> Any:
         """Add to the loss as linear_errors has it, and return the gradient."""
         loss, errors = linear_errors(values, targets, scale)
         self.add(loss, errors)
@@ -173,8 +173,8 @@ class CellLoss(Layer):
         targets = encode_cells(boxes, cells, anchors, self._grid, self._image)
         if more_of_small:
             scale = scale * (2 - boxes[:, 2:].prod(1, keepdims=True))
-        d_centres = self.sigmoid_errors(codes[:, :2], targets[:, :2], scale)
-        return np.concatenate([d_centres, self.linear_errors(codes[:, 2:], targets[:, 2:], scale)], 1)
+        d_centres = self.add_sigmoid_errors(codes[:, :2], targets[:, :2], scale)
+        return np.concatenate([d_centres, self.add_linear_errors(codes[:, 2:], targets[:, 2:], scale)], 1)
 
     def add(self, loss: Any, errors: Any) -> None:
         """Add to the loss; of the errors, the sum of squares in its place with legacy_version."""
