@@ -18,7 +18,8 @@ ROWS = [
         "GradientScaler",
         "gradients.GradientReversal",
         "gradient_scaler_param",
-        "lower_bound upper_bound alpha max_iter threshold_iter",
+        "lower_bound upper_bound alpha threshold_iter",
+        read="max_iter",
         more=lambda layer: {"max_iter": int(layer.gradient_scaler_param.max_iter)},
     ),
     Dialect(
@@ -32,11 +33,15 @@ ROWS = [
         "JMMDLoss",
         "domains.JMMDLoss",
         "jmmd_param",
-        "kernel_num kernel_mul fix_gamma label_kernel_num label_kernel_mul sigma",
-        ignored="auto_sigma",
+        "kernel_num kernel_mul fix_gamma label_kernel_num label_kernel_mul",
+        read="sigma auto_sigma",
         more=_jmmd,
     ),
     Dialect(
-        "EntropyLoss", "domains.EntropyLoss", "entropy_param", "threshold iterations_num=threshold_iter", "ignore_label"
+        "EntropyLoss",
+        "domains.EntropyLoss",
+        "entropy_param",
+        "threshold iterations_num=threshold_iter",
+        ignored="ignore_label",
     ),
 ]

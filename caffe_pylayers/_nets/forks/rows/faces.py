@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Callable
 
 from caffe_pylayers._nets.forks.dialects import Dialect, filler_parameters, short_float
+from caffe_pylayers._nets.forks.normalize import NORMALIZATIONS, by_normalize
 
 
 def _directions(layer: Any) -> bool:
@@ -25,9 +26,7 @@ def _more_of_focal(layer: Any) -> dict[str, Any]:
         found["axis"] = layer.softmax_param.axis
     if layer.focal_loss_param.type == 2:
         found["alpha"] = 1.0
-    if layer.loss_param.HasField("normalize") and not layer.loss_param.HasField("normalization"):
-        found["normalization"] = "valid" if layer.loss_param.normalize else "batch"
-    return found
+    return {**found, **by_normalize(layer)}
 
 
 def _distances(layer: Any) -> bool:
@@ -168,7 +167,7 @@ ROWS = [
         "type=one_add_p gamma alpha axis normalization ignore_label",
         read="normalize",
         ignored="beta",
-        values={"origin": False, "oneaddp": True, "batch_size": "batch"},
+        values={"origin": False, "oneaddp": True, **NORMALIZATIONS},
         more=_more_of_focal,
         meant=_focal,
     ),

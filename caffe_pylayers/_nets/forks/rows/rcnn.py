@@ -5,23 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from caffe_pylayers._nets.forks.dialects import Dialect, short_float
+from caffe_pylayers._nets.forks.normalize import NORMALIZATIONS, by_normalize
 
 
 def _pooled_size(layer: Any) -> dict[str, int]:
     sizes = list(layer.roi_pooling_param.pooled_size) or [0]
     return {"pooled_h": sizes[0], "pooled_w": sizes[-1]}
-
-
-# Of R-FCN's losses of boxes: all places of a map count, valid ones too.
-_NORMALIZATIONS = {"batch_size": "batch", "valid": "places", "full": "places"}
-
-
-def _normalization(layer: Any, true: str = "places") -> dict[str, str]:
-    """Return what the older field normalize asks for, where the newer one is not set."""
-    param = layer.loss_param
-    if param.HasField("normalization") or not param.HasField("normalize"):
-        return {}
-    return {"normalization": true if param.normalize else "batch"}
 
 
 def _pre_fixed(layer: Any) -> bool:
@@ -70,18 +59,20 @@ ROWS = [
         "SoftmaxWithLossOHEM",
         "cross_entropy.SoftmaxCrossEntropyLoss",
         "loss_param softmax_param",
-        "normalize=normalization normalization ignore_label axis",
-        values={"batch_size": "batch"},
-        more=lambda layer: _normalization(layer, "valid"),
+        "normalization ignore_label axis",
+        read="normalize",
+        values=NORMALIZATIONS,
+        more=by_normalize,
     ),
     *(
         Dialect(
             kind,
             "regression.SmoothL1Loss",
             "loss_param",
-            "normalize=normalization normalization pre_fixed_normalizer",
-            values=_NORMALIZATIONS,
-            more=_normalization,
+            "normalization pre_fixed_normalizer",
+            read="normalize",
+            values={**NORMALIZATIONS, "valid": "places", "full": "places"},  # all of a map's count, valid ones too
+            more=lambda layer: by_normalize(layer, "places"),
             meant=meant,
         )
         for kind, meant in (("SmoothL1LossOHEM", lambda layer: True), ("SmoothL1Loss", _pre_fixed))
@@ -90,7 +81,8 @@ ROWS = [
         "ROIPooling",
         "roi_pooling.ROIPooling",
         "roi_pooling_param",
-        "pooled_size=pooled_h spatial_scale pad_ratio",
+        "spatial_scale pad_ratio",
+        read="pooled_size",
         more=_pooled_size,
         meant=lambda layer: len(layer.roi_pooling_param.pooled_size) > 0,
     ),
@@ -166,7 +158,7 @@ ROWS = [
         "SmoothL1Loss",
         "regression.SmoothL1Loss",
         "smoothl1_param",
-        "turn_point=sigma",
+        read="turn_point",
         more=_turn_point,
         meant=lambda layer: layer.HasField("smoothl1_param"),
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from caffe_pylayers._nets.forks.dialects import Dialect, short_float
+from caffe_pylayers._nets.forks.normalize import NORMALIZATIONS, by_normalize
 
 
 def _by_factors(layer: Any) -> bool:
@@ -43,11 +44,8 @@ def _weighs_classes(layer: Any) -> bool:
 
 
 def _class_weights(layer: Any) -> dict[str, Any]:
-    """Return what SoftmaxWithLoss with class weights divides by: normalize counts where normalization is not set."""
-    param = layer.loss_param
-    batch = param.HasField("normalize") and not param.normalize and not param.HasField("normalization")
-    found: dict[str, Any] = {"class_weights": [short_float(weight) for weight in param.class_weighting]}
-    return {**found, "normalization": "batch"} if batch else found
+    weights = [short_float(weight) for weight in layer.loss_param.class_weighting]
+    return {"class_weights": weights, **by_normalize(layer)}
 
 
 def _drop_class_weights(layer: Any) -> None:
@@ -130,7 +128,7 @@ ROWS = [
         "loss_param softmax_param",
         "axis ignore_label normalization",
         read="normalize weight_by_label_freqs class_weighting",
-        values={"batch_size": "batch"},
+        values=NORMALIZATIONS,
         more=_class_weights,
         meant=_weighs_classes,
     ),

@@ -74,7 +74,7 @@ def _fixed(layer: Any) -> dict[str, Any]:
     return {"fixed": given} if given else {}
 
 
-_POOLING_3D = "pool kernel_depth+kernel_size+kernel_size=kernel_size stride temporal_stride=stride pad"
+_POOLING_3D = "pool kernel_depth+kernel_size+kernel_size=kernel_size"
 
 ROWS = [
     Dialect("Transpose", "shapes.Permute", "transpose_param", "dim=order"),
@@ -106,8 +106,8 @@ ROWS = [
         "CTCLoss",
         "ctc.CTCLoss",
         "ctc_loss_param",
-        "blank_index=blank_label output_delay ctc_merge_repeated=merge_repeated "
-        "preprocess_collapse_repeated=collapse_labels",
+        "output_delay ctc_merge_repeated=merge_repeated preprocess_collapse_repeated=collapse_labels",
+        read="blank_index",
         ignored="loss_calculation_t",
         more=lambda layer: {"blank_label": _blank(layer.ctc_loss_param, -1), "legacy_gradient": True},
     ),
@@ -115,7 +115,7 @@ ROWS = [
         "WarpCTCLoss",
         "ctc.CTCLoss",
         "ctc_loss_param",
-        "blank_index=blank_label",
+        read="blank_index",
         ignored="output_delay ctc_merge_repeated preprocess_collapse_repeated loss_calculation_t",
         more=_warp_ctc,
     ),
@@ -123,7 +123,8 @@ ROWS = [
         "CTCGreedyDecoder",
         "label_sequences.SequenceAccuracy",
         "ctc_decoder_param",
-        "blank_index=blank_label ctc_merge_repeated=merge_repeated",
+        "ctc_merge_repeated=merge_repeated",
+        read="blank_index",
         more=lambda layer: {"blank_label": _blank(layer.ctc_decoder_param, 0), "measures": ["edit", "exact"]},
         meant=lambda layer: len(layer.bottom) == 2 and len(layer.top) == 1,
     ),
@@ -131,7 +132,8 @@ ROWS = [
         "CTCGreedyDecoder",
         "label_sequences.CTCGreedyDecoder",
         "ctc_decoder_param",
-        "blank_index=blank_label ctc_merge_repeated=merge_repeated",
+        "ctc_merge_repeated=merge_repeated",
+        read="blank_index",
         more=lambda layer: {"blank_label": _blank(layer.ctc_decoder_param, -1 if len(layer.bottom) > 1 else 0)},
     ),
     Dialect(
@@ -162,6 +164,7 @@ ROWS = [
         "nd_pooling.NdPooling",
         "pooling3d_param",
         _POOLING_3D,
+        read="stride temporal_stride pad",
         more=lambda layer: _pooling_3d(layer.pooling3d_param),
         meant=lambda layer: layer.HasField("pooling3d_param"),
     ),
@@ -170,13 +173,15 @@ ROWS = [
         "nd_pooling.NdPooling",
         "pooling_param",
         _POOLING_3D,
+        read="stride temporal_stride pad",
         more=lambda layer: _pooling_3d(layer.pooling_param),
     ),
     Dialect(
         "SpatialTransformer",
         "spatial_transformer.SpatialTransformer",
         "st_param",
-        "output_H=height output_W=width to_compute_dU=map_gradient " + " ".join(f"{name}=fixed" for name in _THETA),
+        "output_H=height output_W=width to_compute_dU=map_gradient",
+        read=" ".join(_THETA),
         more=_fixed,
     ),
 ]

@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from caffe_pylayers._nets.forks.dialects import Dialect
+from caffe_pylayers._nets.forks.normalize import NORMALIZATIONS, by_normalize
 
 
 def _multibox(layer: Any) -> dict[str, Any]:
     """Return what older fields say; and for two classes that all objects are of the second, as RefineDet has it."""
-    param, loss = layer.multibox_loss_param, layer.loss_param
-    found: dict[str, Any] = {}
+    param = layer.multibox_loss_param
+    found: dict[str, Any] = {**by_normalize(layer)}
     if param.HasField("do_neg_mining") and not (param.do_neg_mining or param.HasField("mining_type")):
         found["mining_type"] = "none"
-    if loss.HasField("normalize") and not loss.HasField("normalization"):
-        found["normalization"] = "valid" if loss.normalize else "batch"
     if (param.num_classes, param.background_label_id) == (2, 0):
         found["map_object_to_agnostic"] = True
     return found
@@ -49,11 +48,12 @@ ROWS = [
         "multibox_loss.MultiBoxLoss",
         "multibox_loss_param loss_param",
         "num_classes share_location background_label_id=background_label code_type encode_variance_in_target "
-        "loc_loss_type conf_loss_type loc_weight normalize=normalization normalization match_type overlap_threshold "
+        "loc_loss_type conf_loss_type loc_weight normalization match_type overlap_threshold "
         "use_prior_for_matching ignore_cross_boundary_bbox use_difficult_gt bp_inside map_object_to_agnostic "
-        "do_neg_mining=mining_type mining_type neg_pos_ratio neg_overlap sample_size nms_param.nms_threshold "
+        "mining_type neg_pos_ratio neg_overlap sample_size nms_param.nms_threshold "
         "nms_param.top_k use_prior_for_nms objectness_score",
-        values={"batch_size": "batch"},
+        read="normalize do_neg_mining",
+        values=NORMALIZATIONS,
         more=_multibox,
     ),
     Dialect(
