@@ -53,6 +53,8 @@ def test_the_guide_has_every_row():
     guide = (Path(__file__).parents[3] / "docs" / "forks.md").read_text()
     for row in DIALECTS:
         assert re.search(rf"^\|.*\b{row.kind}\b.*\|.*{row.layer or row.equal}", guide, re.M), row.kind
+    types = [words.lower() for words in re.findall(r"^\| (\w+).*\|$", guide, re.M)]
+    assert types[1:] == sorted(types[1:])  # the first is the head
 
 
 # --- layers --------------------------------------------------------------------------------------
