@@ -12,6 +12,7 @@ import lmdb
 from caffe_pylayers._layer.data.annotated_datum import message_class
 from caffe_pylayers._layer.detection.windows import shared
 from caffe_pylayers._layer.images.distortions import scale_hsv, scale_values
+from caffe_pylayers._layer.images.fitting import unfit_boxes
 from caffe_pylayers._layer.images.noises import NOISES
 from caffe_pylayers.annotated_data import (
     AnnotatedData,
@@ -84,7 +85,9 @@ def test_padding_repeats_the_image(pad_mode, at):
     ],
 )
 def test_boxes_are_fitted(old, mode, box):
-    np.testing.assert_allclose(fit_boxes(BOX, old, (300, 300), mode), [box], rtol=1e-12)
+    found = fit_boxes(BOX, old, (300, 300), mode)
+    np.testing.assert_allclose(found, [box], rtol=1e-12)
+    np.testing.assert_allclose(unfit_boxes(found, old, (300, 300), mode), BOX, rtol=1e-12)
 
 
 def test_boxes_outside_come_to_the_edge():

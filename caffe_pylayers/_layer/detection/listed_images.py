@@ -9,8 +9,7 @@ import numpy as np
 from caffe_pylayers._layer import checks
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.bases.no_gradient import NoGradient
-
-RESIZE_MODES = ("warp", "fit_small_size", "fit_large_size_and_pad")
+from caffe_pylayers._layer.images.fitting import RESIZE_MODES, unfit_boxes
 
 
 class ListedImages(NoGradient):
@@ -60,10 +59,4 @@ class ListedImages(NoGradient):
         if self.resize_mode == "fit_small_size" and self.height_scale and self.width_scale:
             scale = np.array([self.width_scale, self.height_scale] * 2)
             return np.minimum(np.maximum(boxes * scale, 0), whole)
-        if self.resize_mode == "fit_large_size_and_pad":
-            # The image's share of the net's width and height, in whose middle it is.
-            share = np.minimum(1, [width * self.resize_height / height / self.resize_width,
-                                   height * self.resize_width / width / self.resize_height])  # fmt: skip
-            start = (1 - np.tile(share, 2)) / 2
-            boxes = (boxes - start) / np.tile(share, 2)
-        return np.clip(boxes, 0, 1) * whole
+        return unfit_boxes(boxes, size, (self.resize_height, self.resize_width), self.resize_mode) * whole

@@ -59,14 +59,27 @@ def fit_boxes(boxes: Any, old: Sequence[int], size: tuple[int, int], mode: str =
 
     A box that ends outside the image comes to its edge.
     """
-    boxes = np.asarray(boxes, np.float64)
-    inside = np.ones(2)  # the image's part of the width and the height
+    start, share = _inner_window(old, size, mode)
+    moved = np.asarray(boxes, np.float64) * share
+    return start + np.concatenate([np.maximum(moved[:, :2], 0), np.minimum(moved[:, 2:], 1)], 1)
+
+
+def unfit_boxes(boxes: Any, old: Sequence[int], size: tuple[int, int], mode: str = "warp") -> Any:
+    """Return, as parts of an image of the size ``old``, boxes of what it was fitted to: the inverse of fit_boxes.
+
+    They end at the image's edge.
+    """
+    start, share = _inner_window(old, size, mode)
+    return np.clip((boxes - start) / share, 0, 1)
+
+
+def _inner_window(old: Sequence[int], size: tuple[int, int], mode: str) -> tuple[Any, Any]:
+    """Return (start, share), each for x1, y1, x2, y2: where the image itself begins, as a part, and how much it is."""
+    share = np.ones(4)
     if mode == "fit_large_size_and_pad":
-        ratio, wanted = old[1] / old[0], size[1] / size[0]
-        inside = np.array([1, wanted / ratio]) if ratio > wanted else np.array([ratio / wanted, 1])
-    low = (1 - inside) / 2 + np.maximum(boxes[:, :2] * inside, 0)
-    high = (1 - inside) / 2 + np.minimum(boxes[:, 2:] * inside, 1)
-    return np.concatenate([low, high], 1)
+        narrower = old[1] / old[0] / (size[1] / size[0])  # the image's ratio by the wanted one
+        share = np.tile(np.minimum(1, [narrower, 1 / narrower]), 2)
+    return (1 - share) / 2, share
 
 
 def extrapolate_boxes(boxes: Any, old: Sequence[int], size: tuple[int, int], crop: Any, scales: tuple[int, int]) -> Any:
