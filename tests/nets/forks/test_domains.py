@@ -24,13 +24,22 @@ layer { name: "entropy" type: "EntropyLoss" bottom: "grl" top: "entropy" loss_we
 """
 
 
-def test_a_net_learns(tmp_path):
+def test_a_net_by_hand(tmp_path):
+    """In each domain all samples are one, so that it does not matter which pairs are drawn."""
     path = tmp_path / "net.prototxt"
     path.write_text(NET)
     pycaffe.set_random_seed(3)
     net = pycaffe.Net(str(path), pycaffe.TRAIN)
-    net.blobs["data"].data[...] = np.random.RandomState(0).standard_normal((6, 4))
+    net.blobs["data"].data[...] = np.random.RandomState(0).standard_normal((2, 4)).repeat(3, 0)
     net.forward()
+    features, predictions = (
+        ((net.blobs[f"source{name}"].data[0] - net.blobs[f"target{name}"].data[0]) ** 2).sum()
+        for name in ("", "_softmax")
+    )
+    # 1 over gamma: of 30 pairs of samples 18 differ, by the features.
+    across = np.exp(-(2.0 ** np.arange(-2, 3)) * features / (features * 18 / 30)).sum()
+    assert np.isclose(net.blobs["mmd"].data, 5 + 5 - 2 * across)
+    assert np.isclose(net.blobs["jmmd"].data, 5 + 5 - 2 * across * np.exp(-predictions / 1.68))
     p = net.blobs["target_softmax"].data
     assert np.isclose(net.blobs["entropy"].data, -(p * np.log(p)).sum() / 3)
     net.backward()
