@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import itertools
 import os
 import random
 from concurrent.futures import ThreadPoolExecutor
@@ -29,10 +30,13 @@ class Item(NamedTuple):
     where: str
 
 
-def add_option(parser: argparse.ArgumentParser, name: str, **options: Any) -> None:
-    """Declare an option that may also be written as Caffe's tools have it, -resize_height."""
-    flag = name.replace("-", "_")
-    parser.add_argument(*dict.fromkeys((f"--{name}", f"--{flag}", f"-{flag}")), **options)
+def add_option(parser: argparse.ArgumentParser, *names: str, **options: Any) -> None:
+    """Declare an option of these names, the first its own, that may also be written as Caffe's tools have them.
+
+    resize-height: --resize-height, --resize_height or -resize_height.
+    """
+    flags = [(f"--{name}", f"--{flag}", f"-{flag}") for name in names for flag in (name.replace("-", "_"),)]
+    parser.add_argument(*dict.fromkeys(itertools.chain(*flags)), **options)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -32,13 +32,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("list", type=given, metavar="LIST", help="images and their annotations")
     parser.add_argument("database", type=given_path, metavar="DATABASE", help="the database to be made")
 
-    def add(name: str, **options: Any) -> None:
-        _conversion.add_option(parser, name, **options)
+    def add(*names: str, **options: Any) -> None:
+        _conversion.add_option(parser, *names, **options)
 
     add("anno-type", choices=("detection", "classification"), default="detection", help="default: detection")
     add("label-type", choices=tuple(READERS), default="xml", help="the files of annotations (default: xml)")
-    parser.add_argument(
-        *("--label-map", "--label-map-file", "--label_map_file", "-label_map_file"),
+    add(
+        *("label-map", "label-map-file"),
         type=given_path,
         metavar="FILE",
         help="the classes' names and numbers, a LabelMap's text; not needed with txt",

@@ -41,8 +41,10 @@ class RecordData(PrefetchedData):
 
     def record(self, index: int) -> Any:
         """Return a record's message."""
+        from google.protobuf.message import DecodeError
+
         value = lmdb_file.value_at(self._file, self._places[index])
         try:
             return message_class(self.record_type).FromString(value)
-        except Exception as error:  # protobuf's own
+        except DecodeError as error:
             raise ValueError(f"{self.name_of(index)}: is no {self.record_type}: {len(value)} bytes") from error
