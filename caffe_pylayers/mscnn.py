@@ -68,7 +68,14 @@ def decode_fields(deltas, fields, stride, field_xyr=2.0, field_whr=2.0, means=0.
     return x, y, w, h
 
 
-class _Fields(NoGradient):
+class _Deltas(NoGradient):
+    """A layer that decodes boxes from deltas."""
+
+    bbox_mean = Parameter((float,) * 4, (0.0,) * 4, doc="added to the deltas")
+    bbox_std = Parameter((float,) * 4, (1.0,) * 4, above=0, doc="the deltas are multiplied by these before")
+
+
+class _Fields(_Deltas):
     """A layer of maps with boxes at their cells, of which the best are proposed.
 
     A subclass has candidates(bottom, image), which yields (boxes x1 y1 x2 y2 (R, 4), scores (R,)) for each map.
@@ -83,8 +90,6 @@ class _Fields(NoGradient):
     max_nms_num = Parameter(int, 0, low=0, doc="boxes of an image that go into suppression, 0: all")
     max_post_nms_num = Parameter(int, 0, low=0, doc="boxes of an image that come out, 0: all")
     min_size = Parameter(float, 15.0, low=0, doc="least width and height, in pixels")
-    bbox_mean = Parameter((float,) * 4, (0.0,) * 4, doc="added to the deltas")
-    bbox_std = Parameter((float,) * 4, (1.0,) * 4, above=0, doc="the deltas are multiplied by these before")
 
     plus_one = False
 
@@ -256,7 +261,7 @@ class BoxGroupOutput(_Fields):
             yield boxes.reshape(-1, 4), (1 - probabilities[:, 0]).ravel()
 
 
-class DecodeBBox(NoGradient):
+class DecodeBBox(_Deltas):
     """ROIs of the next stage of a cascade: those of this one, moved by its deltas.
 
     In TRAIN those without a size are left out, and, with bottom[2], those whose IoU with their object was gt_iou_thr or
@@ -282,8 +287,6 @@ class DecodeBBox(NoGradient):
         array([[ 0., 20., 10., 39., 29.]])
     """
 
-    bbox_mean = Parameter((float,) * 4, (0.0,) * 4, doc="added to the deltas")
-    bbox_std = Parameter((float,) * 4, (1.0,) * 4, above=0, doc="the deltas are multiplied by these before")
     gt_iou_thr = Parameter(float, 0.95, low=0, doc="with bottom[2]: the IoU from which a ROI is its object's own box")
 
     def setup(self, bottom, top):

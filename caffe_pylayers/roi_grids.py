@@ -52,17 +52,26 @@ def roi_grid_weights(start, step, points, size):
 
 
 class _Grid(PooledROILayer):
-    """A layer whose subclass has weights(rois, size): for rows and for columns those of roi_grid_weights."""
+    """A layer whose subclass has windows(rois): their upper left corners x, y and their sizes (R, 2), in cells."""
+
+    beyond = 0  # points on each axis beyond one for each bin
+
+    def pooled(self, shape):
+        return shape[1], self.pooled_h + self.beyond, self.pooled_w + self.beyond
+
+    def windows(self, rois):
+        raise NotImplementedError(f"{type(self).__name__}: windows is not defined")
 
     def pool(self, xp, data, rois, features):
-        self._weights = self.weights(rois, data.shape[2:])
+        starts, lengths = self.windows(rois)
+        self._weights = [
+            roi_grid_weights(starts[:, i], lengths[:, i] / bins, bins + self.beyond, size)
+            for i, bins, size in ((1, self.pooled_h, data.shape[2]), (0, self.pooled_w, data.shape[3]))
+        ]
         roi_align_forward(xp, data, rois, self._weights, features)
 
     def pool_backward(self, xp, data, rois, d_features, d_data):
         roi_align_backward(xp, rois, self._weights, d_features, d_data)
-
-    def weights(self, rois, size):
-        raise NotImplementedError(f"{type(self).__name__}: weights is not defined")
 
 
 class ROIWarping(_Grid):
@@ -93,15 +102,10 @@ class ROIWarping(_Grid):
                [6. , 7.5]])
     """
 
-    def weights(self, rois, size):
+    def windows(self, rois):
         corners = in_reach(rois, self.spatial_scale).astype(np.float32) * np.float32(self.spatial_scale)
         corners = rounded(corners).astype(np.float64)
-        lengths = (corners[:, 2:] - corners[:, :2]).clip(0, None)
-        points = self.pooled_h, self.pooled_w
-        return [
-            roi_grid_weights(corners[:, 1 - axis], lengths[:, 1 - axis] / points[axis], points[axis], size[axis])
-            for axis in range(2)
-        ]
+        return corners[:, :2], (corners[:, 2:] - corners[:, :2]).clip(0, None)
 
 
 class ROIGrid(_Grid):
@@ -135,17 +139,11 @@ class ROIGrid(_Grid):
 
     pad_ratio = Parameter(float, 0.0, low=0, doc="a ROI becomes larger on each side by this share of its size")
 
-    def pooled(self, shape):
-        return shape[1], self.pooled_h + 1, self.pooled_w + 1
+    beyond = 1
 
-    def weights(self, rois, size):
+    def windows(self, rois):
         corners = padded(in_reach(rois, self.spatial_scale), self.pad_ratio).astype(np.float64)
         corners = corners * self.spatial_scale - 0.5
-        lengths = corners[:, 2:] - corners[:, :2]
-        bins = self.pooled_h, self.pooled_w
-        rows, columns = (
-            roi_grid_weights(corners[:, 1 - axis], lengths[:, 1 - axis] / bins[axis], bins[axis] + 1, size[axis])
-            for axis in range(2)
-        )
-        rows[2][...] *= (lengths > 0).all(1)[:, None, None]
-        return rows, columns
+        starts, lengths = corners[:, :2], corners[:, 2:] - corners[:, :2]
+        starts[~(lengths > 0).all(1)] = -np.inf  # a ROI without a size: outside the map, where all is 0
+        return starts, lengths
