@@ -84,14 +84,14 @@ class AnnotatedData(FittedData, RecordData):
     little of are left out. What is asked for is done in either phase, as in SSD, but for the crop, which is in the
     middle in TEST.
 
+    Bottom:
+        none
     Top:
         [0] data (N, C, H, W)
         [1] label, optional: (1, 1, G, 8): image, class, number in its class, x1, y1, x2, y2 in parts of the image,
             difficult, of all boxes of the batch, and one row of -1 where there is none; (N,) for a database without
             annotations, of classification; with label_form yolo (N, 1, 300, 5): class from 0 on, x, y, w, h of a centre
             and a size in parts of the image, and zeros
-    Bottom:
-        none
     Backward:
         none
     Raises:

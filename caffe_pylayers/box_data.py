@@ -87,13 +87,13 @@ class _Boxes(ImageData):
 class BoxesVOC(_Boxes):
     """Images and boxes of PASCAL VOC's folders.
 
+    Bottom:
+        none
     Top:
         [0] data (N, C, H, W): BGR by default
         [1] gt_boxes (R, 6): n, x1, y1, x2, y2, class, of all images of the batch, n the image's place in it, in
             pixels of data; classes count from 1. With flagged: mark (R, 7), 1 for a difficult object in the end
         [2] im_info (N, 3), optional: height and width of the image, without padding, and the scale it was resized by
-    Bottom:
-        none
     Backward:
         none
     Raises:
@@ -136,13 +136,13 @@ class BoxesVOC(_Boxes):
 class BoxesCOCO(_Boxes):
     """Images and boxes of a COCO file.
 
+    Bottom:
+        none
     Top:
         [0] data (N, C, H, W): BGR by default
         [1] gt_boxes (R, 6): n, x1, y1, x2, y2, class, as BoxesVOC; classes are the categories in the order of their
             ids, from 1. With flagged: mark (R, 7), 1 for a crowd in the end
         [2] im_info (N, 3), optional: height, width and scale, as BoxesVOC
-    Bottom:
-        none
     Backward:
         none
     Raises:

@@ -92,7 +92,7 @@ class InnerDistance(Learned):
         [2] labels y (M,), optional: an integer in [0, N) for each vector of x, of which update_center_only makes use
     Top:
         [0] distances, x's axes before `axis` and one of N
-    Learned blobs:
+    Learned:
         [0] w (N, K), where there is no bottom[1]
     Backward:
         d_x = sum over n of 2 d (x - w_n), d_w = sum over m of 2 d (w_n - x_m); with p 1 the differences' signs in

@@ -71,11 +71,11 @@ class DatumImages(FittedData, RecordData):
     In this order: brought to a random size, resized, noise added, cropped, mirrored, the mean subtracted, scaled. What
     is asked for is done in either phase, but for the crop, which is in the middle in TEST.
 
+    Bottom:
+        none
     Top:
         [0] data (N, C, H, W)
         [1] label, optional: (N,)
-    Bottom:
-        none
     Backward:
         none
     Raises:

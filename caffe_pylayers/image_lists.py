@@ -36,12 +36,12 @@ class ImageList(LabelledImages, FileList):
 
     data[n] = the image on line i_n of the list, changed as the parameters say; label[n] = the numbers behind it.
 
+    Bottom:
+        none
     Top:
         [0] data (N, C, H, W): BGR by default, as Caffe's models have it
         [1] label, optional: (N,) where a line has one number; (N, L) where it has L; with more tops than these two
         [1] ... [L] one number each, (N,)
-    Bottom:
-        none
     Backward:
         none
     Raises:
@@ -88,11 +88,11 @@ class ImageFolder(LabelledImages):
 
     data[n] = an image, changed as the parameters say; label[n] = the number of its folder, in the order of names.
 
+    Bottom:
+        none
     Top:
         [0] data (N, C, H, W)
         [1] label (N,), optional
-    Bottom:
-        none
     Backward:
         none
     Raises:

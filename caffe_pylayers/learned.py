@@ -83,7 +83,7 @@ class LearnedScale(LearnedAlong, KeptInput):
         [0] features x, any shape
     Top:
         [0] y, the shape of x; may be the bottom
-    Learned blobs:
+    Learned:
         [0] the sizes of x on the axes, () for one factor of all
     Backward:
         d_x = s d; d_blob += sum of d x over the other axes, times s where exponential.
@@ -140,7 +140,7 @@ class LearnedShift(LearnedAlong):
         [0] features x, any shape
     Top:
         [0] y, the shape of x; may be the bottom
-    Learned blobs:
+    Learned:
         [0] the sizes of x on the axes, () for one term of all
     Backward:
         d_x = d; d_blob += sum of d over the other axes.
@@ -176,7 +176,7 @@ class LearnedParameter(Learned):
         [0] reference (N, ...), optional: only N is used
     Top:
         [0] the shape, or (N, ...) with N copies
-    Learned blobs:
+    Learned:
         [0] the shape
     Backward:
         d_blob += d, over all samples; the reference gets zeros.

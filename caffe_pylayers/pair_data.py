@@ -79,13 +79,13 @@ class PairsByLabel(_Anchors):
     data_a[n] = an image whose class has more than one; data_b[n] = another of its class with the probability
     ``same_share``, same[n] = 1; else an image of another class, same[n] = 0.
 
+    Bottom:
+        none
     Top:
         [0] data_a (N, C, H, W)
         [1] data_b (N, C, H, W)
         [2] same (N,): 1 or 0, as Caffe's ContrastiveLoss takes it
         [3], [4] label_a, label_b (N,), optional
-    Bottom:
-        none
     Backward:
         none
     Raises:
@@ -125,13 +125,13 @@ class TripletsByLabel(_Anchors):
     anchor[n] = an image whose class has more than one, positive[n] = another of its class, negative[n] = an image of
     another class, any as likely.
 
+    Bottom:
+        none
     Top:
         [0] anchor (N, C, H, W)
         [1] positive (N, C, H, W)
         [2] negative (N, C, H, W)
         [3], [4], [5] their labels (N,), optional
-    Bottom:
-        none
     Backward:
         none
     Raises:
@@ -167,11 +167,11 @@ class PKBatches(ListedImages):
 
     P = batch_size / samples_per_class; in C // P batches no class comes twice. In the TEST phase images come in order.
 
+    Bottom:
+        none
     Top:
         [0] data (N, C, H, W), N = P K
         [1] label (N,)
-    Bottom:
-        none
     Backward:
         none
     Raises:

@@ -119,12 +119,12 @@ class SegmentationPairs(_Pairs):
     data[n] and label[n] = the image and the label map on line i_n, changed together as the parameters say: the map
     by its nearest pixels, and ignore_label where there is no image.
 
+    Bottom:
+        none
     Top:
         [0] data (N, C, H, W): BGR by default
         [1] label (N, 1, H, W): a map's palette indices where it has a palette, else its gray values
         [2] size, optional, (N, 1, 1, 2): height and width of what is image in data
-    Bottom:
-        none
     Backward:
         none
     Raises:
@@ -202,12 +202,12 @@ class SegmentationVOC(_Pairs):
 
     data[n] and label[n] = the image and the label map of name i_n in the split's list, changed together.
 
+    Bottom:
+        none
     Top:
         [0] data (N, C, H, W)
         [1] label (N, 1, H, W): the palette's indices, 255 on the objects' borders
         [2] size, optional, (N, 1, 1, 2): height and width of what is image in data
-    Bottom:
-        none
     Backward:
         none
     Raises:

@@ -46,11 +46,11 @@ class CSVData(LabelledData):
 
     data[n] = the row's numbers in ``columns``, label[n] = those in ``labels``.
 
+    Bottom:
+        none
     Top:
         [0] data (N, columns)
         [1] label, optional: (N,) for one column, else (N, labels)
-    Bottom:
-        none
     Backward:
         none
     Raises:
@@ -152,10 +152,10 @@ class NPZData(LabelledData):
 
     top[i][n] = array_i[row_n]
 
-    Top:
-        [0] ... one for each name in ``arrays``: (N, ...), the array's shape behind its first axis
     Bottom:
         none
+    Top:
+        [0] ... one for each name in ``arrays``: (N, ...), the array's shape behind its first axis
     Backward:
         none
     Raises:

@@ -118,11 +118,11 @@ class VideoClips(ImageData, FileList):
     data[n] = ``length`` frames of video i_n, every ``stride``-th, all changed alike; in the TRAIN phase from a random
     place, in the TEST phase from the middle. label[n] = the numbers behind the video in the list.
 
+    Bottom:
+        none
     Top:
         [0] data (N, C, T, H, W), as convolutions over time take it; with layout NTCHW (N, T, C, H, W)
         [1] label, optional: (N,), or (N, L) for L numbers
-    Bottom:
-        none
     Backward:
         none
     Raises:
@@ -195,11 +195,11 @@ class VideoSegments(ImageData, FileList):
     changed alike; in the TRAIN phase from random places of their parts, in the TEST phase from the middle. Of a flow a
     frame is an image of x and one of y.
 
+    Bottom:
+        none
     Top:
         [0] data (N, segments * length * C, H, W); C is 3, of gray images 1, of a flow 2
         [1] label (N,), optional
-    Bottom:
-        none
     Backward:
         none
     Raises:
@@ -298,11 +298,11 @@ class VideoFrames(FittedData):
 
     In this order: resized, noise added, cropped, mirrored, the mean subtracted, scaled.
 
+    Bottom:
+        none
     Top:
         [0] data (N, C, H, W)
         [1] label, optional: (N,), zeros
-    Bottom:
-        none
     Backward:
         none
     Raises:
