@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass, field
 from typing import Any, Callable, Iterator, Mapping
 
-from caffe_pylayers._nets.forks.messages import is_default, repeated
+from caffe_pylayers._nets.forks.fillers import filler_parameters
+from caffe_pylayers._nets.forks.reading import first_of, has, is_set, set_fields, value_of
 
 # Fields that change no value that a net computes: how, how fast, or in which precision a fork computes it.
 LEFT_OUT = frozenset(
@@ -89,10 +89,10 @@ class Dialect:
         for paths, ours in self._fields():
             message = self.holder(layer, paths[0][0])
             if len(paths) > 1:
-                if all(_has(message, path) for path in paths):
-                    found[ours] = [_value(message, path) for path in paths]
+                if all(has(message, path) for path in paths):
+                    found[ours] = [value_of(message, path) for path in paths]
                 continue
-            value = _value(message, paths[0])
+            value = value_of(message, paths[0])
             if value is not None:
                 found[ours] = self.values.get(value, value) if isinstance(value, str) else value
         if self.more is not None:
@@ -108,12 +108,14 @@ class Dialect:
         unread = [
             f"{param}.{name}"
             for param in self.params
-            for name in _set(getattr(layer, param))
+            for name in set_fields(getattr(layer, param))
             if name not in inner and name not in LEFT_OUT
         ]
         for outer in dict.fromkeys(path[0] for path in counts if len(path) > 1):
             param, message = self._place(layer, outer)
-            unread += [f"{param}.{outer}.{name}" for name in _set(first_of(message, outer)) if name not in inner[outer]]
+            unread += [
+                f"{param}.{outer}.{name}" for name in set_fields(first_of(message, outer)) if name not in inner[outer]
+            ]
         if self.filler:
             param, message = self._place(layer, self.filler)
             if not filler_parameters(getattr(message, self.filler)):
@@ -128,7 +130,7 @@ class Dialect:
             f"{param}.{'.'.join(path)}"
             for param in self.params
             for path in ignored
-            if _is_set(getattr(layer, param), path)
+            if is_set(getattr(layer, param), path)
         ]
 
     @property
@@ -162,82 +164,4 @@ def behind(layer: Any, kind: str) -> Any:
     found = type(layer)(name=f"{layer.name}/{kind.lower()}", type=kind, bottom=layer.top, top=layer.top)
     found.include.extend(layer.include)
     found.exclude.extend(layer.exclude)
-    return found
-
-
-def _set(message: Any) -> list[str]:
-    return [known.name for known, value in message.ListFields() if not is_default(known, value)]
-
-
-def _is_set(message: Any, path: list[str]) -> bool:
-    """Return True for a field that is there, and not as its default."""
-    name, *rest = path
-    return name in _set(message) and (not rest or _is_set(first_of(message, name), rest))
-
-
-def _has(message: Any, path: list[str]) -> bool:
-    """Return True for a field that is there."""
-    *outer, name = path
-    for inner in outer:
-        message = first_of(message, inner)
-    return bool(message.HasField(name))
-
-
-def first_of(message: Any, name: str) -> Any:
-    """Return the message in a field, of several the first; an empty one where there is none."""
-    value = getattr(message, name)
-    if not repeated(message.DESCRIPTOR.fields_by_name[name]):
-        return value
-    return value[0] if value else getattr(type(message)(), name).add()
-
-
-def _value(message: Any, path: list[str]) -> Any:
-    """Return a field's value, or its default, as a text would have it; None where there is none.
-
-    An enumeration's comes in small letters.
-    """
-    *outer, name = path
-    for inner in outer:
-        if inner not in (known.name for known, _ in message.ListFields()):
-            return None
-        message = first_of(message, inner)
-    known, value = message.DESCRIPTOR.fields_by_name[name], getattr(message, name)
-    if repeated(known):
-        return [_as_written(known, item) for item in value] or None
-    if not message.HasField(name) and not known.has_default_value:
-        return None
-    return _as_written(known, value)
-
-
-def _as_written(known: Any, value: Any) -> Any:
-    if known.enum_type:
-        return known.enum_type.values_by_number[value].name.lower()
-    return short_float(value) if known.type == known.TYPE_FLOAT else value
-
-
-def short_float(value: float) -> float:
-    """Return the float of the fewest digits that is the same float32: 0.1, not 0.10000000149."""
-    shorter = (float(f"{value:.{digits}g}") for digits in range(1, 9))
-    return next((found for found in shorter if struct.pack("f", found) == struct.pack("f", value)), value)
-
-
-# By filler: the library's filler_value, or None for a filler that it has not.
-_FILLER_VALUES: dict[str, Callable[[Any], float | None]] = {
-    "constant": lambda filler: filler.value,
-    "uniform": lambda filler: filler.max if filler.min == -filler.max else None,
-    "gaussian": lambda filler: None if filler.mean or filler.sparse >= 0 else filler.std,
-    "xavier": lambda filler: None if filler.variance_norm else 0.0,
-    "msra": lambda filler: None if filler.variance_norm else 0.0,
-    "gaussian_unitball": lambda filler: 0.0,
-}
-
-
-def filler_parameters(filler: Any) -> dict[str, Any]:
-    """Return the library's parameters for a FillerParameter; {} for one that it has no equal of."""
-    value = _FILLER_VALUES[filler.type](filler) if filler.type in _FILLER_VALUES else None
-    if value is None:
-        return {}
-    found: dict[str, Any] = {"filler": filler.type}
-    if value:
-        found["filler_value"] = short_float(value)
     return found

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, Container, Iterator, NamedTuple, Sequence
 
 from caffe_pylayers._layer.quote import quoted
 from caffe_pylayers._nets.forks import evaluation
-from caffe_pylayers._nets.forks.dialects import LEFT_OUT, Dialect, first_of
+from caffe_pylayers._nets.forks.dialects import LEFT_OUT, Dialect
 from caffe_pylayers._nets.forks.messages import FIELDS_OF_LAYERS, is_default, message_class, of_forks, repeated
 from caffe_pylayers._nets.forks.names import fork_of_field
+from caffe_pylayers._nets.forks.reading import first_of
 from caffe_pylayers._nets.forks.table import KINDS, TOLD, dialect_of
 
 if TYPE_CHECKING:

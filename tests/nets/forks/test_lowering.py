@@ -9,9 +9,10 @@ import pytest
 
 from caffe_pylayers import _engine
 from caffe_pylayers._layer.parameter import declared
-from caffe_pylayers._nets.forks.dialects import LEFT_OUT, first_of
+from caffe_pylayers._nets.forks.dialects import LEFT_OUT
 from caffe_pylayers._nets.forks.messages import message_class
 from caffe_pylayers._nets.forks.names import fork_of_type
+from caffe_pylayers._nets.forks.reading import first_of
 from caffe_pylayers._nets.forks.table import DIALECTS, in_python
 from caffe_pylayers._nets.prototxt import parse_net, parse_solver
 from caffe_pylayers.cli._layer_pages import all_layers

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from caffe_pylayers._layer.images.noises import NOISES
-from caffe_pylayers._nets.forks.dialects import Dialect, short_float
+from caffe_pylayers._nets.forks.dialects import Dialect
+from caffe_pylayers._nets.forks.reading import short_float
 
 
 def _numbers(message: Any) -> dict[str, float]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
-from caffe_pylayers._nets.forks.dialects import Dialect, filler_parameters, short_float
+from caffe_pylayers._nets.forks.dialects import Dialect
+from caffe_pylayers._nets.forks.fillers import filler_parameters
 from caffe_pylayers._nets.forks.normalize import NORMALIZATIONS, by_normalize
+from caffe_pylayers._nets.forks.reading import short_float
 
 
 def _directions(layer: Any) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from caffe_pylayers._nets.forks.dialects import Dialect, short_float
+from caffe_pylayers._nets.forks.dialects import Dialect
+from caffe_pylayers._nets.forks.reading import short_float
 
 
 def _means(layer: Any) -> dict[str, Any]:

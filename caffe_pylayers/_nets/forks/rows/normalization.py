@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any, Sequence
 
-from caffe_pylayers._nets.forks.dialects import Dialect, behind, short_float
+from caffe_pylayers._nets.forks.dialects import Dialect, behind
+from caffe_pylayers._nets.forks.reading import short_float
 
 _STATISTICS = ("mean", "variance", "inverse_std", "correction")
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from caffe_pylayers._nets.forks.dialects import Dialect, short_float
+from caffe_pylayers._nets.forks.dialects import Dialect
 from caffe_pylayers._nets.forks.normalize import NORMALIZATIONS, by_normalize
+from caffe_pylayers._nets.forks.reading import short_float
 
 
 def _by_factors(layer: Any) -> bool:
