@@ -14,7 +14,7 @@ layer {
   bottom: "img"  top: "img_nomean"
   python_param {
     module: "caffe_pylayers.means"  layer: "AddMean"
-    param_str: "{value: [104, 117, 123], operation: subtract}"
+    param_str: "{mean: [104, 117, 123], mean_scale: -1}"
   }
 }
 """
@@ -139,9 +139,9 @@ class SubtractRunningMean(Interpolated):
 
 
 class AddMean(Layer):
-    """A known mean added to or subtracted from a blob, with a scale before and after.
+    """A known mean added to a blob, or with a scale of -1 subtracted from it, and scales of both.
 
-    top = output_scale (input_scale x + mean_scale m), or - with operation subtract; m repeats over the channels.
+    top = output_scale (input_scale x + mean_scale m), and m repeats over the channels.
 
     Bottom:
         [0] x (N, C, ...)
@@ -150,20 +150,19 @@ class AddMean(Layer):
     Backward:
         d_x = input_scale output_scale d_top.
     Raises:
-        ValueError for channels that are no multiple of the values, and in place.
+        ValueError for channels that are no multiple of the means, and in place.
     References:
-        Mean of lmb-freiburg/flownet2 with its mean_param, for one bottom; here with a gradient. A mean in a file is
-        Caffe's transform_param mean_file.
+        Mean of lmb-freiburg/flownet2 with its mean_param, for one bottom; its value is the mean, and its SUBTRACT is
+        a mean_scale of another sign; here with a gradient. A mean in a file is Caffe's transform_param mean_file.
     Example:
         >>> from caffe_pylayers.testing import LayerRun
-        >>> LayerRun(AddMean, [[[5, 7]]], param_str="{operation: subtract, value: [1, 2]}").forward()[0]
+        >>> LayerRun(AddMean, [[[5, 7]]], param_str="{mean: [1, 2], mean_scale: -1}").forward()[0]
         array([[4., 5.]])
     """
 
     array_api = True
 
-    operation = Parameter(str, choices=("add", "subtract"), doc="of the mean")
-    value = Parameter([float], length=(1, None), doc="m, of the channels in turn")
+    mean = Parameter([float], length=(1, None), doc="m, of the channels in turn")
     mean_scale = Parameter(float, 1.0, doc="of m")
     input_scale = Parameter(float, 1.0, doc="of x")
     output_scale = Parameter(float, 1.0, doc="of the sum")
@@ -173,10 +172,9 @@ class AddMean(Layer):
 
     def plan(self, x):
         shape = tuple(x.shape)
-        if len(shape) < 2 or shape[1] % len(self.value):
-            raise checks.error(self, f"bottom[0] (x) of shape {shape} needs a multiple of {len(self.value)} channels")
-        scale = self.output_scale * self.mean_scale * (1 if self.operation == "add" else -1)
-        mean = np.resize(np.multiply(self.value, scale), shape[1])
+        if len(shape) < 2 or shape[1] % len(self.mean):
+            raise checks.error(self, f"bottom[0] (x) of shape {shape} needs a multiple of {len(self.mean)} channels")
+        mean = np.resize(np.multiply(self.mean, self.output_scale * self.mean_scale), shape[1])
         self._mean = arrays.on_axis(arrays.from_numpy(mean, x), len(shape), 1)
         self._scale = self.input_scale * self.output_scale
         return [shape]

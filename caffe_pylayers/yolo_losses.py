@@ -50,21 +50,21 @@ __all__ = [
 ]
 
 
-def match_anchors(likeness, mask, threshold, legacy=False):
+def match_anchors(similarity, mask, threshold, legacy=False):
     """Return (truth, position): which truths are to be found with which of the mask's anchors, in the truths' order.
 
     Each with the anchor that is most like it, if the mask has that, and with each other one of the mask that is more
     like it than the threshold.
 
-    likeness: (T, B), of each truth with each anchor. mask: (A,), indices of anchors.
+    similarity: (T, B), of each truth with each anchor. mask: (A,), indices of anchors.
     legacy: MobileNet-YOLO takes the best one's position in the mask for its index when it looks for the others.
     """
-    positions = np.full(likeness.shape[1], -1)
+    positions = np.full(similarity.shape[1], -1)
     positions[mask[::-1]] = np.arange(len(mask))[::-1]
-    best = np.where(likeness.max(1) > 0, likeness.argmax(1), -1)
+    best = np.where(similarity.max(1) > 0, similarity.argmax(1), -1)
     at_best = np.where(best >= 0, positions[best], -1)
     taken = np.where(at_best >= 0, at_best, best) if legacy else best
-    others = (likeness > threshold) & (threshold < 1) & (np.arange(len(positions)) != taken[:, None])
+    others = (similarity > threshold) & (threshold < 1) & (np.arange(len(positions)) != taken[:, None])
     table = np.concatenate([at_best[:, None], np.where(others, positions, -1)], 1)
     truth, column = np.nonzero(table >= 0)
     return truth, table[truth, column]
@@ -133,7 +133,7 @@ class Yolov3Loss(CellLoss):
     def setup(self, bottom, top):
         super().setup(bottom, top)
         self.squared = self.use_logic_gradient
-        self.likeness = "iou" if self.iou_loss == "mse" else self.iou_loss
+        self.similarity = "iou" if self.iou_loss == "mse" else self.iou_loss
         self.power = 0.6 if self.legacy_version else 1.0
 
     def image(self, width, height):
@@ -143,8 +143,8 @@ class Yolov3Loss(CellLoss):
         return sigmoid(np, scores)
 
     def matched(self, labels, t, row, column):
-        likeness = self.like_anchors(self._sizes, labels.boxes)
-        return match_anchors(likeness, self._mask, self.iou_thresh, self.legacy_version)
+        similarity = self.similarity_of_anchors(self._sizes, labels.boxes)
+        return match_anchors(similarity, self._mask, self.iou_thresh, self.legacy_version)
 
     def found(self, matches):
         at = matches.t[matches.last]
@@ -155,17 +155,17 @@ class Yolov3Loss(CellLoss):
         boxes = self.decoded(matches)
         if self.iou_loss == "mse":
             d_t[:, :4] = self.code_errors(matches, more_of_small=True)
-            return d_t, self.like(boxes, matches.boxes)
+            return d_t, self.similarity_of(boxes, matches.boxes)
         which = np.arange(len(boxes)) if self.accumulate else matches.last
         d_t[:, :4] = 0
         arrays.add_rows(d_t[:, :4], matches.place[which], self._d_codes(matches, boxes)[which])
         kind = "diou" if self.legacy_version and self.iou_loss == "iou" else self.iou_loss
-        like = box_similarity_forward(boxes, matches.boxes, kind, self.power)
+        similarity = box_similarity_forward(boxes, matches.boxes, kind, self.power)
         if not self.legacy_version:
-            self._total += self.iou_normalizer * (1 - like[which]).sum()
-        elif len(like):
-            self._total += self.iou_normalizer * (1 - like).mean()
-        return d_t, like
+            self._total += self.iou_normalizer * (1 - similarity[which]).sum()
+        elif len(similarity):
+            self._total += self.iou_normalizer * (1 - similarity).mean()
+        return d_t, similarity
 
     def _class_targets(self, matches):
         """Return what the classes (U, C) are to be, and their errors' factors."""
@@ -250,18 +250,18 @@ class RegionLoss(CellLoss):
         sizes = self._sizes
         if not self.bias_match:
             sizes = sizes * np.exp(np.minimum(t[labels.image, :, 2:4, row, column], MAX_LOG_SCALE))
-        return np.arange(len(row)), self.like_anchors(sizes, labels.boxes).argmax(1)
+        return np.arange(len(row)), self.similarity_of_anchors(sizes, labels.boxes).argmax(1)
 
     def found(self, matches):
         last = matches.last
-        at, like = matches.t[last], self.like(self.decoded(matches), matches.boxes)
+        at, similarity = matches.t[last], self.similarity_of(self.decoded(matches), matches.boxes)
         d_t = np.empty_like(at)
         d_t[:, :4] = self.code_errors(matches, more_of_small=not self.rescore)
-        d_t[:, 4] = self.add_sigmoid_errors(at[:, 4], like[last] if self.rescore else 1, self.object_scale)
+        d_t[:, 4] = self.add_sigmoid_errors(at[:, 4], similarity[last] if self.rescore else 1, self.object_scale)
         log_q, labelled = self._log_softmax(at[:, 5:]), np.eye(self.num_classes, dtype=at.dtype)[matches.classes[last]]
         d_t[:, 5:] = self.class_scale * (np.exp(log_q) - labelled)
         self.add(-self.class_scale * (labelled * log_q).sum(), d_t[:, 5:])
-        return d_t, like
+        return d_t, similarity
 
     def _log_softmax(self, scores):
         log_q = np.empty(scores.shape, scores.dtype)

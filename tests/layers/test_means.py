@@ -64,7 +64,7 @@ def test_the_middle():
         ),
         (SubtractRunningMean, (1, 3, 2, 2), "{mean: [1, 2]}", "has 3 channels, and there are 2 means"),
         (SubtractRunningMean, (1, 1, 2, 2), "{mean: [1], iterations: 2}", "takes iterations or mean, not both"),
-        (AddMean, (1, 3), "{operation: add, value: [1, 2]}", r"needs a multiple of 2 channels"),
+        (AddMean, (1, 3), "{mean: [1, 2]}", r"needs a multiple of 2 channels"),
     ],
 )
 def test_what_is_refused(cls, shape, text, message):

@@ -7,6 +7,7 @@ import pytest
 
 from caffe_pylayers._layer.detection.box_similarity import (
     SIMILARITIES,
+    box_similarities,
     box_similarity_backward,
     box_similarity_forward,
     darknet_similarity_backward,
@@ -127,12 +128,12 @@ def test_pytorch_s_errors():
 
 
 def test_what_finds_a_truth():
-    likeness = np.array([[0.1, 0.6, 0.7, 0.2], [0.9, 0.6, 0.1, 0.1], [0, 0, 0, 0]])
+    similarity = np.array([[0.1, 0.6, 0.7, 0.2], [0.9, 0.6, 0.1, 0.1], [0, 0, 0, 0]])
     mask = np.array([1, 2])
-    assert [found.tolist() for found in match_anchors(likeness, mask, 1.0)] == [[0], [1]]
-    assert [found.tolist() for found in match_anchors(likeness, mask, 0.5)] == [[0, 0, 1], [1, 0, 0]]
+    assert [found.tolist() for found in match_anchors(similarity, mask, 1.0)] == [[0], [1]]
+    assert [found.tolist() for found in match_anchors(similarity, mask, 0.5)] == [[0, 0, 1], [1, 0, 0]]
     # Of the first truth the best one's place in the mask, 1, is left out for it: anchor 2 is taken twice.
-    assert [found.tolist() for found in match_anchors(likeness, mask, 0.5, True)] == [[0, 0, 1], [1, 1, 0]]
+    assert [found.tolist() for found in match_anchors(similarity, mask, 0.5, True)] == [[0, 0, 1], [1, 1, 0]]
 
 
 def test_ssd_s_labels_are_the_same():
@@ -188,6 +189,14 @@ def test_similarities_by_the_papers_formulas(kind):
     expected.sum().backward()
     assert box_similarity_forward(BOXES, OTHERS, kind) == pytest.approx(expected.detach().numpy(), abs=1e-12)
     assert box_similarity_backward(BOXES, OTHERS, kind) == pytest.approx(a.grad.numpy(), abs=1e-9)
+
+
+@pytest.mark.parametrize("kind", SIMILARITIES)
+def test_similarities_of_each_with_each(kind):
+    found = box_similarities(BOXES[:5], OTHERS[:3], kind)
+    assert found.shape == (5, 3)
+    for i, j in np.ndindex(5, 3):
+        assert found[i, j] == pytest.approx(box_similarity_forward(BOXES[i], OTHERS[j], kind), rel=1e-12)
 
 
 def test_darknets_gradients_by_hand():

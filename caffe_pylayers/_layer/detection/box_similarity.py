@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from caffe_pylayers._layer.detection.cell_boxes import corners
+from caffe_pylayers._layer.detection.overlaps import box_iou_forward
+
 SIMILARITIES = ("iou", "giou", "diou", "ciou")
 
 _EPS = 1e-6  # in CIoU's trade-off
@@ -29,6 +32,13 @@ def box_similarity_forward(boxes: Any, others: Any, kind: str, power: float = 1.
         v = _shapes(boxes, others)[0]
         found = iou - _distance(boxes, others, hull)[0] - v * v / (1 - iou + v + _EPS)
     return found[..., 0]
+
+
+def box_similarities(boxes: Any, others: Any, kind: str, power: float = 1.0) -> Any:
+    """Return box_similarity_forward of each of boxes (R, 4) with each of others (T, 4), as (R, T)."""
+    if kind == "iou":  # in half the time
+        return box_iou_forward(corners(boxes), corners(others), plus_one=False)
+    return box_similarity_forward(boxes[:, None], others, kind, power)
 
 
 def box_similarity_backward(boxes: Any, others: Any, kind: str) -> Any:

@@ -9,9 +9,8 @@ import numpy as np
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Layer, Parameter
 from caffe_pylayers._layer.detection import cell_labels
-from caffe_pylayers._layer.detection.box_similarity import box_similarity_forward
-from caffe_pylayers._layer.detection.cell_boxes import check_map, corners, decode_cells, encode_cells, pairs
-from caffe_pylayers._layer.detection.overlaps import box_iou_forward
+from caffe_pylayers._layer.detection.box_similarity import box_similarities, box_similarity_forward
+from caffe_pylayers._layer.detection.cell_boxes import check_map, decode_cells, encode_cells, pairs
 from caffe_pylayers._layer.functions.sigmoid import sigmoid, softplus
 from caffe_pylayers._layer.losses.normalizers import normalization, normalizer
 
@@ -75,7 +74,7 @@ class CellLoss(Layer):
     legacy_version = Parameter(bool, False, doc="the loss is what MobileNet-YOLO's Caffe reports")
 
     mask: Any = ()
-    likeness, power = "iou", 1.0  # box_similarity_forward's
+    similarity, power = "iou", 1.0  # box_similarity_forward's
     squared = True  # what is under a sigmoid has squared errors
     reports_gradient = True  # MobileNet-YOLO's loss is the sum of squares of the gradient; False: without the sigmoids'
 
@@ -135,11 +134,11 @@ class CellLoss(Layer):
             first,
             last,
         )
-        self._d_found, like = self.found(matches)
+        self._d_found, similarity = self.found(matches)
         self._normalizer = normalizer(self.normalization, len(t), none.size, len(truth))
         top[0].data[...] = self._total / self._normalizer
         if len(top) == 2:
-            top[1].data[...] = self._scores(t, matches, like)
+            top[1].data[...] = self._scores(t, matches, similarity)
 
     def backward(self, top: Any, propagate_down: Any, bottom: Any) -> None:
         if propagate_down[0]:
@@ -184,14 +183,14 @@ class CellLoss(Layer):
         """Return the boxes (M, 4) of the map where truths are to be found."""
         return decode_cells(matches.t[:, :4], matches.cells, matches.anchors, self._grid, self._image)
 
-    def like(self, boxes: Any, others: Any) -> Any:
+    def similarity_of(self, boxes: Any, others: Any) -> Any:
         """Return how like others boxes are."""
-        return box_similarity_forward(boxes, others, self.likeness, self.power)
+        return box_similarity_forward(boxes, others, self.similarity, self.power)
 
-    def like_anchors(self, sizes: Any, boxes: Any) -> Any:
+    def similarity_of_anchors(self, sizes: Any, boxes: Any) -> Any:
         """Return (T, A): how like the anchors of sizes (A, 2) or (T, A, 2) boxes (T, 4) are, all at one place."""
         sizes = sizes / np.asarray(self._image, sizes.dtype)
-        return self.like(*(np.concatenate([0 * size, size], -1) for size in (sizes, boxes[:, None, 2:])))
+        return self.similarity_of(*(np.concatenate([0 * size, size], -1) for size in (sizes, boxes[:, None, 2:])))
 
     def _like_a_truth(self, t: Any, labels: cell_labels.CellLabels) -> Any:
         """Return (N, A, H, W): which boxes are more like a truth of their image than thresh."""
@@ -200,17 +199,14 @@ class CellLoss(Layer):
         found = np.zeros(boxes.shape[:-1], bool)
         for image in np.unique(labels.image):
             truths = labels.boxes[labels.image == image]
-            if self.likeness == "iou":  # in half the time
-                like = box_iou_forward(corners(boxes[image].reshape(-1, 4)), corners(truths), plus_one=False)
-            else:
-                like = self.like(boxes[image].reshape(-1, 1, 4), truths)
-            found[image] = (like.max(1) > self.thresh).reshape(found.shape[1:])
+            similarity = box_similarities(boxes[image].reshape(-1, 4), truths, self.similarity, self.power)
+            found[image] = (similarity.max(1) > self.thresh).reshape(found.shape[1:])
         return found
 
-    def _scores(self, t: Any, matches: Matches, like: Any) -> Any:
+    def _scores(self, t: Any, matches: Matches, similarity: Any) -> Any:
         everywhere = sigmoid(np, t[:, :, 4])
         means = [everywhere.mean() if everywhere.size else 0.0]
-        probabilities = self.probabilities(matches.t[:, 5:])[np.arange(len(like)), matches.classes]
-        for values in (sigmoid(np, matches.t[:, 4]), like, probabilities, like > 0.5, like > 0.75):
-            means.append(values.mean() if len(like) else 0.0)
-        return [*means, len(like)]
+        probabilities = self.probabilities(matches.t[:, 5:])[np.arange(len(similarity)), matches.classes]
+        for values in (sigmoid(np, matches.t[:, 4]), similarity, probabilities, similarity > 0.5, similarity > 0.75):
+            means.append(values.mean() if len(similarity) else 0.0)
+        return [*means, len(similarity)]

@@ -16,9 +16,9 @@ CASES = {
         case([x[:0]], "{iterations: 1}"),
     ],
     "AddMean": [
-        case([x], "{operation: subtract, value: [1, 2, 3]}"),
-        case([x], "{operation: add, value: [1], mean_scale: 2, input_scale: 3, output_scale: 0.5}"),
-        case([x[:, :2, 0, 0]], "{operation: add, value: [1, 2]}", exhaustive=True),
-        case([x[:0]], "{operation: add, value: [1]}"),
+        case([x], "{mean: [1, 2, 3], mean_scale: -1}"),
+        case([x], "{mean: [1], mean_scale: 2, input_scale: 3, output_scale: 0.5}"),
+        case([x[:, :2, 0, 0]], "{mean: [1, 2]}", exhaustive=True),
+        case([x[:0]], "{mean: [1]}"),
     ],
 }

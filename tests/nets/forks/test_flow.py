@@ -112,6 +112,14 @@ def test_a_mean_of_other_images(tmp_path):
         ),
         ("type: 'Downsample' bottom: 'a' downsample_param { top_height: 2 top_width: 3 }", {"size": [2, 3]}),
         ("type: 'ExpMax' expmax_param { scale: 2 }", {"scale": 2, "shift": 0}),
+        (
+            "type: 'Mean' mean_param { operation: SUBTRACT value: 104 mean_scale: 0.1 }",
+            {"mean": [104], "mean_scale": -0.1, "input_scale": 1, "output_scale": 1},
+        ),
+        (
+            "type: 'Mean' mean_param { operation: ADD value: 104 output_scale: 2 }",
+            {"mean": [104], "mean_scale": 1, "input_scale": 1, "output_scale": 2},
+        ),
         (  # its mean counts without that of pixels
             "type: 'DataAugmentation' augmentation_param { mean: 104 mean: 117 mean: 123 }",
             {"iterations": 0, "mean_per_pixel": True},

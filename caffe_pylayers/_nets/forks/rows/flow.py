@@ -28,6 +28,13 @@ def _hold(layer: Any) -> None:
         param.lr_mult = param.decay_mult = 0
 
 
+def _mean_scale(layer: Any) -> dict[str, Any]:
+    """Return the scale of a mean, less than 0 where it is subtracted."""
+    param = layer.mean_param
+    subtract = param.DESCRIPTOR.fields_by_name["operation"].enum_type.values_by_name["SUBTRACT"].number
+    return {"mean_scale": short_float(param.mean_scale) * (-1 if param.operation == subtract else 1)}
+
+
 def _scale(layer: Any) -> None:
     """Make a Power of an Eltwise."""
     layer.power_param.scale = layer.eltwise_param.coeff[0] if layer.eltwise_param.coeff else 1
@@ -134,7 +141,14 @@ ROWS = [
         more=_means,
         change=_hold,
     ),
-    Dialect("Mean", "means.AddMean", "mean_param", "operation value mean_scale input_scale output_scale"),
+    Dialect(
+        "Mean",
+        "means.AddMean",
+        "mean_param",
+        "value=mean input_scale output_scale",
+        read="operation mean_scale",
+        more=_mean_scale,
+    ),
     Dialect("ExpMax", "flow_activations.ExpMax", "expmax_param", "scale shift"),
     Dialect("NegSquare", "flow_activations.NegSquare"),
     Dialect("NegReLU", "flow_activations.NegReLU", "relu_param", "negative_slope"),
