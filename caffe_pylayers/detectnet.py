@@ -24,8 +24,8 @@ from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.bases.no_gradient import NoGradient
 from caffe_pylayers._layer.functions.draws import Draws, seed_parameter
 from caffe_pylayers._layer.images.detectnet_images import Change, changed_boxes, changed_image, turned_size
-from caffe_pylayers._layer.images.image_data import read_mean
 from caffe_pylayers._layer.images.image_files import opencv
+from caffe_pylayers._layer.images.mean import MeanSubtracted
 from caffe_pylayers._layer.phases import TRAIN
 
 __all__ = ["DetectNetTransformation", "box_grid", "changed_boxes", "changed_image", "coverage_boxes"]
@@ -83,7 +83,7 @@ def _round(value):
     return int(math.copysign(math.floor(abs(value) + 0.5), value))
 
 
-class DetectNetTransformation(NoGradient):
+class DetectNetTransformation(MeanSubtracted, NoGradient):
     """Images changed at random, and the grid of their boxes.
 
     In the TRAIN phase colours are changed, the mean is subtracted, the image is mirrored, resized by a factor, turned,
@@ -131,7 +131,6 @@ class DetectNetTransformation(NoGradient):
     obj_norm = Parameter(bool, False, doc="channel 7 is the area of a cell to that of the region")
     crop_bboxes = Parameter(bool, True, doc="boxes end with the image")
     classes = Parameter({int: int}, {1: 0}, low=0, doc="by a label's class its channel, from 0; others are left out")
-    mean = Parameter([float], (), doc="subtracted from values in 0 .. 255: one, or one for each channel")
     mean_file = Parameter(str, None, doc="in place of mean: .npy or .binaryproto (3, H, W), resized to the images")
     crop_prob = Parameter(float, 1.0, low=0, high=1, doc="TRAIN: of a random place, else the middle")
     shift_x = Parameter(int, 0, low=0, doc="TRAIN: how many pixels beyond the image a random place may begin, in all")
@@ -154,15 +153,14 @@ class DetectNetTransformation(NoGradient):
         opencv()
         if len(self.mean) not in (0, 1, 3):
             raise checks.error(self, f"parameter mean must have 1 value or 3, got {len(self.mean)}")
-        if self.mean and self.mean_file:
-            raise checks.error(self, "takes the parameter mean or mean_file, not both")
         if not self.classes:
             raise checks.error(self, "parameter classes must name a class")
         if self.scale_min > self.scale_max:
             raise checks.error(self, f"scale_min must be <= scale_max, got {self.scale_min:g} and {self.scale_max:g}")
         self._draws = Draws(self.seed)
         self._channels = max(self.classes.values()) + 1
-        self._mean = None if self.mean_file is None else np.asarray(read_mean(self, self.mean_file), np.float32)
+        values = self.read_mean_file()
+        self._mean = None if values is None else np.asarray(values, np.float32)
 
     def plan(self, data, label):
         if len(data.shape) != 4 or data.shape[1] != 3:

@@ -6,13 +6,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from caffe_pylayers._layer import checks
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.data.prefetched_data import PrefetchedData
 from caffe_pylayers._layer.images.distortions import add_noise
 from caffe_pylayers._layer.images.fitting import INTERPOLATIONS, PAD_MODES, RESIZE_MODES, fit
-from caffe_pylayers._layer.images.image_data import read_mean
 from caffe_pylayers._layer.images.image_files import opencv
+from caffe_pylayers._layer.images.mean import MeanSubtracted
 from caffe_pylayers._layer.images.noises import NOISES
 from caffe_pylayers._layer.images.views import planes
 from caffe_pylayers._layer.phases import TRAIN
@@ -50,7 +49,7 @@ def image_of(datum: Any, channels: str | None = None) -> Any:
     return pixels if pixels.ndim == 3 else pixels[:, :, None]
 
 
-class FittedData(PrefetchedData):
+class FittedData(MeanSubtracted, PrefetchedData):
     """A data layer of images, in this order: resized, noise added, cropped, mirrored, the mean subtracted, scaled."""
 
     channels = Parameter(str, None, choices=("BGR", "gray"), doc="what encoded images become; default: what they are")
@@ -67,16 +66,14 @@ class FittedData(PrefetchedData):
     saltpepper_value = Parameter([float], (0,), low=0, high=255, length=(1, None), doc="one, or one for each channel")
     crop = Parameter((int, int), None, low=1, doc="height and width cut out: TRAIN anywhere, TEST in the middle")
     mirror = Parameter(bool, False, doc="half of the images left to right, in either phase")
-    mean = Parameter([float], (), doc="subtracted from values in 0 .. 255: one, or one for each channel")
     mean_file = Parameter(str, None, doc="in place of mean: .npy or .binaryproto (C, H, W) of the resized image")
     scale = Parameter(float, 1.0, doc="multiplies in the end")
 
     def prepare_images(self) -> None:
         """Check the parameters against each other; called by prepare."""
         opencv()
-        if self.mean and self.mean_file:
-            raise checks.error(self, "takes the parameter mean or mean_file, not both")
-        self._mean = None if self.mean_file is None else np.asarray(read_mean(self, self.mean_file), np.float32)
+        values = self.read_mean_file()
+        self._mean = None if values is None else np.asarray(values, np.float32)
 
     def fitted(self, rng: Any, pixels: Any, size: Any = None) -> Fitted:
         """Return an image, (height, width, channels) of 8 bits, as it goes into a batch; size: in place of resize."""

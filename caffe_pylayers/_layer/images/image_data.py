@@ -12,6 +12,7 @@ from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.data.prefetched_data import PrefetchedData
 from caffe_pylayers._layer.images.augment import INTERPOLATIONS
 from caffe_pylayers._layer.images.image_files import CHANNELS, opencv
+from caffe_pylayers._layer.images.mean import MeanSubtracted
 from caffe_pylayers._layer.images.pipelines import Pipeline
 from caffe_pylayers._layer.images.views import Views, planes
 from caffe_pylayers._layer.phases import TRAIN
@@ -19,7 +20,7 @@ from caffe_pylayers._layer.phases import TRAIN
 __all__ = ["ImageData"]
 
 
-class ImageData(PrefetchedData):
+class ImageData(MeanSubtracted, PrefetchedData):
     """A data layer of images.
 
     In this order: resized, turned, cropped, mirrored, colours changed, the mean subtracted, scaled. A label
@@ -53,7 +54,6 @@ class ImageData(PrefetchedData):
     contrast = Parameter(float, 0.0, low=0, high=1, doc="TRAIN: the same of the distance from the mean gray")
     saturation = Parameter(float, 0.0, low=0, high=1, doc="TRAIN: the same of the distance from the pixel's gray")
     hue = Parameter(float, 0.0, low=0, high=0.5, doc="TRAIN: turned by up to this part of the colour circle")
-    mean = Parameter([float], (), doc="subtracted from values in 0 .. 255: one, or one for each channel")
     mean_file = Parameter(str, None, doc="in place of mean: .npy or .binaryproto (channels, ...), of which its mean")
     std = Parameter([float], (), above=0, doc="divides what is left: one, or one for each channel")
     albumentations = Parameter(
@@ -155,11 +155,9 @@ class ImageData(PrefetchedData):
             raise checks.error(self, f"parameter albumentations: {error}") from error.__cause__
 
     def _mean(self) -> Any:
-        if self.mean_file is None:
+        values = self.read_mean_file()
+        if values is None:
             return self._per_channel("mean", self.mean)
-        if self.mean:
-            raise checks.error(self, "takes the parameter mean or mean_file, not both")
-        values = read_mean(self, self.mean_file)
         means = values.reshape(values.shape[0], -1).mean(1) if values.ndim else values[None]
         return self._per_channel("mean_file", tuple(means))
 
@@ -190,19 +188,3 @@ def _part(rng: Any, height: int, width: int, area: tuple[float, float]) -> tuple
             return _start(rng, height - size[0]), _start(rng, width - size[1]), size
     side = min(height, width)
     return (height - side) // 2, (width - side) // 2, (side, side)
-
-
-def read_mean(layer: Any, path: str) -> Any:
-    """Return the values of a mean, (channels, ...)."""
-    try:
-        if not path.endswith(".binaryproto"):
-            return np.load(path)
-        import caffe
-
-        with open(path, "rb") as file:
-            blob = caffe.proto.caffe_pb2.BlobProto.FromString(file.read())
-        shape = (blob.channels, blob.height, blob.width) if blob.height else tuple(blob.shape.dim)[-3:]
-        return np.array(blob.data).reshape(shape)
-    except Exception as error:  # protobuf's and pickle's own, too
-        reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
-        raise checks.error(layer, f"parameter mean_file: {path}: {reason}") from error
