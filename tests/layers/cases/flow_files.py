@@ -11,8 +11,8 @@ TEXT = json.dumps({"folder": FOLDER.name})
 
 CASES = {
     "FlowWriter": [
-        case([flow], TEXT, tops=0, wrt=[]),
-        case([flow[:1, :, :1, :1]], TEXT, tops=0, wrt=[]),
+        case([flow], TEXT, tops=0, wrt=[], repeatable=False),
+        case([flow[:1, :, :1, :1]], TEXT, tops=0, wrt=[], repeatable=False),
         case([flow[:0]], TEXT, tops=0, wrt=[]),
     ],
 }
