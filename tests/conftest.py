@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-# Before caffe is imported: glog reads it once. Repeatable sums need one BLAS thread.
+# Before caffe and torch are imported: glog reads it once. Repeatable sums need one BLAS thread, and several tests at a
+# time are faster with one thread each.
 os.environ.setdefault("GLOG_minloglevel", "2")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # The runtime needs torch.
 collect_ignore_glob = [] if importlib.util.find_spec("torch") else ["fuzz/*", "parity/*", "pycaffe/*", "runtime/*"]
