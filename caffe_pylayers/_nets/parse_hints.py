@@ -52,7 +52,8 @@ def _field_hint(text: str, error: str, messages: Any) -> str:
     field, types = found["field"], messages.DESCRIPTOR.message_types_by_name
     fork = fork_of_field(field)
     if fork:
-        return f"It is a field of {fork}. Nothing here reads, yet: {'; '.join(fields_by_fork(text, messages))}"
+        unread = "; ".join(fields_by_fork(text, messages))
+        return f"It is a field of {fork}" + (f". Nothing here reads, yet: {unread}" if unread else "")
     other = _OTHER_LAYER.get(wrong.name)
     if other and field in types[other].fields_by_name:
         return f"{_WRITTEN[other]} has it"
