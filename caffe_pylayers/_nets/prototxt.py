@@ -15,6 +15,7 @@ from caffe_pylayers import _engine
 from caffe_pylayers._layer.quote import plain
 from caffe_pylayers._nets import upgrade
 from caffe_pylayers._nets.forks import lowering
+from caffe_pylayers._nets.forks.messages import weights_alone
 from caffe_pylayers._nets.parse_hints import hint
 
 if TYPE_CHECKING:
@@ -134,6 +135,8 @@ def _text(path: str | os.PathLike[str]) -> str:
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
+        if weights_alone(Path(path).read_bytes(), _engine.messages().NetParameter()):
+            raise ValueError(f"{path}: a caffemodel, of weights; give the prototxt of its net") from None
         raise ValueError(
             f"{path}:{_place(content[: error.start].decode())}: not a text prototxt, or not in UTF-8; "
             f"save it as UTF-8, in an editor or by: iconv -f GBK -t UTF-8 {path} (where it is in GBK)"

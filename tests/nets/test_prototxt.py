@@ -192,3 +192,11 @@ def test_forks_have_what_caffe_has_not():
     assert {name for name in forks._BY_FIELD if name.endswith("_param")}.isdisjoint(fields)
     assert fork_of_type("PriorBox") == "weiliu89/caffe, branch ssd"
     assert fork_of_type("ReLU") is fork_of_field("relu_param") is None
+
+
+def test_a_caffemodel_in_place_of_a_net(path):
+    model = _engine.messages().NetParameter(name="net")
+    model.layer.add(name="ip", type="InnerProduct").blobs.add(data=[1.5, -2, 1e30])
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(ValueError, match=r": a caffemodel, of weights; give the prototxt of its net$"):
+        read_net(path)
