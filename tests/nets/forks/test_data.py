@@ -8,6 +8,8 @@ import pytest
 pytest.importorskip("cv2")
 pytest.importorskip("lmdb")
 
+pytest.importorskip("torch")  # which the runtime needs
+
 from caffe_pylayers import pycaffe
 from caffe_pylayers._nets.prototxt import parse_net
 from tests.layers.files import annotated

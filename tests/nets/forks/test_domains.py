@@ -1,6 +1,9 @@
 """Xlearn's nets, read as they are."""
 
 import numpy as np
+import pytest
+
+pytest.importorskip("torch")  # which the runtime needs
 
 from caffe_pylayers import pycaffe
 

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+pytest.importorskip("torch")  # which the runtime needs
+
 from caffe_pylayers import pycaffe
 
 torch = pytest.importorskip("torch")

@@ -5,6 +5,8 @@ import json
 import numpy as np
 import pytest
 
+pytest.importorskip("torch")  # which the runtime needs
+
 from caffe_pylayers import pycaffe
 from caffe_pylayers._nets.prototxt import parse_net
 from tests.nets.forks import mobilenet_ssd
