@@ -78,7 +78,8 @@ class _Deltas(NoGradient):
 class _Fields(_Deltas):
     """A layer of maps with boxes at their cells, of which the best are proposed.
 
-    A subclass has candidates(bottom, image), which yields (boxes x1 y1 x2 y2 (R, 4), scores (R,)) for each map.
+    A subclass has candidates(bottom, image), which yields (boxes x1 y1 x2 y2 (R, 4), scores (R,)) for each map, and
+    name(i), what to call a bottom.
     """
 
     fg_thr = Parameter(float, 0.0, doc="least score of an object")
@@ -101,6 +102,8 @@ class _Fields(_Deltas):
         return decode_fields(deltas, fields, stride, self.field_xyr, self.field_whr, self.bbox_mean, self.bbox_std)
 
     def forward(self, bottom, top):
+        for i in range(len(bottom)):
+            checks.numbers(self, self.name(i), bottom[i].data)
         found = []
         for image in range(self._images):
             parts = [self._large(*part) for part in self.candidates(bottom, image)]
@@ -178,10 +181,12 @@ class BoxOutput(_Fields):
                 )
         return [(1, 5, 1, 1), (1, 6, 1, 1)]
 
+    def name(self, i):
+        return f"bottom[{i}]"
+
     def candidates(self, bottom, image):
         for i, fields in enumerate(zip(self.field_w, self.field_h)):
             maps, stride = bottom[i].data[image], self.downsample_rate[i]
-            checks.numbers(self, f"bottom[{i}]", bottom[i].data)
             x, y, w, h = self.decode(maps[None, -4:], [[side] for side in fields], stride)
             x, y = x.clip(0, None), y.clip(0, None)
             w, h = np.minimum(w, maps.shape[2] * stride - x), np.minimum(h, maps.shape[1] * stride - y)
@@ -248,12 +253,13 @@ class BoxGroupOutput(_Fields):
                 )
         return [(1, 5, 1, 1), (1, 6, 1, 1)]
 
+    def name(self, i):
+        return f"bottom[{i}] ({('probabilities', 'deltas')[i % 2]})"
+
     def candidates(self, bottom, image):
         for i, fields in enumerate(zip(self.field_w, self.field_h)):
             of_image = slice(image * len(fields[0]), (image + 1) * len(fields[0]))
             probabilities, deltas = (bottom[2 * i + k].data[of_image] for k in range(2))
-            checks.numbers(self, f"bottom[{2 * i}] (probabilities)", bottom[2 * i].data)
-            checks.numbers(self, f"bottom[{2 * i + 1}] (deltas)", bottom[2 * i + 1].data)
             x, y, w, h = self.decode(deltas, fields, self.stride[i])
             right, lower = (size * self.stride[i] for size in (deltas.shape[3], deltas.shape[2]))
             ends = np.minimum(x + w - 1, right), np.minimum(y + h - 1, lower)
