@@ -19,9 +19,6 @@ from caffe_pylayers._nets.forks.messages import weights_alone
 from caffe_pylayers._nets.parse_hints import hint
 
 if TYPE_CHECKING:
-    pass
-
-if TYPE_CHECKING:
     from caffe_pylayers._nets.stored import AskBlobs
 
 _STRING = rb'"(?:\\.|[^"\\\n])*"?|\'(?:\\.|[^\'\\\n])*\'?'  # one that never ends is the parser's to report

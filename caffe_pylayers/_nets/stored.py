@@ -6,7 +6,6 @@ here, before values are read.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Callable, Mapping, NamedTuple, Sequence, Tuple
 
 from google.protobuf.message import DecodeError
@@ -108,16 +107,6 @@ def hdf5_layers(file: Any, path: Any) -> dict[str, Blobs]:
         }
         for name, layer in hdf5.group(file["data"], f"{path}: data").items()
     }
-
-
-def read_blobs(path: Any, messages: Any) -> dict[str, Blobs]:
-    """Return the blobs' shapes of each layer in a caffemodel, binary or HDF5; ValueError for a file that is none."""
-    if hdf5.is_hdf5(path):
-        with hdf5.reading(path) as file:
-            return hdf5_layers(file, path)
-    net = messages.NetParameter()
-    parse_model(Path(path).read_bytes(), net, path)
-    return model_blobs(net)
 
 
 def model_blobs(net: Any) -> dict[str, Blobs]:

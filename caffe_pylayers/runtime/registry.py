@@ -32,14 +32,13 @@ class Registry(Generic[T]):
     def get(self, name: str, hint: str = "", others: Iterable[str] = ()) -> T:
         """Return the class of this name. ValueError suggests a close name and lists those there are.
 
-        others: names that can be written too, and stand for one of these.
+        others: names that can be written too, and stand for one of these; they are suggested, not listed.
         """
         if name in self._classes:
             return self._classes[name]
-        known = sorted({*self._classes, *others})
-        close = close_names(name, known)
+        close = close_names(name, sorted({*self._classes, *others}))
         suggestion = f" (did you mean {close[0]}?)" if close else ""
-        raise ValueError(f"unknown {self._kind} {quoted(name)}{suggestion}{hint}; known: {', '.join(known)}")
+        raise ValueError(f"unknown {self._kind} {quoted(name)}{suggestion}{hint}; known: {', '.join(self.names())}")
 
     def __contains__(self, name: str) -> bool:
         return name in self._classes
