@@ -1,7 +1,5 @@
 """Data layers of forks: their fields, and a net that reads a fork's database."""
 
-import json
-
 import numpy as np
 import pytest
 
@@ -13,6 +11,7 @@ pytest.importorskip("torch")  # which the runtime needs
 from caffe_pylayers import pycaffe
 from caffe_pylayers._nets.prototxt import parse_net
 from tests.layers.files import annotated
+from tests.nets.forks.lowered import in_library
 
 SSD = """
 layer {
@@ -42,13 +41,14 @@ layer {
 
 
 def parameters(text):
-    (layer,) = parse_net(text, "net").layer
-    return layer.python_param.layer, json.loads(layer.python_param.param_str)
+    """Return the class that computes the only layer of a net, and its parameters."""
+    (layer,) = parse_net(text).layer
+    return in_library(layer)
 
 
 def test_ssds_fields():
     assert parameters(SSD) == (
-        "AnnotatedData",
+        "annotated_data.AnnotatedData",
         {
             "source": "SOURCE",
             "backend": "lmdb",
@@ -120,7 +120,7 @@ def test_fields_of_stock_data_layers(transform, data, expected):
         f"data_param {{ source: 'x' batch_size: 4 backend: LMDB {data} }} }}"
     )
     common = {"source": "x", "backend": "lmdb", "batch_size": 4, "scale": 1, "mirror": False}
-    assert parameters(layer) == ("DatumImages", {**common, **expected})
+    assert parameters(layer) == ("datum_data.DatumImages", {**common, **expected})
 
 
 def test_a_stock_data_layer_stays():
@@ -145,7 +145,7 @@ def test_a_stock_data_layer_stays():
 def test_intels_fields(transform, expected):
     layer = f"layer {{ name: 'd' type: 'Data' top: 'd' transform_param {{ crop_size: 224 {transform} }} }}"
     name, found = parameters(layer)
-    assert name == "DatumImages"
+    assert name == "datum_data.DatumImages"
     assert {key: found[key] for key in expected} == expected
 
 
@@ -178,7 +178,7 @@ def test_the_video_data_of_two_forks():
       transform_param { crop_size: 224 mirror: true fix_crop: true more_fix_crop: true multi_scale: true
         scale_ratios: [1, .875] is_flow: true mean_value: [128] } }"""
     assert parameters(tsn) == (
-        "VideoSegments",
+        "video_data.VideoSegments",
         {
             "source": "train.txt",
             "batch_size": 12,
@@ -203,7 +203,7 @@ def test_the_video_data_of_two_forks():
       height: 300 width: 300 } } data_param { batch_size: 2 }
       video_data_param { video_type: VIDEO video_file: "a.mp4" skip_frames: 2 } }"""
     name, found = parameters(ssd)
-    assert name == "VideoFrames"
+    assert name == "video_data.VideoFrames"
     assert {key: found[key] for key in ("video_file", "skip_frames", "batch_size", "resize")} == {
         "video_file": "a.mp4",
         "skip_frames": 2,
@@ -211,7 +211,7 @@ def test_the_video_data_of_two_forks():
         "resize": [300, 300],
     }
     name, found = parameters('layer { name: "d" type: "VideoData" data_param { batch_size: 1 } }')
-    assert (name, found["device_id"]) == ("VideoFrames", 0)
+    assert (name, found["device_id"]) == ("video_data.VideoFrames", 0)
 
 
 def test_detectnets_kitti_layer():
@@ -224,7 +224,7 @@ def test_detectnets_kitti_layer():
       detectnet_augmentation_param: { crop_prob: 1 shift_x: 32 shift_y: 32 flip_prob: 0.5 rotation_prob: 0 }
       transform_param: { mean_value: 127 } }"""
     name, found = parameters(kitti)
-    assert name == "DetectNetTransformation"
+    assert name == "detectnet.DetectNetTransformation"
     wanted = {
         "size": [384, 1248],
         "stride": 16,
@@ -244,5 +244,5 @@ def test_what_shows_detections_changes_none():
     layer = """layer { name: "d" type: "DetectionOutput" detection_output_param { num_classes: 2 visualize: true }
       transform_param { mean_value: 104 resize_param { height: 300 width: 300 } } }"""
     name, found = parameters(layer)
-    assert name == "DetectionOutput"
+    assert name == "ssd.DetectionOutput"
     assert "mean" not in found

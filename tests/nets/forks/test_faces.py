@@ -1,46 +1,42 @@
 """What the layers of forks for faces and metric learning become."""
 
-import json
-
 import numpy as np
 import pytest
 
-from caffe_pylayers._nets.prototxt import parse_net
+from tests.nets.forks.lowered import computed_by
 
 IP = "type: 'InnerProduct' bottom: 'x' inner_product_param"
-
-
-def parameters(layer):
-    """Return the class that computes the only layer of a net, and its parameters."""
-    (found,) = parse_net(f"layer {{ name: 'a' {layer} }}").layer
-    return found.python_param.layer, json.loads(found.python_param.param_str or "{}")
 
 
 @pytest.mark.parametrize(
     ("text", "layer", "expected"),
     [
-        ("type: 'TripletLoss' triplet_loss_param { margin: 0.2 }", "TripletLoss", {"margin": 0.2, "half": True}),
-        ("type: 'TripletLoss'", "TripletLoss", {"margin": 1, "half": True}),
-        ("type: 'Norm'", "LpNormalize", {"p": 2, "eps": 1e-12}),
-        ("type: 'LiftedStructSimilaritySoftmaxLoss'", "LiftedStructureLoss", {"margin": 1}),
+        (
+            "type: 'TripletLoss' triplet_loss_param { margin: 0.2 }",
+            "triplet.TripletLoss",
+            {"margin": 0.2, "half": True},
+        ),
+        ("type: 'TripletLoss'", "triplet.TripletLoss", {"margin": 1, "half": True}),
+        ("type: 'Norm'", "embeddings.LpNormalize", {"p": 2, "eps": 1e-12}),
+        ("type: 'LiftedStructSimilaritySoftmaxLoss'", "metric_losses.LiftedStructureLoss", {"margin": 1}),
         (
             "type: 'FocalLoss' focal_loss_param { gamma: 1.5 axis: 2 } loss_param { ignore_label: 9 normalize: false }",
-            "SoftmaxFocalLoss",
+            "focal.SoftmaxFocalLoss",
             {"one_add_p": False, "gamma": 1.5, "alpha": 0.25, "axis": 2, "normalization": "batch", "ignore_label": 9},
         ),
         (
             "type: 'FocalLoss' focal_loss_param { type: ONEADDP beta: 2 } softmax_param { axis: 3 }",
-            "SoftmaxFocalLoss",
+            "focal.SoftmaxFocalLoss",
             {"one_add_p": True, "gamma": 2, "alpha": 1, "axis": 3, "normalization": "valid"},
         ),
         (
             "type: 'LabelSpecificAdd' label_specific_add_param { bias: -0.35 transform_test: true }",
-            "LabelSpecificAdd",
+            "margin_heads.LabelSpecificAdd",
             {"bias": -0.35, "bias_gamma": 0, "bias_power": 1, "bias_min": 0, "bias_max": 0, "start_iter": 0},
         ),
         (
             "type: 'LabelSpecificAdd' label_specific_add_param { bias_base: 0 bias_gamma: 1 bias_min: -1 iteration: 3}",
-            "LabelSpecificAdd",
+            "margin_heads.LabelSpecificAdd",
             {
                 "bias": 0,
                 "bias_base": 0,
@@ -53,14 +49,14 @@ def parameters(layer):
         ),
         (
             f"{IP} {{ num_output: 9 bias_term: false normalize: true weight_filler {{ type: 'xavier' }} }}",
-            "MarginInnerProduct",
+            "margin_heads.MarginInnerProduct",
             {"num_classes": 9, "filler": "xavier", "margin": 1, "legacy_version": True},
         ),
         (f"{IP} {{ num_output: 9 normalize: false }}", "", {}),
         (
             "type: 'InnerDistance' bottom: 'x' inner_distance_param { num_output: 9 distance_type: 'L1' "
             "normalize: true weight_filler { type: 'gaussian_unitball' } }",
-            "InnerDistance",
+            "class_distances.InnerDistance",
             {
                 "axis": 1,
                 "p": 1,
@@ -73,7 +69,7 @@ def parameters(layer):
         (
             "type: 'GeneralContrastiveLoss' bottom: 'd' bottom: 'y' general_contrastive_loss_param { square: false "
             "max_negative_only: true positive_first: true }",
-            "ClassContrastiveLoss",
+            "class_distances.ClassContrastiveLoss",
             {
                 "positive_margin": 0,
                 "negative_margin": 1,
@@ -89,7 +85,7 @@ def parameters(layer):
     ],
 )
 def test_layers(text, layer, expected):
-    assert parameters(text) == (layer, expected)
+    assert computed_by(text) == (layer, expected)
 
 
 def test_an_am_softmax_net(tmp_path):

@@ -1,12 +1,10 @@
 """FlowNet2's and LiteFlowNet's nets in small: as they deploy, and in training beside PyTorch."""
 
-import json
-
 import numpy as np
 import pytest
 
-from caffe_pylayers._nets.prototxt import parse_net
 from tests.layers import opencv
+from tests.nets.forks.lowered import computed_by, layer_of
 
 torch = pytest.importorskip("torch")
 
@@ -131,8 +129,7 @@ def test_a_mean_of_other_images(tmp_path):
     ],
 )
 def test_what_layers_become(text, parameters):
-    (layer,) = parse_net(f"layer {{ name: 'x' {text} }}").layer
-    assert json.loads(layer.python_param.param_str) == parameters
+    assert computed_by(text)[1] == parameters
 
 
 @pytest.mark.parametrize(
@@ -145,7 +142,7 @@ def test_what_layers_become(text, parameters):
 )
 def test_what_nothing_here_does(text, place):
     with pytest.raises(ValueError, match=f"nothing here does what {place} asks for"):
-        parse_net(f"layer {{ name: 'x' {text} }}")
+        layer_of(text)
 
 
 HEAD = """

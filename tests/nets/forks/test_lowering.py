@@ -1,6 +1,5 @@
 """Nets of forks, read as they are: what their layers and fields become."""
 
-import json
 import logging
 import re
 from pathlib import Path
@@ -16,13 +15,7 @@ from caffe_pylayers._nets.forks.reading import first_of
 from caffe_pylayers._nets.forks.table import DIALECTS, in_python
 from caffe_pylayers._nets.prototxt import parse_net, parse_solver
 from caffe_pylayers.cli._layer_pages import all_layers
-
-
-def lowered(layer, name="net"):
-    """The only layer of a net, lowered."""
-    (found,) = parse_net(f"layer {{ name: 'a' {layer} }}", name).layer
-    return found
-
+from tests.nets.forks.lowered import computed_by, in_library, layer_of
 
 # --- the table -----------------------------------------------------------------------------------
 
@@ -137,24 +130,22 @@ def test_the_guide_has_every_row():
     ],
 )
 def test_layers_of_forks(text, layer, parameters):
-    found = lowered(text)
-    module, _, name = layer.rpartition(".")
+    found = layer_of(text)
     assert in_python(found)
     assert f"type: '{found.type}'" in text
-    assert (found.python_param.module, found.python_param.layer) == (f"caffe_pylayers.{module}", name)
-    assert json.loads(found.python_param.param_str or "{}") == parameters
+    assert in_library(found) == (layer, parameters)
 
 
 @pytest.mark.parametrize("kind", ["DepthwiseConvolution", "ConvolutionDepthwise"])
 def test_depthwise_convolutions(kind):
     group = "group: 6" if kind == "DepthwiseConvolution" else ""
-    found = lowered(f"type: '{kind}' convolution_param {{ num_output: 6 kernel_size: 3 {group} }}")
+    found = layer_of(f"type: '{kind}' convolution_param {{ num_output: 6 kernel_size: 3 {group} }}")
     assert (found.type, found.convolution_param.group) == ("Convolution", 6)
 
 
 def test_what_is_written_is_read_again():
-    found = lowered("type: 'PriorBox' prior_box_param { min_size: 30 }")
-    assert lowered(str(found).replace('name: "a"\n', "")) == found
+    found = layer_of("type: 'PriorBox' prior_box_param { min_size: 30 }")
+    assert layer_of(str(found).replace('name: "a"\n', "")) == found
 
 
 # --- fields --------------------------------------------------------------------------------------
@@ -178,7 +169,7 @@ def test_of_a_forks_layer_too(caplog):
 
 @pytest.mark.parametrize("text", ["dropout_param { scale_train: true }", "pooling_param { ceil_mode: true pool: MAX }"])
 def test_a_field_with_its_default_changes_nothing(text, caplog):
-    assert lowered(f"type: 'Dropout' {text}").type == "Dropout"
+    assert layer_of(f"type: 'Dropout' {text}").type == "Dropout"
     assert not caplog.messages
 
 
@@ -213,7 +204,7 @@ def test_a_field_with_its_default_changes_nothing(text, caplog):
 )
 def test_a_field_that_nothing_here_reads(text, message):
     with pytest.raises(ValueError, match=f'^my.prototxt: layer "a" {message}'):
-        lowered(text, "my.prototxt")
+        layer_of(text, "my.prototxt")
 
 
 def test_a_solver():
@@ -234,22 +225,19 @@ def test_an_old_net():
 
 @pytest.mark.parametrize("kind", ["Interp", "Normalize", "SmoothL1Loss", "PriorBox"])
 def test_a_layer_without_its_message(kind):
-    assert lowered(f"type: '{kind}'").type == kind
+    assert layer_of(f"type: '{kind}'").type == kind
 
 
 def test_smooth_l1_losses():
-    assert json.loads(lowered("type: 'SmoothL1Loss'").python_param.param_str) == {"sigma": 1}
-    turned = lowered("type: 'SmoothL1Loss' smoothl1_param { turn_point: 0.25 }")
-    assert json.loads(turned.python_param.param_str) == {"sigma": 2}
-    for point in (0, -1):  # which the layer refuses
-        assert json.loads(
-            lowered(f"type: 'SmoothL1Loss' smoothl1_param {{ turn_point: {point} }}").python_param.param_str
-        ) == {"sigma": point}
+    assert computed_by("type: 'SmoothL1Loss'")[1] == {"sigma": 1}
+    for point, sigma in ((0.25, 2), (0, 0), (-1, -1)):  # the last two the layer refuses
+        turned = computed_by(f"type: 'SmoothL1Loss' smoothl1_param {{ turn_point: {point} }}")
+        assert turned[1] == {"sigma": sigma}
 
 
 def test_two_bottoms_of_interp():
-    found = lowered("type: 'Interp' bottom: 'x' bottom: 'like' interp_param { pad_beg: -1 }")
-    assert json.loads(found.python_param.param_str) == {"pad_beg": -1, "pad_end": 0}
+    found = computed_by("type: 'Interp' bottom: 'x' bottom: 'like' interp_param { pad_beg: -1 }")
+    assert found[1] == {"pad_beg": -1, "pad_end": 0}
 
 
 def test_a_caffe_that_has_the_type_itself_keeps_it(monkeypatch):
@@ -285,4 +273,4 @@ def test_a_caffe_that_has_the_type_itself_keeps_it(monkeypatch):
 
 
 def test_a_layer_ignores_the_parameters_of_other_types():
-    assert lowered("type: 'ReLU' permute_param { order: 1 }").type == "ReLU"
+    assert layer_of("type: 'ReLU' permute_param { order: 1 }").type == "ReLU"

@@ -1,21 +1,21 @@
 """Batch normalization of forks: which layer it is, told by fields and by blobs, and what a net of it learns."""
 
-import json
-
 import pytest
 
 from caffe_pylayers import _engine
 from caffe_pylayers._nets.forks.lowering import lower, parse
 from caffe_pylayers._nets.prototxt import parse_net
+from tests.nets.forks.lowered import in_library, layer_of, layers_of
 
 FOUR, FIVE = "scale shift mean variance", "mean variance correction scale shift"
 
 
-def lowered(text):
-    """What param_str of the only layer says, and the rates of its blobs."""
-    layer = parse_net(f"layer {{ name: 'a' bottom: 'x' top: 'y' {text} }}").layer[0]
-    assert (layer.python_param.module, layer.python_param.layer) == ("caffe_pylayers.batch_norm", "BatchNorm")
-    return json.loads(layer.python_param.param_str), [(spec.lr_mult, spec.decay_mult) for spec in layer.param]
+def batch_norm(text):
+    """What param_str of a layer says, and the rates of its blobs."""
+    layer = layers_of(text)[0]
+    name, parameters = in_library(layer)
+    assert name == "batch_norm.BatchNorm"
+    return parameters, [(spec.lr_mult, spec.decay_mult) for spec in layer.param]
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def lowered(text):
     ],
 )
 def test_bn(fields, learned, parameters):
-    found, rates = lowered(f"type: 'BN' bn_param {{ {fields} }}")
+    found, rates = batch_norm(f"type: 'BN' bn_param {{ {fields} }}")
     assert found.pop("learned", FOUR.split()) == learned.split()
     assert found.pop("blob_axes") == 4
     assert {name: found[name] for name in parameters} == parameters
@@ -56,7 +56,7 @@ def test_bn(fields, learned, parameters):
     ],
 )
 def test_batch_norm(fields, learned, parameters):
-    found, rates = lowered(f"type: 'BatchNorm' batch_norm_param {{ {fields} }}")
+    found, rates = batch_norm(f"type: 'BatchNorm' batch_norm_param {{ {fields} }}")
     assert found.pop("learned") == learned.split()
     assert {name: found[name] for name in parameters} == parameters
     assert rates == [(0, 0)] * 3 + [(1, 1)] * (len(learned.split()) - 3)
@@ -80,15 +80,13 @@ def test_told_by_blobs(kind, shapes, learned, axes):
     if learned is None:
         assert not layer.HasField("python_param")
         return
-    found = json.loads(layer.python_param.param_str)
+    _, found = in_library(layer)
     assert (found["learned"], found["blob_axes"]) == (learned.split(), axes)
 
 
 def test_what_makes_no_difference_is_left_out():
-    (layer,) = parse_net(
-        "layer { type: 'BatchNorm' batch_norm_param { eps: 1 use_weight_bias: false icnet: true engine: MKL2017 } }"
-    ).layer
-    assert [field.name for field, _ in layer.ListFields()] == ["type", "batch_norm_param"]
+    layer = layer_of("type: 'BatchNorm' batch_norm_param { eps: 1 use_weight_bias: false icnet: true engine: MKL2017 }")
+    assert [field.name for field, _ in layer.ListFields()] == ["name", "type", "batch_norm_param"]
     assert [field.name for field, _ in layer.batch_norm_param.ListFields()] == ["eps"]
 
 
@@ -105,6 +103,6 @@ def test_a_relu_in_it():
 
 def test_what_has_no_equal():
     with pytest.raises(ValueError, match=r"nothing here does what bn_param.slope_filler.type asks for"):
-        parse_net("layer { type: 'BN' bn_param { slope_filler { type: 'gaussian' } } }")
+        layer_of("type: 'BN' bn_param { slope_filler { type: 'gaussian' } }")
     with pytest.raises(ValueError, match=r"nothing here does what batch_norm_param.stats_batch_size asks for"):
-        parse_net("layer { type: 'BatchNorm' batch_norm_param { stats_batch_size: 8 } }")
+        layer_of("type: 'BatchNorm' batch_norm_param { stats_batch_size: 8 }")

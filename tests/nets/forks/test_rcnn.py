@@ -1,18 +1,10 @@
 """What the layers of Fast R-CNN's and R-FCN's forks become."""
 
-import json
-
 import numpy as np
 import pytest
 
-from caffe_pylayers._nets.prototxt import parse_net
 from tests.layers import opencv
-
-
-def parameters(layer):
-    """Return the class that computes the only layer of a net, and its parameters."""
-    (found,) = parse_net(f"layer {{ name: 'a' {layer} }}").layer
-    return found.python_param.layer, json.loads(found.python_param.param_str or "{}")
+from tests.nets.forks.lowered import computed_by
 
 
 @pytest.mark.parametrize(
@@ -20,32 +12,32 @@ def parameters(layer):
     [
         (
             "type: 'ROIPooling' roi_pooling_param { pooled_size: 7 spatial_scale: 0.0625 }",
-            "ROIPooling",
+            "roi_pooling.ROIPooling",
             {"pooled_h": 7, "pooled_w": 7, "spatial_scale": 0.0625, "pad_ratio": 0},
         ),
         (
             "type: 'ROIPooling' roi_pooling_param { pooled_size: 7 pooled_size: 5 pad_ratio: 0.25 }",
-            "ROIPooling",
+            "roi_pooling.ROIPooling",
             {"pooled_h": 7, "pooled_w": 5, "spatial_scale": 1, "pad_ratio": 0.25},
         ),
         (
             "type: 'ROIAlign' roi_align_param { pooled_h: 7 pooled_w: 5 spatial_scale: 0.25 sampling_ratio: 2 }",
-            "ROIAlign",
+            "roi_pooling.ROIAlign",
             {"pooled_h": 7, "pooled_w": 5, "spatial_scale": 0.25, "sampling_ratio": 2},
         ),
         (
             "type: 'PSROIPooling' psroi_pooling_param { spatial_scale: 0.0625 output_dim: 21 group_size: 7 }",
-            "PSROIPooling",
+            "position_sensitive.PSROIPooling",
             {"spatial_scale": 0.0625, "output_dim": 21, "group_size": 7},
         ),
         (
             "type: 'PSROIAlign' psroi_align_param { spatial_scale: 0.0625 output_dim: 10 group_size: 7 }",
-            "PSROIAlign",
+            "position_sensitive.PSROIAlign",
             {"spatial_scale": 0.0625, "output_dim": 10, "group_size": 7, "sample_num": 2},
         ),
         (
             "type: 'Proposal' proposal_param { ratio: 0.5 ratio: 1 scale: 8 min_size: 8 post_nms_topn: 100 }",
-            "Proposal",
+            "proposals.Proposal",
             {
                 "feat_stride": 16,
                 "base_size": 16,
@@ -60,7 +52,7 @@ def parameters(layer):
         (
             "type: 'BoxOutput' box_output_param { fg_thr: -5 iou_thr: 0.65 field_w: 20 field_w: 28 "
             "field_h: 40 field_h: 56 downsample_rate: 8 downsample_rate: 8 field_xyr: 2 max_nms_num: 2000 }",
-            "BoxOutput",
+            "mscnn.BoxOutput",
             {
                 "field_w": [20, 28],
                 "field_h": [40, 56],
@@ -77,7 +69,7 @@ def parameters(layer):
         (
             "type: 'BoxGroupOutput' box_group_output_param { box_group_param { field_w: 44 field_w: 22 field_h: 22 "
             "field_h: 44 stride: 4 } box_group_param { field_w: 64 field_h: 64 stride: 8 } nms_type: 'IOU' }",
-            "BoxGroupOutput",
+            "mscnn.BoxGroupOutput",
             {
                 "fg_thr": 0,
                 "iou_thr": 0.5,
@@ -93,58 +85,58 @@ def parameters(layer):
         ),
         (
             "type: 'DecodeBBox' bbox_reg_param { bbox_std: 0.1 bbox_std: 0.1 bbox_std: 0.2 bbox_std: 0.2 }",
-            "DecodeBBox",
+            "mscnn.DecodeBBox",
             {"bbox_std": [0.1, 0.1, 0.2, 0.2], "gt_iou_thr": 0.95},
         ),
         (
             "type: 'ROIAlign' roi_pooling_param { pooled_h: 7 pooled_w: 7 spatial_scale: 0.25 }",
-            "ROIGrid",
+            "roi_grids.ROIGrid",
             {"pooled_h": 7, "pooled_w": 7, "spatial_scale": 0.25, "pad_ratio": 0},
         ),
         ("type: 'ROIAlign' roi_pooling_param { pooled_h: 7 pooled_w: 7 pad_ratio: 0 }", "", {}),  # makefile/frcnn's
-        ("type: 'ScaleRoute' scale_route_param { low_scale: 112 }", "ScaleRoute", {"low_scale": 112}),
+        ("type: 'ScaleRoute' scale_route_param { low_scale: 112 }", "roi_levels.ScaleRoute", {"low_scale": 112}),
         (
             "type: 'ROIWarping' roi_warping_param { pooled_h: 28 pooled_w: 28 spatial_scale: 0.0625 }",
-            "ROIWarping",
+            "roi_grids.ROIWarping",
             {"pooled_h": 28, "pooled_w": 28, "spatial_scale": 0.0625},
         ),
         (
             "type: 'MaskResize' mask_resize_param { output_height: 14 output_width: 16 }",
-            "ResizeFeatures",
+            "resizing.ResizeFeatures",
             {"size": [14, 16], "coordinates": "asymmetric"},
         ),
-        ("type: 'FrcnnProposal' proposal_param { feat_stride: 8 }", "Proposal", {"feat_stride": 8}),
+        ("type: 'FrcnnProposal' proposal_param { feat_stride: 8 }", "proposals.Proposal", {"feat_stride": 8}),
         (
             "type: 'BoxAnnotatorOHEM' box_annotator_ohem_param { roi_per_img: 128 }",
-            "BoxAnnotatorOHEM",
+            "hard_examples.BoxAnnotatorOHEM",
             {"roi_per_img": 128, "ignore_label": -1},
         ),
         (
             "type: 'SoftmaxWithLossOHEM' loss_param { ignore_label: -1 normalize: false } softmax_param { axis: 2 }",
-            "SoftmaxCrossEntropyLoss",
+            "cross_entropy.SoftmaxCrossEntropyLoss",
             {"normalization": "batch", "ignore_label": -1, "axis": 2},
         ),
-        ("type: 'SoftmaxWithLossOHEM'", "SoftmaxCrossEntropyLoss", {"normalization": "valid", "axis": 1}),
+        ("type: 'SoftmaxWithLossOHEM'", "cross_entropy.SoftmaxCrossEntropyLoss", {"normalization": "valid", "axis": 1}),
         (
             "type: 'SmoothL1LossOHEM' loss_param { normalization: PRE_FIXED pre_fixed_normalizer: 128 }",
-            "SmoothL1Loss",
+            "regression.SmoothL1Loss",
             {"normalization": "pre_fixed", "pre_fixed_normalizer": 128},
         ),
         (
             "type: 'SmoothL1Loss' loss_param { normalization: PRE_FIXED }",
-            "SmoothL1Loss",
+            "regression.SmoothL1Loss",
             {"normalization": "pre_fixed", "pre_fixed_normalizer": 1},
         ),
         (
             "type: 'SmoothL1LossOHEM' loss_param { normalize: false }",
-            "SmoothL1Loss",
+            "regression.SmoothL1Loss",
             {"normalization": "batch", "pre_fixed_normalizer": 1},
         ),
-        ("type: 'SmoothL1LossOHEM'", "SmoothL1Loss", {"normalization": "places", "pre_fixed_normalizer": 1}),
+        ("type: 'SmoothL1LossOHEM'", "regression.SmoothL1Loss", {"normalization": "places", "pre_fixed_normalizer": 1}),
     ],
 )
 def test_layers(text, layer, expected):
-    assert parameters(text) == (layer, expected)
+    assert computed_by(text) == (layer, expected)
 
 
 PROPOSAL = """

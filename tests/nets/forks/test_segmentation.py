@@ -1,22 +1,12 @@
 """Nets of SegNet, PSPNet, DeepLab and HED: what their layers become, and small ones that train."""
 
-import json
-
 import numpy as np
 import pytest
 
 pytest.importorskip("torch")  # which the runtime needs
 
 from caffe_pylayers import pycaffe
-from caffe_pylayers._nets.prototxt import parse_net
-
-
-def lowered(text):
-    """The class and the parameters of the only layer of a net."""
-    (found,) = parse_net(f"layer {{ name: 'a' {text} }}").layer
-    param = found.python_param
-    return f"{param.module}.{param.layer}"[len("caffe_pylayers.") :], json.loads(param.param_str or "{}")
-
+from tests.nets.forks.lowered import computed_by, layer_of
 
 UNPOOL = "type: 'Upsample' bottom: 'x' bottom: 'mask' upsample_param"
 
@@ -43,7 +33,7 @@ def test_upsample(text, layer, parameters):
     fixed = {"mode": "nearest", "coordinates": "asymmetric"}
     if layer == "unpooling.MaxUnpool":
         fixed = {"legacy_gradient": True}
-    assert lowered(text) == (layer, {**parameters, **fixed})
+    assert computed_by(text) == (layer, {**parameters, **fixed})
 
 
 @pytest.mark.parametrize(
@@ -55,7 +45,7 @@ def test_upsample(text, layer, parameters):
 )
 def test_interp(param, parameters):
     text = f"type: 'Interp' bottom: 'x' bottom: 'like' interp_param {{ {param} }}"
-    assert lowered(text) == ("resizing.ResizeFeatures", parameters)
+    assert computed_by(text) == ("resizing.ResizeFeatures", parameters)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +59,7 @@ def test_interp(param, parameters):
     ],
 )
 def test_seg_accuracy(text, parameters):
-    assert lowered(f"type: 'SegAccuracy' {text}") == ("segmentation_metrics.SegAccuracy", parameters)
+    assert computed_by(f"type: 'SegAccuracy' {text}") == ("segmentation_metrics.SegAccuracy", parameters)
 
 
 LIST = "source: 'train.txt' batch_size: 4 shuffle: true root_folder: 'data' new_height: 0 new_width: 0 rand_skip: 9"
@@ -116,7 +106,7 @@ CHANGED = "mean_value: 104 mean_value: 117 mean_value: 123"
     ],
 )
 def test_data(text, parameters):
-    layer, found = lowered(text)
+    layer, found = computed_by(text)
     assert layer == "segmentation_data.SegmentationPairs"
     assert {name: value for name, value in found.items() if value is not None} == parameters
 
@@ -131,7 +121,7 @@ def test_data(text, parameters):
 )
 def test_fields_without_an_equal(text, place):
     with pytest.raises(ValueError, match=f"nothing here does what {place} asks for"):
-        lowered(text)
+        computed_by(text)
 
 
 WEIGHTS = "weight_by_label_freqs: true class_weighting: 0.5 class_weighting: 2"
@@ -148,18 +138,17 @@ WEIGHTS = "weight_by_label_freqs: true class_weighting: 0.5 class_weighting: 2"
     ],
 )
 def test_class_weights(text, parameters):
-    found = lowered(f"type: 'SoftmaxWithLoss' loss_param {{ {WEIGHTS} {text} }}")
+    found = computed_by(f"type: 'SoftmaxWithLoss' loss_param {{ {WEIGHTS} {text} }}")
     assert found == ("cross_entropy.SoftmaxCrossEntropyLoss", {"class_weights": [0.5, 2], **parameters})
 
 
 def test_heds_loss():
-    found = lowered("type: 'SigmoidCrossEntropyLoss' loss_param { balanced: true }")
+    found = computed_by("type: 'SigmoidCrossEntropyLoss' loss_param { balanced: true }")
     assert found == ("cross_entropy.SigmoidCrossEntropyLoss", {"balanced": True})
 
 
 def test_class_weights_that_are_not_used():
-    text = "layer { name: 'a' type: 'SoftmaxWithLoss' loss_param { class_weighting: 2 ignore_label: 1 } }"
-    (found,) = parse_net(text).layer
+    found = layer_of("type: 'SoftmaxWithLoss' loss_param { class_weighting: 2 ignore_label: 1 }")
     assert not found.HasField("python_param")
     assert found.loss_param.ignore_label == 1
 

@@ -1,14 +1,12 @@
 """Nets of text, sequences and video, as CTPN's, C3D's and others' Caffe has them."""
 
-import json
-
 import numpy as np
 import pytest
 
 pytest.importorskip("torch")  # which the runtime needs
 
 from caffe_pylayers import pycaffe
-from caffe_pylayers._nets.prototxt import parse_net
+from tests.nets.forks.lowered import computed_by
 
 # --- C3D -----------------------------------------------------------------------------------------
 
@@ -70,8 +68,8 @@ def test_c3d(tmp_path, fork):
 
 def test_a_video_pooled_as_a_whole():
     text = "pooling_param { pool: AVE global_pooling: true kernel_shape { dim: 1 dim: 1 dim: 1 } }"
-    (layer,) = parse_net(f"layer {{ type: 'NdPooling' {text} }}", "net").layer
-    assert layer.python_param.param_str == '{"pool": "ave", "global_pooling": true}'
+    found = computed_by(f"type: 'NdPooling' {text}")
+    assert found == ("nd_pooling.NdPooling", {"pool": "ave", "global_pooling": True})
 
 
 # --- the table -----------------------------------------------------------------------------------
@@ -141,7 +139,4 @@ LEGACY = {"legacy_gradient": True}
     ],
 )
 def test_layers(text, layer, parameters):
-    (found,) = parse_net(f"layer {{ {text} }}", "net").layer
-    module, _, name = layer.rpartition(".")
-    assert (found.python_param.module, found.python_param.layer) == (f"caffe_pylayers.{module}", name)
-    assert json.loads(found.python_param.param_str) == parameters
+    assert computed_by(text) == (layer, parameters)

@@ -1,29 +1,21 @@
 """SSD on the runtime: its rows in the table of forks, and a small net trained beside the same net in PyTorch."""
 
-import json
-
 import numpy as np
 import pytest
 
 pytest.importorskip("torch")  # which the runtime needs
 
 from caffe_pylayers import pycaffe
-from caffe_pylayers._nets.prototxt import parse_net
 from tests.nets.forks import mobilenet_ssd
-
-
-def lowered(text):
-    """What becomes of a layer: the library's, and its parameters."""
-    (found,) = parse_net(f"layer {{ name: 'a' {text} }}", "my.prototxt").layer
-    return found.python_param.layer, json.loads(found.python_param.param_str)
+from tests.nets.forks.lowered import computed_by
 
 
 def test_a_loss():
-    name, parameters = lowered(
+    name, parameters = computed_by(
         "type: 'MultiBoxLoss' loss_param { normalization: FULL } multibox_loss_param { num_classes: 21 "
         "code_type: CENTER_SIZE mining_type: HARD_EXAMPLE conf_loss_type: LOGISTIC nms_param { top_k: 9 } }"
     )
-    assert name == "MultiBoxLoss"
+    assert name == "multibox_loss.MultiBoxLoss"
     given = {
         "num_classes": 21,
         "code_type": "center_size",
@@ -51,15 +43,15 @@ def test_a_loss():
     ],
 )
 def test_fields_of_a_loss(fields, more, name, value):
-    assert lowered(f"type: 'MultiBoxLoss' multibox_loss_param {{ {fields} }} {more}")[1][name] == value
+    assert computed_by(f"type: 'MultiBoxLoss' multibox_loss_param {{ {fields} }} {more}")[1][name] == value
 
 
 def test_an_evaluation():
-    name, parameters = lowered(
+    name, parameters = computed_by(
         "type: 'DetectionEvaluate' detection_evaluate_param { num_classes: 21 name_size_file: 'sizes.txt' "
         "resize_param { prob: 0.5 resize_mode: FIT_SMALL_SIZE height: 300 width: 400 interp_mode: CUBIC } }"
     )
-    assert name == "DetectionEvaluate"
+    assert name == "detection_metrics.DetectionEvaluate"
     assert parameters == {
         "num_classes": 21,
         "background_label": 0,

@@ -1,14 +1,12 @@
 """YOLO's nets of MobileNet-YOLO, read as they are."""
 
-import json
-
 import numpy as np
 import pytest
 
 pytest.importorskip("torch")  # which the runtime needs
 
 from caffe_pylayers import pycaffe
-from caffe_pylayers._nets.prototxt import parse_net
+from tests.nets.forks.lowered import computed_by
 
 HEAD = """
 input: "conv19" input_shape { dim: 2 dim: 14 dim: 2 dim: 2 }
@@ -61,17 +59,17 @@ def test_an_evaluation_of_yolov2(tmp_path):
 @pytest.mark.parametrize(
     ("text", "layer", "parameters"),
     [
-        ("type: 'Reorg' reorg_param { stride: 2 }", "SpaceToDepth", {"block": 2, "channel_order": "darknet"}),
+        ("type: 'Reorg' reorg_param { stride: 2 }", "shuffles.SpaceToDepth", {"block": 2, "channel_order": "darknet"}),
         (
             "type: 'Reorg' reorg_param { stride: 2 reverse: true }",
-            "PixelShuffle",
+            "shuffles.PixelShuffle",
             {"upscale": 2, "channel_order": "block"},
         ),
         (
             "type: 'AnnotatedData' data_param { source: 'db' backend: LMDB } "
             "annotated_data_param { yolo_data_type: 1 } transform_param { "
             "resize_param { height: 4 width: 8 prob: 0.2 } resize_param { height: 8 width: 8 prob: 0.8 } }",
-            "AnnotatedData",
+            "annotated_data.AnnotatedData",
             {
                 "source": "db",
                 "backend": "lmdb",
@@ -90,12 +88,12 @@ def test_an_evaluation_of_yolov2(tmp_path):
         ),
         (
             "type: 'YoloDetectionOutput' yolo_detection_output_param { side: 7 biases: 1 biases: 2 }",
-            "YoloDetectionOutput",
+            "yolo.YoloDetectionOutput",
             {"num_classes": 20, "confidence_threshold": 0.01, "nms_threshold": 0.45, "anchors": [1, 2]},
         ),
         (
             "type: 'Yolov3' yolov3_param { object_scale: 5 biases: 10 biases: 14 mask: 0 iou_loss: GIOU }",
-            "Yolov3Loss",
+            "yolo_losses.Yolov3Loss",
             {
                 "num_classes": 20,
                 "anchors": [10, 14],
@@ -116,7 +114,7 @@ def test_an_evaluation_of_yolov2(tmp_path):
         ),
         (
             "type: 'RegionLoss' region_loss_param { object_scale: 5 biases: 1 biases: 2 rescore: 0 absolute: 0 }",
-            "RegionLoss",
+            "yolo_losses.RegionLoss",
             {
                 "num_classes": 20,
                 "anchors": [1, 2],
@@ -133,9 +131,7 @@ def test_an_evaluation_of_yolov2(tmp_path):
     ],
 )
 def test_layers(text, layer, parameters):
-    (found,) = parse_net(f"layer {{ name: 'a' {text} }}", "net").layer
-    assert found.python_param.layer == layer
-    assert json.loads(found.python_param.param_str) == parameters
+    assert computed_by(text) == (layer, parameters)
 
 
 TRAINED = """
