@@ -13,6 +13,7 @@ from caffe_pylayers._layer.phases import PHASES, TRAIN
 from caffe_pylayers._layer.quote import plain, quoted
 from caffe_pylayers._nets import sources
 from caffe_pylayers._nets.backward_plan import backward_plan, loss_weights, wiring_faults
+from caffe_pylayers._nets.forks import wording
 from caffe_pylayers._nets.forks.names import fork_of_type
 from caffe_pylayers._nets.forks.table import KINDS, in_python
 from caffe_pylayers._nets.forks.unknown import types_by_fork
@@ -71,7 +72,7 @@ def python_layer_problems(net: Any, state: State, path: str | os.PathLike[str]) 
     """Return messages on the modules, classes and param_strs of Python layers; imports the modules."""
     asked = _asked(net, state)
     return [
-        f"{title(layer)}: {message}"
+        f"{title(layer)}: {message if layer.type == 'Python' else wording.of_fork(layer, message)}"
         for layer in _layers(net, state)
         if in_python(layer)
         for message in python_param_problems(layer.python_param, path, asked.get(layer.name, ""))

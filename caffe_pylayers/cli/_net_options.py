@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from caffe_pylayers._layer.phases import PHASES
-from caffe_pylayers._nets.include_rules import State
+from caffe_pylayers._nets.include_rules import State, naming
 from caffe_pylayers.cli import UserError, add_engine_arguments, translate_old_code
 from caffe_pylayers.cli._parser import given, given_paths
 
@@ -117,7 +117,8 @@ def make_net(args: argparse.Namespace, ap_version: str = "") -> Any:
         caffe.set_mode_gpu()
     # The runtime may have told a fork's layers by the weights; real Caffe takes files alone.
     model = message if _engine.on_runtime() else args.model
-    net = caffe.Net(model, state.phase, level=state.level, stages=list(state.stages))
+    with naming(args.model):
+        net = caffe.Net(model, state.phase, level=state.level, stages=list(state.stages))
     for path, model in models.items():
         check_model(path, model, net)
         net.copy_from(str(path))

@@ -57,7 +57,8 @@ class Dialect:
     names: the fields that count, ``name`` or ``inner.name``, each with ``=ours`` behind it where the library's
         parameter has another name; ``height+width=size`` makes a list of two where both are set.
     ignored: the fields that change no value, ``name`` or ``inner.name``, besides those of LEFT_OUT.
-    read: the fields that ``more`` and ``change`` read, ``name`` or ``inner.name``.
+    read: the fields that ``more`` and ``change`` read, ``name`` or ``inner.name``, each with ``=ours`` behind it where
+        an error of the library's parameter is about the field.
     values: what an enumeration's value is here, by its name in small letters; the name, where it is not among them.
     filler: the field with the filler of the learned blob.
     more: returns further parameters for a layer.
@@ -86,7 +87,7 @@ class Dialect:
         found: dict[str, Any] = {}
         if self.filler:
             found.update(filler_parameters(getattr(self.holder(layer, self.filler), self.filler)))
-        for paths, ours in self._fields():
+        for paths, ours in _fields(self.names):
             message = self.holder(layer, paths[0][0])
             if len(paths) > 1:
                 if all(has(message, path) for path in paths):
@@ -133,6 +134,19 @@ class Dialect:
             if is_set(getattr(layer, param), path)
         ]
 
+    def sources(self, layer: Any) -> dict[str, list[str]]:
+        """Return for each of the library's parameters the fields that its value comes from, ``param.name``.
+
+        layer: any, in messages that have the forks' fields.
+        """
+        found: dict[str, list[str]] = {}
+        for paths, ours in _fields(f"{self.names} {self.read}"):
+            for path in paths:
+                place = f"{self._place(layer, path[0])[0]}.{'.'.join(path)}"
+                if place not in found.setdefault(ours, []):
+                    found[ours].append(place)
+        return found
+
     @property
     def params(self) -> list[str]:
         """The names of the layer's fields that hold its parameters."""
@@ -148,15 +162,16 @@ class Dialect:
 
     def _counting(self) -> list[list[str]]:
         """Return the paths of the fields that count."""
-        paths = [path for found, _ in self._fields() for path in found]
-        return [*paths, *(path.split(".") for path in (*self.read.split(), self.filler) if path)]
+        paths = [path for found, _ in _fields(f"{self.names} {self.read}") for path in found]
+        return [*paths, self.filler.split(".")] if self.filler else paths
 
-    def _fields(self) -> Iterator[tuple[list[list[str]], str]]:
-        """Yield for each of names (its paths, the library's name)."""
-        for words in self.names.split():
-            paths, _, ours = words.partition("=")
-            split = [path.split(".") for path in paths.split("+")]
-            yield split, ours or split[0][-1]
+
+def _fields(names: str) -> Iterator[tuple[list[list[str]], str]]:
+    """Yield for each of a dialect's names (its paths, the library's name)."""
+    for words in names.split():
+        paths, _, ours = words.partition("=")
+        split = [path.split(".") for path in paths.split("+")]
+        yield split, ours or split[0][-1]
 
 
 def behind(layer: Any, kind: str) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 
 from caffe_pylayers._nets import stored
 from caffe_pylayers._nets.backward_plan import loss_weights
+from caffe_pylayers._nets.forks import wording
 from caffe_pylayers._nets.forks.lowering import Lowered
 from caffe_pylayers._nets.forks.names import fork_of_type
 from caffe_pylayers._nets.forks.table import in_python
@@ -22,7 +23,7 @@ def faults(found: Lowered, nets: Any) -> list[str]:
 
 def _faults_of_layer(layer: Any) -> list[str]:
     if in_python(layer) and layer.type != "Python":
-        return python_param_problems(layer.python_param, "")
+        return [wording.of_fork(layer, problem) for problem in python_param_problems(layer.python_param, "")]
     fork = fork_of_type(layer.type)
     return [f"a type of {fork}, which nothing here does"] if fork and not in_python(layer) else []
 

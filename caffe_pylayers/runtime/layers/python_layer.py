@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from caffe_pylayers._layer.quote import plain, quoted
+from caffe_pylayers._nets.forks import wording
 from caffe_pylayers._nets.include_rules import title
 from caffe_pylayers.runtime.layers.layer import Layer, register
 from caffe_pylayers.runtime.memory.blob import Blob
@@ -121,7 +122,10 @@ class PythonLayer(Layer):
         return found
 
     def explain(self, error: Exception, method: str, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
-        """Raise as Layer.explain does, or add a note to an exception of the class's own, which stays as it is."""
+        """Raise as Layer.explain does, or add a note to an exception of the class's own, which stays as it is.
+
+        LayerError with the fork's fields for what a class of the library refuses that does a fork's layer.
+        """
         super().explain(error, method, bottom, top)
         if hasattr(error, "add_note") and not str(error).startswith(title(self)):  # Python 3.11
             param = self.layer_param.python_param
@@ -130,3 +134,6 @@ class PythonLayer(Layer):
             error.add_note(
                 f"in {method} of layer {quoted(self.name)} ({plain(f'{param.module}.{param.layer}')}), {shapes}"
             )
+        refused = f"{type(self.instance).__name__}: "
+        if self.type != "Python" and isinstance(error, (TypeError, ValueError)) and str(error).startswith(refused):
+            raise self.error(wording.of_fork(self.layer_param, str(error)[len(refused) :])) from error

@@ -19,9 +19,13 @@ FORMS = "Net(network_file, phase, level=0, stages=None, weights=None)"
 
 
 class Arguments(NamedTuple):
-    """The parsed arguments of a net. param: a NetParameter of its own. weights: a caffemodel, or None."""
+    """The parsed arguments of a net.
+
+    param: a NetParameter of its own. file: the path it was read from, or None. weights: a caffemodel, or None.
+    """
 
     param: Any
+    file: str | None
     state: State
     weights: Source | None
 
@@ -50,7 +54,7 @@ def read(
     param = _network(network, source)
     if source is not None:
         _blobs(source)  # so that a bad file is refused before the net is made
-    return Arguments(param, state, source)
+    return Arguments(param, path_of(network), state, source)
 
 
 def _network(network: Any, weights: Source | None) -> Any:

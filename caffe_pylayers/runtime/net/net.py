@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from caffe_pylayers._layer.quote import quoted
+from caffe_pylayers._nets.include_rules import naming
 from caffe_pylayers.runtime.files import weights
 from caffe_pylayers.runtime.layers.layer import LayerError
 from caffe_pylayers.runtime.memory import allocator
@@ -51,7 +52,8 @@ class Net:
         self.name: str = self._param.name
         self.phase = given.state.phase
         self.debug_info: bool = self._param.debug_info  # True if each layer logs means of its blobs
-        self._graph = Graph(self._param, given.state)
+        with naming(given.file):
+            self._graph = Graph(self._param, given.state)
         self._names = Names(self._graph)
         self._steps: list[Step] = self._graph.steps
         self._callbacks: dict[str, list[Callable[[int], None]]] = {name: [] for name in _CALLBACKS}

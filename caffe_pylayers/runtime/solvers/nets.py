@@ -8,6 +8,7 @@ from typing import Any
 from caffe_pylayers._layer.quote import plain
 from caffe_pylayers._nets import prototxt, solver_rules
 from caffe_pylayers._nets.forks import evaluation
+from caffe_pylayers._nets.include_rules import naming
 from caffe_pylayers._nets.solver_rules import SolverNet
 from caffe_pylayers.runtime.net.net import Net
 from caffe_pylayers.runtime.process import LOGGER
@@ -38,7 +39,8 @@ def _make(wanted: SolverNet, param: Any, name: str) -> Net:
         evaluation.measure(net_param, precision)
     state = wanted.state(net_param)
     net_param.state.CopyFrom(state)
-    net = Net(net_param, state.phase, level=state.level, stages=list(state.stage))
+    with naming(wanted.source if isinstance(wanted.source, str) else name):
+        net = Net(net_param, state.phase, level=state.level, stages=list(state.stage))
     for names in param.weights:
         for path in map(str.strip, names.split(",")):
             LOGGER.info("Finetuning from %s", path)

@@ -1,10 +1,13 @@
 """Nets of forks on the runtime: what their layers are called, learn and save."""
 
+import re
+
 import numpy as np
 import pytest
 
 from caffe_pylayers import pycaffe
-from caffe_pylayers._nets import prototxt
+from caffe_pylayers._nets import check, prototxt
+from caffe_pylayers.runtime.layers.layer import LayerError
 from caffe_pylayers.runtime.proto import caffe_pb2
 
 NET = """
@@ -160,3 +163,36 @@ def test_all_types_that_nothing_here_does_are_named():
         r'DomainTransform \(layer "c": not yet\); of CMU.*: CPMData \(layer "b": not yet\)$',
     ):
         pycaffe.Net(param, pycaffe.TEST)
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        ('"Reorg"', r"reorg_param.stride is required: an integer >= 1 \(b, the side of a block, in pixels\)"),
+        (
+            '"Reorg" reorg_param { stride: 5 }',
+            r"bottom\[0\] must have maps divisible by block 5, got \(1, 4, 6, 6\); block is reorg_param.stride",
+        ),
+        ('"Interp" interp_param { height: 3 width: 0 }', "interp_param.width must be an integer >= 1, got 0"),
+        (
+            '"Permute" permute_param { order: 9 }',
+            r"order \[9\] must have axes of bottom\[0\] of .* twice",
+        ),
+        (
+            '"SmoothL1Loss" bottom: "data" smoothl1_param { turn_point: -2 }',
+            "smoothl1_param.turn_point must be a number > 0, got -2.0",
+        ),
+        ('"ReLU6" bottom: "data"', r"needs 1 bottom \(x\), got 2"),
+    ],
+)
+def test_what_a_layer_of_a_fork_refuses(tmp_path, layer, message, capfd):
+    path = tmp_path / "net.prototxt"
+    path.write_text(
+        'input: "data" input_shape { dim: 1 dim: 4 dim: 6 dim: 6 }\n'
+        f'layer {{ name: "a" bottom: "data" top: "a" type: {layer} }}'
+    )
+    kind = layer.split('"')[1]
+    with pytest.raises(LayerError, match=rf'^{path}: layer "a" \({kind}\): {message}$'):
+        pycaffe.Net(str(path), pycaffe.TEST)
+    (problem, *_) = check.problems(prototxt.read_net(path), path) or [None]
+    assert problem is None or re.match(rf'{path}: layer "a" \({kind}\): {message}$', problem)
