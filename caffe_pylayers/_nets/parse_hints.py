@@ -8,7 +8,7 @@ from typing import Any, Iterable
 
 from caffe_pylayers._layer.quote import plain
 from caffe_pylayers._nets.forks.names import fork_of_field
-from caffe_pylayers._nets.forks.unknown import fields_by_fork
+from caffe_pylayers._nets.forks.unknown import unread
 
 _UNKNOWN_FIELD = re.compile(r'Message type "caffe\.(?P<message>[\w.]+)" has no field named "(?P<field>\w+)"')
 _UNKNOWN_VALUE = re.compile(r'Enum type "caffe\.(?P<enum>[\w.]+)" has no value named (?P<value>\w+)')
@@ -52,8 +52,8 @@ def _field_hint(text: str, error: str, messages: Any) -> str:
     field, types = found["field"], messages.DESCRIPTOR.message_types_by_name
     fork = fork_of_field(field)
     if fork:
-        unread = "; ".join(fields_by_fork(text, messages))
-        return f"It is a field of {fork}" + (f". Nothing here reads, yet: {unread}" if unread else "")
+        all_of_it = "; ".join(unread(text, messages))
+        return f"It is a field of {fork}" + (f". Nothing here reads, yet: {all_of_it}" if all_of_it else "")
     other = _OTHER_LAYER.get(wrong.name)
     if other and field in types[other].fields_by_name:
         return f"{_WRITTEN[other]} has it"

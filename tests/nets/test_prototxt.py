@@ -119,6 +119,12 @@ def test_outside_of_strings_is_ascii_alone(path, text, where, character):
             "CMU-Perceptual-Computing-Lab/caffe_train: cpm_transform_param; nonsense; "
             "hszhao/PSPNet: dense_crf_param",
         ),
+        (
+            "layer { cpm_transform_param {} } layer { name: 'a' type: 'DenseCRF' } layer { type: 'ReLU6' }",
+            "1:9",
+            "Nothing here reads, yet: CMU-Perceptual-Computing-Lab/caffe_train: cpm_transform_param; "
+            'unknown layer types of hszhao/PSPNet: DenseCRF (layer "a": not yet)',
+        ),
         ("layer { zzz: 1 }", "1:9", 'has no field named "zzz".'),
         (
             "layer {\n  phase: TREIN\n}",

@@ -20,6 +20,7 @@ from caffe_pylayers._nets.forks.messages import FIELDS_OF_LAYERS, is_default, me
 from caffe_pylayers._nets.forks.names import fork_of_field
 from caffe_pylayers._nets.forks.reading import first_of
 from caffe_pylayers._nets.forks.table import KINDS, TOLD, dialect_of
+from caffe_pylayers._nets.forks.unknown import unread_types
 
 if TYPE_CHECKING:
     from caffe_pylayers._nets.stored import AskBlobs
@@ -37,6 +38,7 @@ def parse(text: str, kind: str, messages: Any) -> Any:
     return text_format.Parse(text, message_class(messages, kind)())
 
 
+_LISTED = 8
 _NETS = ("net_param", "train_net_param", "test_net_param")
 
 
@@ -58,9 +60,11 @@ def lower(net: Any, messages: Any, name: str | os.PathLike[str], blobs: AskBlobs
     """Return a NetParameter of the current format, Caffe's or ``parse``'s, as Caffe's own.
 
     ``name`` stands for the file in what is said. blobs: as in lowered. Logs a warning of the fields that are left
-    out. Raises ValueError("NAME: message") for a field that would change what a net computes, and has no equal here.
+    out. Raises ValueError("NAME: message; message ...") for fields that would change what a net computes, and have no
+    equal here; the types that nothing here does stand beside them.
     """
-    return _told(lowered(net, messages, blobs), name)
+    found = lowered(net, messages, blobs)
+    return _told(found, name, [] if not found.faults else unread_types(net.layer))
 
 
 def lower_solver(solver: Any, messages: Any, name: str | os.PathLike[str]) -> Any:
@@ -68,9 +72,11 @@ def lower_solver(solver: Any, messages: Any, name: str | os.PathLike[str]) -> An
     return _told(lowered_solver(solver, messages), name)
 
 
-def _told(found: Lowered, name: str | os.PathLike[str]) -> Any:
+def _told(found: Lowered, name: str | os.PathLike[str], others: Sequence[str] = ()) -> Any:
     if found.faults:
-        raise ValueError(f"{name}: {found.faults[0]}")
+        faults = list(dict.fromkeys(found.faults))
+        more = [f"and {len(faults) - _LISTED} more"] if len(faults) > _LISTED else []
+        raise ValueError(f"{name}: {'; '.join([*faults[:_LISTED], *more, *others])}")
     if found.left_out:
         counts = Counter(place for _, place in found.left_out)
         fields = ", ".join(f"{place} ({count})" if count > 1 else place for place, count in sorted(counts.items()))

@@ -8,7 +8,7 @@ from typing import Any, Iterable
 from caffe_pylayers._layer.quote import plain, quoted
 from caffe_pylayers._nets.forks.messages import message_class
 from caffe_pylayers._nets.forks.names import fork_of_field, fork_of_type
-from caffe_pylayers._nets.forks.table import in_python
+from caffe_pylayers._nets.forks.table import dialect_of, in_python
 
 _NAME = re.compile(r"([A-Za-z_]\w*)\s*[:{<]")
 _NO_NAMES = re.compile(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|#[^\n]*')  # strings and comments
@@ -34,6 +34,26 @@ def _layers(layers: list[Any]) -> str:
     names = ", ".join(quoted(layer.name) for layer in layers[:2])
     more = f" and {len(layers) - 2} more" if len(layers) > 2 else ""
     return f"layer {names}{more}: {'ported' if in_python(layers[0]) else 'not yet'}"
+
+
+def unread(text: str, messages: Any) -> list[str]:
+    """Return what of a prototxt's text nothing here reads: its fields, and its layers' types, by fork."""
+    from google.protobuf import text_format
+
+    try:
+        net = text_format.Parse(text, message_class(messages, "NetParameter")(), allow_unknown_field=True)
+    except text_format.ParseError:  # for more than an unknown field
+        return fields_by_fork(text, messages)
+    return fields_by_fork(text, messages) + unread_types(net.layer)
+
+
+def unread_types(layers: Iterable[Any]) -> list[str]:
+    """Return ``unknown layer types of FORK: Type (layer "x": not yet) ...`` for each fork that has types without a row.
+
+    layers: in messages that have the forks' fields, or lowered from them.
+    """
+    unknown = [layer for layer in layers if dialect_of(layer) is None and not in_python(layer)]
+    return [f"unknown layer types of {of_fork}" for of_fork in types_by_fork(unknown)]
 
 
 def fields_by_fork(text: str, messages: Any) -> list[str]:

@@ -207,6 +207,25 @@ def test_a_field_that_nothing_here_reads(text, message):
         layer_of(text, "my.prototxt")
 
 
+def test_all_of_a_net_at_once():
+    text = (
+        "layer { name: 'a' type: 'ROIPooling' roi_pooling_param { bi_type: 0 } } layer { name: 'b' type: 'DenseCRF' }\n"
+        "layer { name: 'c' type: 'Padding' padding_param { pad_method: MIRRORED } }"
+    )
+    with pytest.raises(
+        ValueError,
+        match=r'^n: layer "a" \(ROIPooling\): nothing .*; layer "c" \(Padding\): nothing .*; '
+        r'unknown layer types of hszhao/PSPNet: DenseCRF \(layer "b": not yet\)$',
+    ):
+        parse_net(text, "n")
+    with pytest.raises(ValueError, match=r'layer "7" .*; and 2 more$'):
+        parse_net(
+            "".join(
+                f"layer {{ name: '{i}' padding_param {{ pad_method: MIRRORED }} type: 'Padding' }}" for i in range(10)
+            )
+        )
+
+
 def test_a_solver():
     net = "{ layer { name: 'a' type: 'ReLU6' relu6_param { negative_slope: 0.5 } } }"
     solver = parse_solver(f"base_lr: 0.1 test_iter: 1 train_net_param {net} test_net_param {net}")
