@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Callable, Sequence
 
+import cv2
 import detectors
 import numpy as np
 import torch
@@ -17,7 +19,8 @@ class Row:
     """A net and its rivals.
 
     text: its prototxt. inputs: its inputs' values. opencv: whether OpenCV has the layer. torch: a function of tensors
-    in the order of inputs; wrt: those of them that have a gradient, None for a net that has none.
+    in the order of inputs; wrt: those of them that have a gradient, None for a net that has none. weights: its
+    caffemodel; None where random ones do.
     """
 
     name: str
@@ -26,6 +29,7 @@ class Row:
     opencv: bool = False
     torch: Callable[..., Any] | None = None
     wrt: Sequence[int] | None = None
+    weights: bytes | None = None
 
 
 def row(name: str, layer: str, bottoms: Sequence[Any], **rest: Any) -> Row:
@@ -171,6 +175,22 @@ PRIOR = (
     "min_size: 60 max_size: 111 aspect_ratio: 2 aspect_ratio: 3 flip: true clip: false "
     "variance: 0.1 variance: 0.1 variance: 0.2 variance: 0.2 offset: 0.5"
 )
+FACES = "face detector of OpenCV's samples"
+FACE_FILES = "deploy.prototxt", "res10_300x300_ssd_iter_140000.caffemodel", "faces.jpg"
+
+
+def face_detector(folder):
+    """The row of the face detector, whose files are in a folder; None where they are not.
+
+    What is detected takes time by how much there is: random weights and images would not do.
+    """
+    prototxt, weights, photograph = (Path(folder, name) for name in FACE_FILES)
+    if not (prototxt.is_file() and weights.is_file() and photograph.is_file()):
+        return None
+    image = cv2.dnn.blobFromImage(cv2.imread(str(photograph)), 1.0, (300, 300), (104, 177, 123))
+    return Row(FACES, prototxt.read_text(), {"data": image}, opencv=True, weights=weights.read_bytes())
+
+
 BN = "bn_param { slope_filler { value: 1 } }"
 
 ROWS = [

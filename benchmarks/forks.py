@@ -2,6 +2,7 @@
 
     python benchmarks/forks.py             # all
     python benchmarks/forks.py ssd300      # rows whose name has the word
+    FACE_SSD=DIR python benchmarks/forks.py face    # the face detector, whose files are in DIR
 
 A net, of one layer or whole, is read by the runtime and by OpenCV (4.x) from the same prototxt and caffemodel;
 PyTorch's column is eager functions of the same mathematics. forward: in the TEST phase, or in TRAIN where there is a
@@ -21,7 +22,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent)]
 import cv2
 import numpy as np
 import torch
-from fork_rows import ROWS
+from fork_rows import FACE_FILES, FACES, ROWS, face_detector
 
 from caffe_pylayers import _engine, pycaffe
 
@@ -57,7 +58,7 @@ def columns(row, folder):
     path, weights = Path(folder, "net.prototxt"), Path(folder, "net.caffemodel")
     path.write_text(row.text)
     phase = pycaffe.TEST if row.wrt is None else pycaffe.TRAIN
-    model = caffemodel(pycaffe.Net(str(path), phase), rng)
+    model = row.weights or caffemodel(pycaffe.Net(str(path), phase), rng)
     weights.write_bytes(model)
     net = pycaffe.Net(str(path), phase, weights=str(weights))
     for name, array in row.inputs.items():
@@ -109,7 +110,8 @@ def main():
     words = sys.argv[1:]
     print(f"PyTorch {torch.__version__}, OpenCV {cv2.__version__}, {os.cpu_count()} cores\n")
     print(f"  {'':46}{'forward ms':>11}{'OpenCV':>9}{'torch':>9}{'both ms':>10}{'torch':>9}")
-    for row in ROWS:
+    faces = face_detector(os.environ.get("FACE_SSD", "data/face_ssd"))
+    for row in [*ROWS, faces] if faces else ROWS:
         if not all(word in row.name.lower() for word in words):
             continue
         with tempfile.TemporaryDirectory() as folder:
@@ -129,6 +131,8 @@ def main():
                 ratio = theirs and statistics.median(b / a for a, b in zip(ours, theirs))
                 figures.append(f"{f'{ratio:.2f}x' if ratio else '':>9}")
         print(f"  {row.name:46}" + "".join(figures), flush=True)
+    if not faces:
+        print(f"\n  {FACES}: not measured, as FACE_SSD names no folder with {', '.join(FACE_FILES)}")
 
 
 if __name__ == "__main__":

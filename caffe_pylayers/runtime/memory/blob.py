@@ -99,7 +99,7 @@ class Blob:
 
         That is None where the blob had none, and ``values`` where they were copied.
         """
-        return self._data.take(values.reshape(self._shape), layout)
+        return self._data.take(self._shaped(values), layout)
 
     def clear(self) -> None:
         """Set the values to zero. Before ``take`` it lets the new values have the memory of the old."""
@@ -119,11 +119,18 @@ class Blob:
 
     def take_diff(self, values: torch.Tensor, layout: str = CONTIGUOUS) -> None:
         """Have a tensor's values as gradients, which its maker gives away."""
-        self._diff.take(values.reshape(self._shape), layout)
+        self._diff.take(self._shaped(values), layout)
 
     def add_diff(self, values: torch.Tensor, layout: str = CONTIGUOUS) -> None:
         """Add a tensor's values, which its maker gives away, to the gradients."""
-        self._diff.add(values.reshape(self._shape), layout)
+        self._diff.add(self._shaped(values), layout)
+
+    def _shaped(self, values: torch.Tensor) -> torch.Tensor:
+        """Return the tensor in the blob's shape; itself if it has that.
+
+        Reshaped, a single channels-last image would have strides that PyTorch's kernels no longer take for such.
+        """
+        return values if values.shape == self._shape else values.reshape(self._shape)
 
     def clear_diff(self) -> None:
         """Set the gradients to zero. Before ``take_diff`` it lets the new ones have the memory of the old."""

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 
 from caffe_pylayers.runtime.memory.blob import Blob
 from caffe_pylayers.runtime.memory.limits import ShapeError
+from caffe_pylayers.runtime.memory.memory import CHANNELS_LAST
 
 
 def test_shape_and_legacy_names():
@@ -115,3 +117,11 @@ def test_tensors_and_dlpack_are_the_memory():
     assert (blob.diff == 2).all()
     assert blob._gpu_data_ptr == blob.data.ctypes.data
     assert blob._gpu_diff_ptr == blob.diff.ctypes.data
+
+
+def test_a_single_image_that_is_taken_stays_channels_last():
+    """For PyTorch's kernels too, which take a tensor of another stride for a contiguous one, and convert it."""
+    blob, image = Blob((1, 4, 6, 5)), torch.rand(1, 4, 6, 5).contiguous(memory_format=torch.channels_last)
+    blob.take(image, CHANNELS_LAST)
+    blob.take_diff(image, CHANNELS_LAST)
+    assert blob.read(CHANNELS_LAST).stride() == blob.read_diff(CHANNELS_LAST).stride() == image.stride()
