@@ -25,6 +25,7 @@ import numpy as np
 
 from caffe_pylayers._layer import checks
 from caffe_pylayers._layer.base import Parameter
+from caffe_pylayers._layer.data.annotated_datum import message_class
 from caffe_pylayers._layer.data.record_data import RecordData
 from caffe_pylayers._layer.detection.cell_labels import written
 from caffe_pylayers._layer.detection.windows import (
@@ -57,6 +58,7 @@ __all__ = [
     "image_of",
     "in_window",
     "jittered_window",
+    "message_class",
     "random_windows",
     "sampled_windows",
     "satisfying",
@@ -104,7 +106,7 @@ class AnnotatedData(FittedData, RecordData):
         are others. That of eric612/MobileNet-YOLO has label_form yolo, jitter and several sizes besides.
     Example:
         >>> import lmdb, os, tempfile
-        >>> from caffe_pylayers._layer.data.annotated_datum import message_class
+        >>> from caffe_pylayers.annotated_data import message_class
         >>> from caffe_pylayers.testing import LayerRun
         >>> record = message_class("AnnotatedDatum")(type=0)
         >>> record.datum.channels, record.datum.height, record.datum.width = 1, 1, 2

@@ -90,7 +90,7 @@ class DatumImages(FittedData, RecordData):
         and attempts (Szegedy et al., 2015, arXiv:1409.4842, section 6).
     Example:
         >>> import lmdb, tempfile
-        >>> from caffe_pylayers._layer.data.annotated_datum import message_class
+        >>> from caffe_pylayers.annotated_data import message_class
         >>> from caffe_pylayers.testing import LayerRun
         >>> record = message_class("Datum")(channels=1, height=1, width=2, data=bytes([10, 20]), label=7)
         >>> with tempfile.TemporaryDirectory() as folder:

@@ -37,7 +37,7 @@ from caffe_pylayers._layer.detection.average_precision import (
     match_coco,
     match_voc,
 )
-from caffe_pylayers._layer.detection.listed_images import ListedImages
+from caffe_pylayers._layer.detection.named_images import NamedImages
 from caffe_pylayers._layer.detection.nms import by_score
 from caffe_pylayers._layer.metrics.class_metric import mean
 from caffe_pylayers._layer.metrics.metric import Metric
@@ -176,7 +176,7 @@ class MeanAveragePrecision(Metric):
         self._found[c] += parts
 
 
-class DetectionEvaluate(ListedImages, Metric):
+class DetectionEvaluate(NamedImages, Metric):
     """SSD's test: what each detection is, right or wrong, and how many objects there are; or the mAP of a whole pass.
 
     A detection is right if the object that it overlaps most, by an IoU of overlap_threshold or more, has no better one.

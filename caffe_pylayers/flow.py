@@ -10,11 +10,6 @@ layer {
   python_param { module: "caffe_pylayers.flow"  layer: "PixelGrid" }
 }
 layer {
-  name: "final_flow"  type: "Python"
-  bottom: "flow"  top: "final_flow"
-  python_param { module: "caffe_pylayers.flow"  layer: "FlowScale"  param_str: "{scale: [2, 2.5]}" }
-}
-layer {
   name: "warped"  type: "Python"
   bottom: "img1"  bottom: "coords"  top: "warped"
   python_param { module: "caffe_pylayers.flow"  layer: "Warp" }
@@ -25,17 +20,13 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from caffe_pylayers._layer import arrays, checks
-from caffe_pylayers._layer.base import Layer, Parameter
-from caffe_pylayers._layer.bases.learned import learn
+from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.bases.no_gradient import NoGradient
 from caffe_pylayers._layer.bases.sampled import Sampled
 from caffe_pylayers._layer.functions.bilinear_places import d_bilinear_places, pixel_places
 
 __all__ = [
-    "FlowScale",
     "FlowWarp",
     "PixelGrid",
     "Warp",
@@ -193,73 +184,3 @@ class PixelGrid(NoGradient):
 
     def forward(self, bottom, top):
         top[0].data[:, 0], top[0].data[:, 1] = self._x, self._y
-
-
-class FlowScale(Layer):
-    """A flow in other units: the channels of each position times a learned matrix, at first a diagonal one.
-
-    top[n, i, p] = b[i] + sum over j of W[i, j] flow[n, j, p]
-
-    Bottom:
-        [0] flow (N, C, H, W), or of any shape of two axes or more
-    Top:
-        [0] the shape of the bottom
-    Learned:
-        blobs[0] W (C, C, 1, 1), the scales on its diagonal; blobs[1] b (C,), with bias_term
-    Backward:
-        d_flow = W.T d; d_W = sum of d flow.T, d_b = sum of d over samples and positions, added.
-    Raises:
-        ValueError for channels that the matrix was not made for, and in place.
-    References:
-        Convolution of lmb-freiburg/flownet2 with a weight_filler of type diagonal, num_output C and kernel_size 1: so
-        its deploy nets, and LiteFlowNet's, bring the flow to the size of the image.
-    Example:
-        >>> from caffe_pylayers.testing import LayerRun
-        >>> LayerRun(FlowScale, [[[1, 1]]], param_str="{scale: [2, 3]}").forward()[0]
-        array([[2., 3.]])
-    """
-
-    array_api = True
-
-    scale = Parameter([float], (), doc="the diagonal before training; 1 where it ends")
-    bias_term = Parameter(bool, True, doc="b is there")
-
-    def setup(self, bottom, top):
-        checks.bottoms(self, bottom, "flow")
-        checks.tops(self, top, "scaled")
-        channels = self._channels(bottom[0].data)
-        diagonal = np.ones(channels)
-        diagonal[: len(self.scale)] = self.scale[:channels]
-        learn(self, np.diag(diagonal)[:, :, None, None], *[np.zeros(channels)] * self.bias_term)
-
-    def plan(self, flow):
-        channels, made_for = self._channels(flow), self.blobs[0].shape[0]
-        if channels != made_for:
-            raise checks.error(self, f"bottom[0] (flow) has {channels} channels, but W was made for {made_for}")
-        self._view = flow.shape[0], channels, math.prod(flow.shape[2:])
-        return [tuple(flow.shape)]
-
-    def forward(self, bottom, top):
-        flow, scaled = bottom[0].data.reshape(self._view), top[0].data.reshape(self._view)
-        self.xp.matmul(self._matrix(self.blobs[0].data), flow, out=scaled)
-        if self.bias_term:
-            scaled += self.blobs[1].data.reshape(-1, 1)
-
-    def backward(self, top, propagate_down, bottom):
-        flow, d_scaled = bottom[0].data.reshape(self._view), top[0].diff.reshape(self._view)
-        d_matrix = self._matrix(self.blobs[0].diff)
-        d_matrix += self.xp.matmul(d_scaled, flow.swapaxes(1, 2)).sum(0)
-        if self.bias_term:
-            d_bias = self.blobs[1].diff.reshape(-1)
-            d_bias += d_scaled.sum((0, 2))
-        if propagate_down[0]:
-            d_flow = bottom[0].diff.reshape(self._view)
-            self.xp.matmul(self._matrix(self.blobs[0].data).T, d_scaled, out=d_flow)
-
-    def _matrix(self, blob):
-        return blob.reshape(self._view[1], self._view[1])
-
-    def _channels(self, flow):
-        if len(flow.shape) < 2 or not flow.shape[1]:
-            raise checks.error(self, f"bottom[0] (flow) must have the shape (N, C, ...), got {tuple(flow.shape)}")
-        return flow.shape[1]

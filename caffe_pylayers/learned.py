@@ -1,4 +1,4 @@
-"""Learned blobs: as factors, as terms, and as a top of their own.
+"""Learned blobs: as factors, as terms, as a matrix, and as a top of their own.
 
 layer {
   name: "scale"  type: "Python"  bottom: "score"  top: "scaled"
@@ -14,6 +14,10 @@ layer {
   param { lr_mult: 2  decay_mult: 0 }
 }
 layer {
+  name: "final_flow"  type: "Python"  bottom: "flow"  top: "final_flow"
+  python_param { module: "caffe_pylayers.learned"  layer: "LearnedMatrix"  param_str: "{diagonal: [2, 2.5]}" }
+}
+layer {
   name: "queries"  type: "Python"  top: "queries"
   python_param {
     module: "caffe_pylayers.learned"  layer: "LearnedParameter"
@@ -25,17 +29,24 @@ layer {
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
+
 from caffe_pylayers._layer import arrays, checks
-from caffe_pylayers._layer.base import Parameter
+from caffe_pylayers._layer.base import Layer, Parameter
 from caffe_pylayers._layer.bases.kept_input import KeptInput
-from caffe_pylayers._layer.bases.learned import FILLERS, Learned
+from caffe_pylayers._layer.bases.learned import FILLERS, Learned, learn
 from caffe_pylayers._layer.bases.learned_along import LearnedAlong
 from caffe_pylayers._layer.bases.pass_through import copy
 
 __all__ = [
+    "LearnedMatrix",
     "LearnedParameter",
     "LearnedScale",
     "LearnedShift",
+    "learned_matrix_backward",
+    "learned_matrix_forward",
     "learned_scale_backward",
     "learned_scale_forward",
     "learned_shift_backward",
@@ -72,6 +83,20 @@ def learned_shift_backward(d_shifted, repeated):
     repeated: the axes that the term is repeated along.
     """
     return d_shifted.sum(repeated) if repeated else d_shifted
+
+
+def learned_matrix_forward(xp, values, matrix, mixed, bias=None):
+    """Write matrix @ values + bias at each position, of values (N, C, P), a matrix (C, C) and bias (C,)."""
+    xp.matmul(matrix, values, out=mixed)
+    if bias is not None:
+        mixed += bias[:, None]
+
+
+def learned_matrix_backward(xp, values, matrix, d_mixed, d_values=None):
+    """Write the gradient of the values, if asked for, and return those of matrix and bias."""
+    if d_values is not None:
+        xp.matmul(matrix.T, d_mixed, out=d_values)
+    return xp.matmul(d_mixed, values.swapaxes(1, 2)).sum(0), d_mixed.sum((0, 2))
 
 
 class LearnedScale(LearnedAlong, KeptInput):
@@ -165,6 +190,73 @@ class LearnedShift(LearnedAlong):
         blob.diff[...] += learned_shift_backward(d_shifted, self.repeated).reshape(blob.diff.shape)
         if propagate_down[0]:
             copy(d_shifted, bottom[0].diff)
+
+
+class LearnedMatrix(Layer):
+    """The channels of each position times a learned matrix, at first a diagonal one: a flow in other units.
+
+    top[n, i, p] = b[i] + sum over j of W[i, j] bottom[n, j, p]
+
+    Bottom:
+        [0] features (N, C, H, W), or of any shape of two axes or more
+    Top:
+        [0] the shape of the bottom
+    Learned:
+        [0] W (C, C, 1, 1), its diagonal filled; [1] b (C,), with bias_term
+    Backward:
+        d_bottom = W.T d; d_W += sum of d bottom.T, d_b += sum of d, over samples and positions.
+    Raises:
+        ValueError for channels that the matrix was not made for, and in place.
+    References:
+        Convolution of lmb-freiburg/flownet2 with a weight_filler of type diagonal, num_output C and kernel_size 1: so
+        its deploy nets, and LiteFlowNet's, bring the flow to the size of the image.
+    Example:
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> LayerRun(LearnedMatrix, [[[1, 1]]], param_str="{diagonal: [2, 3]}").forward()[0]
+        array([[2., 3.]])
+    """
+
+    array_api = True
+
+    diagonal = Parameter([float], (), doc="of W before training; 1 where it ends")
+    bias_term = Parameter(bool, True, doc="b is there")
+
+    def setup(self, bottom, top):
+        checks.bottoms(self, bottom, "features")
+        checks.tops(self, top, "mixed")
+        channels = self._channels(bottom[0].data)
+        diagonal = np.ones(channels)
+        diagonal[: len(self.diagonal)] = self.diagonal[:channels]
+        learn(self, np.diag(diagonal)[:, :, None, None], *[np.zeros(channels)] * self.bias_term)
+
+    def plan(self, features):
+        channels, made_for = self._channels(features), self.blobs[0].shape[0]
+        if channels != made_for:
+            raise checks.error(self, f"bottom[0] (features) has {channels} channels, but W was made for {made_for}")
+        self._view = features.shape[0], channels, math.prod(features.shape[2:])
+        return [tuple(features.shape)]
+
+    def forward(self, bottom, top):
+        features, mixed = bottom[0].data.reshape(self._view), top[0].data.reshape(self._view)
+        bias = self.blobs[1].data if self.bias_term else None
+        learned_matrix_forward(self.xp, features, self._matrix(), mixed, bias)
+
+    def backward(self, top, propagate_down, bottom):
+        features, d_mixed = bottom[0].data.reshape(self._view), top[0].diff.reshape(self._view)
+        d_features = bottom[0].diff.reshape(self._view) if propagate_down[0] else None
+        gradients = learned_matrix_backward(self.xp, features, self._matrix(), d_mixed, d_features)
+        for blob, gradient in zip(self.blobs, gradients):
+            blob.diff[...] += gradient.reshape(blob.diff.shape)
+
+    def _matrix(self):
+        return self.blobs[0].data.reshape(self._view[1], self._view[1])
+
+    def _channels(self, features):
+        if len(features.shape) < 2 or not features.shape[1]:
+            raise checks.error(
+                self, f"bottom[0] (features) must have the shape (N, C, ...), got {tuple(features.shape)}"
+            )
+        return features.shape[1]
 
 
 class LearnedParameter(Learned):

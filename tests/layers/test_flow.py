@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from caffe_pylayers.flow import FlowScale, FlowWarp, PixelGrid, Warp
+from caffe_pylayers.flow import FlowWarp, PixelGrid, Warp
 from caffe_pylayers.testing import LayerRun
 
 rng = np.random.RandomState(8)
@@ -53,23 +53,6 @@ def test_a_grid_and_a_flow_are_places():
     inside = np.clip(grid + FLOW, 0, np.array([6, 4]).reshape(2, 1, 1))
     (warped,) = LayerRun(Warp, [MAPS, inside]).forward()
     np.testing.assert_allclose(LayerRun(FlowWarp, [MAPS, inside - grid]).forward()[0], warped, rtol=1e-12)
-
-
-def test_scaled_as_a_convolution_does_it():
-    torch = pytest.importorskip("torch")
-    run, d_top = LayerRun(FlowScale, [FLOW], param_str="{scale: [2]}"), rng.standard_normal(FLOW.shape)
-    assert run.layer.blobs[0].data.tolist() == [[[[2]], [[0]]], [[[0]], [[1]]]]
-    weights, bias = rng.standard_normal((2, 2, 1, 1)), rng.standard_normal(2)
-    run.layer.blobs[0].data[...], run.layer.blobs[1].data[...] = weights, bias
-    for i in range(2):
-        run.layer.blobs[i].diff[...] = 0
-    flow, weights, bias = (torch.tensor(array, requires_grad=True) for array in (FLOW, weights, bias))
-    wanted = torch.nn.functional.conv2d(flow, weights, bias)
-    wanted.backward(torch.tensor(d_top))
-    np.testing.assert_allclose(run.forward()[0], wanted.detach(), rtol=1e-10, atol=1e-12)
-    np.testing.assert_allclose(run.backward([d_top])[0], flow.grad, rtol=1e-10, atol=1e-12)
-    for i, learned in enumerate((weights, bias)):
-        np.testing.assert_allclose(run.layer.blobs[i].diff, learned.grad, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,10 @@
-"""LearnedScale, LearnedShift, LearnedParameter: Caffe's Scale and Bias, learning, and stored blobs."""
+"""LearnedScale, LearnedShift, LearnedMatrix, LearnedParameter: Caffe's Scale and Bias, learning, and stored blobs."""
 
 import numpy as np
 import pytest
 
 from caffe_pylayers import _engine
-from caffe_pylayers.learned import LearnedParameter, LearnedScale, LearnedShift
+from caffe_pylayers.learned import LearnedMatrix, LearnedParameter, LearnedScale, LearnedShift
 from caffe_pylayers.testing import LayerRun
 
 MAPS = np.random.RandomState(1).standard_normal((3, 4, 2, 5))
@@ -26,6 +26,23 @@ def test_pytorch_s_numbers(layer, exponential, axes):
     np.testing.assert_allclose(ours.forward()[0], expected.detach(), rtol=1e-12)
     np.testing.assert_allclose(ours.backward([D_TOP])[0], given.grad, rtol=1e-12)
     np.testing.assert_allclose(ours.layer.blobs[0].diff, blob.grad, rtol=1e-12, atol=1e-14)
+
+
+def test_a_matrix_is_a_convolution():
+    torch = pytest.importorskip("torch")
+    run, d_top = LayerRun(LearnedMatrix, [MAPS[:, :2]], param_str="{diagonal: [2]}"), D_TOP[:, :2]
+    assert run.layer.blobs[0].data.tolist() == [[[[2]], [[0]]], [[[0]], [[1]]]]
+    weights, bias = np.random.RandomState(4).standard_normal((2, 2, 1, 1)), np.random.RandomState(4).standard_normal(2)
+    run.layer.blobs[0].data[...], run.layer.blobs[1].data[...] = weights, bias
+    for i in range(2):
+        run.layer.blobs[i].diff[...] = 0
+    maps, weights, bias = (torch.tensor(array, requires_grad=True) for array in (MAPS[:, :2], weights, bias))
+    wanted = torch.nn.functional.conv2d(maps, weights, bias)
+    wanted.backward(torch.tensor(d_top))
+    np.testing.assert_allclose(run.forward()[0], wanted.detach(), rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(run.backward([d_top])[0], maps.grad, rtol=1e-10, atol=1e-12)
+    for i, learned in enumerate((weights, bias)):
+        np.testing.assert_allclose(run.layer.blobs[i].diff, learned.grad, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("layer", [LearnedScale, LearnedShift])

@@ -26,7 +26,7 @@ _MESSAGES = {
 
 @functools.lru_cache(maxsize=None)
 def message_class(name: str) -> Any:
-    """Return the class of one of these messages."""
+    """Return the class of one of SSD's messages: AnnotatedDatum, Datum, LabelMap, or one of those inside."""
     from google.protobuf import message_factory
 
     descriptor = _pool().FindMessageTypeByName(f"ssd.{name}")

@@ -25,10 +25,7 @@ def box_iou_forward(boxes: Any, others: Any, plus_one: bool, of_boxes: Any = Non
     for start in range(0, len(boxes), rows):
         part = slice(start, start + rows)
         shared = intersections(boxes[part], others, plus_one)
-        union = area[part, None] + other_area - shared
-        if of_boxes is not None:
-            union = np.where(of_boxes, area[part, None], union)
-        result[part] = shared / np.where(union > 0, union, 1)
+        result[part] = over_union(shared, area[part], other_area, of_boxes)
     return result
 
 
@@ -59,6 +56,19 @@ def _of_first(boxes: Any, others: Any, d_shared: Any, d_area: Any, plus_one: boo
         found[:, i] -= (d_span * (0.5 + 0.5 * np.sign(boxes[:, None, i] - others[:, i]))).sum(1)
         found[:, 2 + i] += (d_span * (0.5 + 0.5 * np.sign(others[:, 2 + i] - boxes[:, None, 2 + i]))).sum(1)
     return found
+
+
+def over_union(shared: Any, area: Any, other_area: Any, of_first: Any = None) -> Any:
+    """Return shared / (area + other_area - shared), of areas (R,) and (G,), in their precision; 0 for 0 / 0.
+
+    of_first: booleans (G,): with these others it is shared / area.
+    """
+    union = area[:, None] + other_area
+    union -= shared
+    if of_first is not None:
+        union = np.where(of_first, area[:, None], union)
+    union[~(union > 0)] = 1
+    return np.divide(shared, union, out=union)
 
 
 def intersections(boxes: Any, others: Any, plus_one: bool) -> Any:

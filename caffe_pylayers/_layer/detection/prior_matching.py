@@ -8,7 +8,7 @@ import numpy as np
 
 from caffe_pylayers._layer.detection.boxes import areas
 from caffe_pylayers._layer.detection.nms import by_score, greedy_nms
-from caffe_pylayers._layer.detection.overlaps import intersections
+from caffe_pylayers._layer.detection.overlaps import intersections, over_union
 
 # In place of the index of an object.
 NONE, OUTSIDE = -1, -2
@@ -54,11 +54,8 @@ def match_priors(priors: Any, objects: Any, overlap_threshold: Any = None, ignor
 
 def _iou(boxes: Any, others: Any) -> Any:
     """Return the IoU of each with each, in their own precision, whose rounding decides; 0 where there is none."""
-    shared = intersections(boxes, others, False)
-    iou = areas(boxes, False)[:, None] + areas(others, False)
-    iou -= shared
-    np.divide(shared, iou, out=iou, where=shared > 0)
-    iou[~((shared > 0) & (iou > _LEAST_OVERLAP))] = 0
+    iou = over_union(intersections(boxes, others, False), areas(boxes, False), areas(others, False))
+    iou[~(iou > _LEAST_OVERLAP)] = 0
     return iou
 
 

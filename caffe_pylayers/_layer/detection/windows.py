@@ -11,7 +11,7 @@ from typing import Any, Mapping
 import numpy as np
 
 from caffe_pylayers._layer.detection.boxes import areas
-from caffe_pylayers._layer.detection.overlaps import intersections
+from caffe_pylayers._layer.detection.overlaps import intersections, over_union
 
 EMIT_TYPES = ("center", "min_overlap")
 
@@ -53,13 +53,9 @@ def emitted(boxes: Any, window: Any, emit_type: str, overlap: float) -> Any:
 
 def shared(windows: Any, boxes: Any) -> dict[str, Any]:
     """Return what each of T windows shares with each of R boxes, (T, R), by MEASURES; 0 where that is nothing."""
-    both, of_windows, of_boxes = (
-        intersections(windows, boxes, False),
-        areas(windows, False)[:, None],
-        areas(boxes, False)[None],
-    )
-    wholes = (of_windows + of_boxes - both, of_windows, of_boxes)
-    return {name: both / np.where(both > 0, whole, 1) for name, whole in zip(MEASURES, wholes)}
+    both, of_windows, of_boxes = intersections(windows, boxes, False), areas(windows, False), areas(boxes, False)
+    parts = (both / np.where(both > 0, whole, 1) for whole in (of_windows[:, None], of_boxes))
+    return dict(zip(MEASURES, (over_union(both, of_windows, of_boxes), *parts)))
 
 
 def satisfying(windows: Any, boxes: Any, bounds: Mapping[str, float]) -> Any:

@@ -30,13 +30,6 @@ CASES = {
         case([maps, places[:, :, :0]]),
         case([maps[:0], places[:0]]),
     ],
-    "FlowScale": [
-        case([flow], "{scale: [2, 2.5]}"),
-        case([flow[:1, :, :1, :1]], "{scale: [2]}", exhaustive=True),
-        case([maps], "{scale: [2, 3, 4], bias_term: false}"),
-        case([maps[:, :, 0, 0]]),
-        case([maps[:0]]),
-    ],
     "PixelGrid": [
         case([maps], wrt=[]),
         case([maps[:1, :1, :1, :1]], wrt=[]),

@@ -23,6 +23,13 @@ CASES = {
         case([maps], '{"axes": [1, 2, 3], "filler": "uniform", "filler_value": 0.1}'),
         case([np.zeros((0, 4))]),
     ],
+    "LearnedMatrix": [
+        case([maps], "{diagonal: [2, 2.5, 3, 4, 5]}"),
+        case([maps[:1, :2, :1, :1]], "{diagonal: [2]}", exhaustive=True),
+        case([maps], "{diagonal: [2, 3, 4], bias_term: false}"),
+        case([maps[:, :, 0, 0]]),
+        case([maps[:0]]),
+    ],
     "LearnedParameter": [
         case([], f'{{"shape": [3, 4], {drawn}}}', exhaustive=True),
         case([maps], f'{{"shape": [2, 3], {drawn}}}', exhaustive=True),

@@ -154,9 +154,9 @@ ROWS = [
     Dialect("NegReLU", "flow_activations.NegReLU", "relu_param", "negative_slope"),
     Dialect(
         "Convolution",
-        "flow.FlowScale",
+        "learned.LearnedMatrix",
         "convolution_param",
-        "bias_term weight_filler.diag_val=scale",
+        "bias_term weight_filler.diag_val=diagonal",
         read="num_output weight_filler.type bias_filler kernel_size stride pad",
         meant=_diagonal,
     ),

@@ -12,7 +12,7 @@ from caffe_pylayers._layer.bases.no_gradient import NoGradient
 from caffe_pylayers._layer.images.fitting import RESIZE_MODES, unfit_boxes
 
 
-class ListedImages(NoGradient):
+class NamedImages(NoGradient):
     """A layer that is told the names and sizes of the images that come, in their order."""
 
     name_size_file = Parameter(str, "", doc='lists the images, a line "name height width" for each, in their order')
