@@ -22,6 +22,7 @@ from caffe_pylayers._layer.functions.sigmoid import sigmoid, softplus
 
 __all__ = [
     "GELU",
+    "SELU",
     "HardSigmoid",
     "HardSwish",
     "Mish",
@@ -40,11 +41,16 @@ __all__ = [
     "mish_forward",
     "relu6_backward",
     "relu6_forward",
+    "selu_backward",
+    "selu_forward",
     "softplus_backward",
     "softplus_forward",
     "swish_backward",
     "swish_forward",
 ]
+
+# With them the outputs of normal inputs have the mean 0 and the variance 1 too.
+SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 
 
 @one_pass
@@ -118,6 +124,18 @@ def hard_swish_forward(xp, x):
 def hard_swish_backward(xp, x, d_y):
     """Return d_x of hard_swish_forward: 0 to -3, d_y (x / 3 + 1 / 2) between -3 and 3, d_y from 3 on."""
     return xp.where(x <= -3, xp.zeros_like(d_y), xp.where(x < 3, d_y * (x / 3 + 0.5), d_y))
+
+
+@one_pass
+def selu_forward(xp, x, alpha=SELU_ALPHA, scale=SELU_SCALE):
+    """Return scale x where x > 0, else scale alpha (exp(x) - 1)."""
+    return (x.clip(0, None) + xp.expm1(x.clip(None, 0)) * alpha) * scale
+
+
+@one_pass
+def selu_backward(xp, x, d_y, alpha=SELU_ALPHA, scale=SELU_SCALE):
+    """Return d_x of selu_forward: scale d_y where x > 0, else scale alpha exp(x) d_y."""
+    return xp.where(x > 0, d_y, xp.exp(x.clip(None, 0)) * d_y * alpha) * scale
 
 
 @one_pass
@@ -277,6 +295,37 @@ class HardSwish(Elementwise):
     """
 
     formulas = hard_swish_forward, hard_swish_backward
+
+
+class SELU(Elementwise):
+    """An exponential unit that keeps mean 0 and variance 1 from layer to layer, without a normalization.
+
+    y = scale x where x > 0, else scale alpha (exp(x) - 1).
+
+    Bottom:
+        [0] x, any shape
+    Top:
+        [0] y, the shape of x; may be the bottom, in place
+    Backward:
+        d_x = scale d_y where x > 0, else scale alpha exp(x) d_y.
+    Raises:
+        ValueError for a parameter out of range.
+    References:
+        Klambauer et al., "Self-Normalizing Neural Networks", 2017, arXiv:1706.02515. SeLu of Caffe's forks;
+        torch.nn.functional.selu. With scale 1 it is Caffe's ELU. Behind it comes noise.AlphaDropout.
+    Example:
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> run = LayerRun(SELU, [[-1.0, 0, 2]])
+        >>> run.forward()[0].round(4)
+        array([-1.1113,  0.    ,  2.1014])
+        >>> run.backward([[1, 1, 1]])[0].round(4)
+        array([0.6468, 1.7581, 1.0507])
+    """
+
+    formulas = selu_forward, selu_backward
+
+    alpha = Parameter(float, SELU_ALPHA, low=0, doc="y falls to -scale alpha")
+    scale = Parameter(float, SELU_SCALE, above=0, doc="the slope above 0")
 
 
 class GELU(Elementwise):

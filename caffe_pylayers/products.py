@@ -195,14 +195,15 @@ class OuterProduct(Layer):
         [0] a (N, I, ...)
         [1] b (N, J, ...), the axes after the second as a's
     Top:
-        [0] (N, I, J, ...); with flatten (N, I J, ...)
+        [0] (N, I, J, ...); with flatten (N, I J, ...), with as_map (N, 1, I, J)
     Backward:
         d_a[n, i] = sum over j of d[n, i, j] b[n, j], and so for b.
     Raises:
         ValueError for shapes that do not fit, and in place.
     References:
         numpy's outer, for a batch: of einsum, "ni...,nj...->nij...". The fusion of Lin et al., "Bilinear CNN Models for
-        Fine-grained Visual Recognition", 2015, arXiv:1504.07889, without its sum: see BilinearPooling.
+        Fine-grained Visual Recognition", 2015, arXiv:1504.07889, without its sum: see BilinearPooling. OuterProduct of
+        thuml/Xlearn is it with as_map, of features and predictions.
     Example:
         >>> from caffe_pylayers.testing import LayerRun
         >>> LayerRun(OuterProduct, [[[1, 2]], [[3, 4, 5]]]).forward()[0]
@@ -213,9 +214,12 @@ class OuterProduct(Layer):
     array_api = True
 
     flatten = Parameter(bool, False, doc="true: the pairs on one axis, i J + j")
+    as_map = Parameter(bool, False, doc="true: the pairs of two vectors as the positions of a map of one channel")
 
     def setup(self, bottom, top):
         checks.tops(self, top, "outer")
+        if self.flatten and self.as_map:
+            raise checks.error(self, "of flatten and as_map only one may be true")
 
     def plan(self, a, b):
         if a.ndim < 2 or b.ndim < 2 or a.shape[:1] != b.shape[:1] or a.shape[2:] != b.shape[2:]:
@@ -225,6 +229,10 @@ class OuterProduct(Layer):
                 f"{tuple(a.shape)} and bottom[1] of shape {tuple(b.shape)}",
             )
         self._shape = a.shape[0], a.shape[1], b.shape[1], *a.shape[2:]
+        if self.as_map:
+            if math.prod(a.shape[2:]) > 1:
+                raise checks.error(self, f"as_map needs vectors, got bottom[0] of shape {tuple(a.shape)}")
+            return [(a.shape[0], 1, *self._shape[1:3])]
         pairs = (a.shape[1] * b.shape[1],) if self.flatten else self._shape[1:3]
         return [(a.shape[0], *pairs, *a.shape[2:])]
 
@@ -245,14 +253,14 @@ class InnerProductBlob(Layer):
         [0] a (M, ...), K values a sample
         [1] b (N, ...), as many
     Top:
-        [0] (M, N, 1, 1)
+        [0] (M, N, 1, 1); without spatial_axes (M, N)
     Backward:
         d_a = d b, d_b = dᵀ a.
     Raises:
         ValueError for samples of other sizes, and in place.
     References:
-        InnerProductBlob of peteanderson80/bottom-up-attention, which has no gradient. MatMul with transpose_b, but for
-        the axes of its top.
+        InnerProductBlob of peteanderson80/bottom-up-attention, which has no gradient; without spatial_axes InnerProduct
+        of caffe-windows with two bottoms. MatMul with transpose_b, but for the axes of bottoms and top.
     Example:
         >>> from caffe_pylayers.testing import LayerRun
         >>> LayerRun(InnerProductBlob, [[[1, 2]], [[3, 4], [5, 6]]]).forward()[0].ravel()
@@ -260,6 +268,8 @@ class InnerProductBlob(Layer):
     """
 
     array_api = True
+
+    spatial_axes = Parameter(bool, True, doc="the top has two more axes, of size 1")
 
     def setup(self, bottom, top):
         checks.tops(self, top, "products")
@@ -272,7 +282,7 @@ class InnerProductBlob(Layer):
                 self,
                 f"bottom[0] {tuple(a.shape)} has {inner} values a sample, bottom[1] {tuple(b.shape)} {inner_b}",
             )
-        return [(rows, columns, 1, 1)]
+        return [(rows, columns, *(1, 1) * self.spatial_axes)]
 
     def forward(self, bottom, top):
         a, b = (bottom[i].data.reshape(self._shapes[i]) for i in range(2))

@@ -21,6 +21,8 @@ THEIRS = {
     "ReLU6 cut at 4": ['{"threshold": 4}', lambda f, x: f.hardtanh(x, 0, 4)],
     "Swish": ["", lambda f, x: f.silu(x)],
     "Swish with beta": ['{"beta": 1.7}', lambda f, x: x * (1.7 * x).sigmoid()],
+    "SELU": ["", lambda f, x: f.selu(x)],
+    "SELU of other numbers": ['{"alpha": 0.7, "scale": 2}', lambda f, x: 2 * f.elu(x, 0.7)],
     "Mish": ["", lambda f, x: f.mish(x)],
     "HardSigmoid": ["", lambda f, x: f.relu6(x + 3) / 6],
     "HardSwish": ["", lambda f, x: f.hardswish(x)],

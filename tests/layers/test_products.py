@@ -61,6 +61,7 @@ def test_inner_products_of_samples():
         [normal(3, 2, 2), normal(5, 4)],
         lambda torch, a, b: (a.reshape(3, 4) @ b.T)[:, :, None, None],
     )
+    check(InnerProductBlob, [normal(3, 4), normal(5, 4)], lambda torch, a, b: a @ b.T, "spatial_axes: false")
     with pytest.raises(ValueError, match=r"bottom\[0\] \(3, 4\) has 4 values a sample, bottom\[1\] \(2, 5\) 5"):
         LayerRun(InnerProductBlob, [normal(3, 4), normal(2, 5)])
 
@@ -90,6 +91,11 @@ def test_outer(positions, flatten):
 
     bottoms = [normal(4, 2, *positions), normal(4, 5, *positions)]
     check(OuterProduct, bottoms, outer, f"flatten: {str(flatten).lower()}")
+
+
+def test_outer_as_a_map():
+    bottoms = [normal(4, 2), normal(4, 5)]
+    check(OuterProduct, bottoms, lambda torch, a, b: a[:, None, :, None] * b[:, None, None], "as_map: true")
 
 
 @pytest.mark.parametrize("mean", [False, True])
@@ -165,6 +171,8 @@ def test_signed_sqrt_in_place():
         (MatMul, [(2, 2, 4), (3, 4, 3)], "", r"batch axes must be equal, or 1, got bottom\[0\] of shape \(2, 2, 4\)"),
         (OuterProduct, [(2, 4), (3, 4)], "", r"needs shapes \(N, I, ...\) and \(N, J, ...\), equal after the second"),
         (OuterProduct, [(2, 4, 1), (2, 4)], "", r"bottom\[1\] of shape \(2, 4\)"),
+        (OuterProduct, [(2, 4), (2, 4)], "{flatten: true, as_map: true}", "of flatten and as_map only one may be true"),
+        (OuterProduct, [(2, 4, 3), (2, 4, 3)], "as_map: true", r"as_map needs vectors, got bottom\[0\] of shape"),
         (BilinearPooling, [(2, 4, 3), (2, 4, 2)], "", r"needs shapes \(N, C, H, W\) and \(N, D, H, W\)"),
         (BilinearPooling, [(2,)], "", r"got bottom\[0\] of shape \(2,\)"),
         (CompactBilinear, [(2, 4, 3)], "", r"parameter num_output is required"),

@@ -271,7 +271,7 @@ MESSAGES = {
     "yolo_detection_output_param: YoloDetectionOutputParameter, yolov3_param: Yolov3Parameter, "
     "region_loss_param: RegionLossParameter, yolo_seg_param: YoloSegParameter, "
     "eval_detection_param: EvalDetectionParameter, "
-    "selu_dropout_param: SeLuDropoutParameter, "
+    "selu_param: SeLuParameter, selu_dropout_param: SeLuDropoutParameter, "
     "center_loss_param: CenterLossParameter, margin_inner_product_param: MarginInnerProductParameter, "
     "normalize_param: FaceNormalizeParameter, smoothl1_param: TurnPointParameter, "
     "triplet_loss_param: TripletLossParameter, general_triplet_loss_param: GeneralTripletParameter, "
@@ -324,6 +324,7 @@ MESSAGES = {
     "kernel_depth: uint32, temporal_stride: uint32 = 1, temporal_pad: uint32 = 0, filter_group: uint32 = 1",
     "PoolingParameter": "ceil_mode: bool = true, round_mode: RoundMode = CEIL, kernel_shape: BlobShape, "
     "pad_shape: BlobShape, stride_shape: BlobShape, kernel_depth: uint32, temporal_stride: uint32 = 1",
+    "SeLuParameter": "alpha: float, lambda: float",
     "SeLuDropoutParameter": "dropout_ratio: float = 0.1, alpha: float = -1.75809934",
     "DropoutParameter": "scale_train: bool = true, sample_weights_test: bool = false",
     "DataParameter": "shuffle: bool = false, cache: bool = false, precache: bool = false, threads: uint32, "
@@ -332,7 +333,7 @@ MESSAGES = {
     "ignore_label: int32 = 255, label_type: LabelType = IMAGE",
     "ConcatParameter": "per_fla_fuse: bool = false",
     "ParameterParameter": "blob_filler: FillerParameter",
-    "SoftmaxParameter": "normalize_type: string",
+    "SoftmaxParameter": "normalize_type: string = Softmax",
     "EltwiseParameter": "relu: bool = false, per_fla_fuse: bool = false",
 }
 

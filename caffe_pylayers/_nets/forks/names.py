@@ -141,7 +141,7 @@ _FIELDS = {
     "seg_data_param batch_reduction_param",
     "intel/caffe": "random_resize_param random_aspect_ratio_param bgr2rgb eval_detection_param multinode "
     "bn_stats_batch_size mn_activation_param mn_grad_compress_param spatial_dropout_param",
-    "soeaver/caffe-model": "use_blob_size selu_dropout_param",
+    "soeaver/caffe-model": "use_blob_size selu_param selu_dropout_param",
     _CPM: "cpm_transform_param",
 }
 

@@ -28,6 +28,7 @@ def activation(*parameters, corners=False):
 CASES = {
     "ReLU6": activation('{"negative_slope": 0.1}', '{"negative_slope": -0.5}', '{"threshold": 2.5}', corners=True),
     "Swish": activation('{"beta": 0.5}', '{"beta": 3}', '{"beta": 0}', '{"beta": -1}'),
+    "SELU": activation('{"alpha": 1, "scale": 2}', '{"alpha": 0}', corners=True),
     "Mish": activation(),
     "HardSigmoid": activation('{"alpha": 0.2}', '{"alpha": 0.3, "beta": 0.7}'),
     "HardSwish": activation(),

@@ -28,6 +28,8 @@ CASES = {
     "OuterProduct": [
         case([normal(3, 2), normal(3, 4)], exhaustive=True),
         case([normal(3, 2), normal(3, 4)], "flatten: true"),
+        case([normal(3, 2), normal(3, 4)], "as_map: true"),
+        case([normal(2, 2, 1, 1), normal(2, 4, 1, 1)], "as_map: true"),
         case([normal(2, 2, 3, 2), normal(2, 4, 3, 2)]),
         case([normal(2, 2, 3, 2), normal(2, 4, 3, 2)], "flatten: true"),
         case([normal(1, 1), normal(1, 1)]),
@@ -36,6 +38,7 @@ CASES = {
     "InnerProductBlob": [
         case([normal(3, 4), normal(2, 4)], exhaustive=True),
         case([normal(3, 2, 2), normal(5, 4, 1)]),
+        case([normal(3, 2, 2), normal(5, 4)], "spatial_axes: false"),
         case([normal(1, 1), normal(1, 1, 1, 1)]),
         case([np.zeros((0, 4)), np.zeros((2, 4))], other_bottoms=()),
     ],

@@ -42,6 +42,14 @@ def test_dropout_that_samples_in_test():
     assert layer.phase == 0
 
 
+@pytest.mark.parametrize(
+    ("text", "parameters"), [("", ""), ("selu_param { lambda: 2 alpha: 1 }", '{"alpha": 1.0, "scale": 2.0}')]
+)
+def test_selu(text, parameters):
+    (layer,) = lowered(f"type: 'SeLu' {text}")
+    assert (layer.python_param.layer, layer.python_param.param_str) == ("SELU", parameters)
+
+
 @pytest.mark.parametrize("kind", ["Gather", "Scatter"])
 def test_one_process_has_nothing_to_gather(kind):
     first, second = layers_of(f"type: '{kind}' bottom: 'x' bottom: 'label' top: 'y' top: 'z'")

@@ -27,6 +27,20 @@ layer { name: "entropy" type: "EntropyLoss" bottom: "grl" top: "entropy" loss_we
 """
 
 
+def test_an_outer_product(tmp_path):
+    """Of features and predictions, as RTN takes it: a map of one channel."""
+    text = "".join(
+        f"input: '{name}' input_shape {{ dim: 2 dim: {n} }} " for name, n in (("features", 3), ("softmax", 2))
+    )
+    layer = "layer { name: 'outer' type: 'OuterProduct' bottom: 'features' bottom: 'softmax' top: 'outer' }"
+    (tmp_path / "net.prototxt").write_text(text + layer)
+    net = pycaffe.Net(str(tmp_path / "net.prototxt"), pycaffe.TRAIN)
+    net.blobs["features"].data[...] = [[1, 2, 3], [4, 5, 6]]
+    net.blobs["softmax"].data[...] = [[1, 0], [0.5, 2]]
+    net.forward()
+    assert net.blobs["outer"].data.tolist() == [[[[1, 0], [2, 0], [3, 0]]], [[[2, 8], [2.5, 10], [3, 12]]]]
+
+
 def test_a_net_by_hand(tmp_path):
     """In each domain all samples are one, so that it does not matter which pairs are drawn."""
     path = tmp_path / "net.prototxt"

@@ -8,6 +8,40 @@ from tests.nets.forks.lowered import computed_by
 IP = "type: 'InnerProduct' bottom: 'x' inner_product_param"
 
 
+NORMFACE = """
+input: "x" input_shape { dim: 4 dim: 3 }
+input: "label" input_shape { dim: 4 }
+layer { name: "norm" type: "Normalize" bottom: "x" top: "norm" }
+layer { name: "weight" type: "Parameter" top: "weight"
+  parameter_param { shape { dim: 5 dim: 3 } blob_filler { type: "gaussian_unitball" } } }
+layer { name: "cosine" type: "InnerProduct" bottom: "norm" bottom: "weight" top: "cosine"
+  inner_product_param { bias_term: false } }
+layer { name: "distance" type: "InnerDistance" bottom: "norm" top: "distance"
+  param { lr_mult: 1 } param { lr_mult: 2 }
+  inner_distance_param { num_output: 5 weight_filler { type: "gaussian" std: 1 } bias_filler { type: "constant" } } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "cosine" bottom: "label" top: "loss"
+  softmax_param { normalize_type: "Softmax" } }
+"""
+
+
+def test_a_normface_net(tmp_path):
+    """Its class vectors come from a blob; the softmax that it asks for is Caffe's; its distances have no bias."""
+    pytest.importorskip("torch")
+    from caffe_pylayers import pycaffe
+
+    (tmp_path / "net.prototxt").write_text(NORMFACE)
+    net = pycaffe.Net(str(tmp_path / "net.prototxt"), pycaffe.TRAIN)
+    net.blobs["x"].data[...] = np.random.RandomState(2).standard_normal((4, 3))
+    net.forward()
+    net.backward()
+    units, weights = net.blobs["norm"].data, net.params["weight"][0].data
+    assert net.blobs["cosine"].data == pytest.approx(units @ weights.T, abs=1e-6)
+    apart = ((units[:, None] - net.params["distance"][0].data) ** 2).sum(2)
+    assert net.blobs["distance"].data == pytest.approx(apart, rel=1e-5)
+    assert net.params["weight"][0].diff.any()
+    assert len(net.params["distance"]) == 1
+
+
 @pytest.mark.parametrize(
     ("text", "layer", "expected"),
     [
@@ -53,6 +87,11 @@ IP = "type: 'InnerProduct' bottom: 'x' inner_product_param"
             {"num_classes": 9, "filler": "xavier", "margin": 1, "legacy_version": True},
         ),
         (f"{IP} {{ num_output: 9 normalize: false }}", "", {}),
+        (
+            "type: 'InnerProduct' bottom: 'x' bottom: 'w' inner_product_param { num_output: 9 bias_term: false }",
+            "InnerProductBlob",
+            {"spatial_axes": False},
+        ),
         (
             "type: 'InnerDistance' bottom: 'x' inner_distance_param { num_output: 9 distance_type: 'L1' "
             "normalize: true weight_filler { type: 'gaussian_unitball' } }",

@@ -125,6 +125,7 @@ ROWS = [
     ),
     Dialect("ShuffleChannel", "shuffles.ChannelShuffle", "shuffle_channel_param", "group=groups"),
     Dialect("ReLU6", "activations.ReLU6", "relu6_param", "negative_slope threshold"),
+    Dialect("SeLu", "activations.SELU", "selu_param", "alpha lambda=scale"),
     Dialect("Mish", "activations.Mish"),
     Dialect("HardSwish", "activations.HardSwish"),
     Dialect("HSwish", "activations.HardSwish"),

@@ -38,6 +38,7 @@ ROWS = [
         read="sigma auto_sigma",
         more=_jmmd,
     ),
+    Dialect("OuterProduct", "products.OuterProduct", more=lambda layer: {"as_map": True}),
     Dialect(
         "EntropyLoss",
         "domains.EntropyLoss",

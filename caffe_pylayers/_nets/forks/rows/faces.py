@@ -16,6 +16,12 @@ def _directions(layer: Any) -> bool:
     return bool(param.normalize and not param.bias_term and not param.transpose and len(layer.bottom) == 1)
 
 
+def _of_two(layer: Any) -> bool:
+    """Return True for caffe-windows' InnerProduct with the rows of a second bottom as its weights."""
+    param = layer.inner_product_param
+    return len(layer.bottom) == 2 and param.axis == 1 and not param.bias_term and not param.transpose
+
+
 def _focal(layer: Any) -> bool:
     """Return True for the focal losses that forks compute: LINEAR none does, and of 1 + p only one without alpha."""
     param = layer.focal_loss_param
@@ -44,6 +50,11 @@ def _more_of_distances(layer: Any) -> dict[str, Any]:
     param = layer.inner_distance_param
     filler = filler_parameters(param.weight_filler)
     return {"num_classes": param.num_output, **filler}
+
+
+def _without_bias(layer: Any) -> None:
+    """Leave out the rates of a bias, which InnerDistance had once."""
+    del layer.param[1:]
 
 
 def _named_top(layer: Any) -> None:
@@ -82,6 +93,7 @@ ROWS = [
         ignored="bias_term bias_filler",  # which have no effect there
         values={"L2": 2, "L1": 1},
         more=_more_of_distances,
+        change=_without_bias,
         meant=_distances,
     ),
     Dialect(
@@ -140,6 +152,16 @@ ROWS = [
         filler="weight_filler",
         more=lambda layer: {"margin": 1, "legacy_version": True},
         meant=_directions,
+    ),
+    Dialect(
+        "InnerProduct",
+        "products.InnerProductBlob",
+        "inner_product_param",
+        read="bias_term",
+        ignored="num_output normalize weight_filler bias_filler",  # which have no effect there
+        more=lambda layer: {"spatial_axes": False},
+        meant=_of_two,
+        unmarked=True,
     ),
     Dialect(
         "LabelSpecificAdd",

@@ -120,7 +120,8 @@ def _hold_of_batch_norm(layer: Any) -> list[Any]:
 
 
 def _face(layer: Any) -> dict[str, Any]:
-    kind = layer.softmax_param.normalize_type or layer.normalize_param.normalize_type
+    older, param = layer.softmax_param, layer.normalize_param
+    kind = (older if older.HasField("normalize_type") else param).normalize_type
     return {"p": {"L1": 1, "L2": 2}.get(kind, kind), "eps": 1e-6}
 
 
