@@ -46,7 +46,7 @@ def test_dropout_that_samples_in_test():
     ("text", "parameters"), [("", ""), ("selu_param { lambda: 2 alpha: 1 }", '{"alpha": 1.0, "scale": 2.0}')]
 )
 def test_selu(text, parameters):
-    (layer,) = lowered(f"type: 'SeLu' {text}")
+    layer = layer_of(f"type: 'SeLu' {text}")
     assert (layer.python_param.layer, layer.python_param.param_str) == ("SELU", parameters)
 
 

@@ -88,11 +88,6 @@ def test_a_normface_net(tmp_path):
         ),
         (f"{IP} {{ num_output: 9 normalize: false }}", "", {}),
         (
-            "type: 'InnerProduct' bottom: 'x' bottom: 'w' inner_product_param { num_output: 9 bias_term: false }",
-            "InnerProductBlob",
-            {"spatial_axes": False},
-        ),
-        (
             "type: 'InnerDistance' bottom: 'x' inner_distance_param { num_output: 9 distance_type: 'L1' "
             "normalize: true weight_filler { type: 'gaussian_unitball' } }",
             "class_distances.InnerDistance",
