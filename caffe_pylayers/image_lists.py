@@ -24,9 +24,12 @@ They need OpenCV: pip install 'caffe-pylayers[images]'.
 
 from __future__ import annotations
 
+from caffe_pylayers._layer import checks
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.data.listed_data import FileList
+from caffe_pylayers._layer.data.samplers import Shuffled
 from caffe_pylayers._layer.images.image_list import LabelledImages
+from caffe_pylayers._layer.phases import TRAIN
 
 __all__ = ["ImageFolder", "ImageList"]
 
@@ -51,7 +54,7 @@ class ImageList(LabelledImages, FileList):
     References:
         Caffe's ImageData, which takes one integer label. With resize, mean, scale, crop and mirror the values are
         its. Published layers that it stands for: MultiLabelDataLayer, ImageLabelDataLayer, RegressionDataLayer and
-        the like, with several labels, vectors and floats.
+        the like, with several labels, vectors and floats; with together the ImageData of xiaolonw/caffe-video_triplet.
     Example:
         >>> import os, tempfile
         >>> from caffe_pylayers.testing import LayerRun
@@ -70,12 +73,23 @@ class ImageList(LabelledImages, FileList):
         array([[3. , 0.5]])
     """
 
+    together = Parameter(
+        int, 1, low=1, doc="TRAIN: so many items of the list stay one behind the other when it is shuffled: 2: pairs"
+    )
+
     def prepare(self):
         self.prepare_images()
         self.read_list()
+        if self.together > len(self.paths):
+            raise checks.error(self, f"parameter together is {self.together}, but the list has {len(self.paths)} items")
         count = self.labels.shape[1]
         if count and self.top_count > 2:
             self.tops, self.optional_tops = ("data", *(f"label {i}" for i in range(count))), 0
+
+    def sampler(self):
+        if self.phase == TRAIN and self.shuffle and self.sampling == "items":
+            return Shuffled(self.item_count(), self.item_seed, self.together)
+        return super().sampler()
 
     def item(self, index, rng):
         if len(self.tops) > 2:

@@ -126,12 +126,12 @@ class LSTM(Learned):
     i, f, o = sigmoid and g = tanh of W x_t + U h_{t-1} + b;  c_t = f c_{t-1} + i g;  h_t = o tanh(c_t)
 
     Bottom:
-        [0] x (T, N, ...): T steps of N independent streams
+        [0] x (T, N, ...): T steps of N independent streams; with streams (T N, K) too, a step's N one behind the other
         [1] optional, cont (T, N), or as many values in another shape: 0 where a sequence begins, with h and c of 0;
             else it goes on, at the first step from the last one of the forward before. Without it every forward begins
             sequences.
     Top:
-        [0] h (T, N, num_output)
+        [0] h (T, N, num_output), or (T N, num_output)
     Learned:
         blobs[0] W (4 num_output, K), blobs[1] U (4 num_output, num_output), blobs[2] b (4 num_output,), rows in the
         order i, f, o, g
@@ -157,6 +157,7 @@ class LSTM(Learned):
     num_output = Parameter(int, low=1, doc="D, the size of h and c")
     clipping_threshold = Parameter(float, 0.0, low=0, doc="bound of the gradient of a gate's argument; 0: none")
     bias = Parameter(float, 0.0, doc="the biases before training")
+    streams = Parameter(int, None, low=1, doc="N, of an x (T N, K); one of three axes or more says it itself")
 
     def setup(self, bottom, top):
         checks.bottoms(self, bottom, "x", "cont", optional=1)
@@ -170,7 +171,7 @@ class LSTM(Learned):
 
     def plan(self, x, cont=None):
         self.check_learned(self._values(x), "bottom[0] (x)")
-        steps, streams = x.shape[:2]
+        steps, streams = self._steps_and_streams(x)
         if cont is not None and math.prod(cont.shape) != steps * streams:
             raise checks.error(
                 self, f"bottom[1] (cont) must have shape {(steps, streams)}, as bottom[0] (x), got {tuple(cont.shape)}"
@@ -183,10 +184,11 @@ class LSTM(Learned):
         self._state = [_zeros(x, shape[1:]) for _ in range(2)]
         self._begin = arrays.new(x, self._steps, bool)
         self._begin[:1], self._begin[1:] = False, True
-        return [shape]
+        self._y_shape = shape
+        return [(steps * streams, self.num_output) if self._in_one_axis(x) else shape]
 
     def forward(self, bottom, top):
-        x, y = bottom[0].data.reshape(self._x_shape), top[0].data
+        x, y = bottom[0].data.reshape(self._x_shape), top[0].data.reshape(self._y_shape)
         self._cont = bottom[1].data.reshape(self._steps) != 0 if len(bottom) > 1 else self._begin
         weights, recurrent, bias = (blob.data for blob in self.blobs)
         h, c = self._state
@@ -206,7 +208,7 @@ class LSTM(Learned):
             recurrent,
             self._cont,
             self._kept,
-            top[0].diff,
+            top[0].diff.reshape(self._y_shape),
             self.clipping_threshold,
             self._d_gates,
             d_weights,
@@ -221,7 +223,19 @@ class LSTM(Learned):
         shape = tuple(x.shape)
         if len(shape) < 2:
             raise checks.error(self, f"bottom[0] (x) must have the shape (T, N, ...), steps and streams, got {shape}")
-        return math.prod(shape[2:])
+        return shape[1] if self._in_one_axis(x) else math.prod(shape[2:])
+
+    def _in_one_axis(self, x):
+        """Return True for an x (T N, K)."""
+        return self.streams is not None and len(x.shape) == 2
+
+    def _steps_and_streams(self, x):
+        if not self._in_one_axis(x):
+            return x.shape[:2]
+        steps, rest = divmod(x.shape[0], self.streams)
+        if rest:
+            raise checks.error(self, f"bottom[0] (x) must have a multiple of {self.streams} rows, got {x.shape[0]}")
+        return steps, self.streams
 
 
 class ContinuationIndicator(Layer):

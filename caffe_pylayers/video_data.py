@@ -116,7 +116,8 @@ class VideoClips(ImageData, FileList):
     """Clips of a list of videos.
 
     data[n] = ``length`` frames of video i_n, every ``stride``-th, all changed alike; in the TRAIN phase from a random
-    place, in the TEST phase from the middle. label[n] = the numbers behind the video in the list.
+    place, in the TEST phase from the middle; or, with starts listed, from the frame that the list says. label[n] = the
+    numbers behind that in the list.
 
     Bottom:
         none
@@ -131,8 +132,8 @@ class VideoClips(ImageData, FileList):
         list and the line.
     References:
         Tran et al., "Learning Spatiotemporal Features with 3D Convolutional Networks", 2015, arXiv:1412.0767, whose
-        VideoData takes such lists with a first frame; Donahue et al., LRCN, 2015, arXiv:1411.4389, whose layer reads
-        folders of frames.
+        VideoData takes such lists with a first frame, as that of chuckcho/video-caffe does, which in a file begins one
+        frame before it; Donahue et al., LRCN, 2015, arXiv:1411.4389, whose layer reads folders of frames.
     Example:
         >>> import os, tempfile
         >>> from caffe_pylayers.testing import LayerRun
@@ -153,10 +154,17 @@ class VideoClips(ImageData, FileList):
     length = Parameter(int, 16, low=1, doc="T, frames in a clip")
     stride = Parameter(int, 1, low=1, doc="from one frame of the clip to the next, in frames of the video")
     layout = Parameter(str, "NCTHW", choices=("NCTHW", "NTCHW"), doc="of the data's axes")
+    starts = Parameter(
+        str,
+        "chosen",
+        choices=("chosen", "listed"),
+        doc="listed: the first number behind a video is the clip's first frame",
+    )
 
     def prepare(self):
         self.prepare_images()
         self.read_list()
+        self._starts = self._listed_starts() if self.starts == "listed" else None
         self._frames = {path: _frames(path) for path in self.paths if os.path.isdir(path)}
         for where, path in zip(self.wheres, self.paths):
             if not self._frames.get(path, True):
@@ -164,25 +172,47 @@ class VideoClips(ImageData, FileList):
 
     def item(self, index, rng):
         path = self.paths[index]
-        place = rng.random() if self.phase == TRAIN else 0.5
         read = self._from_folder if path in self._frames else self._from_file
-        clip = np.stack(self.changed(rng, read(path, place)).images, 1 if self.layout == "NCTHW" else 0)
+        clip = np.stack(self.changed(rng, read(path, index, rng)).images, 1 if self.layout == "NCTHW" else 0)
         return (clip, self.label(index))[: len(self.tops)]
 
-    def _from_folder(self, path, place):
+    def _listed_starts(self):
+        """Take the first frames from the labels; return their numbers, from 0."""
+        if not self.labels.shape[1]:
+            raise checks.error(self, f"{self.wheres[0]}: needs the number of the clip's first frame behind the video")
+        starts, self.labels = self.labels[:, 0] - 1, self.labels[:, 1:]
+        wrong = np.flatnonzero((starts < 0) | (starts != np.floor(starts)))
+        if len(wrong):
+            where, start = self.wheres[wrong[0]], starts[wrong[0]] + 1
+            raise checks.error(self, f"{where}: the clip's first frame must be an integer from 1 on, got {start:g}")
+        if not self.labels.shape[1]:
+            self.tops = self.tops[:1]
+        return starts.astype(int)
+
+    def _numbers(self, count, index, rng):
+        """Return the numbers of an item's frames in its video of so many."""
+        if self._starts is None:
+            place = rng.random() if self.phase == TRAIN else 0.5
+            return frames_of_clip(count, self.length, self.stride, place).tolist()
+        start = self._starts[index]
+        if start >= count:
+            raise ValueError(f"{self.paths[index]}: has {count} frames, but a clip is to start with frame {start + 1}")
+        return np.minimum(start + self.stride * np.arange(self.length), count - 1).tolist()
+
+    def _from_folder(self, path, index, rng):
         files = self._frames[path]
-        numbers = frames_of_clip(len(files), self.length, self.stride, place).tolist()
+        numbers = self._numbers(len(files), index, rng)
         read = {i: read_image(os.path.join(path, files[i]), self.channels) for i in set(numbers)}
         return [read[i] for i in numbers]
 
-    def _from_file(self, path, place):
+    def _from_file(self, path, index, rng):
         cv2 = opencv()
         video = cv2.VideoCapture(path)
         try:
             count = int(video.get(cv2.CAP_PROP_FRAME_COUNT)) if video.isOpened() else 0
             if count < 1:
                 raise ValueError(f"{path}: is no video that OpenCV can decode, nor a folder of frames")
-            numbers = frames_of_clip(count, self.length, self.stride, place).tolist()
+            numbers = self._numbers(count, index, rng)
             return [in_channels(pixels, self.channels) for pixels in _decoded(video, numbers, path)]
         finally:
             video.release()

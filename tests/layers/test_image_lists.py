@@ -196,3 +196,14 @@ def test_without_opencv_it_says_what_to_install(listed, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "cv2", None)
     with pytest.raises(ImportError, match=r"^images need OpenCV \(.*\): pip install 'caffe-pylayers\[images\]'$"):
         run(source=str(listed), root=str(listed.parent))
+
+
+def test_pairs_stay_together(tmp_path):
+    pixels = image(tmp_path / "a.ppm", np.zeros((2, 2, 3)))
+    source = text(tmp_path / "pairs.txt", *(f"{pixels} {i}" for i in range(9)))
+    _, label = run(source=str(source), together=2, batch_size=8, seed=2, phase=0).forward()
+    assert label[1::2].tolist() == (label[::2] + 1).tolist()
+    assert sorted(label[::2]) == [0, 2, 4, 6]
+    assert list(label[::2]) != [0, 2, 4, 6]
+    with pytest.raises(ValueError, match="ImageList: parameter together is 10, but the list has 9 items"):
+        run(source=str(source), together=10)

@@ -50,6 +50,15 @@ def test_pytorchs_lstm():
         np.testing.assert_allclose(blob.diff[order], grad, rtol=1e-10, atol=1e-13)
 
 
+def test_steps_and_streams_in_one_axis():
+    apart, one = lstm(X, CONT), lstm(X.reshape(T * N, K), CONT.reshape(-1), text=f"streams: {N}")
+    np.testing.assert_array_equal(one.forward()[0], apart.forward()[0].reshape(T * N, D))
+    np.testing.assert_array_equal(one.backward([D_Y.reshape(T * N, D)])[0], apart.backward([D_Y])[0].reshape(T * N, K))
+    np.testing.assert_array_equal(one.layer.blobs[1].diff, apart.layer.blobs[1].diff)
+    with pytest.raises(ValueError, match=r"LSTM: bottom\[0\] \(x\) must have a multiple of 4 rows, got 15"):
+        lstm(X.reshape(T * N, K), text="streams: 4")
+
+
 NET = """
 force_backward: true
 input: "x" input_shape {{ dim: {T} dim: {N} dim: {K} }} input: "cont" input_shape {{ dim: {T} dim: {N} }}

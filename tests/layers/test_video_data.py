@@ -53,6 +53,21 @@ def test_frames_in_the_order_of_their_numbers(opencv, tmp_path):
     assert run(tmp_path, "wave 3", length=5, layout="NTCHW").forward()[0].shape == (1, 5, 3, 2, 2)
 
 
+def test_starts_in_the_list(opencv, tmp_path):
+    for number in range(1, 6):
+        image(tmp_path / "wave" / f"image_{number:04d}.ppm", np.full((2, 2, 3), number))
+    data, label = run(tmp_path, "wave 2 7", "wave 5 8", starts="listed", length=2, batch_size=2, phase=1).forward()
+    assert data[:, 0, :, 0, 0].tolist() == [[2, 3], [5, 5]]
+    assert label.tolist() == [7, 8]
+    for line, message in (
+        ("wave 6 7", r"list.txt:1: .*has 5 frames, but a clip is to start with frame 6"),
+        ("wave 0 7", r"list.txt:1: the clip's first frame must be an integer from 1 on, got 0"),
+        ("wave", r"list.txt:1: needs the number of the clip's first frame behind the video"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            run(tmp_path, line, starts="listed", length=2).forward()
+
+
 def test_training_starts_anywhere_and_changes_all_frames_alike(opencv, tmp_path):
     pixels = np.random.RandomState(0).randint(0, 256, (6, 8, 3))
     for number in range(6):

@@ -59,10 +59,13 @@ class InOrder(Sampler):
 
 
 class Shuffled(Sampler):
-    """Epochs: each has every item once, in a random order of its own."""
+    """Epochs: each has every item once, in a random order of its own.
 
-    def __init__(self, count: int, seed: int) -> None:
-        self.count, self.seed = count, seed
+    together: so many items, one behind the other, stay so; those at the end that are fewer are left out.
+    """
+
+    def __init__(self, count: int, seed: int, together: int = 1) -> None:
+        self.count, self.seed, self.together = count // together * together, seed, together
         self._order: tuple[int, Any] = (-1, None)
 
     def indices(self, first: int, count: int) -> list[int]:
@@ -70,7 +73,8 @@ class Shuffled(Sampler):
         while len(found) < count:
             epoch, place = divmod(first + len(found), self.count)
             if self._order[0] != epoch:
-                self._order = epoch, permutation(generator(self.seed, epoch, ORDER), self.count)
+                groups = permutation(generator(self.seed, epoch, ORDER), self.count // self.together)
+                self._order = epoch, (groups[:, None] * self.together + np.arange(self.together)).ravel()
             found += self._order[1][place : place + count - len(found)].tolist()
         return found
 

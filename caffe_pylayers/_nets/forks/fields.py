@@ -45,7 +45,8 @@ MESSAGES = {
     "VideoDataParameter": "video_type: VideoType = WEBCAM, device_id: int32 = 0, video_file: string, "
     "skip_frames: uint32 = 0, source: string, batch_size: uint32, rand_skip: uint32 = 0, shuffle: bool = false, "
     "new_height: uint32 = 0, new_width: uint32 = 0, new_length: uint32 = 1, num_segments: uint32 = 1, "
-    "modality: Modality = FLOW, name_pattern: string, encoded: bool = false, grayscale: bool = false",
+    "modality: Modality = FLOW, name_pattern: string, encoded: bool = false, grayscale: bool = false, "
+    "is_color: bool = true, root_folder: string",
     "Sampler": "min_scale: float = 1, max_scale: float = 1, min_aspect_ratio: float = 1, max_aspect_ratio: float = 1",
     "SampleConstraint": "min_jaccard_overlap: float, max_jaccard_overlap: float, min_sample_coverage: float, "
     "max_sample_coverage: float, min_object_coverage: float, max_object_coverage: float",
@@ -204,6 +205,7 @@ MESSAGES = {
     "SpatialTransformerParameter": "transform_type: string = affine, sampler_type: string = bilinear, "
     "output_H: int32, output_W: int32, to_compute_dU: bool = true, theta_1_1: double, theta_1_2: double, "
     "theta_1_3: double, theta_2_1: double, theta_2_2: double, theta_2_3: double",
+    "RepeatParameter": "num_repeats: uint32, axis: int32 = 1",
     # flow
     "CorrelationParameter": "pad: uint32 = 0, kernel_size: uint32, max_displacement: uint32, stride_1: uint32 = 1, "
     "stride_2: uint32 = 1, single_direction: int32 = 0, do_abs: bool = false, "
@@ -283,7 +285,7 @@ MESSAGES = {
     "entropy_param: EntropyParameter, mmd_param: MMDParameter, jmmd_param: JMMDParameter, "
     "lstm_param: LSTMParameter, transpose_param: TransposeParameter, "
     "reverse_param: ReverseParameter, continuation_indicator_param: ContinuationIndicatorParameter, "
-    "st_param: SpatialTransformerParameter, reverse_time_param: ReverseTimeParameter, "
+    "st_param: SpatialTransformerParameter, repeat_param: RepeatParameter, reverse_time_param: ReverseTimeParameter, "
     "ctc_decoder_param: CTCDecoderParameter, labelsequence_accuracy_param: LabelsequenceAccuracyParameter, "
     "convolution3d_param: Convolution3DParameter, pooling3d_param: Pooling3DParameter, "
     "ctc_loss_param: CTCLossParameter, correlation_param: CorrelationParameter, "
@@ -330,7 +332,7 @@ MESSAGES = {
     "DataParameter": "shuffle: bool = false, cache: bool = false, precache: bool = false, threads: uint32, "
     "parser_threads: uint32",
     "ImageDataParameter": "cache: bool = false, precache: bool = false, threads: uint32, shuffle_images: bool, "
-    "ignore_label: int32 = 255, label_type: LabelType = IMAGE",
+    "ignore_label: int32 = 255, label_type: LabelType = IMAGE, pair_size: uint32 = 1",
     "ConcatParameter": "per_fla_fuse: bool = false",
     "ParameterParameter": "blob_filler: FillerParameter",
     "SoftmaxParameter": "normalize_type: string = Softmax",

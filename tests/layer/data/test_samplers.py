@@ -17,6 +17,7 @@ LABELS = [3] * 7 + [5] * 2 + [0] + [9] * 12
 SAMPLERS = [
     InOrder(5),
     Shuffled(7, seed=1),
+    Shuffled(9, seed=1, together=2),
     ClassBalanced(LABELS, seed=1),
     ClassesTimesSamples(LABELS, classes=3, samples=4, seed=1),
 ]

@@ -53,6 +53,7 @@ CASES = {
         images(THREE, tops=4),
         images(ONE, tops=1, sampling="balanced", batch_size=4, crop=[2, 2]),
         images(NONE, tops=1),
+        images(ONE, together=2, batch_size=4, resize=[4, 4]),
         images(ONE, root="elsewhere", label_count=1),
     ],
     "ImageFolder": [

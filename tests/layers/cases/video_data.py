@@ -27,6 +27,7 @@ for name, frames in (("wave", 11), ("jump", 3)):
         image(FOLDER / name / f"{number}.ppm", rng.randint(0, 256, (4, 6, 3)))
 LIST = text(FOLDER / "list.txt", "wave 0", "jump 1")
 MORE = text(FOLDER / "more.txt", "wave 0 0.5", "jump 1 2")
+STARTS = text(FOLDER / "starts.txt", "wave 9 0", "jump 1 1")
 NONE = text(FOLDER / "none.txt", "wave", "jump")
 
 
@@ -53,6 +54,7 @@ CASES = {
         clips(MORE, length=1, phase=1, batch_size=2),
         clips(NONE, tops=1, length=5, workers=0),
         clips(length=2, sampling="balanced", batch_size=4, brightness=0.2, workers=2, worker_type="process"),
+        clips(STARTS, starts="listed", length=3, batch_size=2, crop=[2, 2]),
     ],
     "VideoSegments": [
         segments(segments=3, length=2, batch_size=3, mirror=True, mean=[128]),

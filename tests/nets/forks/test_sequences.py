@@ -129,7 +129,8 @@ LEGACY = {"legacy_gradient": True}
             "type: 'Lstm' lstm_param { num_output: 128 clipping_threshold: 1 batch_size: 3 "
             "weight_filler { type: 'gaussian' std: 0.01 } bias_filler { type: 'constant' value: 0.5 } }",
             "recurrent.LSTM",
-            {"num_output": 128, "clipping_threshold": 1, "filler": "gaussian", "filler_value": 0.01, "bias": 0.5},
+            {"num_output": 128, "clipping_threshold": 1, "filler": "gaussian", "filler_value": 0.01, "bias": 0.5}
+            | {"streams": 3},
         ),
         (
             "type: 'SpatialTransformer' st_param { output_H: 28 theta_1_2: 0 theta_2_3: 0.5 to_compute_dU: false }",

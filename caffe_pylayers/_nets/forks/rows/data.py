@@ -102,6 +102,13 @@ def _segments(layer: Any) -> dict[str, Any]:
     return found
 
 
+def _listed(layer: Any) -> dict[str, Any]:
+    """Return what the crop and the colours of a layer of listed images or videos are here."""
+    crop = layer.transform_param.crop_size
+    own = layer.image_data_param if layer.type == "ImageData" else layer.video_data_param
+    return {**({"crop": [crop, crop]} if crop else {}), **({} if own.is_color else {"channels": "gray"})}
+
+
 def _video(layer: Any) -> dict[str, Any]:
     video = layer.video_data_param
     from_file = video.video_type  # 0: WEBCAM, 1: VIDEO
@@ -149,6 +156,9 @@ _FITTED = (
     "resize_param.height+resize_param.width=resize resize_param.resize_mode "
     "resize_param.interp_mode=interpolation resize_param.pad_mode resize_param.pad_value"
 )
+_LISTED = (
+    "source batch_size shuffle root_folder=root new_height+new_width=resize scale mirror mean_value=mean mean_file"
+)
 _RECORDS = f"source backend shuffle {_FITTED}"
 _NOISES = " ".join(f"noise_param.{name}" for name in (*NOISES, "saltpepper_param"))
 _READ = f"{_NOISES} crop_size crop_h crop_w force_color force_gray"
@@ -187,6 +197,26 @@ ROWS = [
         ignored="rand_skip encoded",
         more=_segments,
         meant=_of_segments,
+    ),
+    Dialect(
+        "VideoData",
+        "video_data.VideoClips",
+        "video_data_param transform_param",
+        f"{_LISTED} new_length=length",
+        read="crop_size is_color",
+        ignored="rand_skip",
+        more=lambda layer: {"starts": "listed", **_listed(layer)},
+        meant=lambda layer: layer.video_data_param.HasField("source") and not _of_segments(layer),
+    ),
+    Dialect(
+        "ImageData",
+        "image_lists.ImageList",
+        "transform_param image_data_param",
+        f"{_LISTED} pair_size=together",
+        read="crop_size is_color",
+        ignored="rand_skip",
+        more=lambda layer: {"label_count": 1, **_listed(layer)},
+        meant=lambda layer: layer.image_data_param.pair_size > 1,
     ),
     Dialect(
         "VideoData",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Sequence
 
-from caffe_pylayers._nets.forks.dialects import Dialect
+from caffe_pylayers._nets.forks.dialects import Dialect, behind
 
 
 def _nd_convolution(layer: Any) -> None:
@@ -74,6 +74,18 @@ def _fixed(layer: Any) -> dict[str, Any]:
     return {"fixed": given} if given else {}
 
 
+def _repeat(layer: Any) -> list[Any]:
+    """Make a Repeat a Tile along axis 1, and a Reshape behind it that makes an axis of the copies."""
+    param = layer.repeat_param
+    layer.tile_param.axis, layer.tile_param.tiles = param.axis, param.num_repeats
+    shape = behind(layer, "Reshape")
+    shape.reshape_param.axis, shape.reshape_param.num_axes = param.axis, 1
+    shape.reshape_param.shape.dim.extend([param.num_repeats, -1])
+    layer.top[0] = shape.bottom[0] = f"{layer.name}/tile"
+    layer.ClearField("repeat_param")
+    return [shape]
+
+
 _POOLING_3D = "pool kernel_depth+kernel_size+kernel_size=kernel_size"
 
 ROWS = [
@@ -84,8 +96,7 @@ ROWS = [
         "Lstm",
         "recurrent.LSTM",
         "lstm_param",
-        "num_output clipping_threshold bias_filler.value=bias",
-        ignored="batch_size",
+        "num_output clipping_threshold bias_filler.value=bias batch_size=streams",
         filler="weight_filler",
     ),
     Dialect(
@@ -184,4 +195,5 @@ ROWS = [
         read=" ".join(_THETA),
         more=_fixed,
     ),
+    Dialect("Repeat", equal="Tile", change=_repeat, meant=lambda layer: layer.repeat_param.axis == 1),
 ]
