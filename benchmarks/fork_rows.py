@@ -140,6 +140,47 @@ def correlation(a, b, reach=20, step=2):
     return torch.stack([(a * b[:, :, y : y + height, x : x + width]).mean(1) for y in places for x in places], 1)
 
 
+def flow_warp(x, flow):
+    """FlowNet2's: where the flow leads to, 0 where that is outside."""
+    height, width = x.shape[2:]
+    rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    places = torch.stack([2 * (columns + flow[:, 0]) / (width - 1) - 1, 2 * (rows + flow[:, 1]) / (height - 1) - 1], -1)
+    return functional.grid_sample(x, places, align_corners=True)
+
+
+def yolo_loss(x, truth, stride=32, thresh=0.6):
+    """YOLOv3's of its map of the largest anchors, as its PyTorch versions have it: targets are written into maps."""
+    x, sizes = x.reshape(len(x), 3, 25, *x.shape[2:]), ANCHORS / stride
+    height, width = x.shape[3:]
+    with torch.no_grad():
+        rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+        truth = truth[:, 0]
+        image, which = torch.where(truth[:, :, 3] > 0)
+        classes, boxes = truth[image, which, 0].long(), truth[image, which, 1:] * torch.tensor([width, height] * 2)
+        shared = torch.minimum(boxes[:, None, 2:], sizes).prod(2)
+        best = (shared / (boxes[:, None, 2:].prod(2) + sizes.prod(1) - shared)).argmax(1)
+        mine = best >= 3
+        near = torch.zeros(x[:, :, 0].shape, dtype=torch.bool)
+        centres = x[:, :, :2].sigmoid() + torch.stack([columns, rows])
+        spans = x[:, :, 2:4].exp() * sizes[3:, :, None, None]
+        found = torch.cat([centres - spans / 2, centres + spans / 2], 2).movedim(2, -1)
+        for i in range(len(x)):
+            here = boxes[image == i]
+            here = torch.cat([here[:, :2] - here[:, 2:] / 2, here[:, :2] + here[:, 2:] / 2], 1)
+            near[i] = (overlaps(found[i].reshape(-1, 4), here).amax(1) > thresh).reshape(near.shape[1:])
+        image, classes, boxes, a = image[mine], classes[mine], boxes[mine], best[mine] - 3
+        column, row = boxes[:, :2].long().T
+        near[image, a, row, column] = True
+        labels = functional.one_hot(classes, 20).float()
+    at = x[image, a, :, row, column]
+    entropy = functional.binary_cross_entropy_with_logits
+    more = 2 - (boxes[:, 2:] / torch.tensor([width, height])).prod(1, keepdim=True)
+    loss = entropy(x[:, :, 4][~near], torch.zeros(1).expand(int((~near).sum())), reduction="sum")
+    loss = loss + entropy(at[:, 4], torch.ones(len(at)), reduction="sum") + entropy(at[:, 5:], labels, reduction="sum")
+    loss = loss + (more * entropy(at[:, :2], boxes[:, :2] % 1, reduction="none")).sum()
+    return (loss + (more * (at[:, 2:4] - (boxes[:, 2:] / sizes[3:][a]).log()) ** 2).sum() / 2) / len(x)
+
+
 def ssd_heads(images):
     """Predictions and boxes of an SSD300, and ground truth of eight objects an image."""
     corners = np.sort(rng.uniform(0, 1, (8732, 2, 2)), 1).reshape(-1)
@@ -158,6 +199,14 @@ def unpooling():
     return values.numpy(), places.numpy()
 
 
+def yolo_labels(images):
+    """Labels of eight objects an image."""
+    truth = np.zeros((images, 1, 30, 5))
+    truth[:, :, :8, 0] = rng.randint(0, 20, (images, 1, 8))
+    truth[:, :, :8, 1:] = rng.uniform(0.1, 0.9, (images, 1, 8, 4))
+    return truth
+
+
 def probabilities(scores):
     """Softmax, the background so far above that some 200 boxes of a class are above 0.01, as in a trained net."""
     e = np.exp(scores.reshape(len(scores), -1, detectors.CLASSES) + 6.5 * (np.arange(detectors.CLASSES) == 0))
@@ -167,6 +216,8 @@ def probabilities(scores):
 LOC, CONF, PRIORS, TRUTH = ssd_heads(8)
 SLOPE, SHIFT = torch.ones(256, requires_grad=True), torch.zeros(256, requires_grad=True)
 SCALES = torch.full((1, 512, 1, 1), 20.0, requires_grad=True)
+LSTM, CLASSES = torch.nn.LSTM(512, 128), torch.nn.Parameter(torch.randn(10572, 512) / 20)
+ANCHORS = torch.tensor([10.0, 14, 23, 27, 37, 58, 81, 82, 135, 169, 344, 319]).reshape(-1, 2)
 DETECTED = (
     f"num_classes: {detectors.CLASSES} share_location: true background_label_id: 0 code_type: CENTER_SIZE "
     "nms_param { nms_threshold: 0.45 top_k: 400 } keep_top_k: 200 confidence_threshold: 0.01"
@@ -259,6 +310,49 @@ ROWS = [
         'type: "Upsample" upsample_param { scale: 2 }',
         [normal(1, 256, 13, 13)],
         torch=lambda x: functional.interpolate(x, scale_factor=2, mode="nearest"),
+        wrt=[0],
+    ),
+    row(
+        "Lstm 50 x 38 x 512, 128 outputs",
+        'type: "Lstm" lstm_param { num_output: 128 weight_filler { type: "gaussian" std: 0.01 } }',
+        [normal(50, 38, 512)],
+        torch=lambda x: LSTM(x)[0],
+        wrt=[0],
+    ),
+    row(
+        "InnerDistance 128 x 512, 10572 classes",
+        'type: "InnerDistance" inner_distance_param { num_output: 10572 weight_filler { type: "gaussian" std: 0.05 } }',
+        [normal(128, 512)],
+        torch=lambda x: torch.cdist(x, CLASSES) ** 2,
+        wrt=[0],
+    ),
+    row(
+        "FlowWarp 4 x 3 x 384 x 512",
+        'type: "FlowWarp"',
+        [normal(4, 3, 384, 512), 5 * normal(4, 2, 384, 512)],
+        torch=flow_warp,
+        wrt=[0, 1],
+    ),
+    row(
+        "FlowWarp 4 x 64 x 96 x 128",
+        'type: "FlowWarp"',
+        [normal(4, 64, 96, 128), 5 * normal(4, 2, 96, 128)],
+        torch=flow_warp,
+        wrt=[0, 1],
+    ),
+    row(
+        "Pooling3D 1 x 64 x 16 x 112 x 112, by 2",
+        'type: "Pooling3D" pooling3d_param { pool: MAX kernel_size: 2 kernel_depth: 2 stride: 2 temporal_stride: 2 }',
+        [normal(1, 64, 16, 112, 112)],
+        torch=lambda x: functional.max_pool3d(x, 2),
+        wrt=[0],
+    ),
+    row(
+        "Yolov3 8 x 75 x 13 x 13",
+        'type: "Yolov3" propagate_down: true propagate_down: false yolov3_param { num_class: 20 anchors_scale: 32 '
+        "thresh: 0.6 mask: 3 mask: 4 mask: 5 " + " ".join(f"biases: {n:g}" for n in ANCHORS.flatten().tolist()) + " }",
+        [normal(8, 75, 13, 13), yolo_labels(8)],
+        torch=yolo_loss,
         wrt=[0],
     ),
     row(

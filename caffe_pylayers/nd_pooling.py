@@ -17,6 +17,7 @@ import numpy as np
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Layer, Parameter
+from caffe_pylayers._layer.functions import fused
 from caffe_pylayers._layer.functions.windows import Window
 
 __all__ = [
@@ -28,28 +29,34 @@ __all__ = [
 ]
 
 
-def max_pool_forward(xp, x, windows):
-    """Return the maxima of x, pooled along one axis after another: x itself, then what each window leaves."""
+def max_pool_forward(xp, x, windows, y):
+    """Write y, the maxima of x, pooled along one axis after another; return what max_pool_backward needs of it."""
+    if fused.has_max_pool(xp, x, windows):
+        return fused.max_pool_forward(xp, x, windows, y)
     stages = [x]
     for window in windows:
-        y = window.pooled(stages[-1])
-        arrays.fill(y, -math.inf)
+        pooled = window.pooled(stages[-1])
+        arrays.fill(pooled, -math.inf)
         for at, of in window.places():
-            xp.maximum(y[at], stages[-1][of], out=y[at])
-        stages.append(y)
+            xp.maximum(pooled[at], stages[-1][of], out=pooled[at])
+        stages.append(pooled)
+    y[...] = stages[-1]
     return stages
 
 
-def max_pool_backward(xp, stages, windows, d_y, d_x):
+def max_pool_backward(xp, x, kept, windows, d_y, d_x):
     """Write d_x of max_pool_forward: the first maximum of a window gets its gradient."""
+    if fused.has_max_pool(xp, x, windows):
+        fused.max_pool_backward(xp, x, kept, windows, d_y, d_x)
+        return
     nothing = arrays.new(d_y, ())
     arrays.fill(nothing, 0)
     for number in range(len(windows) - 1, -1, -1):
-        window, x, y = windows[number], stages[number], stages[number + 1]
-        into, rest = d_x if number == 0 else xp.empty_like(x), arrays.astype(d_y, d_y)
+        window, pooled_of, pooled = windows[number], kept[number], kept[number + 1]
+        into, rest = d_x if number == 0 else xp.empty_like(pooled_of), arrays.astype(d_y, d_y)
         arrays.fill(into, 0)
         for at, of in window.places():
-            first = xp.where(x[of] == y[at], rest[at], nothing)
+            first = xp.where(pooled_of[of] == pooled[at], rest[at], nothing)
             into[of] += first
             rest[at] -= first
         d_y = into
@@ -157,8 +164,7 @@ class NdPooling(Layer):
     def forward(self, bottom, top):
         x = bottom[0].data
         if self.pool == "max":
-            self._stages = max_pool_forward(self.xp, x, self._windows)
-            top[0].data[...] = self._stages[-1]
+            self._kept = max_pool_forward(self.xp, x, self._windows, top[0].data)
         else:
             top[0].data[...] = average_pool_forward(self.xp, x, self._windows, self._sizes)
 
@@ -169,6 +175,6 @@ class NdPooling(Layer):
         if not self._windows:
             d_x[...] = d_y
         elif self.pool == "max":
-            max_pool_backward(self.xp, self._stages, self._windows, d_y, d_x)
+            max_pool_backward(self.xp, bottom[0].data, self._kept, self._windows, d_y, d_x)
         else:
             average_pool_backward(self.xp, self._windows, self._sizes, d_y, d_x)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from caffe_pylayers import _engine
+from caffe_pylayers._layer.functions import fused
 from caffe_pylayers._layer.functions.windows import Window
-from caffe_pylayers.nd_pooling import NdPooling
+from caffe_pylayers.nd_pooling import NdPooling, max_pool_backward, max_pool_forward
 from caffe_pylayers.testing import LayerRun
 
 rng = np.random.RandomState(8)
@@ -33,6 +34,30 @@ def test_pytorchs_pooling(pool, kernel, stride, pad):
     expected.backward(d_y)
     np.testing.assert_allclose(run.forward()[0], expected.detach(), rtol=1e-13)
     np.testing.assert_allclose(run.backward([d_y.numpy()])[0], x.grad, rtol=1e-13, atol=1e-15)
+
+
+@pytest.mark.parametrize("mode", ["ceil", "floor"])
+@pytest.mark.parametrize(
+    ("axes", "kernel", "stride", "pad"),
+    [(1, [3], [2], [1]), (2, [3, 1], [2, 1], [1, 0]), (3, [2], [2], [0]), (3, [2, 3, 1], [1, 2, 1], [1, 1, 0])],
+)
+def test_pytorchs_kernel_computes_the_same(axes, kernel, stride, pad, mode, monkeypatch):
+    torch = pytest.importorskip("torch")
+    x = torch.tensor(VIDEO[(slice(None), slice(None), *[0] * (3 - axes))])
+    on_axes = (np.broadcast_to(size, axes).tolist() for size in (kernel, stride, pad))
+    along = zip(range(2, 2 + axes), x.shape[2:], *on_axes)
+    windows = [Window.along(*sizes, mode == "floor") for sizes in along][::-1]
+    y = torch.empty(*x.shape[:2], *(window.outputs for window in reversed(windows)), dtype=x.dtype)
+    d_y, found = torch.randn_like(y), []
+    assert fused.has_max_pool(torch, x, windows)
+    for kernels in (True, False):
+        if not kernels:
+            monkeypatch.setattr(fused, "has_max_pool", lambda *arguments: False)
+        d_x = torch.empty_like(x)
+        kept = max_pool_forward(torch, x, windows, y)
+        max_pool_backward(torch, x, kept, windows, d_y, d_x)
+        found.append((y.clone(), d_x))
+    torch.testing.assert_close(*found)
 
 
 @pytest.mark.parametrize("pool", ["MAX", "AVE"])

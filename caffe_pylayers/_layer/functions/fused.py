@@ -21,6 +21,7 @@ from typing import Any, Callable, NamedTuple, Sequence
 import numpy as np
 
 from caffe_pylayers._layer.blocks import blocks
+from caffe_pylayers._layer.functions.windows import Window
 
 __all__ = [
     "KERNELS",
@@ -34,7 +35,10 @@ __all__ = [
     "fixed_norm_backward",
     "group_norm_backward",
     "group_norm_forward",
+    "has_max_pool",
     "has_norms",
+    "max_pool_backward",
+    "max_pool_forward",
     "one_pass",
     "softmax_backward_by_kernel",
 ]
@@ -249,6 +253,43 @@ def affine_by_kernel(xp: Any, x: Any, factor: Any, term: Any, y: Any) -> bool:
     weight, bias = factor.reshape(-1), term.reshape(-1)
     kernel(x, weight, bias, zeros, ones, False, 0.0, 0.0, out=y, save_mean=none[0], save_invstd=none[1])
     return True
+
+
+def has_max_pool(xp: Any, x: Any, windows: Sequence[Window]) -> bool:
+    """Return whether PyTorch has what the next two call, for x (N, C, ...) with values."""
+    axes = max(x.ndim - 2, 2)
+    halves = all(2 * window.pad <= window.kernel for window in windows)
+    small = axes <= 3 and halves and bool(windows) and 0 not in tuple(x.shape)
+    return small and xp is not np and hasattr(xp.ops.aten, f"max_pool{axes}d_with_indices_backward")
+
+
+def max_pool_forward(xp: Any, x: Any, windows: Sequence[Window], y: Any) -> Any:
+    """Compute nd_pooling.max_pool_forward."""
+    x, y = _two_axes(x), _two_axes(y)
+    index = xp.empty(y.shape, dtype=xp.int64, device=x.device)
+    kernel = getattr(xp.ops.aten, f"max_pool{x.ndim - 2}d_with_indices").out
+    kernel(x, *_window_sizes(windows, x.ndim), out=y, indices=index)
+    return index
+
+
+def max_pool_backward(xp: Any, x: Any, index: Any, windows: Sequence[Window], d_y: Any, d_x: Any) -> None:
+    """Compute nd_pooling.max_pool_backward."""
+    x, d_y, d_x = _two_axes(x), _two_axes(d_y), _two_axes(d_x)
+    kernel = getattr(xp.ops.aten, f"max_pool{x.ndim - 2}d_with_indices_backward").grad_input
+    kernel(d_y, x, *_window_sizes(windows, x.ndim), index, grad_input=d_x)
+
+
+def _two_axes(x: Any) -> Any:
+    """Return x (N, C, L) as (N, C, L, 1), and one of more axes as it is."""
+    return x[..., None] if x.ndim == 3 else x
+
+
+def _window_sizes(windows: Sequence[Window], axes: int) -> tuple[Any, ...]:
+    """Return kernel, stride, pad and dilation, a size for each axis behind the channels, and ceil_mode."""
+    on_axis = {window.axis: window for window in windows}
+    sizes = zip(*((w.kernel, w.stride, w.pad) if (w := on_axis.get(i)) else (1, 1, 0) for i in range(2, axes)))
+    up = any(w.outputs > (w.size + 2 * w.pad - w.kernel) // w.stride + 1 for w in windows)
+    return *map(list, sizes), [1] * (axes - 2), up
 
 
 def has_ctc(xp: Any, log_p: Any) -> bool:
