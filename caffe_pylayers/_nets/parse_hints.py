@@ -12,6 +12,7 @@ from caffe_pylayers._nets.forks.unknown import unread
 
 _UNKNOWN_FIELD = re.compile(r'Message type "caffe\.(?P<message>[\w.]+)" has no field named "(?P<field>\w+)"')
 _UNKNOWN_VALUE = re.compile(r'Enum type "caffe\.(?P<enum>[\w.]+)" has no value named (?P<value>\w+)')
+_STRING_OR_COMMENT = re.compile(r""""(\\.|[^"\\\n])*"|'(\\.|[^'\\\n])*'|#.*""")
 _OTHER_LAYER = {"LayerParameter": "V1LayerParameter", "V1LayerParameter": "LayerParameter"}
 _WRITTEN = {"LayerParameter": "layer {}", "V1LayerParameter": "layers {}, the old format,"}
 _LISTED = 4
@@ -25,7 +26,14 @@ def hint(text: str, kind: str, error: str, messages: Any) -> str:
     sentence = _kind_hint(text, kind, messages)
     if not sentence:
         sentence = _field_hint(text, error, messages) or _value_hint(error, messages)
+    if not sentence and _is_cut_off(text):
+        sentence = "More braces open than close: is the file whole?"
     return f" {sentence}" if sentence else ""
+
+
+def _is_cut_off(text: str) -> bool:
+    outside = _STRING_OR_COMMENT.sub("", text)
+    return outside.count("{") > outside.count("}")
 
 
 def _kind_hint(text: str, kind: str, messages: Any) -> str:

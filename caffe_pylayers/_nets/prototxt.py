@@ -113,9 +113,10 @@ def _message(error: Any, text: str) -> str:
     if line is None:
         return f"1:1: {error}"
     message = str(error).split(" : ", 1)[-1]
-    quoted = "".join(f"'{quoted}': " for quoted in text.split("\n")[line - 1 : line])
-    if message.startswith(quoted):
-        message = message[len(quoted) :]
+    for line_quoted in (*text.split("\n")[line - 1 : line], ""):  # "": where the text ends
+        quoted = f"'{line_quoted}': "
+        if message.startswith(quoted):
+            message = message[len(quoted) :]
     return f"{line}:{1 if column is None else column}: {message}"
 
 
