@@ -18,6 +18,7 @@ from caffe_pylayers._nets.forks.messages import weights_alone
 Shape = Tuple[int, ...]
 
 RENAME = "to learn a layer anew, give it another name"
+_BEGINNING = 40  # bytes of a file that is none, which are shown where they are a text
 _LEGACY = ("num", "channels", "height", "width")
 
 
@@ -85,10 +86,17 @@ def parse_model(content: bytes, net: Any, path: Any) -> bool:
         as_it_is = False
         weights = weights_alone(content, net)
         if weights is None:
-            raise ValueError(f"{path}: no caffemodel, or not a whole one") from None
+            raise ValueError(f"{path}: {_as_text(content)}no caffemodel, or not a whole one") from None
         net.ParseFromString(weights)
     upgrade.upgrade_net(net, path)
     return as_it_is
+
+
+def _as_text(content: bytes) -> str:
+    """Say how a text begins that is in the place of weights: a page that reports an error, a pointer of Git LFS."""
+    start = content[:_BEGINNING].decode("latin-1")
+    is_text = len(start) == _BEGINNING and start.isascii() and " ".join(start.split()).isprintable()
+    return f"a text, {quoted(start)}, " if is_text else ""
 
 
 def layer_blobs(layer: Any) -> Blobs:

@@ -15,7 +15,7 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
-from caffe_pylayers._disk import files, hdf5
+from caffe_pylayers._disk import files
 from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._errors import one_line
 from caffe_pylayers.cli._parser import given
@@ -75,19 +75,21 @@ class _Port:
 
     def _add_net(self, net: Any, output: Path, weights: str | None = None) -> None:
         from caffe_pylayers._nets.forks import evaluation, lowering, ported
-        from caffe_pylayers.cli._training.weights import read_model, stored_blobs
+        from caffe_pylayers.cli._training.weights import nothing_in_common, read_model
 
-        found = lowering.lowered(net, self._messages, None if weights is None else stored_blobs(weights))
+        model = None if weights is None else read_model(Path(weights), port=True)
+        if model is not None and not {layer.name for layer in net.layer} & set(model.layers):
+            raise UserError(nothing_in_common(str(weights), model))
+        found = lowering.lowered(net, self._messages, None if model is None else lambda: model.layers)
         self._tell(found, [found.message])
         if self._precision:
             evaluation.measure(found.message, self._precision)
         self.report.append(f"{output}: {len(found.became)} of {len(net.layer)} layers were a fork's")
         self.written[output] = ported.net_text(found).encode()
-        if weights is None:
+        if weights is None or model is None:
             return
         content = Path(weights).read_bytes()
-        if hdf5.is_hdf5(weights):  # the layers' names and blobs, and no more
-            read_model(Path(weights))
+        if model.hdf5:  # the layers' names and blobs, and no more
             self.written[output.with_suffix(".caffemodel.h5")] = content
         else:
             self.written[output.with_suffix(".caffemodel")] = ported.weights(content, self._messages, weights)

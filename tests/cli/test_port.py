@@ -57,7 +57,7 @@ def test_a_net_and_its_weights(capsys, tmp_path):
 def test_what_is_read_is_not_written_over(capsys, tmp_path):
     fork, weights = tmp_path / "fork.prototxt", tmp_path / "other.caffemodel"
     fork.write_text(NET)
-    weights.write_bytes(_engine.messages().NetParameter(layer=[{"name": "a"}]).SerializeToString())
+    weights.write_bytes(_engine.messages().NetParameter(layer=[{"name": "norm"}]).SerializeToString())
     for output, kept in ((fork, fork), (tmp_path / "other.prototxt", weights)):
         before = kept.read_bytes()
         assert port(capsys, fork, weights, "-o", output) == (
@@ -66,6 +66,28 @@ def test_what_is_read_is_not_written_over(capsys, tmp_path):
             f"caffe-pylayers port: {kept}: what is read would be written over; give OUTPUT another name\n",
         )
         assert kept.read_bytes() == before
+
+
+def test_weights_that_this_caffe_cannot_read(capsys, tmp_path):
+    fork, weights, output = (tmp_path / name for name in ("fork.prototxt", "fork.caffemodel", "ported.prototxt"))
+    fork.write_text(NET)
+    model = _engine.messages().NetParameter()
+    layer = model.layer.add(name="norm", type="Normalize")
+    layer.blobs.add(data=[1, 2, 3, 4]).shape.dim.append(4)
+    layer = layer.SerializeToString() + b"\xa2\x06\x01\xff"  # field 100, transform_param, of a byte that is no message
+    weights.write_bytes(b"\xa2\x06" + bytes([len(layer)]) + layer)
+    assert port(capsys, fork, weights, "-o", output)[0] == 0
+    (stored,) = model.FromString((tmp_path / "ported.caffemodel").read_bytes()).layer
+    assert list(stored.blobs[0].data) == [1, 2, 3, 4]
+
+
+def test_weights_of_another_net(capsys, tmp_path):
+    fork, weights, output = (tmp_path / name for name in ("fork.prototxt", "other.caffemodel", "ported.prototxt"))
+    fork.write_text(NET)
+    weights.write_bytes(_engine.messages().NetParameter(layer=[{"name": "fc8"}, {"name": "fc7"}]).SerializeToString())
+    message = f"caffe-pylayers port: weights {weights}: none of its layers is in the net; it has fc7, fc8\n"
+    assert port(capsys, fork, weights, "-o", output) == (1, "", message)
+    assert not output.exists()
 
 
 def test_weights_in_hdf5(capsys, tmp_path):

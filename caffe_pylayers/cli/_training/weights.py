@@ -14,15 +14,19 @@ from caffe_pylayers._nets.stored import Model
 from caffe_pylayers.cli import UserError
 
 
-def read_model(path: Path) -> Model:
-    """Return the blobs' shapes in a caffemodel, binary or HDF5. UserError unless it is there and whole."""
+def read_model(path: Path, port: bool = False) -> Model:
+    """Return the blobs' shapes in a caffemodel, binary or HDF5. UserError unless it is there and whole.
+
+    port: a fork's is taken, which this engine's caffe may not read.
+    """
     try:
         if hdf5.is_hdf5(path):
             with hdf5.reading(path) as file:
                 model = Model(stored.hdf5_layers(file, path), hdf5=True)
         else:
             net = _engine.messages().NetParameter()
-            if not stored.parse_model(path.read_bytes(), net, path) and not _engine.on_runtime():
+            as_it_is = stored.parse_model(path.read_bytes(), net, path)
+            if not (as_it_is or port or _engine.on_runtime()):
                 raise UserError(f"weights {path}: a fork's, which this caffe cannot read; see `caffe-pylayers port`")
             model = Model({layer.name: stored.layer_blobs(layer) for layer in net.layer}, hdf5=False)
     except OSError as error:
@@ -78,5 +82,10 @@ def check_model(path: Path, model: Model, net: Any) -> int:
         raise UserError(f"weights {path} do not fit the net; {stored.RENAME}:\n  {listed}")
     copied = sum(bool(model.layers[name]) for name in common)
     if not copied and any(learned.values()):
-        raise UserError(f"weights {path}: none of its layers is in the net; it has {', '.join(sorted(model.layers))}")
+        raise UserError(nothing_in_common(path, model))
     return copied
+
+
+def nothing_in_common(path: str | Path, model: Model) -> str:
+    """Return what is said of weights of another net."""
+    return f"weights {path}: none of its layers is in the net; it has {', '.join(sorted(model.layers))}"

@@ -224,7 +224,7 @@ def test_files_that_are_something_else(net, tmp_path):
     with pytest.raises(ValueError, match=r"file: empty$"):
         weights.load(net, path)
     path.write_text(NET)
-    with pytest.raises(ValueError, match=r"file: no caffemodel, or not a whole one$"):
+    with pytest.raises(ValueError, match=r"file: a text, \"\\nname: .*\", no caffemodel, or not a whole one$"):
         weights.load(net, path)
     with pytest.raises(ValueError, match=r"file: not an HDF5 file$"):
         weights.load_hdf5(net, path)
