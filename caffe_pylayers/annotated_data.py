@@ -65,17 +65,29 @@ __all__ = [
 ]
 
 _BOX = slice(2, 6)  # of a row's columns: class, number, x1, y1, x2, y2, difficult
+_FAR = 1  # image sizes beyond the image: no annotator goes there, but pixels do
 
 
 def boxes_of(record):
-    """Return the boxes of an AnnotatedDatum, (R, 7): class, number, x1, y1, x2, y2, difficult."""
+    """Return the boxes of an AnnotatedDatum, (R, 7): class, number, x1, y1, x2, y2, difficult.
+
+    ValueError for a box that is none: not of numbers, one that ends before it begins, one in pixels. What is a little
+    outside the image is there, and cut off as a window cuts it.
+    """
     rows = [
         (group.group_label, each.instance_id, box.xmin, box.ymin, box.xmax, box.ymax, box.difficult)
         for group in record.annotation_group
         for each in group.annotation
         for box in [each.bbox]
     ]
-    return np.array(rows, np.float64).reshape(-1, 7)
+    found = np.array(rows, np.float64).reshape(-1, 7)
+    low, high = found[:, 2:4], found[:, 4:6]
+    right = (low >= -_FAR) & (low <= high) & (high <= 1 + _FAR)  # and so no NaN
+    for number in np.flatnonzero(~right.all(1)):
+        box = ", ".join(f"{side:g}" for side in found[number, _BOX])
+        wanted = "must have x1 <= x2 and y1 <= y2 in parts of the image, from 0 to 1"
+        raise ValueError(f"box {number}, of class {found[number, 0]:g}, {wanted}, got {box}")
+    return found
 
 
 class AnnotatedData(FittedData, RecordData):
@@ -98,7 +110,8 @@ class AnnotatedData(FittedData, RecordData):
         none
     Raises:
         ValueError for a database that cannot be read, before the net is built; for a record that is no AnnotatedDatum,
-        holds no image of 8 bits, or boxes where the first has none, by the forward that was to use it.
+        holds no image of 8 bits, a box that is none, or boxes where the first has none, by the forward that was to use
+        it.
     References:
         Liu et al., "SSD: Single Shot MultiBox Detector", 2016, arXiv:1512.02325. The AnnotatedData of its fork, which
         compresses the image as JPEG after each of the first three changes; here it stays as it is. Of a sampler with

@@ -180,8 +180,9 @@ class SegmentationPairs(_Pairs):
             return wheres, images, [None] * len(found)
         for line, words in zip(found, parts):
             if len(words) != 2 or (self.label_type == "image" and not _is_label(words[1])):
-                second = "a label in [0, 255]" if self.label_type == "image" else "a label map"
-                raise ValueError(f"{line.where}: needs an image and {second}, got {short(line.text)}")
+                second = "a label map" if self.label_type == "pixel" else "a label in [0, 255]"
+                wanted = f"an image and {second} (label_type {self.label_type})"
+                raise ValueError(f"{line.where}: needs {wanted}, got {short(line.text)}")
         return wheres, images, [self._path(word) if self.label_type == "pixel" else int(word) for _, word in parts]
 
     def read_map(self, path):

@@ -39,6 +39,7 @@ from caffe_pylayers._layer.images.image_data import ImageData
 from caffe_pylayers._layer.images.image_files import in_channels, opencv, read_image
 from caffe_pylayers._layer.images.image_list import EXTENSIONS
 from caffe_pylayers._layer.phases import TRAIN
+from caffe_pylayers._layer.quote import short
 
 __all__ = [
     "VideoClips",
@@ -233,8 +234,8 @@ class VideoSegments(ImageData, FileList):
     Backward:
         none
     Raises:
-        ValueError for a list that cannot be read and folders that are not there, before the net is built; for a frame
-        that is not there by the forward that was to use it.
+        ValueError for a list that cannot be read, and for folders that are not there or lack the last frame, before
+        the net is built; for another frame that is not there by the forward that was to use it.
     References:
         Wang et al., "Temporal Segment Networks: Towards Good Practices for Deep Action Recognition", 2016,
         arXiv:1608.00859: the VideoData of its Caffe, with its crops (multi_scale, fix_crop and more_fix_crop). There
@@ -291,6 +292,12 @@ class VideoSegments(ImageData, FileList):
         self.prepare_images()
         self.label_count = 2
         self.read_list()
+        for where, path, frames in zip(self.wheres, self.paths, self.labels[:, 0].tolist()):
+            if frames < 1 or frames % 1:
+                raise checks.error(self, f"{where}: the frames of a video are a whole number >= 1, got {frames:g}")
+            last = os.path.join(path, self._names(int(frames))[-1])
+            if not os.path.exists(last):
+                raise checks.error(self, f"{where}: the last of its {frames:g} frames, {last}, is not there")
 
     def class_values(self):
         return self.labels[:, 1]
@@ -408,5 +415,6 @@ class VideoFrames(FittedData):
         what = self.device_id if self.video_file is None else self.video_file
         video = opencv().VideoCapture(what)
         if not video.isOpened():
-            raise checks.error(self, f"{self.video_file or f'camera {what}'}: is no video that OpenCV can open")
+            named = f"camera {what}" if self.video_file is None else f"parameter video_file: {short(what)}"
+            raise checks.error(self, f"{named} is no video that OpenCV can open")
         return video

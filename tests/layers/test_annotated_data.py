@@ -31,7 +31,7 @@ from caffe_pylayers.annotated_data import (
     satisfying,
 )
 from caffe_pylayers.testing import LayerRun
-from tests.layers.files import annotated
+from tests.layers.files import annotated, datums
 
 RNG = np.random.RandomState(3)
 PIXELS = RNG.randint(0, 256, (60, 100, 3)).astype(np.uint8)
@@ -348,9 +348,27 @@ def test_refused_parameters(tmp_path, options, message):
         run(where, **options).forward()
 
 
+@pytest.mark.parametrize(
+    "box",
+    [(np.nan, 0, 1, 1), (0, 0, np.inf, 1), (0.8, 0, 0.2, 1), (0, 0.8, 1, 0.2), (10, 20, 30, 40), (0, -1.5, 1, 1)],
+)
+def test_refused_boxes(tmp_path, box):
+    where = annotated(tmp_path / "db", [GRAY], [[(5, -0.25, 0, 1.25, 1), (7, *box)]])
+    wanted = "must have x1 <= x2 and y1 <= y2 in parts of the image, from 0 to 1, got "
+    with pytest.raises(ValueError, match=rf"db: 00000000_0.jpg: box 1, of class 7, {wanted}{box[0]:g}, {box[1]:g}, "):
+        run(where)
+
+
+def test_boxes_a_little_outside_are_cut_off(tmp_path):
+    label = run(annotated(tmp_path / "db", [GRAY], [[(5, -0.25, 0, 1.25, 0.5)]])).forward()[1]
+    np.testing.assert_allclose(label.reshape(-1), [0, 5, 0, 0, 0, 1, 0.5, 0])
+
+
 def test_refused_databases(tmp_path):
-    with pytest.raises(ValueError, match=r"^AnnotatedData: .*no: is no LMDB: it has no file data.mdb$"):
-        run(tmp_path / "no")
+    (tmp_path / "file").touch()
+    for name, message in (("no", "is not there"), ("file", "is no LMDB: it has no file data.mdb")):
+        with pytest.raises(ValueError, match=rf"^AnnotatedData: parameter source: .*{name}' {message}$"):
+            run(tmp_path / name)
     with lmdb.open(str(tmp_path / "empty")):
         pass
     with pytest.raises(ValueError, match=r"^AnnotatedData: .*empty has no records$"):
@@ -359,6 +377,8 @@ def test_refused_databases(tmp_path):
         transaction.put(b"0", b"junk")
     with pytest.raises(ValueError, match=r"^AnnotatedData: .*junk: 0: is no AnnotatedDatum: 4 bytes$"):
         run(tmp_path / "junk")
+    with pytest.raises(ValueError, match=r"0.jpg: is no AnnotatedDatum: it is of the kind Datum, which Data and Datum"):
+        run(datums(tmp_path / "datums", [GRAY], [1]))
     record = message_class("AnnotatedDatum")(type=0)
     record.datum.data, record.datum.encoded = b"junk", True
     with lmdb.open(str(tmp_path / "image")) as database, database.begin(write=True) as transaction:

@@ -10,7 +10,7 @@ import cv2
 
 from caffe_pylayers.datum_data import DatumImages, random_part, random_size
 from caffe_pylayers.testing import LayerRun
-from tests.layers.files import datums
+from tests.layers.files import annotated, datums
 
 IMAGES = np.random.RandomState(0).randint(0, 256, (5, 8, 12, 3))
 
@@ -86,5 +86,8 @@ def test_refused(tmp_path):
     where = datums(tmp_path / "db", IMAGES, range(5))
     with pytest.raises(ValueError, match=r"^DatumImages: parameter shorter must be the lower and the upper end, got"):
         run(where, shorter=[5, 4])
+    other = annotated(tmp_path / "annotated", [np.zeros((2, 2, 1))], [[]])
+    with pytest.raises(ValueError, match=r"0.jpg: is no Datum: it is of the kind AnnotatedDatum, which AnnotatedData "):
+        run(other)
     with pytest.raises(ValueError, match=r"^DatumImages: .*0.jpg: has 4 x 6 pixels, fewer than crop 9 x 12$"):
         run(where, resize=[4, 6], crop=[9, 12])

@@ -154,6 +154,7 @@ def test_folders_are_classes(tmp_path):
             r"random_scale must be the lower and the upper end, got \[2.0, 1.0\]$",
         ),
         (["a.ppm 1"], {"mean_file": "/none.npy"}, "parameter mean_file: /none.npy: No such file or directory$"),
+        (["a.ppm 1"], {"mean_file": __file__}, "test_image_lists.py: is no array of numpy.save, or not a whole one$"),
         (["a.ppm cat"], {}, r"list.txt:1: .*a.ppm cat is not there$"),
         (
             ["a.ppm 1", "a.ppm 0.5"],

@@ -134,9 +134,9 @@ def test_what_is_refused(tmp_path, pixels, labels, options, message):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("a.ppm", r"list.txt:1: needs an image and a label map, got 'a.ppm'$"),
+        ("a.ppm", r"list.txt:1: needs an image and a label map \(label_type pixel\), got 'a.ppm'$"),
         ("a.ppm b.pgm", r"list.txt:1: .*b.pgm is not there$"),
-        ("a.ppm 256", r"list.txt:1: needs an image and a label in \[0, 255\], got 'a.ppm 256'$"),
+        ("a.ppm 256", r"list.txt:1: needs an image and a label in \[0, 255\] \(label_type image\), got 'a.ppm 256'$"),
     ],
 )
 def test_refused_lists(tmp_path, line, message):

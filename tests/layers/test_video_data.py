@@ -180,10 +180,15 @@ def test_refused_segments(opencv, tmp_path):
     source = flows(tmp_path)
     with pytest.raises(ValueError, match=r"^VideoSegments: parameter name_pattern must have %c for x or y and"):
         LayerRun(VideoSegments, param_str=str({"source": str(source), "name_pattern": "%d.jpg"}), tops=2)
-    with pytest.raises(ValueError, match=r"^VideoSegments: .*list.txt:1: .*flow_x_0011.jpg.pgm: No such file"):
-        segmented(text(tmp_path / "list.txt", "v 21 4"), tmp_path, 1)
-    with pytest.raises(ValueError, match=r"^VideoSegments: .*list.txt:1: needs a path and 2 numbers, got"):
-        segmented(text(tmp_path / "list.txt", "v 4"), tmp_path, 1)
+    for line, message in (
+        ("v 21 4", r"the last of its 21 frames, .*v/flow_y_0021.jpg.pgm, is not there$"),
+        ("v 0 4", "the frames of a video are a whole number >= 1, got 0$"),
+        ("v 2.5 4", "the frames of a video are a whole number >= 1, got 2.5$"),
+        ("v nan 4", "needs finite numbers behind the path, got 'v nan 4'$"),
+        ("v 4", "needs a path and 2 numbers, got"),
+    ):
+        with pytest.raises(ValueError, match=rf"^VideoSegments: .*list.txt:1: {message}"):
+            segmented(text(tmp_path / "list.txt", line), tmp_path, 1)
 
 
 # --- frames ------------------------------------------------------------------------------------------
@@ -205,7 +210,10 @@ def test_frames_come_one_after_the_other(opencv, tmp_path, workers):
 def test_refused_frames(opencv, tmp_path):
     for options, message in (
         ({}, "needs either the parameter video_file or device_id$"),
-        ({"video_file": str(text(tmp_path / "a.avi", "x"))}, "a.avi: is no video that OpenCV can open$"),
+        (
+            {"video_file": str(text(tmp_path / "a.avi", "x"))},
+            "parameter video_file: .*a.avi' is no video that OpenCV can open$",
+        ),
         ({"device_id": 0, "workers": 2}, "takes a camera with workers 0 or 1: its frames come one after the other$"),
     ):
         with pytest.raises(ValueError, match=rf"^VideoFrames: .*{message}"):

@@ -53,6 +53,8 @@ def labelled_files(source: str, root: str, label_count: int | None) -> tuple[lis
             labels[i] = [float(part) for part in parts[1:]]
         except ValueError:
             raise ValueError(f"{where}: needs {_labels(label_count)} behind the path, got {short(text)}") from None
+        if not np.isfinite(labels[i]).all():
+            raise ValueError(f"{where}: needs finite numbers behind the path, got {short(text)}")
         wheres.append(where)
         paths.append(os.path.join(root, parts[0]))
     check_files(wheres, paths)

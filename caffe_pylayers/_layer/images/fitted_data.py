@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,7 +39,9 @@ def image_of(datum: Any, channels: str | None = None) -> Any:
     """
     if not datum.encoded:
         shape = (datum.channels, datum.height, datum.width)
-        if len(datum.data) != np.prod(shape) or not datum.data:
+        if datum.float_data:
+            raise ValueError("holds float_data, and no image of 8 bits")
+        if min(shape) < 1 or len(datum.data) != math.prod(shape):
             raise ValueError(f"holds {len(datum.data)} bytes, which are no image of shape {shape}")
         return np.frombuffer(datum.data, np.uint8).reshape(shape).transpose(1, 2, 0)
     cv2 = opencv()

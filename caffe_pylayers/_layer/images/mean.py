@@ -37,5 +37,6 @@ class MeanSubtracted(Layer):
             shape = (blob.channels, blob.height, blob.width) if blob.height else tuple(blob.shape.dim)[-3:]
             return np.array(blob.data).reshape(shape)
         except Exception as error:  # protobuf's and pickle's own, too
-            reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
+            form = "binaryproto of an image" if path.endswith(".binaryproto") else "array of numpy.save"
+            reason = getattr(error, "strerror", None) or f"is no {form}, or not a whole one"
             raise checks.error(self, f"parameter mean_file: {path}: {reason}") from error
