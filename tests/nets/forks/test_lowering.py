@@ -44,7 +44,7 @@ def test_a_row_names_what_there_is(row):
 
 
 def test_the_guide_has_every_row():
-    guide = (Path(__file__).parents[3] / "docs" / "forks.md").read_text()
+    guide = (Path(__file__).parents[3] / "docs" / "forks.md").read_text().partition("## Layer types")[2]
     for row in DIALECTS:
         assert re.search(rf"^\|.*\b{row.kind}\b.*\|.*{row.layer or row.equal}", guide, re.M), row.kind
     types = [words.lower() for words in re.findall(r"^\| (\w+).*\|$", guide, re.M)]

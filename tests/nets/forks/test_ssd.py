@@ -1,5 +1,8 @@
 """SSD on the runtime: its rows in the table of forks, and a small net trained beside the same net in PyTorch."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -109,6 +112,40 @@ def test_refinedets_two_stages(tmp_path):
     assert all(net.blobs[f"{stage}_loss"].data > 0 for stage in ("arm", "odm"))
     assert all(np.abs(net.params[f"{name}/conv"][0].diff).sum() > 0 for name in outputs)
     assert net.blobs["found"].data.shape == (1, 1, 10, 7)
+
+
+DETECTS = """
+input: "data" input_shape { dim: 1 dim: 3 dim: 32 dim: 32 }
+layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
+  convolution_param { num_output: 8 kernel_size: 16 stride: 16 weight_filler { type: "xavier" } } }
+layer { name: "prior" type: "PriorBox" bottom: "conv" bottom: "data" top: "prior"
+  prior_box_param { min_size: 16 clip: true variance: 0.1 variance: 0.1 variance: 0.2 variance: 0.2 } }
+HEADS
+layer { name: "pairs" type: "Reshape" bottom: "conf" top: "pairs" reshape_param { shape { dim: 0 dim: -1 dim: 2 } } }
+layer { name: "softmax" type: "Softmax" bottom: "pairs" top: "softmax" softmax_param { axis: 2 } }
+layer { name: "flat" type: "Flatten" bottom: "softmax" top: "flat" }
+layer { name: "detection_out" type: "DetectionOutput" bottom: "loc" bottom: "flat" bottom: "prior" top: "detection_out"
+  detection_output_param { num_classes: 2 code_type: CENTER_SIZE nms_param { nms_threshold: 0.45 } } }
+"""
+
+
+def test_the_guides_script(tmp_path, monkeypatch, capsys):
+    """Each of the four boxes that the net has scores 1."""
+    cv2 = pytest.importorskip("cv2")
+    guide = (Path(__file__).parents[3] / "docs" / "forks.md").read_text()
+    script = re.search(r"^```python\n(.*?)^```$", guide, re.M | re.S)[1]
+    heads = "".join(HEAD.replace("NAME", name).replace("OUTPUTS", str(n)) for name, n in {"loc": 4, "conf": 2}.items())
+    monkeypatch.chdir(tmp_path)
+    Path("deploy.prototxt").write_text(DETECTS.replace("HEADS", heads))
+    net = pycaffe.Net("deploy.prototxt", pycaffe.TEST)
+    net.params["loc/conv"][0].data[...] = net.params["conf/conv"][0].data[...] = 0
+    net.params["conf/conv"][1].data[1] = 99
+    net.save("ssd.caffemodel")
+    cv2.imwrite("street.jpg", np.zeros((20, 30, 3), np.uint8))
+    exec(compile(script, "forks.md", "exec"), {})
+    rows = capsys.readouterr().out.splitlines()
+    assert len(rows) == 4
+    assert all(row.startswith("1 1.00 from (0") for row in rows)
 
 
 def test_a_small_net_trains_as_pytorchs(tmp_path):
