@@ -38,12 +38,20 @@ from caffe_pylayers._layer.bases.learned import learn
 from caffe_pylayers._layer.bases.no_gradient import NoGradient
 from caffe_pylayers._layer.blocks import sum_to
 from caffe_pylayers._layer.detection.nms import best_in_order, by_score, greedy_nms
-from caffe_pylayers._layer.detection.prior_boxes import CODES, check_prior_blobs, decode_priors, prior_boxes
+from caffe_pylayers._layer.detection.prior_boxes import (
+    CODES,
+    OUTLINES,
+    check_prior_blobs,
+    decode_outlines,
+    decode_priors,
+    prior_boxes,
+)
 
 __all__ = [
     "DetectionOutput",
     "Normalize",
     "PriorBox",
+    "decode_outlines",
     "decode_priors",
     "detections",
     "normalize_backward",
@@ -81,9 +89,9 @@ def normalize_backward_scale(x, lengths, d_y, shape):
 def detections(boxes, scores, threshold, nms_threshold, top_k=None, keep_top_k=None, eta=1.0, background=0):
     """Return (labels, scores, boxes) of what is detected in one image, by label, then by score from the best down.
 
-    boxes: (P, 4), or (P, L, 4) with a box for each class. scores: (P, L). threshold: a score must be above it.
-    top_k: of the scores of a class only the best so many are looked at. keep_top_k: the best so many of all classes
-    stay. eta: see greedy_nms. background: the class that is not looked at.
+    boxes: (P, 4), or (P, L, 4) with a box for each class; values behind the four come along. scores: (P, L), those
+    above threshold count. top_k: of the scores of a class only the best so many are looked at. keep_top_k: the best so
+    many of all classes stay. eta: see greedy_nms. background: the class that is not looked at.
     """
     labels, candidates = [], []
     for label, of_class in enumerate(np.ascontiguousarray(scores.T)):
@@ -96,12 +104,12 @@ def detections(boxes, scores, threshold, nms_threshold, top_k=None, keep_top_k=N
         found = []
         for label, among, of_class, count in zip(labels, candidates, of_candidates, counts):
             of_boxes = boxes[among[:count]] if boxes.ndim == 2 else boxes[among[:count], label]
-            kept = greedy_nms(of_boxes, of_class[:count], nms_threshold, plus_one=False, eta=eta)
+            kept = greedy_nms(of_boxes[:, :4], of_class[:count], nms_threshold, plus_one=False, eta=eta)
             found.append((np.full(len(kept), label), of_class[kept], of_boxes[kept]))
         if sum(len(part[0]) for part in found) >= (keep_top_k or 0):
             break
     if not found:
-        return np.zeros(0, int), scores[:0, 0], boxes.reshape(-1, 4)[:0]
+        return np.zeros(0, int), scores[:0, 0], boxes.reshape(-1, boxes.shape[-1])[:0]
     found_labels, kept_scores, kept_boxes = (np.concatenate(parts) for parts in zip(*found))
     best = best_in_order(kept_scores, keep_top_k)
     return found_labels[best], kept_scores[best], kept_boxes[best]
@@ -190,7 +198,8 @@ class PriorBox(NoGradient):
     """Boxes of several sizes and shapes at every cell of a map, which the net moves: SSD's priors, or default boxes.
 
     A box at the centre ((x + offset) step_w, (y + offset) step_h) for each min_size: a square of it; one of
-    sqrt(min_size max_size); and of each aspect ratio r min_size sqrt(r) wide and min_size / sqrt(r) high.
+    sqrt(min_size max_size); and of each aspect ratio r min_size sqrt(r) wide and min_size / sqrt(r) high. With
+    denser_prior_boxes behind each a second one, at ((x + offset) step_w, (y + 1) step_h).
 
     Bottom:
         [0] a feature map (N, C, H, W): only H and W are used
@@ -204,7 +213,8 @@ class PriorBox(NoGradient):
         ValueError for a bottom that is no map, and for sizes that do not go together.
     References:
         Liu et al., "SSD: Single Shot MultiBox Detector", 2016, arXiv:1512.02325. PriorBox of SSD's Caffe, with its
-        prior_box_param: sizes count as whole numbers there, 30.4 as 30; with whole_sizes false not here.
+        prior_box_param: sizes count as whole numbers there, 30.4 as 30; with whole_sizes false not here. Those of
+        TextBoxes, arXiv:1611.06779, are denser always, those of TextBoxes++, arXiv:1801.02765, if they say so.
     Example:
         >>> import numpy as np
         >>> from caffe_pylayers.testing import LayerRun
@@ -229,6 +239,7 @@ class PriorBox(NoGradient):
     step_h = Parameter(float, None, above=0, doc="the height alone, with step_w")
     step_w = Parameter(float, None, above=0, doc="the width alone, with step_h")
     offset = Parameter(float, 0.5, doc="of a cell's centre, in cells")
+    denser_prior_boxes = Parameter(bool, False, doc="each box once more, half a cell below: for lines of text")
     whole_sizes = Parameter(bool, True, doc="sizes lose what is behind the point, as in SSD's Caffe")
 
     def setup(self, bottom, top):
@@ -275,6 +286,7 @@ class PriorBox(NoGradient):
             self.variance,
             self._step,
             self.offset,
+            self.denser_prior_boxes,
         )
         return [self._priors.shape]
 
@@ -289,14 +301,16 @@ class DetectionOutput(NoGradient):
     IoU with all better ones that stay is at most nms_threshold; of all classes' the best keep_top_k.
 
     Bottom:
-        [0] locations (N, P L 4), codes of P boxes; L is 1, or num_classes without share_location
+        [0] locations (N, P L 4), codes of P boxes, with an outline (N, P L 12) or (N, P L 9); L is 1, or num_classes
+            without share_location
         [1] scores (N, P num_classes), probabilities
         [2] priors (1, 2, 4 P), PriorBox's
         [3] optional, RefineDet's: scores (N, 2 P) of a first stage; what it takes for background is background
         [4] optional, RefineDet's: locations (N, 4 P) of a first stage, which move the priors
     Top:
         [0] (1, 1, K, 7): image, class, score, x1, y1, x2, y2 as shares of the image, by image, class and score;
-            without any detection (1, 1, N, 7), and all but the image is -1
+            without any detection (1, 1, N, 7), and all but the image is -1. An outline stands behind: of a polygon
+            x1, y1 to x4, y4, clockwise from the upper left corner; of a rotated box its first two corners and height
     Backward:
         Zeros.
     Raises:
@@ -304,7 +318,8 @@ class DetectionOutput(NoGradient):
     References:
         Liu et al., "SSD: Single Shot MultiBox Detector", 2016, arXiv:1512.02325; Zhang et al., "Single-Shot Refinement
         Neural Network for Object Detection", 2018, arXiv:1711.06897. DetectionOutput of SSD's Caffe, with its
-        detection_output_param; the fields of its nms_param stand beside the others here.
+        detection_output_param; the fields of its nms_param stand beside the others here. Outlines are those of Liao et
+        al., "TextBoxes++: A Single-Shot Oriented Scene Text Detector", 2018, arXiv:1801.02765.
     Example:
         >>> import numpy as np
         >>> from caffe_pylayers.testing import LayerRun
@@ -327,27 +342,31 @@ class DetectionOutput(NoGradient):
     eta = Parameter(float, 1.0, above=0, high=1, doc="after each box a threshold above 0.5 is multiplied by it")
     keep_top_k = Parameter(int, -1, low=-1, doc="detections of an image; -1: all")
     objectness_score = Parameter(float, 0.01, doc="with bottom[3]: an object's score must be this or more")
+    outline = Parameter(str, "none", choices=tuple(OUTLINES), doc="what else than a box is decoded, by center_size")
 
     def setup(self, bottom, top):
         checks.tops(self, top, "detections")
+        self._codes = 4 + OUTLINES[self.outline]
+        if self.outline != "none" and self.code_type != "center_size":
+            raise checks.error(self, f"outline {self.outline} needs code_type center_size, got {self.code_type}")
 
     def plan(self, locations, scores, priors, arm_scores=None, arm_locations=None):
         images, boxes = locations.shape[0], math.prod(priors.shape) // 8
         each = 1 if self.share_location else self.num_classes
-        values = [images * boxes * count for count in (4 * each, self.num_classes, 0, 2, 4)]
+        values = [images * boxes * count for count in (self._codes * each, self.num_classes, 0, 2, 4)]
         values[2] = 8 * boxes
         check_prior_blobs(self, (locations, scores, priors, arm_scores, arm_locations), values, images, boxes)
         self._shape = images, boxes, each
-        return [(1, 1, 1, 7)]
+        return [(1, 1, 1, 3 + self._codes)]
 
     def forward(self, bottom, top):
         images, count, each = self._shape
-        locations = bottom[0].data.reshape(images, count, each, 4)
+        locations = bottom[0].data.reshape(images, count, each, self._codes)
         scores = bottom[1].data.reshape(images, count, self.num_classes)
         checks.numbers(self, "bottom[1] (scores)", bottom[1].data)
         boxes, variances = bottom[2].data.reshape(2, count, 1, 4)
         code = self.code_type, 1.0 if self.variance_encoded_in_target else variances
-        rows = [np.zeros((0, 7))]
+        rows = [np.zeros((0, 3 + self._codes))]
         for image in range(images):
             from_boxes, of_image = boxes, scores[image]
             if len(bottom) > 3:
@@ -355,7 +374,10 @@ class DetectionOutput(NoGradient):
                 of_image = np.where(objects[:, None], of_image, np.eye(1, self.num_classes, self.background_label))
             if len(bottom) > 4:
                 from_boxes = decode_priors(boxes, bottom[4].data.reshape(images, count, 1, 4)[image], *code)
-            decoded = decode_priors(from_boxes, locations[image], *code)
+            decoded = decode_priors(from_boxes, locations[image, ..., :4], *code)
+            if self.outline != "none":
+                outlines = decode_outlines(from_boxes, locations[image, ..., 4:], self.outline, code[1])
+                decoded = np.concatenate([decoded, outlines], -1)
             labels, kept, found = detections(
                 decoded[:, 0] if self.share_location else decoded,
                 of_image,
@@ -372,7 +394,7 @@ class DetectionOutput(NoGradient):
             rows.append(np.column_stack([np.full(len(labels), image), labels, kept, found]))
         result = np.concatenate(rows)
         if not len(result):
-            result = np.full((images, 7), -1.0)
+            result = np.full((images, 3 + self._codes), -1.0)
             result[:, 0] = range(images)
         top[0].reshape(1, 1, *result.shape)
         top[0].data[...] = result

@@ -92,6 +92,18 @@ def test_where_priors_are():
     assert centres == pytest.approx(np.array([[2, 2], [10, 2], [18, 2], [2, 10], [10, 10], [18, 10]]), abs=1e-5)
 
 
+def test_denser_priors_are_those_of_textboxes():
+    """Behind each box one with its centre at the lower edge of the cell, whatever the offset."""
+    found, variances = priors_of(
+        "{min_size: [10], aspect_ratio: [4], flip: false, offset: 0.25, denser_prior_boxes: true}", (1, 2)
+    )
+    expected = [(12.5, 25, 5, 5), (12.5, 100, 5, 5), (12.5, 25, 10, 2.5), (12.5, 100, 10, 2.5)]
+    corners = [(x - w, y - h, x + w, y + h) for x, y, w, h in expected]
+    assert found[:4] * 100 == pytest.approx(np.array(corners), abs=1e-4)
+    assert found[4:, [0, 2]] == pytest.approx(found[:4, [0, 2]] + 0.5)
+    assert len(variances) == 8
+
+
 def test_a_ratio_counts_once():
     assert len(priors_of("{min_size: [10], aspect_ratio: [2, 0.5, 1, 2, 3]}")[0]) == 5  # 1, 2, 1/2, 3, 1/3
 
@@ -179,3 +191,30 @@ def test_the_best_of_all_classes_are_those_of_all_candidates(keep, eta):
     expected = labels[order], found[order], kept[order]
     for ours, theirs in zip(detections(boxes, scores, 0.1, 0.7, top_k=300, keep_top_k=keep, eta=eta), expected):
         assert np.array_equal(ours, theirs)
+
+
+# --- outlines, of TextBoxes++ --------------------------------------------------------------------
+
+ONE_PRIOR = np.array([[[0.1, 0.2, 0.5, 0.3], [0.1, 0.2, 0.3, 0.4]]]).reshape(1, 2, 4)
+
+
+@pytest.mark.parametrize(
+    ("outline", "codes", "expected"),
+    [
+        ("polygon", [0] * 8, [0.1, 0.2, 0.5, 0.2, 0.5, 0.3, 0.1, 0.3]),
+        ("polygon", [1, 2, 3, 4, 5, 6, 7, 8], [0.14, 0.24, 0.62, 0.28, 0.7, 0.42, 0.38, 0.46]),
+        ("rotated", [0] * 5, [0.3, 0.25, 0.3, 0.25, 0.1]),
+        ("rotated", [-5, -2, 5, 1, 5], [0.1, 0.21, 0.5, 0.27, 0.1 * np.exp(2)]),
+    ],
+)
+def test_outlines_by_hand(outline, codes, expected):
+    text = f"{{num_classes: 2, code_type: center_size, outline: {outline}}}"
+    bottoms = np.array([[0, 0, 0, 0, *codes]]), np.array([[0.25, 0.75]]), ONE_PRIOR
+    (found,) = LayerRun(DetectionOutput, bottoms, param_str=text).forward()
+    assert found.ravel() == pytest.approx([0, 1, 0.75, 0.1, 0.2, 0.5, 0.3, *expected])
+
+
+def test_outlines_are_relative_to_a_box_of_a_centre():
+    bottoms = np.zeros((1, 12)), np.zeros((1, 2)), ONE_PRIOR
+    with pytest.raises(ValueError, match=r"^DetectionOutput: outline polygon needs code_type center_size, got corner"):
+        LayerRun(DetectionOutput, bottoms, param_str="{num_classes: 2, outline: polygon}")

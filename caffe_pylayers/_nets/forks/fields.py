@@ -22,14 +22,15 @@ MESSAGES = {
     "eps: float = 1e-10",
     "PriorBoxParameter": "min_size: float*, max_size: float*, aspect_ratio: float*, flip: bool = true, "
     "clip: bool = false, variance: float*, img_size: uint32, img_h: uint32, img_w: uint32, step: float, "
-    "step_h: float, step_w: float, offset: float = 0.5",
+    "step_h: float, step_w: float, offset: float = 0.5, denser_prior_boxes: bool = false",
     "NonMaximumSuppressionParameter": "nms_threshold: float = 0.3, top_k: int32, eta: float = 1",
     "SaveOutputParameter": "output_directory: string, output_name_prefix: string, output_format: string, "
     "label_map_file: string, name_size_file: string, num_test_image: uint32, resize_param: ResizeParameter",
     "DetectionOutputParameter": "num_classes: uint32, share_location: bool = true, background_label_id: int32 = 0, "
     "nms_param: NonMaximumSuppressionParameter, save_output_param: SaveOutputParameter, code_type: BoxCode = CORNER, "
     "variance_encoded_in_target: bool = false, keep_top_k: int32 = -1, confidence_threshold: float, "
-    "visualize: bool = false, visualize_threshold: float, save_file: string, objectness_score: float = 0.01",
+    "visualize: bool = false, visualize_threshold: float, save_file: string, objectness_score: float = 0.01, "
+    "use_polygon: bool",
     "MultiBoxLossParameter": "loc_loss_type: LocLoss = SMOOTH_L1, conf_loss_type: ConfLoss = SOFTMAX, "
     "loc_weight: float = 1, num_classes: uint32, share_location: bool = true, match_type: Match = PER_PREDICTION, "
     "overlap_threshold: float = 0.5, use_prior_for_matching: bool = true, background_label_id: uint32 = 0, "
@@ -37,10 +38,10 @@ MESSAGES = {
     "code_type: BoxCode = CORNER, encode_variance_in_target: bool = false, map_object_to_agnostic: bool = false, "
     "ignore_cross_boundary_bbox: bool = false, bp_inside: bool = false, mining_type: Mining = MAX_NEGATIVE, "
     "nms_param: NonMaximumSuppressionParameter, sample_size: int32 = 64, use_prior_for_nms: bool = false, "
-    "objectness_score: float = 0.01",
+    "objectness_score: float = 0.01, use_polygon: bool",
     "DetectionEvaluateParameter": "num_classes: uint32, background_label_id: uint32 = 0, "
     "overlap_threshold: float = 0.5, evaluate_difficult_gt: bool = true, name_size_file: string, "
-    "resize_param: ResizeParameter",
+    "resize_param: ResizeParameter, use_polygon: bool",
     # TSN has fields of the same name
     "VideoDataParameter": "video_type: VideoType = WEBCAM, device_id: int32 = 0, video_file: string, "
     "skip_frames: uint32 = 0, source: string, batch_size: uint32, rand_skip: uint32 = 0, shuffle: bool = false, "
@@ -337,61 +338,4 @@ MESSAGES = {
     "ParameterParameter": "blob_filler: FillerParameter",
     "SoftmaxParameter": "normalize_type: string = Softmax",
     "EltwiseParameter": "relu: bool = false, per_fla_fuse: bool = false",
-}
-
-ENUMS = {
-    "BoxCode": "CORNER CENTER_SIZE CORNER_SIZE",
-    "LocLoss": "L2 SMOOTH_L1",
-    "ConfLoss": "SOFTMAX LOGISTIC",
-    "Match": "BIPARTITE PER_PREDICTION",
-    "Mining": "NONE MAX_NEGATIVE HARD_EXAMPLE",
-    "AnnotationType": "BBOX",
-    "ResizeMode": "WARP FIT_SMALL_SIZE FIT_LARGE_SIZE_AND_PAD",
-    "PadMode": "CONSTANT MIRRORED REPEAT_NEAREST",
-    "InterpMode": "LINEAR AREA NEAREST CUBIC LANCZOS4",
-    "InterpolationAlgo": "INTER_NEAREST INTER_LINEAR INTER_CUBIC INTER_AREA",
-    "EmitType": "CENTER MIN_OVERLAP",
-    "Gridbox": "GRIDBOX_MAX GRIDBOX_MIN",
-    "Coverage": "RECTANGULAR",
-    "VideoType": "WEBCAM VIDEO",
-    "Modality": "RGB FLOW",
-    "BNMode": "LEARN INFERENCE",
-    "IouLoss": "MSE IOU GIOU DIOU CIOU",
-    "ScoreType": "OBJ PROB MULTIPLY",
-    "FocalType": "ORIGIN LINEAR ONEADDP",
-    "MarginType": "SINGLE DOUBLE TRIPLE QUADRUPLE",
-    "CorrelationType": "MULTIPLY SUBTRACT",
-    "ResampleType": "NEAREST LINEAR CUBIC AREA",
-    "FlowFill": "ZERO NOT_A_NUMBER",
-    "MeanOperation": "ADD SUBTRACT",
-    "RoundMode": "CEIL FLOOR",
-    "PoolMethod": "MAX AVE STOCHASTIC",
-    "LabelType": "NONE IMAGE PIXEL",
-    "SegMetric": "PixelAccuracy ClassAccuracy PixelIOU",
-    "Type": "DOUBLE FLOAT FLOAT16 INT UINT",
-    "Engine": "DEFAULT CAFFE CUDNN MKL2017 MKLDNN",
-}
-
-# Layer types of forks in the V1 format, ``layers { type: ROI_POOLING }``, and what they are in the current one.
-V1_TYPES = {
-    "BN": "BN",
-    "CONVOLUTION3D": "Convolution3D",
-    "DENSE_IMAGE_DATA": "DenseImageData",
-    "IMAGE_SEG_DATA": "ImageSegData",
-    "INTERP": "Interp",
-    "POOLING3D": "Pooling3D",
-    "ROI_POOLING": "ROIPooling",
-    "SEG_ACCURACY": "SegAccuracy",
-    "SMOOTH_L1_LOSS": "SmoothL1Loss",
-    "UPSAMPLE": "Upsample",
-}
-
-# Values that forks add to enumerations of Caffe.
-VALUES = {
-    "LossParameter.NormalizationMode": "PRE_FIXED",
-    "V1LayerParameter.LayerType": " ".join(V1_TYPES),
-    **{
-        f"{message}.Engine": "MKL2017 MKLDNN"
-        for message in ("ConvolutionParameter", "LRNParameter", "PoolingParameter", "ReLUParameter")
-    },
 }

@@ -14,7 +14,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Container, Iterator, NamedTuple, Sequence
 
 from caffe_pylayers._layer.quote import quoted
-from caffe_pylayers._nets.forks import evaluation
+from caffe_pylayers._nets.forks import evaluation, whole_net
 from caffe_pylayers._nets.forks.dialects import LEFT_OUT, Dialect
 from caffe_pylayers._nets.forks.messages import FIELDS_OF_LAYERS, is_default, message_class, of_forks, repeated
 from caffe_pylayers._nets.forks.names import fork_of_field
@@ -120,6 +120,7 @@ def lowered(net: Any, messages: Any, blobs: AskBlobs | None = None) -> Lowered:
         if not any(layer.type in kinds for layer in net.layer):  # Caffe's own messages have no fork's fields
             return found
         net = message_class(messages, "NetParameter").FromString(net.SerializeToString())
+    whole_net.settle(net)
     shown = [] if blobs is None else _show_blobs(net, blobs)
     has = messages.LayerParameter.DESCRIPTOR.fields_by_name
     layers = []

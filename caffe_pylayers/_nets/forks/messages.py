@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from caffe_pylayers._nets.forks.fields import ENUMS, MESSAGES, VALUES
+from caffe_pylayers._nets.forks.enums import ENUMS, VALUES
+from caffe_pylayers._nets.forks.fields import MESSAGES
 
 FIRST = 100_000  # the number of the first fork field and value: texts have none, and all of Caffe's own are below
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from caffe_pylayers._layer.quote import quoted
-from caffe_pylayers._nets.forks.fields import V1_TYPES
+from caffe_pylayers._nets.forks.enums import V1_TYPES
 
 _TYPES = {
     "NONE": "",

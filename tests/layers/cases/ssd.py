@@ -12,6 +12,7 @@ locations = rng.uniform(-1, 1, (2, 12))
 scores = rng.permutation(18).reshape(2, 9) / 18.0
 TWO = "num_classes: 2, nms_threshold: 0.45"
 THREE = "num_classes: 3, nms_threshold: 0.45"
+OF_CLASSES = "code_type: center_size, share_location: false"
 
 
 def detect(bottoms, text):
@@ -44,6 +45,7 @@ CASES = {
         prior("min_size: [30], clip: true, offset: 0"),
         prior("min_size: [9.6], step: 8"),
         prior("min_size: [9.6], whole_sizes: false, step_h: 8, step_w: 16"),
+        prior("min_size: [8], max_size: [16], aspect_ratio: [5], denser_prior_boxes: true"),
         prior("min_size: [8], img_size: 300"),
         prior("min_size: [8], img_h: 200, img_w: 300"),
         prior("min_size: [8]", (maps[:1, :1, :1, :1], image[:1])),
@@ -59,6 +61,8 @@ CASES = {
         detect([np.tile(locations, 3), scores, priors], f"{THREE}, share_location: false"),
         detect([locations, scores, priors, rng.rand(2, 6)], f"{THREE}, objectness_score: 0.5"),
         detect([locations, scores, priors, rng.rand(2, 6), locations / 2], f"{THREE}, code_type: center_size"),
+        detect([np.tile(locations, 3), scores, priors], f"{THREE}, code_type: center_size, outline: polygon"),
+        detect([rng.uniform(-1, 1, (2, 81)), scores, priors], f"{THREE}, {OF_CLASSES}, outline: rotated"),
         detect([locations, scores, priors], f"{THREE}, confidence_threshold: 2"),  # none at all
         detect([locations[:1], scores[:1, :3], priors], "num_classes: 1"),  # background alone
         detect([locations * 0, scores * 0 + 0.5, priors], THREE),  # ties

@@ -19,6 +19,12 @@ def _multibox(layer: Any) -> dict[str, Any]:
     return found
 
 
+def _outline(layer: Any) -> dict[str, str]:
+    """Return what TextBoxes++ has beside a box."""
+    param = layer.detection_output_param
+    return {"outline": "polygon" if param.use_polygon else "rotated"} if param.HasField("use_polygon") else {}
+
+
 ROWS = [
     Dialect("Permute", "shapes.Permute", "permute_param", "order"),
     Dialect(
@@ -32,7 +38,8 @@ ROWS = [
         "PriorBox",
         "ssd.PriorBox",
         "prior_box_param",
-        "min_size max_size aspect_ratio flip clip variance img_size img_h img_w step step_h step_w offset",
+        "min_size max_size aspect_ratio flip clip variance img_size img_h img_w step step_h step_w offset "
+        "denser_prior_boxes",
     ),
     Dialect(
         "DetectionOutput",
@@ -40,6 +47,8 @@ ROWS = [
         "detection_output_param transform_param",
         "num_classes share_location background_label_id=background_label code_type variance_encoded_in_target "
         "confidence_threshold nms_param.nms_threshold nms_param.top_k nms_param.eta keep_top_k objectness_score",
+        read="use_polygon",
+        more=_outline,
         # Of transform_param it undoes the changes of what it shows.
         ignored="visualize visualize_threshold save_file save_output_param resize_param mean_value mean_file scale",
     ),

@@ -1,0 +1,54 @@
+"""What a layer means by the rest of its net, where no field of its own says it: said by fields of its own."""
+
+from __future__ import annotations
+
+from typing import Any, Iterator
+
+from caffe_pylayers._layer.detection.prior_boxes import all_ratios
+
+_HEADS = {"DetectionOutput": "detection_output_param", "MultiBoxLoss": "multibox_loss_param"}
+_REARRANGED = {"Permute", "Flatten", "Reshape"}
+
+# By the number of a location's values: is it a box with the corners of a polygon, or with a rotated box?
+_OUTLINES = {4: None, 12: True, 9: False}
+
+
+def settle(net: Any) -> None:
+    """Give each layer of a NetParameter with the forks' fields those that its net implies."""
+    if net.bn_stats_batch_size:
+        for layer in net.layer:
+            if layer.type == "BatchNorm":
+                layer.batch_norm_param.stats_batch_size = net.bn_stats_batch_size
+    net.ClearField("bn_stats_batch_size")
+    makers = {top: layer for layer in net.layer for top in layer.top if top not in layer.bottom}
+    for layer in net.layer:
+        if layer.type in _HEADS and len(layer.bottom) > 2:
+            param = getattr(layer, _HEADS[layer.type])
+            each = 1 if param.share_location else param.num_classes
+            for head, prior in zip(_sources(layer.bottom[0], makers), _sources(layer.bottom[2], makers)):
+                if (head.type, prior.type) == ("Convolution", "PriorBox"):
+                    _settle_locations(param, head.convolution_param.num_output / each, prior.prior_box_param)
+
+
+def _settle_locations(param: Any, outputs: float, priors: Any) -> None:
+    """Tell nets of TextBoxes, with twice as many priors, and of TextBoxes++ by what a head puts out for a class."""
+    ratios = len(all_ratios(priors.aspect_ratio, priors.flip))
+    boxes = (len(priors.min_size) * ratios + len(priors.max_size)) * (1 + priors.denser_prior_boxes)
+    values = outputs / boxes if boxes else 0
+    if values not in _OUTLINES and values / 2 in _OUTLINES and not priors.denser_prior_boxes:
+        priors.denser_prior_boxes = True
+        values /= 2
+    if _OUTLINES.get(values) is not None and not param.HasField("use_polygon"):
+        param.use_polygon = _OUTLINES[values]
+
+
+def _sources(blob: str, makers: dict[str, Any]) -> Iterator[Any]:
+    """Yield the layers that compute the parts of a blob, in their order, whatever rearranges and joins them."""
+    layer = makers.get(blob)
+    while layer is not None and layer.type in _REARRANGED and len(layer.bottom) == 1:
+        layer = makers.get(layer.bottom[0])
+    if layer is not None and layer.type == "Concat":
+        for part in layer.bottom:
+            yield from _sources(part, makers)
+    elif layer is not None:
+        yield layer
