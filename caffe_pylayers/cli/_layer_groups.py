@@ -77,6 +77,7 @@ GROUPS = {
         "bilinear",
         "attention",
         "spatial_transformer",
+        "deformable",
         "key_points",
         "position_codes",
         "learned",

@@ -79,6 +79,10 @@ MESSAGES = {
     "SmoothL1LossParameter": "sigma: float = 1",
     "PSROIPoolingParameter": "spatial_scale: float, output_dim: int32, group_size: int32",
     "PSROIAlignParameter": "spatial_scale: float, output_dim: int32, group_size: int32, sample_num: int32 = 2",
+    "DeformableConvolutionParameter": "num_output: uint32, bias_term: bool = true, pad: uint32*, kernel_size: uint32*, "
+    "stride: uint32*, dilation: uint32*, pad_h: uint32, pad_w: uint32, kernel_h: uint32, kernel_w: uint32, "
+    "stride_h: uint32, stride_w: uint32, group: uint32 = 1, deformable_group: uint32 = 4, "
+    "weight_filler: FillerParameter, bias_filler: FillerParameter, engine: Engine = DEFAULT",
     "BoxAnnotatorOHEMParameter": "roi_per_img: uint32, ignore_label: int32 = -1",
     "ProposalParameter": "feat_stride: uint32 = 16, base_size: uint32 = 16, ratio: float*, scale: float*, "
     "min_size: uint32 = 16, pre_nms_topn: uint32 = 6000, post_nms_topn: uint32 = 300, nms_thresh: float = 0.7, "
@@ -264,6 +268,7 @@ MESSAGES = {
     "scale_route_param: ScaleRouteParameter, roi_warping_param: ROIWarpingParameter, "
     "mask_resize_param: MaskResizeParameter, "
     "psroi_pooling_param: PSROIPoolingParameter, psroi_align_param: PSROIAlignParameter, "
+    "deformable_convolution_param: DeformableConvolutionParameter, "
     "box_annotator_ohem_param: BoxAnnotatorOHEMParameter, proposal_param: ProposalParameter, "
     "bn_param: BNParameter, interp_param: InterpParameter, upsample_param: UpsampleParameter, "
     "dense_image_data_param: DenseImageDataParameter, seg_accuracy_param: SegAccuracyParameter, "

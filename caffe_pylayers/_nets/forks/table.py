@@ -12,6 +12,7 @@ from caffe_pylayers._nets.forks.names import fork_of_type
 from caffe_pylayers._nets.forks.rows import (
     classification,
     data,
+    deformable,
     domains,
     faces,
     flow,
@@ -25,7 +26,20 @@ from caffe_pylayers._nets.forks.rows import (
 
 DIALECTS: list[Dialect] = [
     row
-    for family in (classification, data, domains, faces, flow, normalization, rcnn, segmentation, sequences, ssd, yolo)
+    for family in (
+        classification,
+        data,
+        deformable,
+        domains,
+        faces,
+        flow,
+        normalization,
+        rcnn,
+        segmentation,
+        sequences,
+        ssd,
+        yolo,
+    )
     for row in family.ROWS
 ]
 DIALECTS.sort(key=lambda row: row.meant is always)  # what any other layer of a type means stands behind
