@@ -84,6 +84,11 @@ _FORMULAS = {
 }
 
 
+def _flat(block):
+    """Return (rows, N, ...) as (rows N, ...)."""
+    return block.reshape(block.shape[0] * block.shape[1], *block.shape[2:])
+
+
 class Correlation(Layer):
     """How alike each place of a map is to those around it on another: the mean product, or difference, of windows.
 
@@ -126,18 +131,6 @@ class Correlation(Layer):
         checks.tops(self, top, "volume")
         if self.kernel_size % 2 == 0:
             raise checks.error(self, f"kernel_size must be odd, got {self.kernel_size}")
-
-    def axes(self, height, width):
-        """Return the two axes of the volume."""
-        return self.searched(height), self.searched(width)
-
-    def searched(self, size, direction=0):
-        """Return an axis with displacements to both sides, or to that of direction, -1 or 1."""
-        radius = self.max_displacement // self.stride_2
-        places = -(-(size + 2 * (self.pad - self.max_displacement) - self.kernel_size + 1) // self.stride_1)
-        count = radius + 1 if direction else 2 * radius + 1
-        first = {-1: -count, 0: -radius, 1: 0}[direction] * self.stride_2
-        return Axis(places, self.max_displacement - self.pad, self.stride_1, first, self.stride_2, count)
 
     def plan(self, a, b):
         shape = tuple(a.shape)
@@ -192,6 +185,18 @@ class Correlation(Layer):
             if wanted[1]:
                 scatter(self.xp, d_far, far_at, bottom[1].diff)
 
+    def axes(self, height, width):
+        """Return the two axes of the volume."""
+        return self.searched(height), self.searched(width)
+
+    def searched(self, size, direction=0):
+        """Return an axis with displacements to both sides, or to that of direction, -1 or 1."""
+        radius = self.max_displacement // self.stride_2
+        places = -(-(size + 2 * (self.pad - self.max_displacement) - self.kernel_size + 1) // self.stride_1)
+        count = radius + 1 if direction else 2 * radius + 1
+        first = {-1: -count, 0: -radius, 1: 0}[direction] * self.stride_2
+        return Axis(places, self.max_displacement - self.pad, self.stride_1, first, self.stride_2, count)
+
     def _blocks(self, bottom):
         """Yield (where a is read, where b is, step, the columns of the volume), with the values in the two blocks."""
         rows, columns = self._axes
@@ -243,8 +248,3 @@ class Correlation1D(Correlation):
     def axes(self, height, width):
         rows = -(-(height - self.kernel_size + 1) // self.stride_1)
         return Axis(rows, 0, self.stride_1, 0, self.stride_1, 1), self.searched(width, self.single_direction)
-
-
-def _flat(block):
-    """Return (rows, N, ...) as (rows N, ...)."""
-    return block.reshape(block.shape[0] * block.shape[1], *block.shape[2:])

@@ -144,26 +144,6 @@ class _Discrepancy(Layer):
         checks.tops(self, top, "loss")
         self._draws, self._fixed = Draws(self.seed), None
 
-    def kernels(self):
-        """Return for each pair of bottoms (g or None, the factors of the kernels' gammas)."""
-        low = self.kernel_num // 2
-        gamma = self.gamma if self.gamma is not None else self._fixed
-        return [(gamma, [self.kernel_mul ** (i - low) for i in range(self.kernel_num)])]
-
-    def plan_pairs(self, *bottoms):
-        """Take the bottoms, source and target in turn; return the top's shape."""
-        sizes = [tuple(blob.shape) for blob in bottoms]
-        self._values = [math.prod(size[1:]) for size in sizes[::2]]
-        self._domains = sizes[0][:1] + sizes[1][:1]
-        for i, (source, target) in enumerate(zip(sizes[::2], sizes[1::2])):
-            if not source or source[1:] != target[1:] or source[:1] + target[:1] != self._domains:
-                raise checks.error(
-                    self,
-                    f"bottom[{2 * i}] and bottom[{2 * i + 1}] must be features of the samples of the source and of the "
-                    f"target, got shapes {source} and {target}",
-                )
-        return [(1,)]
-
     def forward(self, bottom, top):
         flat = [bottom[i].data.reshape(len(bottom[i].data), self._values[i // 2]) for i in range(len(bottom))]
         self._x = [self.xp.concatenate(flat[i : i + 2]) for i in range(0, len(flat), 2)]
@@ -189,6 +169,26 @@ class _Discrepancy(Layer):
             for j, part in ((2 * i, d_x[: self._domains[0]]), (2 * i + 1, d_x[self._domains[0] :])):
                 if propagate_down[j]:
                     bottom[j].diff[...] = part.reshape(bottom[j].diff.shape)
+
+    def kernels(self):
+        """Return for each pair of bottoms (g or None, the factors of the kernels' gammas)."""
+        low = self.kernel_num // 2
+        gamma = self.gamma if self.gamma is not None else self._fixed
+        return [(gamma, [self.kernel_mul ** (i - low) for i in range(self.kernel_num)])]
+
+    def plan_pairs(self, *bottoms):
+        """Take the bottoms, source and target in turn; return the top's shape."""
+        sizes = [tuple(blob.shape) for blob in bottoms]
+        self._values = [math.prod(size[1:]) for size in sizes[::2]]
+        self._domains = sizes[0][:1] + sizes[1][:1]
+        for i, (source, target) in enumerate(zip(sizes[::2], sizes[1::2])):
+            if not source or source[1:] != target[1:] or source[:1] + target[:1] != self._domains:
+                raise checks.error(
+                    self,
+                    f"bottom[{2 * i}] and bottom[{2 * i + 1}] must be features of the samples of the source and of the "
+                    f"target, got shapes {source} and {target}",
+                )
+        return [(1,)]
 
     def d_squares(self, weights, i):
         """Return the gradient of the squared distances of pair i."""

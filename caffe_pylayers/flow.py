@@ -129,6 +129,12 @@ class FlowWarp(Warp):
         self._x, self._y = (x + 0 * y).ravel(), (0 * x + y).ravel()
         return super().plan(features, flow)
 
+    def forward(self, bottom, top):
+        super().forward(bottom, top)
+        warped = top[0].data
+        outside = self._outside.reshape(len(warped), 1, *warped.shape[2:])
+        warped[...] = self.xp.where(outside, arrays.from_numpy(_FILLS[self.fill_value], warped), warped)
+
     def places(self, bottom):
         dx, dy = self._x_and_y(bottom)
         found = self._pixel_places(bottom, self._x + dx, self._y + dy, "inside")
@@ -138,12 +144,6 @@ class FlowWarp(Warp):
     def d_places(self, slopes, d_weights):
         d_flow = super().d_places(slopes, d_weights)
         return self.xp.where(self._outside, self.xp.zeros_like(d_flow), d_flow)
-
-    def forward(self, bottom, top):
-        super().forward(bottom, top)
-        warped = top[0].data
-        outside = self._outside.reshape(len(warped), 1, *warped.shape[2:])
-        warped[...] = self.xp.where(outside, arrays.from_numpy(_FILLS[self.fill_value], warped), warped)
 
 
 class PixelGrid(NoGradient):

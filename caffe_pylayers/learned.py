@@ -137,11 +137,6 @@ class LearnedScale(LearnedAlong, KeptInput):
     )
     exponential = Parameter(bool, False, doc="true: the blob holds the factor's logarithm")
 
-    def learn(self, *shape):
-        if self.filler == "constant" and self.filler_value is None:
-            self.filler_value = 0.0 if self.exponential else 1.0
-        super().learn(*shape)
-
     def forward(self, bottom, top):
         values = self.keep_input(bottom, top)
         blob = self.blobs[0].data.reshape(self.shape)
@@ -154,6 +149,11 @@ class LearnedScale(LearnedAlong, KeptInput):
         d_factor = learned_scale_backward(self.xp, values, self._factor, d_scaled, self.repeated, d_values)
         blob = self.blobs[0]
         blob.diff[...] += (d_factor * self._factor if self.exponential else d_factor).reshape(blob.diff.shape)
+
+    def learn(self, *shape):
+        if self.filler == "constant" and self.filler_value is None:
+            self.filler_value = 0.0 if self.exponential else 1.0
+        super().learn(*shape)
 
 
 class LearnedShift(LearnedAlong):

@@ -57,8 +57,8 @@ class SubtractRunningMean(Interpolated):
     Top:
         [0] the shape of x, or of the middle that the parameter size cuts out
     Learned:
-        blobs[0] the number of forwards (1, 1, 1, 1); with iterations also blobs[1], the mean of each pixel
-        (1, C, H, W), and blobs[2], that of each channel (1, C, 1, 1). The rate is to be 0
+        [0] the number of forwards (1, 1, 1, 1); with iterations also [1] the mean of each pixel (1, C, H, W) and
+            [2] that of each channel (1, C, 1, 1). The rate is to be 0
     Backward:
         d_x = d_top, where it is cut out the transposed weights: the mean counts as given.
     Raises:

@@ -48,9 +48,6 @@ __all__ = [
 ]
 
 
-# --- n-pair ------------------------------------------------------------------------------------------
-
-
 def n_pair_forward(xp, similarities, targets):
     """Return (terms, log_p): for each anchor -sum(t log p), p the softmax over its row.
 
@@ -89,6 +86,34 @@ def lifted_structure_backward(xp, distances, different, j, log_negatives, margin
     d_log_negatives = ((d_j + d_j.T) * shares).sum(1)[:, None]
     shares = log_sum_exp_backward(xp, margin - distances, log_negatives[:, None])
     return d_j - arrays.astype(different, shares) * d_log_negatives * shares
+
+
+def choose_negatives(random, products, candidates, neg_num, hard, rand):
+    """Return which candidates of each row are taken, booleans (A, N): all where there are at most neg_num of them.
+
+    Of more, `hard` of the neg_num with the largest products, drawn at random, and `rand` of all others.
+
+    random: numpy's generator. products, candidates: numpy's, (A, N).
+    """
+    order = np.argsort(np.where(candidates, -products, np.inf), 1, kind="stable")
+    hardest = _places(order) < neg_num
+    few = candidates.sum(1, keepdims=True) <= neg_num
+    taken = _drawn(random, candidates & hardest, hard)
+    taken |= _drawn(random, candidates & ~taken, rand)
+    return np.where(few, candidates, taken)
+
+
+def _drawn(random, where, number):
+    """Return where, of each row at so many of its places alone, or all if it has fewer."""
+    keys = np.where(where, random.random(where.shape), np.inf)
+    return where & (_places(np.argsort(keys, 1)) < number)
+
+
+def _places(order):
+    """Return for each item of a row its place in the row's order."""
+    places = np.empty_like(order)
+    np.put_along_axis(places, order, np.arange(order.shape[1])[None], 1)
+    return places
 
 
 class NPairLoss(Layer):
@@ -181,9 +206,6 @@ class NPairLoss(Layer):
         self._targets /= self._targets.sum(1)[:, None].clip(1, None)
 
 
-# --- lifted structure --------------------------------------------------------------------------------
-
-
 class LiftedStructureLoss(EmbeddingLoss):
     """Every pair of one label against all negatives of both.
 
@@ -238,37 +260,6 @@ class LiftedStructureLoss(EmbeddingLoss):
         chosen = {"positives": same, "valid": same | self._different}.get(self.normalization)
         counted = 0 if chosen is None else int(self.xp.count_nonzero(chosen)) // 2
         return normalizer(self.normalization, n, n * (n - 1) // 2, counted, positives=counted)
-
-
-# --- pairs of a batch's order ------------------------------------------------------------------------
-
-
-def choose_negatives(random, products, candidates, neg_num, hard, rand):
-    """Return which candidates of each row are taken, booleans (A, N): all where there are at most neg_num of them.
-
-    Of more, `hard` of the neg_num with the largest products, drawn at random, and `rand` of all others.
-
-    random: numpy's generator. products, candidates: numpy's, (A, N).
-    """
-    order = np.argsort(np.where(candidates, -products, np.inf), 1, kind="stable")
-    hardest = _places(order) < neg_num
-    few = candidates.sum(1, keepdims=True) <= neg_num
-    taken = _drawn(random, candidates & hardest, hard)
-    taken |= _drawn(random, candidates & ~taken, rand)
-    return np.where(few, candidates, taken)
-
-
-def _drawn(random, where, number):
-    """Return where, of each row at so many of its places alone, or all if it has fewer."""
-    keys = np.where(where, random.random(where.shape), np.inf)
-    return where & (_places(np.argsort(keys, 1)) < number)
-
-
-def _places(order):
-    """Return for each item of a row its place in the row's order."""
-    places = np.empty_like(order)
-    np.put_along_axis(places, order, np.arange(order.shape[1])[None], 1)
-    return places
 
 
 class PairRankingLoss(EmbeddingLoss):

@@ -155,12 +155,6 @@ class NdPooling(Layer):
         self._sizes = arrays.from_numpy(sizes, x)
         return [(*shape[:2], *(window.outputs for window in windows))]
 
-    def _on_axes(self, name, axes):
-        given = getattr(self, name)
-        if len(given) not in (1, axes):
-            raise checks.error(self, f"{name} must have one value, or {axes} for the axes of bottom[0], got {given}")
-        return given * axes if len(given) == 1 else given
-
     def forward(self, bottom, top):
         x = bottom[0].data
         if self.pool == "max":
@@ -178,3 +172,9 @@ class NdPooling(Layer):
             max_pool_backward(self.xp, bottom[0].data, self._kept, self._windows, d_y, d_x)
         else:
             average_pool_backward(self.xp, self._windows, self._sizes, d_y, d_x)
+
+    def _on_axes(self, name, axes):
+        given = getattr(self, name)
+        if len(given) not in (1, axes):
+            raise checks.error(self, f"{name} must have one value, or {axes} for the axes of bottom[0], got {given}")
+        return given * axes if len(given) == 1 else given

@@ -99,7 +99,7 @@ class GroupNorm(_ChannelNormalizer):
     Top:
         [0] y, the shape of x; may be the bottom, in place
     Learned:
-        blobs[0] scale (C,), 1 at first, and blobs[1] shift (C,), 0 at first; none without affine
+        [0] scale (C,), 1 at first; [1] shift (C,), 0 at first; none without affine
     Backward:
         d_x = (d_z - mean(d_z) - z mean(d_z z)) / sqrt(variance + eps), d_z = scale d_y; added to the
         learned ones' diffs: sum(d_y z) and sum(d_y).
@@ -132,7 +132,7 @@ class InstanceNorm(_ChannelNormalizer):
     Top:
         [0] y, the shape of x; may be the bottom, in place
     Learned:
-        blobs[0] scale (C,), 1 at first, and blobs[1] shift (C,), 0 at first; none without affine
+        [0] scale (C,), 1 at first; [1] shift (C,), 0 at first; none without affine
     Backward:
         d_x = (d_z - mean(d_z) - z mean(d_z z)) / sqrt(variance + eps), d_z = scale d_y; added to the
         learned ones' diffs: sum(d_y z) and sum(d_y).
@@ -165,8 +165,7 @@ class LayerNorm(_Normalizer):
     Top:
         [0] y, the shape of x; may be the bottom, in place
     Learned:
-        blobs[0] scale, of x's shape from axis on, 1 at first, and blobs[1] shift, 0 at first; none
-        without affine
+        [0] scale, of x's shape from axis on, 1 at first; [1] shift, 0 at first; none without affine
     Backward:
         d_x = (d_z - mean(d_z) - z mean(d_z z)) / sqrt(variance + eps), d_z = scale d_y; added to the
         learned ones' diffs: sum(d_y z) and sum(d_y).

@@ -40,9 +40,6 @@ __all__ = [
 # labels: int64 (N, 1), the class of each sample.
 
 
-# --- proxy NCA ---------------------------------------------------------------------------------------
-
-
 def proxy_nca_forward(xp, squares, labels, positive_in_sum=False):
     """Return (terms, sums): d_y + log(sum over c of exp(-d_c)) for each sample, and that logarithm.
 
@@ -140,9 +137,6 @@ class ProxyNCALoss(ProxyLoss):
         d_squares = proxy_nca_backward(self.xp, self._squares, self._labels, self._sums, self.positive_in_sum)
         d_squares *= -2 * self.scale / self._normalizer * scale
         return d_squares
-
-
-# --- proxy anchor ------------------------------------------------------------------------------------
 
 
 class ProxyAnchorLoss(ProxyLoss):

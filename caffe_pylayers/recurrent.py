@@ -133,8 +133,7 @@ class LSTM(Learned):
     Top:
         [0] h (T, N, num_output), or (T N, num_output)
     Learned:
-        blobs[0] W (4 num_output, K), blobs[1] U (4 num_output, num_output), blobs[2] b (4 num_output,), rows in the
-        order i, f, o, g
+        [0] W (4 num_output, K); [1] U (4 num_output, num_output); [2] b (4 num_output,); rows in the order i, f, o, g
     Backward:
         Through the steps of the batch, not into the forward before. With clipping_threshold the gradient of each gate's
         argument is cut to [-clipping_threshold, clipping_threshold] on its way. Zeros to cont.

@@ -112,12 +112,6 @@ class Downsample(_Resampled):
                 [4.3333, 6.    , 7.6667]]])
     """
 
-    def taps(self, before, after):
-        """Return the taps of rows and columns."""
-        if any(n != m and not 2 <= m <= n for n, m in zip(before, after)):
-            raise checks.error(self, f"makes maps smaller, to 2 or more rows and columns, got {before} and {after}")
-        return [None if n == m else tent_taps(n, m) for n, m in zip(before, after)]
-
     def forward(self, bottom, top):
         xp, maps, resized = self.xp, bottom[0].data, top[0].data
         self._known = self._unknown = self._share = None
@@ -141,3 +135,9 @@ class Downsample(_Resampled):
             d_maps[...] = xp.where(self._known, d_maps, xp.zeros_like(d_maps))
             propagate_down = [False, *list(propagate_down)[1:]]
         super().backward(top, propagate_down, bottom)
+
+    def taps(self, before, after):
+        """Return the taps of rows and columns."""
+        if any(n != m and not 2 <= m <= n for n, m in zip(before, after)):
+            raise checks.error(self, f"makes maps smaller, to 2 or more rows and columns, got {before} and {after}")
+        return [None if n == m else tent_taps(n, m) for n, m in zip(before, after)]

@@ -56,6 +56,21 @@ def pyramid_levels(boxes, k_min, k_max, k0=4, canonical_size=224, plus_one=True)
     return levels.clip(k_min, k_max).astype(np.int64)
 
 
+def of_scale(rois, low_scale=None, high_scale=None):
+    """Return the indices of the ROIs (R, 5) of a scale in [low_scale, high_scale), or of the one nearest to it.
+
+    The scale is the root of the area, x2 and y2 being the last pixel inside.
+    """
+    scales = np.sqrt(np.where((rois[:, 3:] < rois[:, 1:3]).any(1), 0, areas(rois[:, 1:], True)))
+    low, high = low_scale or 0, math.inf if high_scale is None else high_scale
+    found = np.flatnonzero((scales >= low) & (scales < high))
+    if len(found) or not len(rois):
+        return found
+    middle = math.sqrt(low * high) if low and high < math.inf else low or (256 if high_scale is None else high)
+    with np.errstate(divide="ignore"):  # the logarithm of 0
+        return np.array([np.abs(np.log(scales / middle)).argmin()])
+
+
 class ROIsToLevels(NoGradient):
     """ROIs spread over the levels of a feature pyramid by their size.
 
@@ -118,21 +133,6 @@ class ROIsToLevels(NoGradient):
             start += rows
         top[self._levels].reshape(len(rois))
         top[self._levels].data[...] = order
-
-
-def of_scale(rois, low_scale=None, high_scale=None):
-    """Return the indices of the ROIs (R, 5) of a scale in [low_scale, high_scale), or of the one nearest to it.
-
-    The scale is the root of the area, x2 and y2 being the last pixel inside.
-    """
-    scales = np.sqrt(np.where((rois[:, 3:] < rois[:, 1:3]).any(1), 0, areas(rois[:, 1:], True)))
-    low, high = low_scale or 0, math.inf if high_scale is None else high_scale
-    found = np.flatnonzero((scales >= low) & (scales < high))
-    if len(found) or not len(rois):
-        return found
-    middle = math.sqrt(low * high) if low and high < math.inf else low or (256 if high_scale is None else high)
-    with np.errstate(divide="ignore"):  # the logarithm of 0
-        return np.array([np.abs(np.log(scales / middle)).argmin()])
 
 
 class ScaleRoute(NoGradient):

@@ -39,6 +39,10 @@ from caffe_pylayers._layer.quote import short
 __all__ = ["SegmentationPairs", "SegmentationVOC"]
 
 
+def _is_label(word):
+    return word.isdigit() and int(word) < 256
+
+
 class _Pairs(ImageData):
     """Images with label maps.
 
@@ -192,10 +196,6 @@ class SegmentationPairs(_Pairs):
 
     def _path(self, name):
         return os.path.join(self.root, name.lstrip("/")) if self.root else name
-
-
-def _is_label(word):
-    return word.isdigit() and int(word) < 256
 
 
 class SegmentationVOC(_Pairs):

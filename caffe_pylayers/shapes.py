@@ -176,6 +176,12 @@ class Reverse(Layer):
             self._order = self._places(arrays.to_numpy(bottom[1].data))
         self._reverse(bottom[0].data, top[0].data)
 
+    def backward(self, top, propagate_down, bottom):
+        if propagate_down[0]:
+            self._reverse(top[0].diff, bottom[0].diff)
+        if len(bottom) > 1 and propagate_down[1]:
+            arrays.fill(bottom[1].diff, 0)
+
     def _places(self, lengths):
         """Return the step that each step of each stream is taken from, (T, N, 1)."""
         most = self._view[0]
@@ -190,12 +196,6 @@ class Reverse(Layer):
         else:
             order = arrays.index_like(self._order, values)
             to.reshape(self._view)[...] = arrays.take_along(values.reshape(self._view), order, 0)
-
-    def backward(self, top, propagate_down, bottom):
-        if propagate_down[0]:
-            self._reverse(top[0].diff, bottom[0].diff)
-        if len(bottom) > 1 and propagate_down[1]:
-            arrays.fill(bottom[1].diff, 0)
 
 
 class Tile(Layer):

@@ -225,6 +225,11 @@ class SpatialTransformer(Sampled):
             self._theta[:, i] = value
         return self.plan_places(features, *to)
 
+    def backward(self, top, propagate_down, bottom):
+        super().backward(top, [propagate_down[0] and self.map_gradient, propagate_down[1]], bottom)
+        if propagate_down[0] and not self.map_gradient:
+            arrays.fill(bottom[0].diff, 0)
+
     def places(self, bottom):
         self._theta[:, self._free] = bottom[1].data.reshape(-1, len(self._free))
         theta = self._theta.reshape(-1, 2, 3)
@@ -236,8 +241,3 @@ class SpatialTransformer(Sampled):
         d_places = self.xp.flip(d_bilinear_places(self.xp, slopes, d_weights), (2,)) * self._scale
         d_theta = self.xp.matmul(d_places.swapaxes(1, 2), self._steps)
         return d_theta.reshape(-1, 6)[:, self._free]
-
-    def backward(self, top, propagate_down, bottom):
-        super().backward(top, [propagate_down[0] and self.map_gradient, propagate_down[1]], bottom)
-        if propagate_down[0] and not self.map_gradient:
-            arrays.fill(bottom[0].diff, 0)

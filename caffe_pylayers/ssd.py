@@ -139,7 +139,7 @@ class Normalize(Layer):
     Top:
         [0] y, the shape of x
     Learned:
-        blobs[0] scale (), or (C,) without channel_shared
+        [0] scale (), or (C,) without channel_shared
     Backward:
         d_x = (scale d_y - x sum(x scale d_y) / |x|**2) / |x|; d_scale = sum(d_y x / |x|), added.
     Raises:
@@ -255,19 +255,6 @@ class PriorBox(NoGradient):
             raise checks.error(self, f"variance must be one number or four, got {len(self.variance)}")
         self._image, self._step = self._height_width("img_size", "img"), self._height_width("step", "step")
 
-    def _height_width(self, both, name):
-        """Return what the parameters say of height and width; None where they say nothing."""
-        pair = getattr(self, f"{name}_h"), getattr(self, f"{name}_w")
-        whole = getattr(self, both)
-        if pair == (None, None):
-            return whole and (whole, whole)
-        if None in pair or whole is not None:
-            raise checks.error(self, f"needs {both}, or {name}_h and {name}_w, or none of them")
-        return pair
-
-    def _whole(self, sizes):
-        return [float(int(size)) for size in sizes] if self.whole_sizes else list(sizes)
-
     def plan(self, feature, image):
         for i, blob in enumerate((feature, image)):
             if len(blob.shape) != 4:
@@ -292,6 +279,19 @@ class PriorBox(NoGradient):
 
     def forward(self, bottom, top):
         top[0].data[...] = self._priors
+
+    def _height_width(self, both, name):
+        """Return what the parameters say of height and width; None where they say nothing."""
+        pair = getattr(self, f"{name}_h"), getattr(self, f"{name}_w")
+        whole = getattr(self, both)
+        if pair == (None, None):
+            return whole and (whole, whole)
+        if None in pair or whole is not None:
+            raise checks.error(self, f"needs {both}, or {name}_h and {name}_w, or none of them")
+        return pair
+
+    def _whole(self, sizes):
+        return [float(int(size)) for size in sizes] if self.whole_sizes else list(sizes)
 
 
 class DetectionOutput(NoGradient):

@@ -125,6 +125,18 @@ class _Detections(NoGradient):
             raise checks.error(self, f"all maps must be of the same images, got {images} of them")
         return [(1, 1, 1, 7)]
 
+    def forward(self, bottom, top):
+        rows = [np.zeros((0, 7))]
+        for image, (boxes, classes, scores) in enumerate(self.images(bottom)):
+            rows.append(np.column_stack([np.full(len(boxes), image), classes + 1, scores, boxes]))
+        result = np.concatenate(rows)
+        if not len(result):
+            images = bottom[0].data.shape[0]
+            result = np.full((images, 7), -1.0)
+            result[:, 0] = range(images)
+        top[0].reshape(1, 1, *result.shape)
+        top[0].data[...] = result
+
     def detected(self, i, maps):
         """Return boxes, classes and scores in map i of one image, maps (A, values, H, W)."""
         raise NotImplementedError(f"{type(self).__name__}: detected is not defined")
@@ -141,18 +153,6 @@ class _Detections(NoGradient):
             least = float(np.nextafter(self.nms_threshold, 0))  # to be that is enough
             kept = greedy_nms(boxes, scores, least, plus_one=False)
             yield boxes[kept], classes[kept], scores[kept]
-
-    def forward(self, bottom, top):
-        rows = [np.zeros((0, 7))]
-        for image, (boxes, classes, scores) in enumerate(self.images(bottom)):
-            rows.append(np.column_stack([np.full(len(boxes), image), classes + 1, scores, boxes]))
-        result = np.concatenate(rows)
-        if not len(result):
-            images = bottom[0].data.shape[0]
-            result = np.full((images, 7), -1.0)
-            result[:, 0] = range(images)
-        top[0].reshape(1, 1, *result.shape)
-        top[0].data[...] = result
 
 
 class Yolov3DetectionOutput(_Detections):
@@ -293,9 +293,6 @@ class YoloEvaluate(_Detections):
         images, anchors, _, height, width = self._views[0]
         return [(images, self.num_classes + 4 * anchors * height * width)]
 
-    def detected(self, i, maps):
-        return yolo_detections(maps, self._anchors[i], self.confidence_threshold, self.score)
-
     def forward(self, bottom, top):
         images = len(bottom[0].data)
         truth = gt_boxes.read(self, "bottom[1] (gt_boxes)", bottom[1].data, images, self.num_classes + 1)
@@ -308,6 +305,9 @@ class YoloEvaluate(_Detections):
             order = np.argsort(classes, kind="stable")
             rows = np.column_stack([classes, scores, right, wrong])[order]
             result[image, self.num_classes :][: rows.size] = rows.ravel()
+
+    def detected(self, i, maps):
+        return yolo_detections(maps, self._anchors[i], self.confidence_threshold, self.score)
 
     def _judged(self, boxes, classes, objects):
         """Return (right, wrong), booleans (K,), for the detections of an image, the best score first."""

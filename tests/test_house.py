@@ -122,6 +122,17 @@ def test_a_family_imports_numpy_and_its_room(name):
 # --- directions --------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("name", FAMILIES)
+def test_mathematics_stands_before_classes_and_what_a_net_calls_before_the_rest(name):
+    body = ast.parse((ROOT / f"{name}.py").read_text()).body
+    kinds = [type(part) for part in body if isinstance(part, (ast.FunctionDef, ast.ClassDef))]
+    assert kinds == sorted(kinds, key=[ast.FunctionDef, ast.ClassDef].index), "functions stand before the first class"
+    for layer in (part for part in body if isinstance(part, ast.ClassDef) and not part.name.startswith("_")):
+        found = [part.name for part in layer.body if isinstance(part, ast.FunctionDef)]
+        called = [each for each in ("setup", "plan", "forward", "backward") if each in found]
+        assert found[: len(called)] == called, layer.name
+
+
 def test_every_room_is_in_the_table():
     assert {room_of(module) for module in MODULES} == MAY_IMPORT.keys()
 
