@@ -15,7 +15,7 @@ from caffe_pylayers._nets import sources
 from caffe_pylayers._nets.backward_plan import backward_plan, loss_weights, wiring_faults
 from caffe_pylayers._nets.forks import wording
 from caffe_pylayers._nets.forks.names import fork_of_type
-from caffe_pylayers._nets.forks.table import KINDS, in_python
+from caffe_pylayers._nets.forks.table import KINDS, engine_type, in_python, is_done
 from caffe_pylayers._nets.forks.unknown import types_by_fork
 from caffe_pylayers._nets.include_rules import State, included_layers, title
 from caffe_pylayers._nets.python_param import python_param_problems
@@ -49,7 +49,11 @@ def unknown_types(net: Any, state: State) -> list[str]:
     runtime = _engine.on_runtime()
     known = list(_engine.caffe().layer_type_list())
     usable = sorted({*known, *KINDS}) if runtime else known
-    layers = [layer for layer in _layers(net, state) if layer.type not in known and not (in_python(layer) and runtime)]
+    layers = [
+        layer
+        for layer in _layers(net, state)
+        if layer.type not in known and not (runtime and engine_type(layer) in known)
+    ]
     own = [
         f"{title(layer)}: unknown layer type{_meant(layer, usable)}"
         if layer.type
@@ -57,7 +61,7 @@ def unknown_types(net: Any, state: State) -> list[str]:
         for layer in layers
         if not fork_of_type(layer.type)
     ]
-    ported = "; caffe-pylayers port writes the net for this caffe" if any(map(in_python, layers)) else ""
+    ported = "; caffe-pylayers port writes the net for this caffe" if any(map(is_done, layers)) else ""
     return own + [f"unknown layer types of {of_fork}{ported}" for of_fork in types_by_fork(layers)]
 
 

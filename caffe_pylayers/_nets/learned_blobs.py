@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
+from caffe_pylayers._nets.forks.table import engine_type
 from caffe_pylayers._nets.include_rules import title
 
 
@@ -38,7 +39,7 @@ def lr_mults(layer: Any, learned: int | None = None) -> list[float]:
     given = [float(spec.lr_mult) for spec in layer.param]
     if learned is None:
         stored = 0 if layer.type in _DROP_STORED else len(layer.blobs)
-        of_type = None if layer.HasField("python_param") else _COUNTS.get(layer.type)  # a fork's may have Caffe's name
+        of_type = _COUNTS.get(engine_type(layer))
         learned = stored or (len(given) if of_type is None else of_type(layer))
     if len(given) > learned:
         raise ValueError(f"{title(layer)}: {len(given)} param blocks for {learned} learned blobs")

@@ -11,7 +11,7 @@ from typing import Any
 from caffe_pylayers._disk import files
 from caffe_pylayers._layer.phases import PHASES
 from caffe_pylayers._layer.quote import quoted
-from caffe_pylayers._nets.forks.table import in_python
+from caffe_pylayers._nets.forks.table import engine_type, in_python
 from caffe_pylayers._nets.include_rules import State, included_layers
 
 DEFAULT_COLOR, IN_PLACE_COLOR, BLOB_COLOR = "#CFE2F3", "#D5EBD0", "#F1F1F1"
@@ -39,7 +39,7 @@ def get_edge_label(layer: Any) -> str:
     """Return the text at a layer's tops: its number of outputs, its batch size, or nothing."""
     if layer.type == "Data":
         return f"Batch {layer.data_param.batch_size}"
-    if layer.type in ("Convolution", "Deconvolution"):
+    if engine_type(layer) in ("Convolution", "Deconvolution"):
         return str(layer.convolution_param.num_output)
     if layer.type == "InnerProduct":
         return str(layer.inner_product_param.num_output)
@@ -48,7 +48,7 @@ def get_edge_label(layer: Any) -> str:
 
 def get_layer_lr_mult(layer: Any) -> tuple[float, float]:
     """Return the lr_mult of a layer's weights and biases. ValueError for a type without them, or for more."""
-    if layer.type not in LEARNING:
+    if engine_type(layer) not in LEARNING:
         raise ValueError(f"{layer.type} layers do not have a learning rate multiplier")
     given = [float(spec.lr_mult) for spec in layer.param]
     if len(given) > 2:
@@ -77,11 +77,11 @@ def _details(layer: Any, display_lrm: bool) -> list[str]:
     words = []
     if layer.type == "Pooling" and layer.pooling_param.global_pooling:
         words.append("global")
-    elif layer.type in ("Convolution", "Deconvolution", "Pooling"):
+    elif engine_type(layer) in ("Convolution", "Deconvolution", "Pooling"):
         param = layer.pooling_param if layer.type == "Pooling" else layer.convolution_param
         for name, field, default in (("kernel size", "kernel", 0), ("stride", "stride", 1), ("pad", "pad", 0)):
             words.append(f"{name}: {_size(param, field, default)}")
-    if display_lrm and layer.type in LEARNING and any(get_layer_lr_mult(layer)):
+    if display_lrm and engine_type(layer) in LEARNING and any(get_layer_lr_mult(layer)):
         weight, bias = get_layer_lr_mult(layer)
         words.append(f"lr mult: {weight:.1f}, {bias:.1f}")
     return words
@@ -136,7 +136,7 @@ def _style(layer: Any) -> dict[str, Any]:
     if in_python(layer):
         return _styled(_LAYER, fillcolor=COLORS["Python"], color=_BLUE, penwidth=2)
     in_place = list(layer.bottom) == list(layer.top) and len(layer.top) == 1
-    return _styled(_LAYER, fillcolor=IN_PLACE_COLOR if in_place else choose_color_by_layertype(layer.type))
+    return _styled(_LAYER, fillcolor=IN_PLACE_COLOR if in_place else choose_color_by_layertype(engine_type(layer)))
 
 
 def _styled(*styles: dict[str, Any], **more: Any) -> dict[str, Any]:

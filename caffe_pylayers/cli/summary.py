@@ -14,6 +14,7 @@ import json
 import math
 from typing import Any, NamedTuple, Tuple
 
+from caffe_pylayers._nets.forks.table import EQUALS
 from caffe_pylayers.cli._errors import one_line
 from caffe_pylayers.cli._net_options import add_net_arguments, make_net, read_net
 
@@ -106,7 +107,10 @@ def _row(layer: _Layer) -> dict[str, Any]:
         "learned": sum(map(math.prod, learned)),
         "shared": sum(math.prod(shape) for shape, shared in layer.learned if shared),
         "multiply_adds": _multiply_adds(
-            layer.type, learned, [shape for _, shape in layer.bottoms], [shape for _, shape in layer.tops]
+            EQUALS.get(layer.type, layer.type),
+            learned,
+            [shape for _, shape in layer.bottoms],
+            [shape for _, shape in layer.tops],
         ),
     }
 

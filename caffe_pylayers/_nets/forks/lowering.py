@@ -1,7 +1,7 @@
 """Nets of forks as nets in Caffe's own messages.
 
-A layer of a fork's type keeps its type, and gets a python_param that says which layer of the library computes it; or it
-becomes the type of stock Caffe that it equals.
+A layer of a fork's type keeps its type. It gets a python_param that says which layer of the library computes it, or the
+parameters of the type of stock Caffe that it equals.
 """
 
 from __future__ import annotations
@@ -168,7 +168,8 @@ def _lower_layer(layer: Any, dialect: Dialect, found: Lowered) -> Sequence[Any]:
     """Lower a layer, and return those that come behind it."""
     kind = layer.type
     if dialect.equal:
-        layer.type = dialect.equal
+        if kind not in KINDS:  # else it keeps the fork's, see engine_type
+            layer.type = dialect.equal
         if dialect.equal != kind:
             found.became.append((layer.name, kind, dialect.equal))
         return _changed(layer, dialect)

@@ -9,7 +9,7 @@ from caffe_pylayers._nets.backward_plan import loss_weights
 from caffe_pylayers._nets.forks import wording
 from caffe_pylayers._nets.forks.lowering import Lowered
 from caffe_pylayers._nets.forks.names import fork_of_type
-from caffe_pylayers._nets.forks.table import in_python
+from caffe_pylayers._nets.forks.table import engine_type, in_python, is_done
 from caffe_pylayers._nets.include_rules import title
 from caffe_pylayers._nets.python_param import python_param_problems
 
@@ -25,17 +25,17 @@ def _faults_of_layer(layer: Any) -> list[str]:
     if in_python(layer) and layer.type != "Python":
         return [wording.of_fork(layer, problem) for problem in python_param_problems(layer.python_param, "")]
     fork = fork_of_type(layer.type)
-    return [f"a type of {fork}, which nothing here does"] if fork and not in_python(layer) else []
+    return [f"a type of {fork}, which nothing here does"] if fork and not is_done(layer) else []
 
 
 def net_text(found: Lowered) -> str:
-    """Return a net as a text, its layers of forks' types as Python layers, with a comment for each field left out."""
+    """Return a net as a text, its layers of forks' types as Caffe's, with a comment for each field left out."""
     whole = type(found.message)()
     whole.CopyFrom(found.message)
     whole.ClearField("layer")
     parts = [_comments(found, ""), str(whole)]
     for layer in found.message.layer:
-        _make_python(layer)
+        _make_stock(layer)
         engines = "".join(f"# left out: {place}\n" for place in _clear_engines(layer))
         inside = "".join(f"  {line}\n" for line in str(layer).splitlines())
         parts += [_comments(found, layer.name), engines, f"layer {{\n{inside}}}\n"]
@@ -47,7 +47,7 @@ def solver_text(found: Lowered) -> str:
     solver = found.message
     for net in (solver.net_param, solver.train_net_param, *solver.test_net_param):
         for layer in net.layer:
-            _make_python(layer)
+            _make_stock(layer)
     return "".join(f"# left out: {place}\n" for _, place in found.left_out) + str(solver)
 
 
@@ -66,11 +66,10 @@ def weights(content: bytes, messages: Any, path: Any) -> bytes:
     return written_as
 
 
-def _make_python(layer: Any) -> None:
-    if in_python(layer):
-        if not layer.loss_weight:  # a type that ends in Loss has one by default, Python has not
-            layer.loss_weight.extend(loss_weights(layer))
-        layer.type = "Python"
+def _make_stock(layer: Any) -> None:
+    if in_python(layer) and not layer.loss_weight:  # a type that ends in Loss has one by default, Python has not
+        layer.loss_weight.extend(loss_weights(layer))
+    layer.type = engine_type(layer)
 
 
 def _clear_engines(layer: Any) -> list[str]:

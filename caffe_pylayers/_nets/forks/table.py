@@ -46,12 +46,23 @@ DIALECTS.sort(key=lambda row: row.meant is always)  # what any other layer of a 
 
 KINDS = frozenset(row.kind for row in DIALECTS if fork_of_type(row.kind))  # the others are Caffe's own
 TOLD = KINDS | {"BatchNorm"}  # whose rows may look at the blobs of a caffemodel
+EQUALS = {row.kind: row.equal for row in DIALECTS if row.equal and row.kind in KINDS}  # by a fork's type, Caffe's
 _IN_PYTHON = {"Python"} | {row.kind for row in DIALECTS if row.layer}
 
 
 def dialect_of(layer: Any) -> Dialect | None:
     """Return the row of a layer, in messages that have the forks' fields; None where it has none."""
     return next((row for row in DIALECTS if row.kind == layer.type and row.meant(layer)), None)
+
+
+def engine_type(layer: Any) -> str:
+    """Return the type of Caffe that computes a lowered layer: its own, Python, or the one that a fork's type equals."""
+    return "Python" if in_python(layer) else EQUALS.get(layer.type, layer.type)
+
+
+def is_done(layer: Any) -> bool:
+    """Return True for a lowered layer that another type than its own computes."""
+    return engine_type(layer) != str(layer.type)
 
 
 def in_python(layer: Any) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, Iterable
 from caffe_pylayers._layer.quote import plain, quoted
 from caffe_pylayers._nets.forks.messages import message_class
 from caffe_pylayers._nets.forks.names import fork_of_field, fork_of_type
-from caffe_pylayers._nets.forks.table import dialect_of, in_python
+from caffe_pylayers._nets.forks.table import dialect_of, is_done
 
 _NAME = re.compile(r"([A-Za-z_]\w*)\s*[:{<]")
 _NO_NAMES = re.compile(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|#[^\n]*')  # strings and comments
@@ -33,7 +33,7 @@ def types_by_fork(layers: Iterable[Any]) -> list[str]:
 def _layers(layers: list[Any]) -> str:
     names = ", ".join(quoted(layer.name) for layer in layers[:2])
     more = f" and {len(layers) - 2} more" if len(layers) > 2 else ""
-    return f"layer {names}{more}: {'ported' if in_python(layers[0]) else 'not yet'}"
+    return f"layer {names}{more}: {'ported' if is_done(layers[0]) else 'not yet'}"
 
 
 def unread(text: str, messages: Any) -> list[str]:
@@ -52,7 +52,7 @@ def unread_types(layers: Iterable[Any]) -> list[str]:
 
     layers: in messages that have the forks' fields, or lowered from them.
     """
-    unknown = [layer for layer in layers if dialect_of(layer) is None and not in_python(layer)]
+    unknown = [layer for layer in layers if dialect_of(layer) is None and not is_done(layer)]
     return [f"unknown layer types of {of_fork}" for of_fork in types_by_fork(unknown)]
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from caffe_pylayers._nets import prototxt, upgrade
+from caffe_pylayers._nets.forks import lowering
 from caffe_pylayers._nets.include_rules import State
 from caffe_pylayers._nets.stored import Blobs
 from caffe_pylayers.runtime.files.paths import path_of
@@ -68,7 +69,9 @@ def _network(network: Any, weights: Source | None) -> Any:
     copy = type(network)()
     copy.CopyFrom(network)
     upgrade.upgrade_net(copy, "NetParameter")
-    return copy
+    if not isinstance(copy, caffe_pb2.NetParameter):  # another caffe's
+        return copy
+    return lowering.lower(copy, caffe_pb2, "NetParameter", None if weights is None else lambda: _blobs(weights))
 
 
 def _state(phase: Any, level: Any, stages: Any) -> State:

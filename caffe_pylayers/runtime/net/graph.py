@@ -9,7 +9,7 @@ from typing import Any
 from caffe_pylayers._layer.quote import quoted
 from caffe_pylayers._nets.backward_plan import loss_weights, plan_layers, wired_layers
 from caffe_pylayers._nets.forks.names import fork_of_type
-from caffe_pylayers._nets.forks.table import KINDS, in_python
+from caffe_pylayers._nets.forks.table import KINDS, engine_type
 from caffe_pylayers._nets.forks.unknown import types_by_fork
 from caffe_pylayers._nets.include_rules import State, title
 from caffe_pylayers.runtime import _openmp
@@ -113,9 +113,9 @@ class Graph:
         kind = layer_param.type
         if not kind:
             raise ValueError(f"{title(layer_param)}: has no type")
-        own_kind = "Python" if in_python(layer_param) else kind
+        own_kind = engine_type(layer_param)
         if fork_of_type(kind) and own_kind not in LAYERS:
-            unknown = [layer for layer in self._wired if not in_python(layer) and layer.type not in LAYERS]
+            unknown = [layer for layer in self._wired if engine_type(layer) not in LAYERS]
             raise ValueError(f"unknown layer types of {'; of '.join(types_by_fork(unknown))}")
         cls = LAYERS.get(own_kind, hint=f" (layer {quoted(layer_param.name)})", others=KINDS)
         own = type(layer_param)()  # which a layer may change, as BatchNorm does

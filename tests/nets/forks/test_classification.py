@@ -3,6 +3,7 @@
 import pytest
 
 from caffe_pylayers import _engine
+from caffe_pylayers._nets.forks.table import engine_type
 from tests.nets.forks.lowered import computed_by, in_library, layer_of, layers_of
 
 
@@ -53,7 +54,7 @@ def test_selu(text, parameters):
 @pytest.mark.parametrize("kind", ["Gather", "Scatter"])
 def test_one_process_has_nothing_to_gather(kind):
     first, second = layers_of(f"type: '{kind}' bottom: 'x' bottom: 'label' top: 'y' top: 'z'")
-    assert (first.name, first.type, list(first.bottom), list(first.top)) == ("a", "Split", ["x"], ["y"])
+    assert (first.name, engine_type(first), list(first.bottom), list(first.top)) == ("a", "Split", ["x"], ["y"])
     assert (second.name, second.type, list(second.bottom), list(second.top)) == ("a/1", "Split", ["label"], ["z"])
 
 

@@ -12,7 +12,7 @@ from caffe_pylayers._nets.forks.dialects import LEFT_OUT
 from caffe_pylayers._nets.forks.messages import message_class
 from caffe_pylayers._nets.forks.names import fork_of_type
 from caffe_pylayers._nets.forks.reading import first_of
-from caffe_pylayers._nets.forks.table import DIALECTS, in_python
+from caffe_pylayers._nets.forks.table import DIALECTS, EQUALS, KINDS, engine_type, in_python
 from caffe_pylayers._nets.prototxt import parse_net, parse_solver
 from caffe_pylayers.cli._layer_pages import all_layers
 from tests.nets.forks.lowered import computed_by, in_library, layer_of
@@ -41,6 +41,11 @@ def test_a_row_names_what_there_is(row):
     assert ours <= parameters.keys()
     assert not row.filler or {"filler", "filler_value"} <= parameters.keys()
     assert not row.more or row.more(message).keys() <= parameters.keys() - ours
+
+
+def test_a_forks_type_equals_one_of_caffes():
+    equals = {(row.kind, row.equal) for row in DIALECTS if row.kind in KINDS and row.equal}
+    assert equals == set(EQUALS.items())
 
 
 def test_the_guide_has_every_row():
@@ -140,7 +145,7 @@ def test_layers_of_forks(text, layer, parameters):
 def test_depthwise_convolutions(kind):
     group = "group: 6" if kind == "DepthwiseConvolution" else ""
     found = layer_of(f"type: '{kind}' convolution_param {{ num_output: 6 kernel_size: 3 {group} }}")
-    assert (found.type, found.convolution_param.group) == ("Convolution", 6)
+    assert (found.type, engine_type(found), found.convolution_param.group) == (kind, "Convolution", 6)
 
 
 def test_what_is_written_is_read_again():

@@ -29,7 +29,7 @@ def test_a_net_of_a_fork_runs(tmp_path):
     net.blobs["data"].data[...] = np.random.RandomState(0).rand(1, 4, 6, 6)
     net.forward()
     types = [layer.type for layer in net.layers if layer.type != "Split"]
-    assert types == ["Input", "Convolution", "ShuffleChannel", "Normalize", "Permute", "PriorBox"]
+    assert types == ["Input", "ConvolutionDepthwise", "ShuffleChannel", "Normalize", "Permute", "PriorBox"]
     assert {name: blobs[0].data.shape for name, blobs in net.params.items()} == {"conv": (4, 1, 3, 3), "norm": (4,)}
     shuffled = net.blobs["shuffle"].data
     assert net.blobs["order"].data == pytest.approx(
@@ -41,7 +41,8 @@ def test_a_net_of_a_fork_runs(tmp_path):
     again = pycaffe.Net(str(path), pycaffe.TEST, weights=str(weights))
     assert np.array_equal(again.params["norm"][0].data, net.params["norm"][0].data)
     model = caffe_pb2.NetParameter.FromString(weights.read_bytes())
-    assert [layer.type for layer in model.layer if layer.name == "norm"] == ["Normalize"]
+    assert [layer.type for layer in model.layer if layer.blobs] == ["ConvolutionDepthwise", "Normalize"]
+    assert pycaffe.Net(prototxt.read_net(path), pycaffe.TEST).forward().keys() == net.forward().keys()
 
 
 def test_sphereface_by_hand(tmp_path):

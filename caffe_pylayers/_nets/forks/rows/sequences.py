@@ -9,6 +9,8 @@ from caffe_pylayers._nets.forks.dialects import Dialect, behind
 
 def _nd_convolution(layer: Any) -> None:
     param = layer.convolution_param
+    if not param.HasField("kernel_shape"):  # it is as this package has written it
+        return
     shapes = [getattr(param, f"{name}_shape") for name in ("kernel", "stride", "pad")]
     _set_window(param, *(list(shape.dim) for shape in shapes))
     for name in ("kernel_shape", "stride_shape", "pad_shape"):
@@ -18,6 +20,8 @@ def _nd_convolution(layer: Any) -> None:
 def _convolution_3d(layer: Any) -> None:
     """Make C3D's convolution_param, or convolution3d_param, Caffe's: a size for each axis, frames first."""
     theirs, param = layer.convolution_param, layer.convolution_param
+    if len(param.kernel_size) > 1:  # it is as this package has written it
+        return
     if layer.HasField("convolution3d_param"):
         theirs = layer.convolution3d_param
         for name in ("num_output", "bias_term"):
