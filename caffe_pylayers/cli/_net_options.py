@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any, Sequence
 
 from caffe_pylayers._layer.phases import PHASES
 from caffe_pylayers._nets.include_rules import State, naming
 from caffe_pylayers.cli import UserError, add_engine_arguments, translate_old_code
 from caffe_pylayers.cli._parser import given, given_paths
+
+if TYPE_CHECKING:
+    from caffe_pylayers.cli._training.weights import ModelFile
 
 
 class Positional(argparse.Action):
@@ -71,22 +74,33 @@ def _positive(text: str) -> int:
     return value
 
 
-def read_net(args: argparse.Namespace) -> tuple[Any, State]:
-    """Read the NetParameter that the arguments ask for, and the state they ask for; UserError for what is wrong."""
+def read_net(args: argparse.Namespace, models: Sequence[ModelFile] | None = None) -> tuple[Any, State]:
+    """Read the NetParameter that the arguments ask for, and the state they ask for; UserError for what is wrong.
+
+    models: the weights that they ask for, whose blobs tell types that forks spell alike.
+    """
     need_model(args)
     from caffe_pylayers.cli._device import quiet
 
     quiet()  # before the engine is loaded
     translate_old_code(args)
     from caffe_pylayers._nets import check, prototxt
-    from caffe_pylayers.cli._training.weights import stored_blobs
 
+    if models is None:
+        models = model_files(args)
     state = State(PHASES[args.phase], args.level, tuple(args.stage.split(",")) if args.stage else ())
-    net = prototxt.read_net(args.model, blobs=stored_blobs(args.weights[0]) if args.weights else None)
+    net = prototxt.read_net(args.model, blobs=models[0].blobs if models else None)
     problems = check.problems(net, args.model, [state.phase], state.level, state.stages)
     if problems:
         raise UserError("\n  ".join(problems))
     return net, state
+
+
+def model_files(args: argparse.Namespace) -> list[ModelFile]:
+    """Return the files of weights that the arguments ask for, none of them read yet."""
+    from caffe_pylayers.cli._training.weights import ModelFile
+
+    return [ModelFile(path) for path in args.weights]
 
 
 def make_net(args: argparse.Namespace, ap_version: str = "") -> Any:
@@ -98,17 +112,18 @@ def make_net(args: argparse.Namespace, ap_version: str = "") -> Any:
     from caffe_pylayers import _engine
     from caffe_pylayers._nets.forks import evaluation
     from caffe_pylayers.cli._device import gpu_problem
-    from caffe_pylayers.cli._training.weights import check_model, read_model
+    from caffe_pylayers.cli._training.weights import check_model
     from caffe_pylayers.cli._trial import refusal
 
-    message, state = read_net(args)
+    models = model_files(args)
+    message, state = read_net(args, models)
     if ap_version:
         evaluation.measure(message, ap_version)
     caffe = _engine.caffe()
     refused = refusal(message, state)
     if refused:
         raise UserError(f"{args.model}: {refused}")
-    models = {path: read_model(path) for path in args.weights}
+    checked = [(each.path, each.model) for each in models]
     if args.gpu is not None:
         problem = gpu_problem(args.gpu)
         if problem:
@@ -116,10 +131,10 @@ def make_net(args: argparse.Namespace, ap_version: str = "") -> Any:
         caffe.set_device(args.gpu)
         caffe.set_mode_gpu()
     # The runtime may have told a fork's layers by the weights; real Caffe takes files alone.
-    model = message if _engine.on_runtime() else args.model
+    source = message if _engine.on_runtime() else args.model
     with naming(args.model):
-        net = caffe.Net(model, state.phase, level=state.level, stages=list(state.stages))
-    for path, model in models.items():
+        net = caffe.Net(source, state.phase, level=state.level, stages=list(state.stages))
+    for path, model in checked:
         check_model(path, model, net)
         net.copy_from(str(path))
     return net

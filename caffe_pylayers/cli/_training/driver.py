@@ -143,7 +143,7 @@ def _seed(seed: int) -> None:
 
 def _solver(plan: Plan) -> Any:
     """Build the engine's solver."""
-    engine_param = solver_file.for_engine(plan.param, plan.output / FOLDER / plan.prefix.name)
+    engine_param = solver_file.for_engine(plan.param, plan.output / FOLDER / plan.prefix.name, plan.told)
     with files.partial(plan.output / "solver.prototxt") as temporary:
         solver_file.write(engine_param, temporary, "What the engine reads.")
         with blame("building the nets"):

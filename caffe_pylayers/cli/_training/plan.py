@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from caffe_pylayers._nets.stored import Model
+from caffe_pylayers import _engine
+from caffe_pylayers._nets.forks.table import is_done
+from caffe_pylayers._nets.stored import AskBlobs, Model
 from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._training import solver_file
 from caffe_pylayers.cli._training.earlier import refuse_earlier
@@ -16,7 +18,8 @@ from caffe_pylayers.cli._training.mode import check_mode, choose_mode
 from caffe_pylayers.cli._training.options import Options
 from caffe_pylayers.cli._training.snapshot_file import Snapshot, newest_snapshot, read_snapshot
 from caffe_pylayers.cli._training.solver_check import solver_problems
-from caffe_pylayers.cli._training.weights import read_model
+from caffe_pylayers.cli._training.solver_file import SolverNet
+from caffe_pylayers.cli._training.weights import ModelFile
 
 SEEDS = 2**32
 RECORD_TITLE = "Written by caffe-pylayers train"
@@ -27,24 +30,36 @@ class Plan:
     """The options of one training, resolved.
 
     param: the SolverParameter, with the options written into it.
+    nets: the train net and the test nets.
     weights: the models to start from, by their files.
     snapshot: the snapshot to go on from; None to start anew.
     overwrite: True to remove the training that the output folder holds.
     output, log: the folder for all that is written, and the file of the log.
-    force_backward: the train net's field; with it a net without a loss learns, too.
     sigint_effect, sighup_effect: "stop", "snapshot" or "none".
     """
 
     solver: Path
     param: Any
+    nets: list[SolverNet]
     weights: dict[Path, Model]
     snapshot: Snapshot | None
     overwrite: bool
     output: Path
     log: Path
-    force_backward: bool
     sigint_effect: str
     sighup_effect: str
+
+    @property
+    def force_backward(self) -> bool:
+        """The train net's field; with it a net without a loss learns, too."""
+        return bool(self.nets[0].message.force_backward)
+
+    @property
+    def told(self) -> list[SolverNet]:
+        """The nets, where weights may have told the runtime what layers of a fork are; else none."""
+        given = _engine.on_runtime() and (self.weights or self.snapshot)
+        of_forks = (is_done(layer) for net in self.nets for layer in net.message.layer)
+        return self.nets if given and any(of_forks) else []
 
     @property
     def prefix(self) -> Path:
@@ -92,19 +107,19 @@ def make_plan(options: Options, param: Any) -> Plan:
         raise UserError("--weights starts anew, --snapshot and --resume go on: give one of them")
     if options.overwrite and (options.snapshot or options.resume):
         raise UserError("--overwrite starts anew, --snapshot and --resume go on: give one of them")
-    nets = solver_file.nets(param, options.solver)
-    _raise(options.solver, solver_file.net_problems(nets))
-    _raise(options.solver, solver_file.refusals(nets))
-    check_mode(param, f"--gpu {options.gpu}" if options.gpu is not None else f"{options.solver}: solver_mode: GPU")
     prefix = solver_file.snapshot_prefix(param, options.solver)
     output = options.output_dir or prefix.parent
     log = options.log_csv or output / "log.csv"
     param.snapshot_prefix = str(output / prefix.name)
     snapshot = _snapshot(options, param)
-    weights = {path: read_model(path) for path in _weight_files(options, param, snapshot)}
+    models = [ModelFile(path) for path in _weight_files(options, param, snapshot)]
+    nets = solver_file.nets(param, options.solver, _blobs(snapshot, models))
+    _raise(options.solver, solver_file.net_problems(nets))
+    _raise(options.solver, solver_file.refusals(nets))
+    check_mode(param, f"--gpu {options.gpu}" if options.gpu is not None else f"{options.solver}: solver_mode: GPU")
+    weights = {each.path: each.model for each in models}
     effects = options.sigint_effect, options.sighup_effect
-    force_backward = nets[0].message.force_backward
-    plan = Plan(options.solver, param, weights, snapshot, options.overwrite, output, log, force_backward, *effects)
+    plan = Plan(options.solver, param, nets, weights, snapshot, options.overwrite, output, log, *effects)
     if not plan.finished:
         _make_writable(output)
         _make_writable(log.parent)
@@ -126,6 +141,13 @@ def _snapshot(options: Options, param: Any) -> Snapshot | None:
             " give a higher --max-iter, or an earlier --snapshot"
         )
     return found
+
+
+def _blobs(snapshot: Snapshot | None, models: list[ModelFile]) -> AskBlobs | None:
+    """Return what tells the blobs' shapes in the weights that the training starts from, or goes on from."""
+    if snapshot is not None:
+        return lambda: snapshot.model.layers
+    return models[0].blobs if models else None
 
 
 def _raise(path: Path, problems: list[str]) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Sequence
 
 from caffe_pylayers import _engine
 from caffe_pylayers._disk import files
@@ -14,6 +15,7 @@ from caffe_pylayers._layer.quote import quoted
 from caffe_pylayers._nets import check, prototxt, solver_rules
 from caffe_pylayers._nets.forks import evaluation
 from caffe_pylayers._nets.include_rules import State
+from caffe_pylayers._nets.stored import AskBlobs
 from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._trial import refusal
 
@@ -55,14 +57,17 @@ def _net_files(param: Any) -> list[str]:
     return [name for value in values for name in ([value] if isinstance(value, str) else value) if name]
 
 
-def nets(param: Any, path: Path) -> list[SolverNet]:
-    """Return the train net and the test nets, in Caffe's order; relative paths start from the working directory."""
+def nets(param: Any, path: Path, blobs: AskBlobs | None = None) -> list[SolverNet]:
+    """Return the train net and the test nets, in Caffe's order; relative paths start from the working directory.
+
+    blobs: those of the weights to start from, as ``prototxt.read_net`` takes them.
+    """
     read: dict[str, Any] = {}  # each file is read once, as several nets may stand in it
     found = []
     for net in (solver_rules.train_net(param), *solver_rules.test_nets(param)):
         named = isinstance(net.source, str)
         if named and net.source not in read:
-            read[net.source] = _read(prototxt.read_net, Path(net.source), "net")
+            read[net.source] = _read(functools.partial(prototxt.read_net, blobs=blobs), Path(net.source), "net")
         message = read[net.source] if named else net.source
         precision = evaluation.ap_version(param, _engine.messages()) if net.phase == TEST else ""
         if precision:
@@ -106,14 +111,20 @@ def snapshot_prefix(param: Any, path: Path) -> Path:
     return Path(os.path.abspath(solver_rules.snapshot_prefix(param, path) or path.with_suffix("")))
 
 
-def for_engine(param: Any, prefix: Path) -> Any:
+def for_engine(param: Any, prefix: Path, solver_nets: Sequence[SolverNet] = ()) -> Any:
     """Return a copy of a SolverParameter for the engine, without what the driver does itself.
 
     That is to test, to decide when to take a snapshot, and to load weights.
     prefix: the start of the paths of the snapshots that the engine writes when the driver asks for one.
+    solver_nets: where given, they stand in it in place of those that it names.
     """
     engine = type(param)()
     engine.CopyFrom(param)
+    if solver_nets:
+        for field in (*NET_FIELDS, *(f"{field}_param" for field in NET_FIELDS)):
+            engine.ClearField(field)
+        engine.train_net_param.CopyFrom(solver_nets[0].message)
+        engine.test_net_param.extend(net.message for net in solver_nets[1:])
     engine.snapshot = 0
     engine.snapshot_prefix = str(prefix)
     # Caffe wants an interval where there are test nets.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Mapping
 
 from caffe_pylayers import _engine
 from caffe_pylayers._disk import hdf5
@@ -38,9 +39,20 @@ def read_model(path: Path, port: bool = False) -> Model:
     return model
 
 
-def stored_blobs(path: str) -> stored.AskBlobs:
-    """Return what read_net asks for the blobs in a caffemodel; asked, UserError as read_model."""
-    return lambda: read_model(Path(path)).layers
+class ModelFile:
+    """A caffemodel, read once, when it is first asked for; UserError as read_model."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @functools.cached_property
+    def model(self) -> Model:
+        """The blobs' shapes."""
+        return read_model(self.path)
+
+    def blobs(self) -> Mapping[str, stored.Blobs]:
+        """Return the blobs' shapes by layer, for ``prototxt.read_net``."""
+        return self.model.layers
 
 
 @dataclass(frozen=True)

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from caffe_pylayers._layer.quote import plain
 from caffe_pylayers._nets import prototxt, solver_rules
 from caffe_pylayers._nets.forks import evaluation
 from caffe_pylayers._nets.include_rules import naming
 from caffe_pylayers._nets.solver_rules import SolverNet
+from caffe_pylayers._nets.stored import AskBlobs
+from caffe_pylayers.runtime.files.weights import Source
 from caffe_pylayers.runtime.net.net import Net
 from caffe_pylayers.runtime.process import LOGGER
 from caffe_pylayers.runtime.proto import caffe_pb2
+
+T = TypeVar("T")
 
 
 def train_net(param: Any, name: str) -> Net:
@@ -32,36 +37,39 @@ def test_nets(param: Any, name: str) -> list[Net]:
 
 
 def _make(wanted: SolverNet, param: Any, name: str) -> Net:
-    """Build a net in its state, with the weights that the solver starts from."""
-    net_param = _read(wanted.source, name) if isinstance(wanted.source, str) else _copy(wanted.source)
+    """Build a net in its state, with the solver's weights, which tell types that forks spell alike."""
+    weights = [Source(path.strip()) for names in param.weights for path in names.split(",")]
+    file = wanted.source if isinstance(wanted.source, str) else None
+    blobs = (lambda: _asked(weights[0], name, Source.blobs)) if weights else None
+    net_param = _copy(wanted.source) if file is None else _read(file, name, blobs)
     precision = evaluation.ap_version(param, caffe_pb2) if wanted.phase == caffe_pb2.TEST else ""
     if precision:
         evaluation.measure(net_param, precision)
     state = wanted.state(net_param)
     net_param.state.CopyFrom(state)
-    with naming(wanted.source if isinstance(wanted.source, str) else name):
+    with naming(file):
         net = Net(net_param, state.phase, level=state.level, stages=list(state.stage))
-    for names in param.weights:
-        for path in map(str.strip, names.split(",")):
-            LOGGER.info("Finetuning from %s", path)
-            _copy_weights(net, path, name)
+    for source in weights:
+        LOGGER.info("Finetuning from %s", source.path)
+        _asked(source, name, lambda asked: asked.copy_to(net))
     return net
 
 
-def _copy_weights(net: Net, path: str, name: str) -> None:
-    refused = f"Could not open file {plain(path)}, weights of {name}"
-    if not os.path.exists(path):
+def _asked(source: Source, name: str, ask: Callable[[Source], T]) -> T:
+    """Return what a file of weights is asked for; RuntimeError for one that is missing or cannot be read."""
+    refused = f"Could not open file {plain(str(source.path))}, weights of {name}"
+    if not os.path.exists(source.path):
         raise RuntimeError(refused)
     try:
-        net.copy_from(path)
+        return ask(source)
     except OSError as error:
         raise RuntimeError(f"{refused}: {error.strerror}") from error
 
 
-def _read(path: str, name: str) -> Any:
+def _read(path: str, name: str, blobs: AskBlobs | None) -> Any:
     if not os.path.exists(path):
         raise RuntimeError(f"Could not open file {plain(path)}, the net of {name}")
-    return prototxt.read_net(path, caffe_pb2)
+    return prototxt.read_net(path, caffe_pb2, blobs)
 
 
 def _copy(message: Any) -> Any:

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from caffe_pylayers import _engine
+
 SOLVER_FIELDS = {
     "SGD": {},
     "Nesterov": {},
@@ -49,6 +51,30 @@ def test_equals_caffe_for_each_solver_type(project, kind):
     plain.solve()
     expected = [value for blob in plain.net.params["ip"] for value in blob.data.ravel().tolist()]
     assert project.weights(model) == {"ip": expected}
+
+
+def test_weights_tell_what_a_layer_of_a_fork_is(project):
+    """A BN without fields is PSPNet's; its two blobs are SegNet's."""
+    messages = _engine.messages()
+    project.net(middle='layer { name: "bn" type: "BN" bottom: "data" top: "bn" }', bottom="bn")
+    model = messages.NetParameter()
+    bn = model.layer.add(name="bn", type="BN")
+    for value in (2, 1):
+        bn.blobs.add(data=[value] * 3).shape.dim.extend((1, 3))
+    weights = project.root / "fork.caffemodel"
+    weights.write_bytes(model.SerializeToString())
+    if not _engine.on_runtime():
+        assert "unknown layer types of alexgkendall/caffe-segnet" in project.error(weights=[weights])
+        return
+    project.solver(max_iter=6, snapshot=3)  # an epoch
+    result = project.train(weights=[weights])
+    assert len(project.weights(result.model)["bn"]) == 6
+    written = messages.NetParameter.FromString(result.model.read_bytes())
+    assert [layer.type for layer in written.layer if layer.name == "bn"] == ["BN"]
+    again = project.train(snapshot=project.out / "tiny_iter_3.solverstate", output_dir="again")
+    assert project.weights(again.model) == project.weights(result.model)
+    project.solver("mine", weights=f'"{weights}"', snapshot_prefix=f'"{project.root}/mine"')
+    assert len(_engine.caffe().get_solver(str(project.path)).net.params["bn"]) == 2
 
 
 def test_old_solver_type(project):
