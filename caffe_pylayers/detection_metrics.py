@@ -188,8 +188,10 @@ class DetectionEvaluate(NamedImages, Metric):
             DetectionOutput; rows of class -1 do not count
         [1] gt_boxes (1, 1, G, 8): the image's index, class, instance, x1, y1, x2, y2, difficult; and in the other forms
             that MeanAveragePrecision takes
+        [2] with form: cascade, image_sizes (N, 2), height and width that the net has seen. There detections are image,
+            x1, y1, x2, y2, class, score, and gt_boxes (G, 8) image, x1, y1, x2, y2, class, ignored, difficult
     Top:
-        [0] (1, 1, R, 5): for each class but the background -1, class, number of objects, -1, -1; then for each
+        [0] (1, 1, R, 5), with form: cascade (R, 5, 1, 1): for each class but the background -1, class, number of objects, -1, -1; then for each
             detection image, class, score, 1 where right, 1 where wrong, by image, class and score. With ap_version mAP
             (1,), over all classes, of which one without objects has 0
     Backward:
@@ -199,7 +201,7 @@ class DetectionEvaluate(NamedImages, Metric):
     References:
         Liu et al., "SSD: Single Shot MultiBox Detector", 2016, arXiv:1512.02325. DetectionEvaluate of SSD's Caffe, with
         its detection_evaluate_param, whose resize_param's fields stand beside the others here; ap_version is its
-        solver's, as the mAP is. Where the last images of a batch have neither objects nor detections, name_size_file
+        solver's, as the mAP is. With form: cascade that of Cascade R-CNN's Caffe. Where the last images of a batch have neither objects nor detections, name_size_file
         needs batch_size.
     Example:
         >>> from caffe_pylayers.testing import LayerRun
@@ -220,23 +222,32 @@ class DetectionEvaluate(NamedImages, Metric):
     evaluate_difficult_gt = Parameter(
         bool, True, doc="difficult objects are to be found; false: they, and what finds them, do not count"
     )
+    form = Parameter(
+        str,
+        "ssd",
+        choices=("ssd", "cascade"),
+        doc="of the bottoms' rows, see Bottom; cascade: boxes are in pixels, x2 and y2 the last ones inside",
+    )
     ap_version = Parameter(str, None, choices=tuple(AP_VERSIONS), doc="the top is the mAP, of this kind")
 
     def setup(self, bottom, top):
         checks.tops(self, top, "rows, or mAP")
         self.read_list()
 
-    def plan(self, detections, gt_boxes):
+    def plan(self, detections, gt_boxes, image_sizes=None):
         box_blobs.rows(self, "bottom[0] (detections)", detections, 7)
-        return [(1,) if self.ap_version else (1, 1, self.num_classes, 5)]
+        if (image_sizes is None) == self._in_pixels:
+            raise checks.error(self, f"with form {self.form} needs {2 + self._in_pixels} bottoms")
+        rows = self.num_classes, 5
+        return [(1,) if self.ap_version else (*rows, 1, 1) if self._in_pixels else (1, 1, *rows)]
 
     def forward(self, bottom, top):
         if self.ap_version:
             super().forward(bottom, top)
             return
         rows = self._evaluate(bottom)
-        top[0].reshape(1, 1, *rows.shape)
-        top[0].data[...] = rows
+        top[0].reshape(*((*rows.shape, 1, 1) if self._in_pixels else (1, 1, *rows.shape)))
+        top[0].data[...] = rows.reshape(top[0].data.shape)
 
     def start(self):
         self._rows = []
@@ -247,11 +258,27 @@ class DetectionEvaluate(NamedImages, Metric):
     def values(self):
         return [mean(list(evaluated_precisions(np.concatenate(self._rows), self.ap_version).values()))]
 
+    @property
+    def _in_pixels(self):
+        return self.form == "cascade"
+
+    def _read(self, bottom):
+        """Return what gt_boxes.read and _detections do, and the sizes (N, 2) that the net has seen, or None."""
+        name, background, sizes = "bottom[1] (gt_boxes)", self.background_label, None
+        objects, detections = bottom[1].data, bottom[0].data
+        if self._in_pixels:
+            objects = box_blobs.rows(self, name, objects, 8)[:, [0, 1, 2, 3, 4, 5, 7]]
+            detections = box_blobs.rows(self, "bottom[0] (detections)", detections, 7)[:, [0, 5, 6, 1, 2, 3, 4]]
+            sizes = box_blobs.rows(self, "bottom[2] (image_sizes)", bottom[2].data, 2)
+            checks.numbers(self, "bottom[2] (image_sizes)", sizes, None, 1)
+        images = None if sizes is None else len(sizes)
+        truth = gt_boxes.read(self, name, objects, images, self.num_classes, background)
+        return (truth, *_detections(self, detections, truth.images, background), sizes)
+
     def _evaluate(self, bottom):
         """Return the rows of a batch, (R, 5)."""
-        name, background = "bottom[1] (gt_boxes)", self.background_label
-        truth = gt_boxes.read(self, name, bottom[1].data, None, self.num_classes, background)
-        rows, index = _detections(self, bottom[0].data, truth.images, background)
+        truth, rows, index, sizes = self._read(bottom)
+        background = self.background_label
         classes = np.array([c for c in range(self.num_classes) if c != background])
         flagged = truth.flagged & (not self.evaluate_difficult_gt)
         counts = np.bincount(truth.classes[~flagged], minlength=self.num_classes)[classes]
@@ -261,13 +288,17 @@ class DetectionEvaluate(NamedImages, Metric):
         rows, index = rows[order], index[order]
         found = result[len(classes) :]
         found[:, :3] = rows[:, :3]
-        places = self.advance(int(max(index.max(initial=-1), truth.image.max(initial=-1))) + 1)
+        last = int(max(index.max(initial=-1), truth.image.max(initial=-1))) + 1
+        places = self.advance(last if sizes is None else len(sizes))
         for image, c in sorted(set(zip(index.tolist(), rows[:, 1].tolist()))):
             mine, here = (index == image) & (rows[:, 1] == c), (truth.image == image) & (truth.classes == c)
             boxes, objects = rows[mine, 3:], truth.boxes[here]
-            if self.names:
+            if self.names and sizes is None:
                 boxes, objects = (self.in_pixels(x, self.sizes[places[image]]) for x in (boxes, objects))
-            thresholds = [self.overlap_threshold]
-            right, ignored = match_voc(boxes, objects, flagged[here], thresholds, plus_one=bool(self.names))
+            elif self.names:
+                scale = np.tile(self.sizes[places[image]] / sizes[image], 2)[::-1]  # of x, y, x, y
+                boxes, objects = boxes * scale, objects * scale
+            plus_one = bool(self.names) or self._in_pixels
+            right, ignored = match_voc(boxes, objects, flagged[here], [self.overlap_threshold], plus_one)
             found[mine, 3], found[mine, 4] = right[0], ~right[0] & ~ignored[0]
         return result

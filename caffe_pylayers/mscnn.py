@@ -24,11 +24,17 @@ layer {
     param_str: "{bbox_std: [0.1, 0.1, 0.2, 0.2]}"
   }
 }
+layer {
+  name: "frcnn_out"  type: "Python"
+  bottom: "cls_prob"  bottom: "bbox_pred"  bottom: "proposals"  bottom: "image_sizes"  top: "frcnn_out"
+  python_param {
+    module: "caffe_pylayers.mscnn"  layer: "FrcnnOutput"
+    param_str: "{conf_thr: 0.01, iou_thr: 0.3, max_det_num: 100, cls_aware: false, bbox_std: [0.1, 0.1, 0.2, 0.2]}"
+  }
+}
 """
 
 from __future__ import annotations
-
-import math
 
 import numpy as np
 
@@ -38,44 +44,16 @@ from caffe_pylayers._layer.bases.no_gradient import NoGradient
 from caffe_pylayers._layer.detection import box_blobs
 from caffe_pylayers._layer.detection.box_codes import box_decode_forward
 from caffe_pylayers._layer.detection.boxes import sizes
-from caffe_pylayers._layer.detection.nms import by_score, greedy_nms
+from caffe_pylayers._layer.detection.field_boxes import CodedBoxes, decode_fields
+from caffe_pylayers._layer.detection.nms import best_in_order, by_score, greedy_nms
 from caffe_pylayers._layer.phases import TRAIN
 
-__all__ = ["BoxGroupOutput", "BoxOutput", "DecodeBBox", "decode_fields"]
+__all__ = ["BoxGroupOutput", "BoxOutput", "DecodeBBox", "FrcnnOutput", "decode_fields"]
 
 _NO_BOX = (0, 1, 1, 10, 10)  # what stands for the proposals of a batch that has none
 
 
-def decode_fields(deltas, fields, stride, field_xyr=2.0, field_whr=2.0, means=0.0, stds=1.0):
-    """Return x, y, w, h, each (G, H, W), of boxes coded relative to a field at the middle of each cell.
-
-    A centre is moved by a share of the field's size, 1 / field_xyr at most; a size is the field's times exp of a delta,
-    field_whr or one over it at most.
-
-    deltas: (G, 4, H, W), times stds plus means. fields: (widths, heights) of the G fields, in pixels.
-    """
-    shape = (1, 4, 1, 1)
-    deltas = deltas * np.broadcast_to(stds, 4).reshape(shape) + np.broadcast_to(means, 4).reshape(shape)
-    bound = math.log(field_whr)
-    found = []
-    for axis in range(2):
-        field = np.asarray(fields[axis], deltas.dtype)[:, None, None]
-        cells = (np.arange(deltas.shape[3 - axis]) + 0.5) * stride
-        middle = cells if axis == 0 else cells[:, None]
-        length = field * np.exp(deltas[:, 2 + axis].clip(-bound, bound))
-        found.append((deltas[:, axis].clip(-1 / field_xyr, 1 / field_xyr) * field + middle - length / 2, length))
-    (x, w), (y, h) = found
-    return x, y, w, h
-
-
-class _Deltas(NoGradient):
-    """A layer that decodes boxes from deltas."""
-
-    bbox_mean = Parameter((float,) * 4, (0.0,) * 4, doc="added to the deltas")
-    bbox_std = Parameter((float,) * 4, (1.0,) * 4, above=0, doc="the deltas are multiplied by these before")
-
-
-class _Fields(_Deltas):
+class _Fields(CodedBoxes, NoGradient):
     """A layer of maps with boxes at their cells, of which the best are proposed.
 
     A subclass has candidates(bottom, image), which yields (boxes x1 y1 x2 y2 (R, 4), scores (R,)) for each map, and
@@ -267,7 +245,7 @@ class BoxGroupOutput(_Fields):
             yield boxes.reshape(-1, 4), (1 - probabilities[:, 0]).ravel()
 
 
-class DecodeBBox(_Deltas):
+class DecodeBBox(CodedBoxes, NoGradient):
     """ROIs of the next stage of a cascade: those of this one, moved by its deltas.
 
     In TRAIN those without a size are left out, and, with bottom[2], those whose IoU with their object was gt_iou_thr or
@@ -321,3 +299,84 @@ class DecodeBBox(_Deltas):
             raise checks.error(self, f"none of the {len(rois)} ROIs is left")
         top[0].reshape(int(kept.sum()), 5, 1, 1)
         top[0].data[...] = np.concatenate([rois[:, :1], boxes], 1)[kept][:, :, None, None]
+
+
+class FrcnnOutput(CodedBoxes, NoGradient):
+    """Detections of a stage of Cascade R-CNN: ROIs moved by their deltas, suppressed class by class.
+
+    Of the boxes with a probability of conf_thr or more, cut to the image, greedy non-maximum suppression keeps the best
+    of each class, and max_det_num of all. Here x2 and y2 are the last pixel inside.
+
+    Bottom:
+        [0] probabilities (R, C), background first
+        [1] deltas (R, 8) of the background and of an object, or (R, 4 C) of each class
+        [2] ROIs (R, 5) or (R, 6): the image's index, x1, y1, x2, y2
+        [3] image_sizes (N, 2), height and width
+    Top:
+        [0] detections (K, 7, 1, 1): the image's index, x1, y1, x2, y2, class, probability; those of an image by class,
+            behind a row of its index and -1
+    Backward:
+        Zeros.
+    Raises:
+        ValueError for shapes that do not fit, an index of an image that is no integer in [0, N), and for values that
+        are not finite.
+    References:
+        Cai and Vasconcelos, "Cascade R-CNN", 2018, arXiv:1712.00726. FrcnnOutput of its Caffe, for batches too, with
+        the fields of its frcnn_output_param and bbox_reg_param; it writes no files.
+    Example:
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> bottoms = [[[0.25, 0.75]], [[0, 0, 0, 0, 0.5, 0, 0, 0]], [[0, 10, 10, 29, 29]], [[20, 60]]]
+        >>> LayerRun(FrcnnOutput, bottoms).forward()[0][:, :, 0, 0]
+        array([[ 0.  , -1.  , -1.  , -1.  , -1.  , -1.  , -1.  ],
+               [ 0.  , 20.  , 10.  , 39.  , 20.  ,  1.  ,  0.75]])
+    """
+
+    conf_thr = Parameter(float, 0.0, doc="least probability of a detection")
+    iou_thr = Parameter(float, 0.5, low=0, high=1, doc="the largest IoU of two boxes of a class that both stay")
+    max_det_num = Parameter(int, 0, low=0, doc="detections of an image, 0: all")
+    cls_aware = Parameter(bool, True, doc="a class's deltas are in its columns; false: those of all in 4 to 7")
+
+    def setup(self, bottom, top):
+        checks.tops(self, top, "detections")
+
+    def plan(self, probabilities, deltas, rois, image_sizes):
+        classes = int(np.prod(probabilities.shape[1:]))
+        wanted = 4 * classes if self.cls_aware else 8
+        count = len(box_blobs.rows(self, "bottom[2] (rois)", rois, 5, 6))
+        for i, name, array, columns in ((0, "probabilities", probabilities, classes), (1, "deltas", deltas, wanted)):
+            if len(box_blobs.rows(self, f"bottom[{i}] ({name})", array, columns)) != count:
+                raise checks.error(self, f"bottom[{i}] ({name}) must have {count} rows, as the ROIs, got {len(array)}")
+        box_blobs.rows(self, "bottom[3] (image_sizes)", image_sizes, 2)
+        self._classes, self._columns = classes, wanted // 4
+        return [(1, 7, 1, 1)]
+
+    def forward(self, bottom, top):
+        probabilities = bottom[0].data.reshape(-1, self._classes)
+        deltas = bottom[1].data.reshape(len(probabilities), self._columns, 4)
+        rois = box_blobs.rows(self, "bottom[2] (rois)", bottom[2].data, 5, 6)
+        sizes = box_blobs.rows(self, "bottom[3] (image_sizes)", bottom[3].data, 2)
+        for i in range(4):
+            checks.numbers(self, f"bottom[{i}]", bottom[i].data)
+        index = box_blobs.image_index(self, "bottom[2] (rois)", rois[:, 0], len(sizes))
+        boxes = box_decode_forward(rois[:, None, 1:5], deltas, True, self.bbox_mean, self.bbox_std)
+        found = []
+        for image, (height, width) in enumerate(sizes):
+            mine = index == image
+            inside = np.minimum(boxes[mine], [np.inf, np.inf, width, height])
+            inside[..., :2] = inside[..., :2].clip(0, None)
+            rows = self._of_image(probabilities[mine], inside)
+            found += [np.array([[image, *[-1] * 6]]), np.column_stack([np.full(len(rows), image), rows])]
+        rows = np.concatenate(found)
+        top[0].reshape(len(rows), 7, 1, 1)
+        top[0].data[...] = rows[:, :, None, None]
+
+    def _of_image(self, probabilities, boxes):
+        """Return the detections (D, 6) of an image: x1, y1, x2, y2, class, probability."""
+        found = [np.zeros((0, 6))]
+        for c in range(1, self._classes):
+            good = np.flatnonzero(probabilities[:, c] >= self.conf_thr)
+            scores, candidates = probabilities[good, c], boxes[good, c if self.cls_aware else 1]
+            kept = greedy_nms(candidates, scores, self.iou_thr, True)
+            found.append(np.column_stack([candidates[kept], np.full(len(kept), c), scores[kept]]))
+        rows = np.concatenate(found)
+        return rows[best_in_order(rows[:, 5], self.max_det_num or None)]
