@@ -191,9 +191,9 @@ class DetectionEvaluate(NamedImages, Metric):
         [2] with form: cascade, image_sizes (N, 2), height and width that the net has seen. There detections are image,
             x1, y1, x2, y2, class, score, and gt_boxes (G, 8) image, x1, y1, x2, y2, class, ignored, difficult
     Top:
-        [0] (1, 1, R, 5), with form: cascade (R, 5, 1, 1): for each class but the background -1, class, number of objects, -1, -1; then for each
-            detection image, class, score, 1 where right, 1 where wrong, by image, class and score. With ap_version mAP
-            (1,), over all classes, of which one without objects has 0
+        [0] (1, 1, R, 5), with form: cascade (R, 5, 1, 1): for each class but the background -1, class, number of
+            objects, -1, -1; then for each detection image, class, score, 1 where right, 1 where wrong, by image, class
+            and score. With ap_version mAP (1,), over all classes, of which one without objects has 0
     Backward:
         Zeros.
     Raises:
@@ -201,8 +201,8 @@ class DetectionEvaluate(NamedImages, Metric):
     References:
         Liu et al., "SSD: Single Shot MultiBox Detector", 2016, arXiv:1512.02325. DetectionEvaluate of SSD's Caffe, with
         its detection_evaluate_param, whose resize_param's fields stand beside the others here; ap_version is its
-        solver's, as the mAP is. With form: cascade that of Cascade R-CNN's Caffe. Where the last images of a batch have neither objects nor detections, name_size_file
-        needs batch_size.
+        solver's, as the mAP is. With form: cascade that of Cascade R-CNN's Caffe. Where the last images of a batch have
+        neither objects nor detections, name_size_file needs batch_size.
     Example:
         >>> from caffe_pylayers.testing import LayerRun
         >>> gt_boxes = [[[[0, 1, 0, 0.1, 0.1, 0.5, 0.5, 0]]]]

@@ -72,11 +72,36 @@ class Shuffled(Sampler):
         found: list[int] = []
         while len(found) < count:
             epoch, place = divmod(first + len(found), self.count)
-            if self._order[0] != epoch:
-                groups = permutation(generator(self.seed, epoch, ORDER), self.count // self.together)
-                self._order = epoch, (groups[:, None] * self.together + np.arange(self.together)).ravel()
-            found += self._order[1][place : place + count - len(found)].tolist()
+            known = self._order  # one of another epoch may take its place, from another thread
+            if known[0] != epoch:
+                known = self._order = epoch, self._of_epoch(generator(self.seed, epoch, ORDER))
+            found += known[1][place : place + count - len(found)].tolist()
         return found
+
+    def _of_epoch(self, rng: Any) -> Any:
+        groups = permutation(rng, self.count // self.together)
+        return (groups[:, None] * self.together + np.arange(self.together)).ravel()
+
+
+class Alternating(Shuffled):
+    """Epochs: in turn ``run`` items of one of two groups and of the other, then the rest of what is left.
+
+    Each group is in a random order of its own, and which comes first is random.
+    """
+
+    def __init__(self, groups: Sequence[Sequence[int]], run: int, seed: int) -> None:
+        super().__init__(sum(map(len, groups)), seed)
+        self.groups, self.run = [np.asarray(group, np.int64) for group in groups], run
+
+    def _of_epoch(self, rng: Any) -> Any:
+        left = [group[permutation(rng, len(group))] for group in self.groups]
+        if rng.random() < 0.5:
+            left.reverse()
+        found = []
+        while all(map(len, left)):
+            found.append(left[0][: self.run])
+            left = [left[1], left[0][self.run :]]
+        return np.concatenate([*found, *left])
 
 
 class ClassBalanced(Sampler):
