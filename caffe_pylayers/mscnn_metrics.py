@@ -44,7 +44,7 @@ __all__ = ["BboxAccuracy", "DetectionAccuracy", "DetectionGroupAccuracy"]
 class _CellAccuracy(AtCells, Metric):
     """How often the best score at a cell is its class's, and how much a box there overlaps its object."""
 
-    field_xyr = Parameter(float, None, above=0, doc="a centre moves by the field over it at most")
+    field_xyr = Parameter(float, 4.0, above=0, doc="a centre moves by the field over it at most")
     field_whr = Parameter(
         float, 2.0, low=1, doc="a size is no larger than the field times it, nor smaller than over it"
     )
@@ -117,8 +117,6 @@ class DetectionAccuracy(_CellAccuracy):
         [array([0.5, 0. ]), array([0.5])]
     """
 
-    field_xyr = Parameter(float, 2.0, above=0, doc="a centre moves by the field over it at most")
-
 
 class DetectionGroupAccuracy(_CellAccuracy):
     """How often Cascade R-CNN's proposals are right: several fields at each cell of a map.
@@ -150,8 +148,6 @@ class DetectionGroupAccuracy(_CellAccuracy):
         >>> [top.ravel() for top in LayerRun(DetectionGroupAccuracy, bottoms, param_str=text, tops=2).forward()]
         [array([1., 1.]), array([1.])]
     """
-
-    field_xyr = Parameter(float, 4.0, above=0, doc="a centre moves by the field over it at most")
 
     groups = True
 

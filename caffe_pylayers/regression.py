@@ -203,7 +203,7 @@ class SmoothL1Loss(InsideWeightedLoss):
             the other bottoms may hold anything, NaN too
     Top:
         [0] loss (1,)
-        [1] losses, optional, without bottom[3]: rho summed over the channels, (N, 1, ...) of four axes or more
+        [1] losses, optional: w_out rho summed over the channels, (N, 1, ...) of four axes or more
     Backward:
         With s = clip(sigma**2 w_in (p - t), -1, 1), and the loss weight in g = top[0].diff[0]:
         d_p = g w_out w_in s / Z, d_t = -d_p, d_w_in = g w_out (p - t) s / Z, d_w_out = g rho / Z;

@@ -7,7 +7,7 @@ from typing import Any
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.blocks import part
+from caffe_pylayers._layer.blocks import part, sum_to
 from caffe_pylayers._layer.losses.pair_loss import PairLoss, Part, view
 from caffe_pylayers._layer.losses.weighted_loss import weighted_normalization
 
@@ -15,7 +15,7 @@ __all__ = ["InsideWeightedLoss"]
 
 
 class InsideWeightedLoss(PairLoss):
-    """loss = sum(w_out rho(w_in (p - t))) / Z, and its terms without w_out, summed over the channels.
+    """loss = sum(w_out rho(w_in (p - t))) / Z, and its terms, summed over the channels.
 
     A subclass has PairLoss's formulas.
     """
@@ -29,8 +29,6 @@ class InsideWeightedLoss(PairLoss):
 
     def setup(self, bottom: Any, top: Any) -> None:
         checks.tops(self, top, "loss", "losses", optional=1)
-        if len(top) > 1 and len(bottom) > 3:
-            raise checks.error(self, "top[1] (losses) does not go with bottom[3] (outside_weights)")
 
     def plan(self, predictions: Any, targets: Any, inside_weights: Any = None, outside_weights: Any = None) -> Any:
         shape = tuple(map(int, predictions.shape))
@@ -45,13 +43,19 @@ class InsideWeightedLoss(PairLoss):
             losses = view(top[1].data, self._each)
             arrays.fill(losses, 0)
             for each in self.parts(bottom):
-                self.write(losses, each.block, self.counted(self.terms(*each.arrays), each), 1)
+                terms = self.counted(self.terms(*each.arrays), each)
+                self.write(losses, each.block, terms if each.weights is None else terms * each.weights, 1)
 
     def backward(self, top: Any, propagate_down: Any, bottom: Any) -> None:
         self._d_losses = None
         if len(top) > 1 and self.xp.count_nonzero(top[1].diff):
             self._d_losses = view(top[1].diff, self._each)
         super().backward(top, propagate_down, bottom)
+        if self._d_losses is not None and len(bottom) > 3 and propagate_down[3]:
+            d_weights = view(bottom[3].diff, self._weights_shape)
+            for each in self.parts(bottom):
+                place, terms = part(d_weights, each.block), self.counted(self.terms(*each.arrays), each)
+                place += sum_to(terms * part(self._d_losses, each.block), place.shape)
 
     def divisor(self, amount: Any) -> Any:
         if self.normalization == "places":
@@ -70,7 +74,8 @@ class InsideWeightedLoss(PairLoss):
 
     def gradient(self, each: Part, factor: Any, diffs: list[Any]) -> None:
         if self._d_losses is not None:
-            factor = factor + part(self._d_losses, each.block)
+            more = part(self._d_losses, each.block)
+            factor = factor + (more if each.weights is None else more * each.weights)
         super().gradient(each, factor, diffs)
         if len(diffs) > 2 and diffs[2] is not None:
             predictions, targets, inside = each.arrays

@@ -8,6 +8,8 @@ protobuf's, an enumeration or message of Caffe, or one from here. Texts need no 
 
 from __future__ import annotations
 
+from caffe_pylayers._nets.forks.fields_of_detectors import DETECTORS
+
 # What flownet2 draws at random for each image.
 _AUGMENTATIONS = (
     "mirror translate rotate zoom squeeze translate_x translate_y gamma brightness contrast color lmult_pow lmult_mult "
@@ -88,16 +90,7 @@ MESSAGES = {
     "min_size: uint32 = 16, pre_nms_topn: uint32 = 6000, post_nms_topn: uint32 = 300, nms_thresh: float = 0.7, "
     "anchor_base_size: uint32, rpn_obj_threshold: float, rpn_nms_threshold: float, rpn_nms_post_top_n: uint32, "
     "net_input_h: uint32, net_input_w: uint32",
-    "BoxOutputParameter": "fg_thr: float = 0, iou_thr: float = 0.5, nms_type: string = IOU, field_h: uint32*, "
-    "field_w: uint32*, downsample_rate: uint32*, field_whr: float = 2, field_xyr: float = 2, max_nms_num: uint32 = 0, "
-    "max_post_nms_num: uint32 = 0, min_size: float = 15",
-    "BoxGroupParameter": "field_h: float*, field_w: float*, stride: float",
-    "BoxGroupOutputParameter": "fg_thr: float = 0, iou_thr: float = 0.5, nms_type: string = IOU, "
-    "box_group_param: BoxGroupParameter*, field_whr: float = 2, field_xyr: float = 2, max_nms_num: uint32 = 0, "
-    "max_post_nms_num: uint32 = 0, min_size: float = 15",
-    "BBoxRegParameter": "bbox_mean: float*, bbox_std: float*, cls_aware: bool = true",
-    "DecodeBBoxParameter": "gt_iou_thr: float = 0.95",
-    "ScaleRouteParameter": "low_scale: float, high_scale: float",
+    **DETECTORS,
     "ROIWarpingParameter": "pooled_h: uint32 = 0, pooled_w: uint32 = 0, spatial_scale: float = 1",
     "MaskResizeParameter": "output_height: uint32 = 0, output_width: uint32 = 0",
     # DetectNet
@@ -265,6 +258,13 @@ MESSAGES = {
     "roi_align_param: ROIAlignParameter, smooth_l1_loss_param: SmoothL1LossParameter, "
     "box_output_param: BoxOutputParameter, box_group_output_param: BoxGroupOutputParameter, "
     "bbox_reg_param: BBoxRegParameter, decode_bbox_param: DecodeBBoxParameter, "
+    "image_gt_data_param: ImageGtDataParameter, detection_data_param: DetectionDataParameter, "
+    "eval_data_param: EvalDataParameter, detection_loss_param: DetectionLossParameter, "
+    "detection_accuracy_param: DetectionAccuracyParameter, "
+    "detection_group_loss_param: DetectionGroupLossParameter, "
+    "detection_group_accuracy_param: DetectionGroupAccuracyParameter, "
+    "proposal_target_param: ProposalTargetParameter, frcnn_output_param: FrcnnOutputParameter, "
+    "hard_mining_param: HardMiningParameter, "
     "scale_route_param: ScaleRouteParameter, roi_warping_param: ROIWarpingParameter, "
     "mask_resize_param: MaskResizeParameter, "
     "psroi_pooling_param: PSROIPoolingParameter, psroi_align_param: PSROIAlignParameter, "

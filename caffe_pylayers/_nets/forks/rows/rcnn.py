@@ -25,28 +25,15 @@ def _frcnn_stride(layer: Any) -> dict[str, int]:
 
 
 def _corners_of_bins(layer: Any) -> bool:
-    """Return True for Cascade R-CNN's ROIAlign; makefile/frcnn's has other fields, or writes pad_ratio: 0."""
-    param = layer.roi_pooling_param
-    fields = "bi_type", "is_multi_interpolate", *(() if param.pad_ratio else ("pad_ratio",))
-    return layer.HasField("roi_pooling_param") and not any(param.HasField(name) for name in fields)
+    """Return True for Cascade R-CNN's ROIAlign; makefile/frcnn's has other fields."""
+    fields = "bi_type", "is_multi_interpolate"
+    return layer.HasField("roi_pooling_param") and not any(layer.roi_pooling_param.HasField(name) for name in fields)
 
 
 def _turn_point(layer: Any) -> dict[str, float]:
     """Return the sigma that turns at 1 / sigma**2; a point that is none as it is, for the layer to refuse."""
     point = layer.smoothl1_param.turn_point
     return {"sigma": short_float(point**-0.5 if point > 0 else point)}
-
-
-_FIELDS = "fg_thr iou_thr field_whr field_xyr max_nms_num max_post_nms_num min_size"
-
-
-def _groups(layer: Any) -> dict[str, Any]:
-    groups = layer.box_group_output_param.box_group_param
-    return {
-        "field_w": [[short_float(w) for w in group.field_w] for group in groups],
-        "field_h": [[short_float(h) for h in group.field_h] for group in groups],
-        "stride": [short_float(group.stride) for group in groups],
-    }
 
 
 ROWS = [
@@ -95,29 +82,6 @@ ROWS = [
         "pooled_h pooled_w spatial_scale sampling_ratio",
         meant=lambda layer: layer.HasField("roi_align_param"),
     ),
-    Dialect(
-        "BoxOutput",
-        "mscnn.BoxOutput",
-        "box_output_param bbox_reg_param",
-        f"field_w field_h downsample_rate {_FIELDS} bbox_mean bbox_std",
-        ignored="cls_aware",
-    ),
-    Dialect(
-        "BoxGroupOutput",
-        "mscnn.BoxGroupOutput",
-        "box_group_output_param bbox_reg_param",
-        f"{_FIELDS} bbox_mean bbox_std",
-        read="box_group_param",
-        ignored="cls_aware",
-        more=_groups,
-    ),
-    Dialect(
-        "DecodeBBox",
-        "mscnn.DecodeBBox",
-        "bbox_reg_param decode_bbox_param",
-        "bbox_mean bbox_std gt_iou_thr",
-        ignored="cls_aware",
-    ),
     Dialect("FrcnnProposal", "proposals.Proposal", "proposal_param", read="feat_stride", more=_frcnn_stride),
     Dialect(
         "Proposal",
@@ -133,7 +97,6 @@ ROWS = [
         "pooled_h pooled_w spatial_scale pad_ratio",
         meant=_corners_of_bins,
     ),
-    Dialect("ScaleRoute", "roi_levels.ScaleRoute", "scale_route_param", "low_scale high_scale"),
     Dialect("ROIWarping", "roi_grids.ROIWarping", "roi_warping_param", "pooled_h pooled_w spatial_scale"),
     Dialect("MaskPooling", "products.OuterProduct", more=lambda layer: {"flatten": True}),
     Dialect(
