@@ -39,7 +39,7 @@ import numpy as np
 from caffe_pylayers._layer import checks
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.data.samplers import Alternating, InOrder
-from caffe_pylayers._layer.detection.field_labels import Rules, Scene, field_labels, round_half_up
+from caffe_pylayers._layer.detection.field_labels import Rules, field_labels, round_half_up
 from caffe_pylayers._layer.images.augment import resize, scale_boxes
 from caffe_pylayers._layer.images.distortions import AMOUNTS, distort
 from caffe_pylayers._layer.images.image_files import read_image
@@ -47,7 +47,7 @@ from caffe_pylayers._layer.images.window_data import GRID, LabelledWindows, Wind
 from caffe_pylayers._layer.phases import TRAIN
 from caffe_pylayers._layer.quote import short
 
-__all__ = ["DetectionData", "EvalData", "ImageGtData", "Rules", "Scene", "field_labels", "placed"]
+__all__ = ["DetectionData", "EvalData", "ImageGtData", "field_labels", "placed"]
 
 
 class ImageGtData(LabelledWindows):

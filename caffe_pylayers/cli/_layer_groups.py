@@ -66,6 +66,7 @@ GROUPS = {
         "pair_data",
         "annotated_data",
         "datum_data",
+        "mscnn_data",
         "detectnet",
         "table_data",
         "video_data",

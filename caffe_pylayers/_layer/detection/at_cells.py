@@ -35,9 +35,10 @@ class AtCells(CodedBoxes):
 
     groups = False
 
-    def plan_cells(self, scores: Any, *others: Any) -> None:
-        """Check the bottoms' shapes."""
-        fields, shapes = len(self.field_w), [tuple(scores.shape), *(tuple(other.shape) for other in others)]
+    def plan_cells(self, *maps: Any) -> None:
+        """Check the bottoms' number and shapes."""
+        checks.bottoms(self, maps, *(("scores", "deltas", "labels") if self.groups else ("maps", "labels")))
+        fields, shapes = len(self.field_w), [tuple(each.shape) for each in maps]
         if len(self.field_h) != fields or (fields > 1 and not self.groups):
             number = "as many widths as heights" if self.groups else "one field"
             raise checks.error(

@@ -14,6 +14,11 @@ padded = np.zeros((2, 8, 5))
 for i in range(2):
     padded[i, : (image == i).sum()] = gt[image == i, 1:6]
 shares = detections / [1, 1, 1, 40, 40, 40, 40]
+in_pixels = [
+    detections[:, [0, 3, 4, 5, 6, 1, 2]],
+    np.column_stack([gt[:, :6], np.zeros(8), gt[:, 6]]).reshape(8, 8, 1, 1),
+    [[40, 50], [60, 40]],
+]
 none = [[0, -1, -1, -1, -1, -1, -1], [1, -1, -1, -1, -1, -1, -1]]
 
 
@@ -49,5 +54,7 @@ CASES = {
         apart([shares[:1], ssd[:, :, :1]]),
         apart([shares, ssd], ", ap_version: 11point", phase=1),
         apart([none, ssd[:, :, :0]], ", ap_version: Integral, report: batch", phase=1),
+        apart(in_pixels, ", form: cascade"),
+        apart(in_pixels, ", form: cascade, evaluate_difficult_gt: false, ap_version: 11point", phase=1),
     ],
 }

@@ -1,7 +1,7 @@
 import numpy as np
 
 from tests.layers.case import case
-from tests.layers.cases.proposals import rois
+from tests.layers.cases.proposals import of_two, rois
 
 rng = np.random.RandomState(9)
 
@@ -20,6 +20,13 @@ TWO = "field_w: [26, 42], field_h: [34, 50], downsample_rate: [8, 16]"
 GROUP = "field_w: [[26, 42]], field_h: [[34, 22]], stride: [8]"
 deltas = 0.3 * rng.standard_normal((16, 8))
 overlaps = np.concatenate([rng.rand(16, 4), np.linspace(0.1, 1, 16)[:, None]], 1)
+scores = rng.rand(16, 3)
+sizes = np.array([[60.0, 80.0]])
+
+
+def detected(bottoms, text="", **options):
+    return case(bottoms, f"{{{text}}}", wrt=[], other_bottoms=[*(x[:9] for x in bottoms[:3]), bottoms[3]], **options)
+
 
 CASES = {
     "BoxOutput": [
@@ -51,5 +58,13 @@ CASES = {
         case([deltas, rois, overlaps], "{gt_iou_thr: 0.5}", wrt=[]),
         case([deltas[:1], rois[:1]], wrt=[]),
         case([deltas * 1e3, rois], wrt=[], phase=1),
+    ],
+    "FrcnnOutput": [
+        detected([scores, 0.1 * np.tile(deltas, 2)[:, :12], rois, sizes]),
+        detected([scores, deltas, rois, sizes], "cls_aware: false, conf_thr: 0.6, bbox_std: [0.1, 0.1, 0.2, 0.2]"),
+        detected([scores[:, :, None, None], deltas, rois, sizes], "cls_aware: false, iou_thr: 0.1, max_det_num: 3"),
+        detected([scores, deltas, rois, sizes], "cls_aware: false, conf_thr: 2"),  # none at all
+        detected([scores * 0, deltas * 1e3, rois, sizes], "cls_aware: false, bbox_mean: [0.1, 0, 0, 0]"),
+        detected([scores, deltas, of_two, np.repeat(sizes, 2, 0)], "cls_aware: false, iou_thr: 1"),
     ],
 }
