@@ -44,11 +44,12 @@ def lstm_unit_forward(xp, gates, c_before, c, tanh_c, h):
     """
     size = c.shape[1]
     i, f, o, g = (gates[:, k * size : (k + 1) * size] for k in range(4))
-    sigmoid(xp, gates[:, : 3 * size], gates[:, : 3 * size])
-    g[...] = xp.tanh(g)
+    sigmoids = gates[:, : 3 * size]
+    sigmoid(xp, sigmoids, sigmoids)
+    xp.tanh(g, out=g)
     xp.multiply(f, c_before, out=c)
     c += i * g
-    tanh_c[...] = xp.tanh(c)
+    xp.tanh(c, out=tanh_c)
     xp.multiply(o, tanh_c, out=h)
 
 
@@ -65,8 +66,8 @@ def lstm_unit_backward(xp, gates, c_before, tanh_c, d_h, d_c, d_gates):
     xp.multiply(d_c, c_before, out=d_f)
     xp.multiply(d_h, tanh_c, out=d_o)
     xp.multiply(d_c, i * (1 - g * g), out=d_g)
-    sigmoids = gates[:, : 3 * size]
-    d_gates[:, : 3 * size] *= sigmoids * (1 - sigmoids)
+    sigmoids, d_sigmoids = gates[:, : 3 * size], d_gates[:, : 3 * size]
+    d_sigmoids *= sigmoids * (1 - sigmoids)
     d_c *= f
 
 
@@ -76,36 +77,43 @@ def lstm_forward(xp, x, weights, recurrent, bias, cont, h, c, kept, y):
     weights, recurrent, bias: W (4 D, K), U (4 D, D), b (4 D,). cont: (T, N, 1), False where a sequence begins, True
     where it goes on. h, c: (N, D), of before the first step. kept: four arrays that backward reads, see lstm_backward.
     """
-    gates, h_before, c_before, tanh_c = kept
-    nothing = _zeros(h, ())
+    gates, h_before, c_at, tanh_c = kept
     rows = gates.reshape(-1, gates.shape[2])  # a product of matrices, not one for each step
     xp.matmul(x.reshape(len(rows), x.shape[2]), weights.T, out=rows)
     rows += bias
-    c_after = xp.empty_like(c)
-    for t in range(len(x)):
-        h_before[t] = xp.where(cont[t], h, nothing)
-        c_before[t] = xp.where(cont[t], c, nothing)
-        gates[t] += xp.matmul(h_before[t], recurrent.T)
-        h, c = y[t], c_after
-        lstm_unit_forward(xp, gates[t], c_before[t], c, tanh_c[t], h)
-    return h, c
+    from_h = arrays.new(recurrent, recurrent.shape[::-1])
+    from_h[...] = recurrent.T
+    c_at[0] = c
+    for begun, gates_t, h_0, c_0, c_1, tanh_c_1, h_1 in zip(_begun(cont), gates, h_before, c_at, c_at[1:], tanh_c, y):
+        h_0[...] = h
+        if begun is not None:
+            for state in (h_0, c_0):
+                state[...] = xp.where(begun, xp.zeros_like(state), state)
+        xp.add(gates_t, xp.matmul(h_0, from_h), out=gates_t)
+        lstm_unit_forward(xp, gates_t, c_0, c_1, tanh_c_1, h_1)
+        h = h_1
+    return h, c_at[-1]
 
 
 def lstm_backward(xp, x, weights, recurrent, cont, kept, d_y, clip, d_gates, d_weights, d_recurrent, d_bias, d_x=None):
     """Add the gradients of lstm_forward's W, U and b to theirs, and write d_x where it is asked for.
 
-    kept: i, f, o, g (T, N, 4 D); h and c that each step has begun with, (T, N, D); tanh(c_t). clip: the gradient of
-    each gate's argument is cut to [-clip, clip]; 0: it is not. d_gates: (T, N, 4 D), for the work.
+    kept: i, f, o, g (T, N, 4 D); h that each step has begun with (T, N, D); c, and after the last step (T + 1, N, D);
+    tanh(c_t). clip: the gradient of each gate's argument is cut to [-clip, clip]; 0: it is not.
+    d_gates: (T, N, 4 D), for the work.
     """
-    gates, h_before, c_before, tanh_c = kept
-    d_h, d_c, nothing = (_zeros(d_y, shape) for shape in (d_y.shape[1:], d_y.shape[1:], ()))
-    for t in range(len(x) - 1, -1, -1):
-        d_h += d_y[t]
-        lstm_unit_backward(xp, gates[t], c_before[t], tanh_c[t], d_h, d_c, d_gates[t])
+    gates, h_before, c_at, tanh_c = kept
+    d_h, d_c = xp.zeros_like(c_at[0]), xp.zeros_like(c_at[0])
+    steps = list(zip(_begun(cont), gates, c_at, tanh_c, d_y, d_gates))
+    for begun, gates_t, c_0, tanh_c_1, d_h_1, d_gates_t in reversed(steps):
+        d_h += d_h_1
+        lstm_unit_backward(xp, gates_t, c_0, tanh_c_1, d_h, d_c, d_gates_t)
         if clip:
-            xp.clip(d_gates[t], -clip, clip, out=d_gates[t])
-        d_h = xp.where(cont[t], xp.matmul(d_gates[t], recurrent), nothing)
-        d_c = xp.where(cont[t], d_c, nothing)
+            xp.clip(d_gates_t, -clip, clip, out=d_gates_t)
+        xp.matmul(d_gates_t, recurrent, out=d_h)
+        if begun is not None:
+            for d_state in (d_h, d_c):
+                d_state[...] = xp.where(begun, xp.zeros_like(d_state), d_state)
     rows = d_gates.reshape(-1, d_gates.shape[2])
     d_weights += xp.matmul(rows.T, x.reshape(len(rows), x.shape[2]))
     d_recurrent += xp.matmul(rows.T, h_before.reshape(-1, h_before.shape[2]))
@@ -114,10 +122,10 @@ def lstm_backward(xp, x, weights, recurrent, cont, kept, d_y, clip, d_gates, d_w
         xp.matmul(rows, weights, out=d_x.reshape(len(rows), d_x.shape[2]))
 
 
-def _zeros(like, shape):
-    zeros = arrays.new(like, shape)
-    arrays.fill(zeros, 0)
-    return zeros
+def _begun(cont):
+    """Return for each step which streams begin with it (N, 1), None where all go on."""
+    all_go_on = cont.reshape(len(cont), math.prod(cont.shape[1:])).all(1).tolist()
+    return [None if goes_on else ~step for goes_on, step in zip(all_go_on, cont)]
 
 
 class LSTM(Learned):
@@ -179,8 +187,9 @@ class LSTM(Learned):
         shape = steps, streams, self.num_output
         gates = arrays.new(x, (steps, streams, 4 * self.num_output))
         self._d_gates = self.xp.empty_like(gates)
-        self._kept = gates, *(arrays.new(x, shape) for _ in range(3))
-        self._state = [_zeros(x, shape[1:]) for _ in range(2)]
+        sizes = shape, (steps + 1, *shape[1:]), shape
+        self._kept = gates, *(arrays.new(x, size) for size in sizes)
+        self._state = [self.xp.zeros_like(self._kept[2][0]) for _ in range(2)]
         self._begin = arrays.new(x, self._steps, bool)
         self._begin[:1], self._begin[1:] = False, True
         self._y_shape = shape
