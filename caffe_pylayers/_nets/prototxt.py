@@ -67,10 +67,16 @@ def read_unlowered(path: str | os.PathLike[str]) -> Any:
     except ValueError as error:
         try:
             solver = parse(text, "SolverParameter", path, messages)
-        except ValueError:
-            raise error from None
+        except ValueError as other:
+            raise max(error, other, key=_reached) from None
     upgrade.upgrade_solver(solver, path)
     return solver
+
+
+def _reached(error: ValueError) -> tuple[int, ...]:
+    """Return the line and the column of an error of parse."""
+    found = re.search(r":(\d+):(\d+): ", str(error))
+    return tuple(map(int, found.groups())) if found else ()
 
 
 def _upgraded(text: str, name: str | os.PathLike[str], messages: Any) -> Any:

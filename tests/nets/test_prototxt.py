@@ -4,7 +4,7 @@ import pytest
 
 from caffe_pylayers import _engine
 from caffe_pylayers._nets.forks.names import fork_of_field, fork_of_type
-from caffe_pylayers._nets.prototxt import parse, parse_net, parse_solver, read_net, read_solver
+from caffe_pylayers._nets.prototxt import parse, parse_net, parse_solver, read_net, read_solver, read_unlowered
 
 SOLVER, NET = 'net: "a.prototxt"\nbase_lr: 0.1\n', 'name: "n"\nlayer { name: "r" type: "ReLU" }\n'
 
@@ -208,3 +208,12 @@ def test_a_caffemodel_in_place_of_a_net(path):
     path.write_bytes(model.SerializeToString())
     with pytest.raises(ValueError, match=r": a caffemodel, of weights; give the prototxt of its net$"):
         read_net(path)
+
+
+def test_of_a_net_and_a_solver_the_error_that_is_further_on(path):
+    path.write_text('net: "a"\nbase_lr: 1\nzzz: 1\n')
+    with pytest.raises(ValueError, match=r'file\.prototxt:3:1: .* "caffe.SolverParameter" has no field named "zzz"'):
+        read_unlowered(path)
+    path.write_text('name: "a"\nlayer { zzz: 1 }\n')
+    with pytest.raises(ValueError, match=r'file\.prototxt:2:9: .* "caffe.LayerParameter" has no field named "zzz"'):
+        read_unlowered(path)

@@ -12,6 +12,7 @@ from caffe_pylayers._nets.forks.reading import first_of, has, is_set, set_fields
 LEFT_OUT = frozenset(
     [
         "engine",
+        "richness",
         "conv_algorithm",
         "cudnn_convolution_algo_seeker",
         "conv_algos_override",

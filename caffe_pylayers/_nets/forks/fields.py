@@ -4,6 +4,7 @@ Where such a field means different things, ``table`` tells them apart by the fie
 
 By message: ``name: type``, with ``*`` behind a repeated one and ``= value`` for a default. A type is one of
 protobuf's, an enumeration or message of Caffe, or one from here. Texts need no field numbers, so they have none.
+A field of Caffe stands here where a fork repeats it.
 """
 
 from __future__ import annotations
@@ -247,7 +248,8 @@ MESSAGES = {
     "SolverParameter": "eval_type: string, ap_version: string, show_per_class_result: bool, plateau_winsize: int32*, "
     "lars: bool, local_lr_auto: bool, local_gw_ratio: float, rampup_interval: int32, rampup_lr: float, "
     "min_lr: float, global_grad_scale: float, store_blobs_in_old_format: bool, test_and_snapshot_start_epochs: int32, "
-    "stagelr: float*, stageiter: int32*, warmup_iter: int32, warmup_start_lr: float",
+    "stagelr: float*, stageiter: int32*, warmup_iter: int32, warmup_start_lr: float, richness: int32, "
+    "device_id: int32*",
     "LayerParameter": "permute_param: PermuteParameter, norm_param: NormalizeParameter, "
     "prior_box_param: PriorBoxParameter, detection_output_param: DetectionOutputParameter, "
     "multibox_loss_param: MultiBoxLossParameter, detection_evaluate_param: DetectionEvaluateParameter, "

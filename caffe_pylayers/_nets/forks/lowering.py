@@ -92,6 +92,9 @@ def lowered_solver(solver: Any, messages: Any) -> Lowered:
             found.left_out.append(("", place))
         elif field.name not in evaluation.FIELDS or evaluation.unknown(solver, field.name):
             found.faults.append(_unread(solver, place, "the solver"))
+    if type(solver) is not messages.SolverParameter and len(solver.device_id) > 1:
+        found.left_out.append(("", "device_id, all but the first"))
+        del solver.device_id[1:]
     stock = messages.SolverParameter.FromString(solver.SerializeToString())
     stock.DiscardUnknownFields()
     if type(solver) is not messages.SolverParameter:

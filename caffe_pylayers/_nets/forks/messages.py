@@ -37,7 +37,7 @@ def is_default(field: Any, value: Any) -> bool:
 def message_class(messages: Any, name: str) -> Any:
     """Return the class of a message of Caffe with the forks' fields.
 
-    messages: the module of Caffe's messages, caffe_pb2. A field that it has itself stays as it is.
+    messages: the module of Caffe's messages, caffe_pb2. A field that it has itself stays as it is, or is repeated.
     """
     return _class(_pool(messages), name)
 
@@ -109,10 +109,14 @@ def _pool(messages: Any) -> Any:
         _add_values(next(enum for enum in found[message].enum_type if enum.name == inner), values, FIRST)
     for name, fields in MESSAGES.items():
         target = found.get(name) or file.message_type.add(name=name)
-        has = {field.name for field in target.field}
+        has = {field.name: field for field in target.field}
         for number, text in enumerate(fields.split(", "), FIRST):
-            if text.split(":")[0] not in has:
+            own = has.get(text.split(":")[0])
+            if own is None:
                 _add_field(target.field.add(number=number), text)
+            elif text.endswith("*"):
+                own.label = own.LABEL_REPEATED
+                own.ClearField("default_value")
     return _pool_of(file)
 
 

@@ -86,16 +86,17 @@ class Labels:
         if self._ignore is not None:
             self.valid = index != self._ignore
             index.masked_fill_(~self.valid, 0)
-        check_labels(self._layer, index, self.classes)
+        check_labels(self._layer, index, self.classes, "; ignore_label leaves one out" if self._ignore is None else "")
         return index
 
 
-def check_labels(layer: Layer, index: torch.Tensor, classes: int) -> None:
+def check_labels(layer: Layer, index: torch.Tensor, classes: int, hint: str = "") -> None:
     """Raise LayerError for a label outside [0, classes), where Caffe reads or writes past the end of the array."""
     wrong = (index < 0) | (index >= classes)
     if wrong.any():  # waits for a GPU, where a wrong index would end the process
         at = int(wrong.flatten().nonzero()[0])
-        raise layer.error(f"bottom[1]: label {int(index.flatten()[at])} at index {at} is outside [0, {classes})")
+        label = int(index.flatten()[at])
+        raise layer.error(f"bottom[1]: label {label} at index {at} is outside [0, {classes}){hint}")
 
 
 def ignore_label(param: Any) -> int | None:

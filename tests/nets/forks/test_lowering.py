@@ -236,6 +236,8 @@ def test_a_solver():
     solver = parse_solver(f"base_lr: 0.1 test_iter: 1 train_net_param {net} test_net_param {net}")
     for found in (solver.train_net_param, solver.test_net_param[0]):
         assert found.layer[0].python_param.param_str == '{"negative_slope": 0.5, "threshold": 6.0}'
+    solver = parse_solver("base_lr: 0.1 device_id: [2, 3] richness: 200")
+    assert (solver.device_id, parse_solver("device_id: 4 richness: 200").device_id) == (2, 4)
     with pytest.raises(ValueError, match=r"^mine: the solver: nothing here does what lars asks for"):
         parse_solver("base_lr: 0.1 lars: true", "mine")
     with pytest.raises(ValueError, match=r'^mine: the solver: .* eval_type asks for, a field of .*: "segmentation"$'):
