@@ -18,6 +18,7 @@ from caffe_pylayers._layer.base import Layer
 from caffe_pylayers._layer.close_names import close_names
 from caffe_pylayers._layer.methods import layer_bases, missing_methods
 from caffe_pylayers._layer.quote import quoted, short
+from caffe_pylayers._nets.forks import python_layers
 
 
 def python_param_problems(param: Any, path: str | os.PathLike[str], asked: str = "") -> list[str]:
@@ -32,7 +33,7 @@ def python_param_problems(param: Any, path: str | os.PathLike[str], asked: str =
     try:
         module = importlib.import_module(param.module)
     except (Exception, SystemExit) as error:
-        return [missing_module(param.module, error, path) or _import_problem(param.module, error)]
+        return [missing_module(param, error, path) or _import_problem(param.module, error)]
     if not hasattr(module, param.layer):
         return [missing_class(module, param.layer)]
     cls = getattr(module, param.layer)
@@ -69,10 +70,12 @@ def name_problem(param: Any) -> str:
     return ""
 
 
-def missing_module(name: str, error: BaseException, path: str | os.PathLike[str]) -> str:
-    """Say how to find a module whose import has raised this; "" for an error that says anything else."""
+def missing_module(param: Any, error: BaseException, path: str | os.PathLike[str]) -> str:
+    """Say how to do without, or find, a python_param's module whose import has raised this; "" for another error."""
+    name = param.module
     if isinstance(error, ModuleNotFoundError) and f"{name}.".startswith(f"{error.name}."):
-        return f"no module named {name!r}; {_where_to_find(name, Path(path))}"
+        same = python_layers.advice(param)
+        return f"no module named {name!r}; {f'{same}; else ' if same else ''}{_where_to_find(name, Path(path))}"
     return ""
 
 

@@ -37,9 +37,8 @@ def run(args: argparse.Namespace) -> int:
         if port.faults:
             lines = "".join(f"\n  {fault}" for fault in port.faults)
             raise UserError(f"{args.model}: cannot be ported, and nothing is written:{lines}")
-        read = {Path(path).resolve() for path in (args.model, args.weights) if path is not None}
         for path in port.written:
-            if path.resolve() in read:
+            if path.resolve() in port.read:
                 raise UserError(f"{path}: what is read would be written over; give OUTPUT another name")
         with contextlib.ExitStack() as written:
             for path, content in port.written.items():
@@ -57,21 +56,26 @@ class _Port:
         self._messages = _engine.messages()
         self._output = output
         self._precision = ""
+        self.read: set[Path] = set()
         self.written: dict[Path, bytes] = {}
         self.report: list[str] = []
         self.faults: list[str] = []
 
     def add(self, path: str, weights: str | None) -> None:
         """Add a file, of a net or a solver."""
-        from caffe_pylayers._nets import prototxt
-
-        message = prototxt.read_unlowered(path)
+        message = self._read(path)
         if message.DESCRIPTOR.name == "SolverParameter":
             if weights is not None:
                 raise UserError(f"{path}: a solver; give the weights with the net that they are of")
             self._add_solver(message)
         else:
             self._add_net(message, self._output, weights)
+
+    def _read(self, path: str) -> Any:
+        from caffe_pylayers._nets import prototxt
+
+        self.read.add(Path(path).resolve())
+        return prototxt.read_unlowered(path)
 
     def _add_net(self, net: Any, output: Path, weights: str | None = None) -> None:
         from caffe_pylayers._nets.forks import evaluation, lowering, ported
@@ -88,14 +92,15 @@ class _Port:
         self.written[output] = ported.net_text(found).encode()
         if weights is None or model is None:
             return
+        self.read.add(Path(weights).resolve())
         content = Path(weights).read_bytes()
-        if model.hdf5:  # the layers' names and blobs, and no more
-            self.written[output.with_suffix(".caffemodel.h5")] = content
-        else:
-            self.written[output.with_suffix(".caffemodel")] = ported.weights(content, self._messages, weights)
+        beside = output.with_suffix(".caffemodel.h5" if model.hdf5 else ".caffemodel")
+        if beside == output:
+            raise UserError(f"{output}: the weights go there; name the net otherwise, {output.stem}.prototxt say")
+        # HDF5 holds the layers' names and blobs, and no more.
+        self.written[beside] = content if model.hdf5 else ported.weights(content, self._messages, weights)
 
     def _add_solver(self, solver: Any) -> None:
-        from caffe_pylayers._nets import prototxt
         from caffe_pylayers._nets.forks import evaluation, lowering, ported
 
         found = lowering.lowered_solver(solver, self._messages)
@@ -106,7 +111,7 @@ class _Port:
         for path in dict.fromkeys([solver.net, solver.train_net, *solver.test_net]):
             if path:
                 paths[path] = self._beside(path, set(paths.values()))
-                self._add_net(prototxt.read_unlowered(path), paths[path])
+                self._add_net(self._read(path), paths[path])
         for field in ("net", "train_net"):
             if solver.HasField(field):
                 setattr(solver, field, str(paths[getattr(solver, field)]))
@@ -125,7 +130,8 @@ class _Port:
         return found
 
     def _tell(self, found: Any, nets: list[Any]) -> None:
-        from caffe_pylayers._nets.forks import ported
+        from caffe_pylayers._nets.forks import ported, python_layers
 
-        self.report += [f"{name} ({kind}): {what}" for name, kind, what in found.became]
+        replaced = [became for net in nets for became in python_layers.replace(net)]
+        self.report += [f"{name} ({kind}): {what}" for name, kind, what in (*found.became, *replaced)]
         self.faults += ported.faults(found, nets)

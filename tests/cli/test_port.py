@@ -1,10 +1,12 @@
 """``caffe-pylayers port``: what it writes is a net of stock Caffe, on either engine."""
 
+import sys
+
 import numpy as np
 import pytest
 
 from caffe_pylayers import _engine
-from caffe_pylayers._nets import prototxt
+from caffe_pylayers._nets import check, prototxt
 from caffe_pylayers.cli import main
 
 NET = """
@@ -88,6 +90,64 @@ def test_weights_of_another_net(capsys, tmp_path):
     message = f"caffe-pylayers port: weights {weights}: none of its layers is in the net; it has fc7, fc8\n"
     assert port(capsys, fork, weights, "-o", output) == (1, "", message)
     assert not output.exists()
+
+
+@pytest.mark.parametrize("field", ["net", "train_net"])
+def test_a_net_that_a_solver_names_is_not_written_over(capsys, tmp_path, monkeypatch, field):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ported_net.prototxt").write_text(NET)
+    (tmp_path / "net.prototxt").symlink_to("ported_net.prototxt")
+    (tmp_path / "solver.prototxt").write_text(f'{field}: "net.prototxt"')
+    message = "ported_net.prototxt: what is read would be written over; give OUTPUT another name\n"
+    assert port(capsys, "solver.prototxt", "-o", "ported.prototxt")[2].endswith(message)
+    assert (tmp_path / "ported_net.prototxt").read_text() == NET
+    assert not (tmp_path / "ported.prototxt").exists()
+
+
+def test_a_net_where_its_weights_go(capsys, tmp_path):
+    fork, weights = tmp_path / "fork.prototxt", tmp_path / "fork.caffemodel"
+    fork.write_text(NET)
+    weights.write_bytes(_engine.messages().NetParameter(layer=[{"name": "norm"}]).SerializeToString())
+    _, _, error = port(capsys, fork, weights, "-o", tmp_path / "x.caffemodel")
+    assert error.endswith("the weights go there; name the net otherwise, x.prototxt say\n")
+
+
+RPN = """
+input: "scores" input_shape { dim: 1 dim: 24 dim: 2 dim: 2 }
+input: "deltas" input_shape { dim: 1 dim: 48 dim: 2 dim: 2 }
+input: "im_info" input_shape { dim: 1 dim: 3 }
+layer { name: "proposal" type: "Python" bottom: "scores" bottom: "deltas" bottom: "im_info" top: "rois"
+  python_param { module: "rpn.proposal_layer" layer: "ProposalLayer"
+    param_str: "'feat_stride': 16 \\n'scales': !!python/tuple [4, 8, 16, 32]" } }
+"""
+
+
+def test_a_python_layer_of_a_fork(capsys, tmp_path):
+    net, output = tmp_path / "net.prototxt", tmp_path / "ported.prototxt"
+    net.write_text(RPN)
+    code, out, _ = port(capsys, net, "-o", output)
+    became = "proposal (Python rpn.proposal_layer.ProposalLayer): caffe_pylayers.proposals.Proposal"
+    assert (code, out.splitlines()[0]) == (0, became)
+    caffe = _engine.caffe()
+    ported = caffe.Net(str(output), caffe.TEST)
+    ported.blobs["im_info"].data[...] = [[32, 32, 1]]
+    ported.forward()
+    assert ported.blobs["rois"].data.shape[1] == 5
+    assert check.problems(prototxt.read_net(net), net) == [
+        f"{net}: layer \"proposal\" (Python): no module named 'rpn.proposal_layer'; proposals.Proposal of this package "
+        'does the same: write module: "caffe_pylayers.proposals" layer: "Proposal", as `caffe-pylayers port` does; '
+        "else put the folder of its file on PYTHONPATH"
+    ]
+
+
+def test_a_python_layer_of_a_fork_that_is_there(capsys, tmp_path, monkeypatch):
+    (tmp_path / "rpn").mkdir()
+    for file in ("__init__.py", "proposal_layer.py"):
+        (tmp_path / "rpn" / file).write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "net.prototxt").write_text(RPN)
+    assert "Proposal" not in port(capsys, tmp_path / "net.prototxt", "-o", tmp_path / "ported.prototxt")[1]
+    monkeypatch.delitem(sys.modules, "rpn")
 
 
 def test_weights_in_hdf5(capsys, tmp_path):

@@ -110,7 +110,7 @@ class PythonLayer(Layer):
         try:
             module = importlib.import_module(param.module)
         except ModuleNotFoundError as error:
-            problem = rules.missing_module(param.module, error, "")
+            problem = rules.missing_module(param, error, "")
             if problem:
                 raise ModuleNotFoundError(f"{title(self)}: {plain(problem)}", name=error.name) from error
             raise
