@@ -43,6 +43,14 @@ def test_the_layers_pages_are_what_their_docstrings_say():
     assert found.returncode == 0, f"run {script.relative_to(ROOT)}: it would write {found.stdout}{found.stderr}"
 
 
+@pytest.mark.parametrize("page", sorted(ROOT.glob("docs/layers/[!R]*.md")), ids=lambda page: page.name)
+def test_a_page_says_when_to_choose_each_of_its_layers(page):
+    advice, _, pages = page.read_text(encoding="utf-8").partition("<!-- From here on")
+    layers = set(re.findall(r"^\| \[`(\w+)`\]", pages, re.MULTILINE))
+    assert layers
+    assert not layers - set(re.findall(r"`(\w+)`", advice))
+
+
 def test_the_layers_that_stand_for_published_ones_are_there():
     from caffe_pylayers.cli._layer_pages import all_layers
 
