@@ -4,7 +4,7 @@ layer {
   name: "accuracy_1"  type: "Python"
   bottom: "LFCN_1_3x5"  bottom: "label_1_3x5"  top: "accuracy_1"  top: "iou_1"
   python_param {
-    module: "caffe_pylayers.mscnn_losses"  layer: "DetectionAccuracy"
+    module: "caffe_pylayers.mscnn_metrics"  layer: "DetectionAccuracy"
     param_str: "{num_classes: 2, field_w: [40], field_h: [80], stride: 8}"
   }
 }
@@ -12,7 +12,7 @@ layer {
   name: "rpn_accuracy"  type: "Python"
   bottom: "rpn_cls_reshape"  bottom: "rpn_bbox_reshape"  bottom: "label_group_reshape"  top: "rpn_accuracy"
   python_param {
-    module: "caffe_pylayers.mscnn_losses"  layer: "DetectionGroupAccuracy"
+    module: "caffe_pylayers.mscnn_metrics"  layer: "DetectionGroupAccuracy"
     param_str: "{num_classes: 2, field_w: [88, 44], field_h: [44, 88], stride: 8}"
   }
 }
@@ -39,6 +39,14 @@ from caffe_pylayers._layer.detection.field_boxes import CodedBoxes, decode_field
 from caffe_pylayers._layer.metrics.metric import Metric
 
 __all__ = ["BboxAccuracy", "DetectionAccuracy", "DetectionGroupAccuracy"]
+
+_OWN = 0.975  # the IoU from which a ROI is its object's own box
+
+
+def _overlaps(boxes, others):
+    """Return the IoU (P,) of boxes (P, 4) with others, one each; x2 and y2 are the last pixels inside."""
+    coded = [np.concatenate([(x[:, :2] + x[:, 2:]) / 2, x[:, 2:] - x[:, :2] + 1], 1) for x in (boxes, others)]
+    return box_similarity_forward(coded[0], coded[1], "iou")
 
 
 class _CellAccuracy(AtCells, Metric):
@@ -216,12 +224,3 @@ class BboxAccuracy(CodedBoxes, Metric):
 
     def values(self):
         return self._iou / self._count if self._count else [np.nan, np.nan]
-
-
-_OWN = 0.975  # the IoU from which a ROI is its object's own box
-
-
-def _overlaps(boxes, others):
-    """Return the IoU (P,) of boxes (P, 4) with others, one each; x2 and y2 are the last pixels inside."""
-    coded = [np.concatenate([(x[:, :2] + x[:, 2:]) / 2, x[:, 2:] - x[:, :2] + 1], 1) for x in (boxes, others)]
-    return box_similarity_forward(coded[0], coded[1], "iou")

@@ -38,6 +38,7 @@ from caffe_pylayers._layer.functions.draws import Draws, seed_parameter
 __all__ = ["HardMining", "StageTarget", "hardest_rois", "nearest_objects", "random_boxes"]
 
 _LEAST = 32  # the least width and height of a random box, in pixels
+_TRIES = 100  # as often random boxes are drawn anew
 
 
 def nearest_objects(rois, objects):
@@ -61,6 +62,22 @@ def random_boxes(rng, count, images, width, height):
         ends.append((start, start + np.maximum(np.floor(size * (whole - start)), _LEAST) - 1))
     (x1, x2), (y1, y2) = ends
     return np.stack([np.floor(image * images), x1, y1, x2, y2], 1)
+
+
+def hardest_rois(losses, image, images, count):
+    """Return the indices of the ROIs of the largest losses, in their order: ``count`` of each of the images.
+
+    Where an image has fewer, the hardest of the others take their places, up to images * count in all.
+
+    losses, image: (R,), numbers and each ROI's image.
+    """
+    order = np.lexsort((-losses, image))
+    place = np.empty(len(losses), np.int64)
+    place[order] = np.arange(len(order)) - np.searchsorted(image[order], image[order])
+    kept = place < count
+    left = np.flatnonzero(~kept)
+    kept[left[by_score(losses[left], images * count - int(kept.sum()))]] = True
+    return np.flatnonzero(kept)
 
 
 class StageTarget(CodedBoxes, NoGradient):
@@ -217,25 +234,6 @@ class StageTarget(CodedBoxes, NoGradient):
             shares[:count] *= self.fg_fraction * k / shares[:count].sum()
             shares[count:] *= (1 - self.fg_fraction) * k / max(k - count, 1)
         return shares
-
-
-_TRIES = 100  # as often random boxes are drawn anew
-
-
-def hardest_rois(losses, image, images, count):
-    """Return the indices of the ROIs of the largest losses, in their order: ``count`` of each of the images.
-
-    Where an image has fewer, the hardest of the others take their places, up to images * count in all.
-
-    losses, image: (R,), numbers and each ROI's image.
-    """
-    order = np.lexsort((-losses, image))
-    place = np.empty(len(losses), np.int64)
-    place[order] = np.arange(len(order)) - np.searchsorted(image[order], image[order])
-    kept = place < count
-    left = np.flatnonzero(~kept)
-    kept[left[by_score(losses[left], images * count - int(kept.sum()))]] = True
-    return np.flatnonzero(kept)
 
 
 class HardMining(NoGradient):

@@ -43,6 +43,15 @@ def test_the_layers_pages_are_what_their_docstrings_say():
     assert found.returncode == 0, f"run {script.relative_to(ROOT)}: it would write {found.stdout}{found.stderr}"
 
 
+def test_what_a_family_shows_to_paste_names_layers_that_are_there():
+    from caffe_pylayers.cli._layer_pages import all_layers
+
+    layers = all_layers()
+    for module in {inspect.getmodule(layer) for layer in layers.values()}:
+        for pasted in re.findall(r'module: "caffe_pylayers\.(\w+)"\s+layer: "(\w+)"', module.__doc__):
+            assert ".".join(pasted) in layers, module.__name__
+
+
 @pytest.mark.parametrize("page", sorted(ROOT.glob("docs/layers/[!R]*.md")), ids=lambda page: page.name)
 def test_a_page_says_when_to_choose_each_of_its_layers(page):
     advice, _, pages = page.read_text(encoding="utf-8").partition("<!-- From here on")
