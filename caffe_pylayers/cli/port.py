@@ -134,4 +134,5 @@ class _Port:
 
         replaced = [became for net in nets for became in python_layers.replace(net)]
         self.report += [f"{name} ({kind}): {what}" for name, kind, what in (*found.became, *replaced)]
+        self.report += found.doubts
         self.faults += ported.faults(found, nets)

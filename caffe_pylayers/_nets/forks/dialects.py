@@ -66,7 +66,7 @@ class Dialect:
     change: changes what else is to change in the message, such as the rates of learned blobs; returns the layers that
         come behind it, or None.
     meant: of a type with several meanings, True for a layer that has this one.
-    unmarked: True for a type of Caffe that means it without any field of a fork.
+    unmarked: True for a type of Caffe that means it without any field of a fork, which meant tells in Caffe's messages.
     """
 
     kind: str

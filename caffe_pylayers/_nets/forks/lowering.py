@@ -19,7 +19,7 @@ from caffe_pylayers._nets.forks.dialects import LEFT_OUT, Dialect
 from caffe_pylayers._nets.forks.messages import FIELDS_OF_LAYERS, is_default, message_class, of_forks, repeated
 from caffe_pylayers._nets.forks.names import fork_of_field
 from caffe_pylayers._nets.forks.reading import first_of
-from caffe_pylayers._nets.forks.table import KINDS, TOLD, dialect_of
+from caffe_pylayers._nets.forks.table import KINDS, TOLD, dialect_of, is_unmarked
 from caffe_pylayers._nets.forks.unknown import unread_types
 
 if TYPE_CHECKING:
@@ -47,13 +47,14 @@ class Lowered(NamedTuple):
 
     message: the NetParameter or SolverParameter. became: for each layer of a fork's type (name, type, what it is here).
     left_out: (the layer's name, or "" outside of layers; the field) for each field that changes no value.
-    faults: what has no equal here, ``layer "x" (Type): why``.
+    faults: what has no equal here, ``layer "x" (Type): why``. doubts: what the net does not tell, and how to say it.
     """
 
     message: Any
     became: list[tuple[str, str, str]]
     left_out: list[tuple[str, str]]
     faults: list[str]
+    doubts: list[str]
 
 
 def lower(net: Any, messages: Any, name: str | os.PathLike[str], blobs: AskBlobs | None = None) -> Any:
@@ -77,6 +78,8 @@ def _told(found: Lowered, name: str | os.PathLike[str], others: Sequence[str] = 
         faults = list(dict.fromkeys(found.faults))
         more = [f"and {len(faults) - _LISTED} more"] if len(faults) > _LISTED else []
         raise ValueError(f"{name}: {'; '.join([*faults[:_LISTED], *more, *others])}")
+    for doubt in found.doubts:
+        LOGGER.warning("%s: %s", name, doubt)
     if found.left_out:
         counts = Counter(place for _, place in found.left_out)
         fields = ", ".join(f"{place} ({count})" if count > 1 else place for place, count in sorted(counts.items()))
@@ -86,7 +89,7 @@ def _told(found: Lowered, name: str | os.PathLike[str], others: Sequence[str] = 
 
 def lowered_solver(solver: Any, messages: Any) -> Lowered:
     """Return what lower_solver returns, with all that became of it, faults too."""
-    found = Lowered(solver, [], [], [])
+    found = Lowered(solver, [], [], [], [])
     for place, field in _fields_of_forks(solver):
         if field.name in LEFT_OUT:
             found.left_out.append(("", place))
@@ -109,6 +112,7 @@ def lowered_solver(solver: Any, messages: Any) -> Lowered:
             found.became.extend(inner.became)
             found.left_out.extend(inner.left_out)
             found.faults.extend(inner.faults)
+            found.doubts.extend(inner.doubts)
     return found._replace(message=stock)
 
 
@@ -117,13 +121,15 @@ def lowered(net: Any, messages: Any, blobs: AskBlobs | None = None) -> Lowered:
 
     blobs: returns the shapes of the net's learned blobs, by layer; called where they tell types that forks spell alike.
     """
-    found = Lowered(net, [], [], [])
+    found = Lowered(net, [], [], [], [])
     kinds = KINDS if blobs is None else TOLD
     if type(net) is messages.NetParameter:
-        if not any(layer.type in kinds for layer in net.layer):  # Caffe's own messages have no fork's fields
+        # Caffe's own messages have no fork's fields.
+        if not any(layer.type in kinds or is_unmarked(layer) for layer in net.layer):
             return found
         net = message_class(messages, "NetParameter").FromString(net.SerializeToString())
     whole_net.settle(net)
+    found.doubts.extend(whole_net.doubts(net))
     shown = [] if blobs is None else _show_blobs(net, blobs)
     has = messages.LayerParameter.DESCRIPTOR.fields_by_name
     layers = []

@@ -11,7 +11,7 @@ _YOLO = "eric612/MobileNet-YOLO"
 _DEFORMABLE = "unsky/FPN"
 _PSPNET = "hszhao/PSPNet"
 _SEGNET = "alexgkendall/caffe-segnet"
-_WINDOWS = "happynear/caffe-windows"
+WINDOWS = "happynear/caffe-windows"
 _FACE = "ydwen/caffe-face"
 _FLOWNET = "lmb-freiburg/flownet2"
 _XLEARN = "thuml/Xlearn"
@@ -39,7 +39,7 @@ _TYPES = {
     "SmoothL1LossSSD",
     _YOLO: "Reorg RegionLoss Yolov3 GaussianYolov3 Yolov3DetectionOutput YoloDetectionOutput YoloSeg ReLU6",
     f"{_SEGNET} or {_YOLO}": "Upsample",
-    f"{_SEGNET}, {_PSPNET}, {_WINDOWS} or {_CTPN}, each with a meaning of its own": "BN",
+    f"{_SEGNET}, {_PSPNET}, {WINDOWS} or {_CTPN}, each with a meaning of its own": "BN",
     _PSPNET: "Interp ImageSegData SegAccuracy DenseCRF DomainTransform DomainTransformForwardOnly BiasChannel "
     "AdaptiveBiasChannel SpatialProduct UniqueLabel MatRead MatWrite",
     _SEGNET: "DenseImageData",
@@ -49,11 +49,11 @@ _TYPES = {
     _SENET: "Axpy",
     _FACE: "CenterLoss",
     _SPHEREFACE: "MarginInnerProduct",
-    _WINDOWS: "TripletLoss GeneralTripletLoss GeneralContrastiveLoss LabelSpecificAdd LabelSpecificRescale "
+    WINDOWS: "TripletLoss GeneralTripletLoss GeneralContrastiveLoss LabelSpecificAdd LabelSpecificRescale "
     "InnerDistance ChannelScale",
     _TRIPLET: "Norm RankHardLoss",
     "rksltnl/Caffe-Deep-Metric-Learning-CVPR16": "LiftedStructSimilaritySoftmaxLoss",
-    f"{_FOCAL}, chuanqi305/FocalLoss or {_WINDOWS}, each with a meaning of its own": "FocalLoss MultiBoxFocalLoss",
+    f"{_FOCAL}, chuanqi305/FocalLoss or {WINDOWS}, each with a meaning of its own": "FocalLoss MultiBoxFocalLoss",
     _XLEARN: "MMDLoss JMMDLoss EntropyLoss GradientScaler OuterProduct",
     _WARPCTC: "CtcLoss ContinuationIndicator LabelsequenceAccuracy",
     _OCR: "CTCLoss WarpCTCLoss CTCGreedyDecoder ReverseTime",
@@ -103,7 +103,7 @@ _FIELDS = {
     "yolo_seg_param relu6_param yolo_data_type yolo_data_jitter train_diffcult difficult_label_warmup "
     "segmentation_evaluate_param",
     f"{_SEGNET} or {_YOLO}": "upsample_param",
-    f"{_SEGNET}, {_PSPNET}, {_WINDOWS} or {_CTPN}, each with a meaning of its own": "bn_param",
+    f"{_SEGNET}, {_PSPNET}, {WINDOWS} or {_CTPN}, each with a meaning of its own": "bn_param",
     _PSPNET: "interp_param seg_accuracy_param label_type scale_factors crop_width crop_height update_global_stats "
     "dense_crf_param domain_transform_param bias_channel_param adaptive_bias_channel_param unique_label_param "
     "mat_read_param mat_write_param",
@@ -111,7 +111,7 @@ _FIELDS = {
     _SHUFFLENET: "shuffle_channel_param",
     _FACE: "center_loss_param",
     _SPHEREFACE: "margin_inner_product_param",
-    _WINDOWS: "smoothl1_param normalize_param triplet_loss_param general_triplet_loss_param "
+    WINDOWS: "smoothl1_param normalize_param triplet_loss_param general_triplet_loss_param "
     "general_contrastive_loss_param label_specific_add_param inner_distance_param min_is_better "
     "local_param insanity_param eltwise_affine_param hotspot_param soft_contrastive_loss_param nca_param "
     "largemargin_inner_product_param label_specific_rescale_param label_specific_affine_param channel_scale_param "
@@ -119,7 +119,7 @@ _FIELDS = {
     "confidence_penalty_loss_param ordinal_regression_loss_param",
     _TRIPLET: "rank_param pair_size",
     "rksltnl/Caffe-Deep-Metric-Learning-CVPR16": "lifted_struct_sim_softmax_loss_param",
-    f"{_FOCAL}, chuanqi305/FocalLoss or {_WINDOWS}, each with a meaning of its own": "focal_loss_param",
+    f"{_FOCAL}, chuanqi305/FocalLoss or {WINDOWS}, each with a meaning of its own": "focal_loss_param",
     _XLEARN: "mmd_param jmmd_param entropy_param gradient_scaler_param",
     _WARPCTC: "ctc_loss_param continuation_indicator_param labelsequence_accuracy_param",
     _OCR: "ctc_decoder_param reverse_time_param",

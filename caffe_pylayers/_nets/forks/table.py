@@ -48,6 +48,7 @@ DIALECTS.sort(key=lambda row: row.meant is always)  # what any other layer of a 
 
 KINDS = frozenset(row.kind for row in DIALECTS if fork_of_type(row.kind))  # the others are Caffe's own
 TOLD = KINDS | {"BatchNorm"}  # whose rows may look at the blobs of a caffemodel
+_UNMARKED = [row for row in DIALECTS if row.unmarked]
 EQUALS = {row.kind: row.equal for row in DIALECTS if row.equal and row.kind in KINDS}  # by a fork's type, Caffe's
 _IN_PYTHON = {"Python"} | {row.kind for row in DIALECTS if row.layer}
 
@@ -55,6 +56,11 @@ _IN_PYTHON = {"Python"} | {row.kind for row in DIALECTS if row.layer}
 def dialect_of(layer: Any) -> Dialect | None:
     """Return the row of a layer, in messages that have the forks' fields; None where it has none."""
     return next((row for row in DIALECTS if row.kind == layer.type and row.meant(layer)), None)
+
+
+def is_unmarked(layer: Any) -> bool:
+    """Return True for a layer of a type of Caffe that only a fork takes so; in any messages."""
+    return any(row.kind == layer.type and row.meant(layer) for row in _UNMARKED)
 
 
 def engine_type(layer: Any) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any, Iterator
 
 from caffe_pylayers._layer.detection.prior_boxes import all_ratios
+from caffe_pylayers._nets.forks.names import WINDOWS, fork_of_type
+from caffe_pylayers._nets.include_rules import title
 
 _HEADS = {"DetectionOutput": "detection_output_param", "MultiBoxLoss": "multibox_loss_param"}
 _REARRANGED = {"Permute", "Flatten", "Reshape"}
@@ -20,6 +22,10 @@ def settle(net: Any) -> None:
             if layer.type == "BatchNorm":
                 layer.batch_norm_param.stats_batch_size = net.bn_stats_batch_size
     net.ClearField("bn_stats_batch_size")
+    if any(layer.type == "ImageLabelmapData" for layer in net.layer):  # HED's, as is its SigmoidCrossEntropyLoss
+        for layer in net.layer:
+            if layer.type == "SigmoidCrossEntropyLoss" and not layer.loss_param.HasField("balanced"):
+                layer.loss_param.balanced = True
     makers = {top: layer for layer in net.layer for top in layer.top if top not in layer.bottom}
     for layer in net.layer:
         if layer.type in _HEADS and len(layer.bottom) > 2:
@@ -28,6 +34,22 @@ def settle(net: Any) -> None:
             for head, prior in zip(_sources(layer.bottom[0], makers), _sources(layer.bottom[2], makers)):
                 if (head.type, prior.type) == ("Convolution", "PriorBox"):
                     _settle_locations(param, head.convolution_param.num_output / each, prior.prior_box_param)
+
+
+def doubts(net: Any) -> list[str]:
+    """Return what a NetParameter with the forks' fields does not tell, ``layer "x" (Type): how to say it``."""
+    theirs = next((layer for layer in net.layer if fork_of_type(layer.type) == WINDOWS), None)
+    norms = [
+        layer
+        for layer in net.layer
+        if layer.type == "BN" and not layer.bn_param.HasField("inverse_std") and not layer.HasField("python_param")
+    ]
+    if theirs is None or not norms:
+        return []
+    return [
+        f"{title(norms[0])}: read as PSPNet's, which keeps the variance. {title(theirs)} is of {WINDOWS}, which keeps "
+        "1 / sqrt(variance + eps): if the weights are of that fork write bn_param { inverse_std: true }, else false"
+    ]
 
 
 def _settle_locations(param: Any, outputs: float, priors: Any) -> None:

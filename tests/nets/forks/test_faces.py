@@ -208,3 +208,26 @@ layer { name: "loss" type: "RankHardLoss" bottom: "norm" bottom: "label"
     np.testing.assert_allclose(loss, (sum(first) + sum(second)) / (2 * 2 * 2), rtol=1e-5)
     net.backward()
     assert np.abs(net.blobs["norm"].diff).sum() > 0
+
+
+def test_weights_of_a_softmax_loss(tmp_path):
+    """Losses -log(3/4) and log 2 with the weights 1 and 3; VALID divides by their sum."""
+    pytest.importorskip("torch")
+    from caffe_pylayers import pycaffe
+
+    inputs = (
+        "input: 'x' input_shape { dim: 2 dim: 2 } input: 'y' input_shape { dim: 2 } input: 'w' input_shape { dim: 2 }"
+    )
+    for normalization, divisor in (("VALID", 4), ("BATCH_SIZE", 2), ("NONE", 1)):
+        path = tmp_path / "net.prototxt"
+        path.write_text(
+            f"{inputs} layer {{ name: 'l' type: 'SoftmaxWithLoss' bottom: 'x' bottom: 'y' bottom: 'w' top: 'l'"
+            f" loss_param {{ normalization: {normalization} }} }}"
+        )
+        net = pycaffe.Net(str(path), pycaffe.TRAIN)
+        net.blobs["x"].data[...] = [[0, np.log(3)], [0, 0]]
+        net.blobs["y"].data[...] = [1, 0]
+        net.blobs["w"].data[...] = [1, 3]
+        net.forward()
+        assert net.blobs["l"].data == pytest.approx((-np.log(0.75) + 3 * np.log(2)) / divisor, rel=1e-5)
+        assert (net.layer_dict["l"].type, net.blob_loss_weights["l"]) == ("SoftmaxWithLoss", 1)

@@ -106,3 +106,15 @@ def test_what_has_no_equal():
         layer_of("type: 'BN' bn_param { slope_filler { type: 'gaussian' } }")
     with pytest.raises(ValueError, match=r"nothing here does what batch_norm_param.stats_batch_size asks for"):
         layer_of("type: 'BatchNorm' batch_norm_param { stats_batch_size: 8 }")
+
+
+@pytest.mark.parametrize(("said", "doubts"), [("", 1), ("bn_param { inverse_std: false }", 0)])
+def test_a_net_of_caffe_windows_is_asked_which_bn_it_has(caplog, said, doubts):
+    norm = f"layer {{ name: 'bn' type: 'BN' {said} }}"
+    parse_net(norm + "layer { name: 'center' type: 'InnerDistance' inner_distance_param { num_output: 2 } }", "my")
+    assert len(caplog.messages) == doubts
+    for message in caplog.messages:
+        assert message.startswith('my: layer "bn" (BN): read as PSPNet\'s, which keeps the variance. layer "center" ')
+    caplog.clear()
+    parse_net(norm)
+    assert not caplog.messages

@@ -6,6 +6,7 @@ import pytest
 pytest.importorskip("torch")  # which the runtime needs
 
 from caffe_pylayers import pycaffe
+from caffe_pylayers._nets.prototxt import parse_net
 from tests.nets.forks.lowered import computed_by, layer_of
 
 UNPOOL = "type: 'Upsample' bottom: 'x' bottom: 'mask' upsample_param"
@@ -140,6 +141,16 @@ WEIGHTS = "weight_by_label_freqs: true class_weighting: 0.5 class_weighting: 2"
 def test_class_weights(text, parameters):
     found = computed_by(f"type: 'SoftmaxWithLoss' loss_param {{ {WEIGHTS} {text} }}")
     assert found == ("cross_entropy.SoftmaxCrossEntropyLoss", {"class_weights": [0.5, 2], **parameters})
+
+
+@pytest.mark.parametrize(("said", "balanced"), [("", True), ("loss_param { balanced: false }", False)])
+def test_a_net_with_heds_data_has_heds_loss(said, balanced):
+    data = "layer { name: 'd' type: 'ImageLabelmapData' top: 'x' top: 'y' image_data_param { source: 'l' } }"
+    loss = f"layer {{ name: 'l' type: 'SigmoidCrossEntropyLoss' bottom: 'x' bottom: 'y' top: 'z' {said} }}"
+    *_, found = parse_net(data + loss).layer
+    assert found.HasField("python_param") == balanced
+    (alone,) = parse_net(loss).layer
+    assert not alone.HasField("python_param")
 
 
 def test_heds_loss():

@@ -164,6 +164,17 @@ ROWS = [
         unmarked=True,
     ),
     Dialect(
+        "SoftmaxWithLoss",
+        "cross_entropy.SoftmaxCrossEntropyLoss",
+        "loss_param softmax_param",
+        "axis ignore_label normalization",
+        read="normalize",
+        values={**NORMALIZATIONS, "valid": "weights"},
+        more=lambda layer: by_normalize(layer, "weights"),
+        meant=lambda layer: len(layer.bottom) == 3,  # the last are weights
+        unmarked=True,
+    ),
+    Dialect(
         "LabelSpecificAdd",
         "margin_heads.LabelSpecificAdd",
         "label_specific_add_param",
