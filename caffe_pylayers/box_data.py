@@ -1,4 +1,4 @@
-"""Images with boxes for detection, from PASCAL VOC's folders or a COCO file.
+"""Images with boxes for detection, from PASCAL VOC's folders, a COCO file or a list.
 
     layer {
       name: "data"  type: "Python"  top: "data"  top: "gt_boxes"  top: "im_info"
@@ -17,22 +17,32 @@
                    '"workers": 2}'
       }
     }
+    layer {
+      name: "data"  type: "Python"  top: "data"  top: "gt_boxes"  top: "im_info"
+      python_param {
+        module: "caffe_pylayers.box_data"  layer: "BoxesList"
+        param_str: '{"source": "voc2007.trainval", "root": "VOCdevkit/VOC2007/JPEGImages", "shorter": 600, '
+                   '"longer": 1000, "mirror": true, "mean": [102.9801, 115.9465, 122.7717], "workers": 2}'
+      }
+    }
 
 They need OpenCV: pip install 'caffe-pylayers[images]'.
 """
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 
 from caffe_pylayers._layer import checks
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.images.box_lists import VOC_CLASSES, coco_boxes, voc_boxes
+from caffe_pylayers._layer.images.box_lists import VOC_CLASSES, coco_boxes, listed_boxes, voc_boxes
 from caffe_pylayers._layer.images.image_data import ImageData
 from caffe_pylayers._layer.images.image_files import read_image
 from caffe_pylayers._layer.phases import TRAIN
 
-__all__ = ["BoxesCOCO", "BoxesVOC"]
+__all__ = ["BoxesCOCO", "BoxesList", "BoxesVOC"]
 
 
 class _Boxes(ImageData):
@@ -174,3 +184,87 @@ class BoxesCOCO(_Boxes):
         """Return the images with their boxes."""
         listed, self.class_names = coco_boxes(self.source, self.root)
         return listed
+
+
+# Of the settings of makefile/frcnn: those that are taken, and those that must have these values.
+_TAKEN = {"scales": int, "max_size": int, "use_flipped": bool, "pixel_means": float}
+_LEFT = {"data_jitter": -1, "use_haze_free": 0, "use_retinex": 0, "use_hist_equalize": 0, "im_size_align": 1}
+
+
+class BoxesList(_Boxes):
+    """Images and boxes of a list of numbers.
+
+    Bottom:
+        none
+    Top:
+        [0] data (N, C, H, W): BGR by default
+        [1] gt_boxes (R, 6): n, x1, y1, x2, y2, class, as BoxesVOC, cut to the image. With flagged: mark (R, 7)
+        [2] im_info (N, 3), optional: height, width and scale, as BoxesVOC
+    Backward:
+        none
+    Raises:
+        ValueError for a list or settings that cannot be read, for what is no box, for settings that ask for what is not
+        here, and images that are not there, before the net is built; each message names the file and the image.
+    References:
+        FrcnnRoiData of makefile/frcnn, with im_info before gt_boxes, whose shape is (R, 5, 1, 1) there: columns 1 to 5
+        of here. It shrinks images with OpenCV's area interpolation, and enlarges them with its linear one.
+    Example:
+        >>> import os, tempfile
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with open(os.path.join(folder, "a.pgm"), "wb") as image:
+        ...         _ = image.write(b"P5 4 2 255 " + bytes(8))
+        ...     with open(os.path.join(folder, "list"), "w") as source:
+        ...         _ = source.write("# 0 a.pgm 1  15 1 0 2 1 0")
+        ...     param_str = str({"source": source.name, "root": folder})
+        ...     data, gt_boxes = LayerRun(BoxesList, param_str=param_str, tops=2).forward()
+        >>> gt_boxes
+        array([[ 0.,  1.,  0.,  2.,  1., 15.]])
+    """
+
+    source = Parameter(
+        str, doc="the list: `# number path count` for each image, and count times `class x1 y1 x2 y2 difficult`"
+    )
+    root = Parameter(str, "", doc="the images' folder; default: the working directory")
+    settings = Parameter(
+        str,
+        None,
+        doc="a file of makefile/frcnn, JSON, whose scales, max_size, use_flipped and pixel_means count in place of "
+        "shorter, longer, mirror and mean",
+    )
+
+    def prepare(self):
+        if self.settings is not None:
+            self._take_settings()
+        super().prepare()
+
+    def boxes(self):
+        """Return the images with their boxes."""
+        return listed_boxes(self.source, self.root)
+
+    def item(self, index, rng):
+        data, boxes, info = super().item(index, rng)
+        height, width = data.shape[1:]
+        boxes[:, :4] = boxes[:, :4].clip(0, [width - self.inclusive, height - self.inclusive] * 2)
+        return data, boxes, info
+
+    def _take_settings(self):
+        names = *_TAKEN, *_LEFT
+        try:
+            with open(self.settings, encoding="utf-8") as file:
+                content = json.load(file)
+            given = {name: [float(n) for n in content[name].split(",")] for name in names if name in content}
+            (self.shorter,), (self.longer,), (self.mirror,), self.mean = (
+                tuple(map(kind, given[name])) for name, kind in _TAKEN.items()
+            )
+        except OSError as error:
+            raise checks.error(self, f"parameter settings: {self.settings}: {error.strerror}") from error
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise checks.error(
+                self,
+                f"parameter settings: {self.settings} must have {', '.join(_TAKEN)} as texts of numbers, one in each "
+                f"but the last ({type(error).__name__}: {error})",
+            ) from error
+        for name, nothing in _LEFT.items():
+            if given.get(name, [nothing]) != [nothing]:
+                raise checks.error(self, f"parameter settings: {self.settings}: nothing here does what {name} asks for")

@@ -1,4 +1,4 @@
-"""BoxesVOC and BoxesCOCO: boxes by hand and by pycocotools, and what they refuse."""
+"""BoxesVOC, BoxesCOCO and BoxesList: boxes by hand and by pycocotools, and what they refuse."""
 
 import json
 
@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("cv2")
 
-from caffe_pylayers.box_data import BoxesCOCO, BoxesVOC
+from caffe_pylayers.box_data import BoxesCOCO, BoxesList, BoxesVOC
 from caffe_pylayers.testing import LayerRun
 from tests.layers.files import coco, image, text, voc
 
@@ -130,3 +130,51 @@ def test_refused_coco_files(tmp_path, change, message):
     path.write_text(json.dumps(content))
     with pytest.raises(ValueError, match=rf"^BoxesCOCO: .*{message}"):
         run(BoxesCOCO, source=str(path), root=str(tmp_path))
+
+
+SETTINGS = {
+    "scales": "12",
+    "max_size": "15",
+    "use_flipped": "0",
+    "pixel_means": "10, 20, 30",
+    "anchors": "-84, -40, 99",
+}
+
+
+def in_list(root, *lines, **settings):
+    voc(root, OBJECTS)
+    source = text(root / "list", *(lines or ("# 0 a.ppm 2", "1 0 0 3 2 0", "15 1 1 9 5 1", "# 1", "b.ppm", "0")))
+    (root / "settings.json").write_text(json.dumps({**SETTINGS, **settings}))
+    return {"source": str(source), "root": str(root / "JPEGImages"), "settings": str(root / "settings.json")}
+
+
+def test_a_list_and_its_settings(tmp_path):
+    options = in_list(tmp_path)
+    plain = run(BoxesList, **{**options, "settings": None}, flagged="take").forward()
+    data, boxes, info = run(BoxesList, **options, flagged="take").forward()
+    assert plain[1].tolist() == [[0, 0, 0, 3, 2, 1], [0, 1, 1, 7, 5, 15]]  # cut to the image, 6 x 8
+    assert info[0, :2].tolist() == [11, 15]
+    assert info[0, 2] == pytest.approx(15 / 8, abs=0.05)
+    assert (boxes[1, 1:5] + [0, 0, 1, 1]).tolist() == pytest.approx([15 / 8, 11 / 6, 15, 11])
+    assert data.mean((0, 2, 3)) == pytest.approx(plain[0].mean((0, 2, 3)) - [10, 20, 30], abs=3)
+    assert len(run(BoxesList, **options).forward()[1]) == 1
+
+
+@pytest.mark.parametrize(
+    ("lines", "settings", "message"),
+    [
+        (
+            ["# 0 a.ppm 2 1 0 0 3 2 0"],
+            {},
+            r'list: image 0 must be "# number path count" and count .*, got .*a.ppm 2',
+        ),
+        (["# 0 a.ppm 1 1 3 0 2 2 0"], {}, r"list: image 0: box 0 needs a class from 1 on, .* got \[1.0, 3.0, 0.0"),
+        (["# 0 a.ppm 0", "# 1 x.ppm 0"], {}, r"list: image 1: .*x.ppm is not there"),
+        ([], {"scales": "400, 600"}, r"settings.json must have scales, max_size, .* as texts of numbers"),
+        ([], {"max_size": 1000}, r"settings.json must have scales, max_size, .* as texts of numbers"),
+        ([], {"use_haze_free": "1"}, r"settings.json: nothing here does what use_haze_free asks for"),
+    ],
+)
+def test_refused_lists(tmp_path, lines, settings, message):
+    with pytest.raises(ValueError, match=f"BoxesList: .*{message}"):
+        run(BoxesList, **in_list(tmp_path, *lines, **settings))

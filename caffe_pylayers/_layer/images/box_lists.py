@@ -1,4 +1,4 @@
-"""Images with boxes as files list them: PASCAL VOC's XML, COCO's JSON."""
+"""Images with boxes as files list them: PASCAL VOC's XML, COCO's JSON, and plain lists of numbers."""
 
 from __future__ import annotations
 
@@ -111,3 +111,39 @@ def _numbers(source: str, i: int, each: Any) -> list[float]:
     if not isinstance(box, list) or len(box) != 4 or not all(isinstance(n, (int, float)) for n in box):
         raise ValueError(f"{source}: annotations[{i}]: bbox must be x, y, width and height, got {short(box)}")
     return box
+
+
+def listed_boxes(source: str, root: str) -> list[Boxes]:
+    """Read a list of images with ``# number  path  count`` and then ``class x1 y1 x2 y2 difficult`` count times.
+
+    x2 and y2 are the last pixel in the box. ValueError names the image that is wrong.
+    """
+    try:
+        with open(source, encoding="utf-8") as file:
+            words = file.read().split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{source}: {getattr(error, 'strerror', None) or 'is no text in UTF-8'}") from error
+    found: list[Boxes] = []
+    at = 0
+    while at < len(words):
+        where = f"{source}: image {len(found)}"
+        try:
+            mark, _, path, count = words[at : at + 4]
+            rows = np.array(words[at + 4 : at + 4 + 6 * int(count)], np.float64).reshape(int(count), 6)
+        except ValueError:
+            mark, rows = "", np.zeros((0, 6))
+        if mark != "#":
+            raise ValueError(
+                f'{where} must be "# number path count" and count times "class x1 y1 x2 y2 difficult", got '
+                f"{short(' '.join(words[at : at + 10]))}"
+            )
+        wrong = np.flatnonzero((rows[:, 3:5] < rows[:, 1:3]).any(1) | (rows[:, 0] < 1) | ~np.isfinite(rows).all(1))
+        if len(wrong):
+            row = rows[wrong[0]].tolist()
+            raise ValueError(f"{where}: box {wrong[0]} needs a class from 1 on, and an end behind its start, got {row}")
+        found.append(Boxes(where, os.path.join(root, path), rows[:, [1, 2, 3, 4, 0, 5]] + [0, 0, 1, 1, 0, 0]))
+        at += 4 + 6 * len(rows)
+    if not found:
+        raise ValueError(f"{source}: is empty")
+    check_files([each.where for each in found], [each.path for each in found])
+    return found

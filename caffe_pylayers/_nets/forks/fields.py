@@ -341,6 +341,7 @@ MESSAGES = {
     "parser_threads: uint32",
     "ImageDataParameter": "cache: bool = false, precache: bool = false, threads: uint32, shuffle_images: bool, "
     "ignore_label: int32 = 255, label_type: LabelType = IMAGE, pair_size: uint32 = 1",
+    "WindowDataParameter": "config: string",
     "ConcatParameter": "per_fla_fuse: bool = false",
     "ParameterParameter": "blob_filler: FillerParameter",
     "SoftmaxParameter": "normalize_type: string = Softmax",
