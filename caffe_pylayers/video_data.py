@@ -23,7 +23,7 @@ It needs OpenCV: pip install 'caffe-pylayers[images]'.
 
 from __future__ import annotations
 
-import itertools
+import functools
 import math
 import os
 import threading
@@ -38,6 +38,7 @@ from caffe_pylayers._layer.images.fitted_data import FittedData
 from caffe_pylayers._layer.images.image_data import ImageData
 from caffe_pylayers._layer.images.image_files import in_channels, opencv, read_image
 from caffe_pylayers._layer.images.image_list import EXTENSIONS
+from caffe_pylayers._layer.images.video_frames import frames_in, read_from_file, read_from_folder
 from caffe_pylayers._layer.phases import TRAIN
 from caffe_pylayers._layer.quote import short
 
@@ -84,33 +85,6 @@ def starts_of_segments(frames, segments, length, places):
     room = part - length + 1
     within = [room // 2 if places is None else math.floor(place * room) for place in places or [0] * segments]
     return [i * part + start for i, start in enumerate(within)]
-
-
-def _decoded(video, numbers, path):
-    """Return the frames of these numbers, which do not fall. To seek would give other frames, by codec.
-
-    A file that holds fewer frames than it says repeats the last one.
-    """
-    found, at, pixels = [], -1, None
-    for number in numbers:
-        while at < number and video.grab():
-            at += 1
-            if at == number:
-                pixels = video.retrieve()[1]
-        if pixels is None:
-            raise ValueError(f"{path}: frame {number} cannot be decoded")
-        found.append(pixels)
-    return found
-
-
-def _frames(path):
-    return sorted((name for name in os.listdir(path) if name.lower().endswith(EXTENSIONS)), key=_in_order)
-
-
-def _in_order(name):
-    """Numbers in a name count as numbers: 2.jpg stands before 10.jpg."""
-    runs = [(digit, "".join(characters)) for digit, characters in itertools.groupby(name, key=str.isdecimal)]
-    return [(0, int(text), "") if digit else (1, 0, text) for digit, text in runs]
 
 
 class VideoClips(ImageData, FileList):
@@ -166,15 +140,18 @@ class VideoClips(ImageData, FileList):
         self.prepare_images()
         self.read_list()
         self._starts = self._listed_starts() if self.starts == "listed" else None
-        self._frames = {path: _frames(path) for path in self.paths if os.path.isdir(path)}
+        self._frames = {path: frames_in(path) for path in self.paths if os.path.isdir(path)}
         for where, path in zip(self.wheres, self.paths):
             if not self._frames.get(path, True):
                 raise checks.error(self, f"{where}: the folder {path} holds no frames ({' '.join(EXTENSIONS)})")
 
     def item(self, index, rng):
-        path = self.paths[index]
-        read = self._from_folder if path in self._frames else self._from_file
-        clip = np.stack(self.changed(rng, read(path, index, rng)).images, 1 if self.layout == "NCTHW" else 0)
+        path, choose = self.paths[index], functools.partial(self._numbers, index=index, rng=rng)
+        if path in self._frames:
+            frames = read_from_folder(path, self._frames[path], choose, self.channels)
+        else:
+            frames = read_from_file(path, choose, self.channels)
+        clip = np.stack(self.changed(rng, frames).images, 1 if self.layout == "NCTHW" else 0)
         return (clip, self.label(index))[: len(self.tops)]
 
     def _listed_starts(self):
@@ -199,24 +176,6 @@ class VideoClips(ImageData, FileList):
         if start >= count:
             raise ValueError(f"{self.paths[index]}: has {count} frames, but a clip is to start with frame {start + 1}")
         return np.minimum(start + self.stride * np.arange(self.length), count - 1).tolist()
-
-    def _from_folder(self, path, index, rng):
-        files = self._frames[path]
-        numbers = self._numbers(len(files), index, rng)
-        read = {i: read_image(os.path.join(path, files[i]), self.channels) for i in set(numbers)}
-        return [read[i] for i in numbers]
-
-    def _from_file(self, path, index, rng):
-        cv2 = opencv()
-        video = cv2.VideoCapture(path)
-        try:
-            count = int(video.get(cv2.CAP_PROP_FRAME_COUNT)) if video.isOpened() else 0
-            if count < 1:
-                raise ValueError(f"{path}: is no video that OpenCV can decode, nor a folder of frames")
-            numbers = self._numbers(count, index, rng)
-            return [in_channels(pixels, self.channels) for pixels in _decoded(video, numbers, path)]
-        finally:
-            video.release()
 
 
 class VideoSegments(ImageData, FileList):
