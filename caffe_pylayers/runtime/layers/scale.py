@@ -35,6 +35,14 @@ class _Place(NamedTuple):
         return values.sum(self.others) if self.others else values.clone()
 
 
+def scale_and_shift(x: torch.Tensor, scale: torch.Tensor, bias: torch.Tensor, y: torch.Tensor) -> None:
+    """Write y = scale x + bias; scale and bias lie over x, whose layout is that of y."""
+    if x.is_contiguous() and x.device.type == "cpu":
+        torch.mul(x, scale, out=y).add_(bias)
+    else:  # one pass; slow on the CPU where the operands do not vary along the innermost axis
+        torch.addcmul(bias, x, scale, out=y)
+
+
 class _Operand(Layer):
     """A layer whose operand is bottom[1], or else learned: the base of Scale and Bias.
 
@@ -149,10 +157,8 @@ class Scale(_Operand):
         y = top[0].write(layout)
         if self._bias is None:
             torch.mul(x, scale, out=y)
-        elif layout == CHANNELS_LAST:  # one pass; slow where the operands do not vary along the innermost axis
-            torch.addcmul(self._bias_place.over(self._bias), x, scale, out=y)
         else:
-            torch.mul(x, scale, out=y).add_(self._bias_place.over(self._bias))
+            scale_and_shift(x, scale, self._bias_place.over(self._bias), y)
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
         layout = top[0].diff_layout

@@ -1,4 +1,4 @@
-"""Fusion: layers that work in place on one blob, computed together in fewer passes over memory.
+"""Fusion: layers that end in one blob, all but the first in place, computed together in fewer passes over memory.
 
 After a fused unit the blobs hold the same values and gradients as after its layers one by one; those in between are
 overwritten in Caffe as well. A net runs fused units when it runs as a whole, and single layers when it runs some of
@@ -16,7 +16,7 @@ from caffe_pylayers.runtime.layers import _kernels
 from caffe_pylayers.runtime.layers.activation import ReLU
 from caffe_pylayers.runtime.layers.convolution import Convolution
 from caffe_pylayers.runtime.layers.normalization import BatchNorm
-from caffe_pylayers.runtime.layers.scale import Scale
+from caffe_pylayers.runtime.layers.scale import Scale, scale_and_shift
 from caffe_pylayers.runtime.memory import device
 from caffe_pylayers.runtime.memory.blob import Blob
 from caffe_pylayers.runtime.memory.memory import CHANNELS_LAST
@@ -102,8 +102,8 @@ class FusedNormalization:
 class FoldedNormalization:
     """BatchNorm by learned statistics, with the Scale and the ReLU that follow, where no gradient is wanted.
 
-    BatchNorm and Scale together are y = factor x + shift for each channel; with a Convolution before them its weights
-    are multiplied by the factor.
+    BatchNorm and Scale together are y = factor x + shift for each channel; with a Convolution before them, on whose top
+    BatchNorm works in place, its weights are multiplied by the factor.
 
     convolution, normal, scale, relu: their steps, None where the layer is missing.
     """
@@ -113,6 +113,7 @@ class FoldedNormalization:
     def __init__(self, convolution: Step | None, normal: Step, scale: Step | None, relu: Step | None) -> None:
         self.steps = [step for step in (convolution, normal, scale, relu) if step is not None]
         self._convolution, self._normal, self._relu = convolution, normal, relu
+        self._x, self._y = normal.bottom[0], normal.top[0]
         self._learned = [] if scale is None else scale.layer.blobs
         self._sources = [blob for step in self.steps for blob in step.layer.blobs]
         self._versions: list[Any] = []
@@ -131,22 +132,19 @@ class FoldedNormalization:
         for step in self.steps:
             step.reshape()
         self._prepare()
-        blob = self._normal.bottom[0]
         if self._convolution is not None:
             layer: Any = self._convolution.layer
-            layer.convolve(self._convolution.bottom, [blob], self._weight, self._shift)
+            layer.convolve(self._convolution.bottom, [self._y], self._weight, self._shift)
         else:
-            layout = blob.layout
-            y = blob.update(layout)
-            shape = (1, -1, *[1] * (y.dim() - 2))
-            torch.addcmul(self._shift.view(shape), y, self._factor.view(shape), out=y)
+            layout = self._x.layout
+            x, shape = self._x.read(layout), (1, -1, 1, 1)
+            scale_and_shift(x, self._factor.view(shape), self._shift.view(shape), self._y.write(layout))
         if self._relu is not None:
-            blob.update(blob.layout).clamp_(min=0)
+            self._y.update(self._y.layout).clamp_(min=0)
 
     def _prepare(self) -> None:
         """Compute the factor, the shift and the weights, if a learned blob, the shape or the device has changed."""
-        blob = self._normal.bottom[0]
-        versions = [device.current(), blob.shape, *(source.version for source in self._sources)]
+        versions = [device.current(), self._x.shape, *(source.version for source in self._sources)]
         if versions == self._versions:
             return
         self._versions = versions
@@ -170,7 +168,7 @@ def fuse(steps: Sequence[Step]) -> list[Unit]:
     at = 0
     while at < len(steps):
         step = steps[at]
-        if not (isinstance(step.layer, BatchNorm) and _in_place(step, step) and len(step.bottom[0].shape) == 4):
+        if not _can_start(step):
             units.append(step)
             at += 1
             continue
@@ -182,13 +180,21 @@ def fuse(steps: Sequence[Step]) -> list[Unit]:
             relu = None
         together = [found for found in (step, scale, relu) if found is not None]
         at += len(together)
-        if not step.layer.by_learned_statistics:
+        if not step.layer.by_learned_statistics:  # type: ignore[attr-defined]
             units.append(FusedNormalization(step, scale, relu))
         elif any(found.backward for found in together):
             units.extend(together)
         else:
             units.append(FoldedNormalization(_convolution(units, step), step, scale, relu))
     return units
+
+
+def _can_start(step: Step) -> bool:
+    """True if the step is a BatchNorm of maps, by learned statistics where it doesn't work in place."""
+    layer = step.layer
+    if not isinstance(layer, BatchNorm) or len(step.bottom[0].shape) != 4 or step.losses:
+        return False
+    return layer.by_learned_statistics or _in_place(step, step)
 
 
 def _in_place(step: Step, on: Step) -> bool:

@@ -21,6 +21,8 @@ layer { name: "scale" type: "Scale" bottom: "x" top: "x" scale_param { bias_term
 layer { name: "relu" type: "ReLU" bottom: "x" top: "x" }
 """
 ONE_FOR_ALL = "blobs { shape { } data: 2 }"  # a learned value of a Scale
+IN_PLACE = 'bottom: "x" top: "x"'
+APART = TEXT.replace(IN_PLACE, 'bottom: "x" top: "y"', 1).replace(IN_PLACE, 'bottom: "y" top: "y"')  # conv's top stays
 LOSS = 'layer { name: "loss" type: "EuclideanLoss" bottom: "x" bottom: "to" top: "loss" }\n'
 
 
@@ -109,13 +111,14 @@ def test_training(tmp_path, run, without):
     assert_same(net, other)
 
 
-def test_frozen_net_and_its_weights_when_they_change(tmp_path):
-    net, other = make(tmp_path, pycaffe.TEST, TEXT), one_by_one(make(tmp_path, pycaffe.TEST, TEXT))
+@pytest.mark.parametrize("text", [TEXT, APART, APART.replace('bottom: "x"', 'bottom: "data"').replace("8", "3")])
+def test_frozen_net_and_its_weights_when_they_change(tmp_path, text):
+    net, other = make(tmp_path, pycaffe.TEST, text), one_by_one(make(tmp_path, pycaffe.TEST, text))
     held = [(each, each.params["scale"][0].data) for each in (net, other)]
     for step in range(3):
         for each, scale in held:
-            each.params["norm"][0].data[...] = np.linspace(-1, 1, 8)
-            each.params["norm"][1].data[...] = np.linspace(0.5, 2, 8)
+            each.params["norm"][0].data[...] = np.linspace(-1, 1, each.params["norm"][0].count)
+            each.params["norm"][1].data[...] = np.linspace(0.5, 2, each.params["norm"][1].count)
             each.params["norm"][2].data[...] = 1 + step
             each.params["conv"][0].data[...] *= 1.5
             np.add(scale, 1, out=scale)  # an array that is held from before
@@ -156,6 +159,8 @@ WITH_BIAS = "scale_param { bias_term: true"
         (pycaffe.TRAIN, TEXT.replace(WITH_BIAS, f"{WITH_BIAS} num_axes: 2") + LOSS, []),  # not a value a channel
         (pycaffe.TRAIN, TEXT.replace(WITH_BIAS, f"{ONE_FOR_ALL} {ONE_FOR_ALL} {WITH_BIAS}"), []),
         (pycaffe.TEST, TEXT, [["conv", "norm", "scale", "relu"]]),
+        (pycaffe.TEST, APART, [["norm", "scale", "relu"]]),
+        (pycaffe.TRAIN, APART, []),
         (pycaffe.TEST, TEXT + LOSS, []),  # gradients reach the Scale
     ],
 )
