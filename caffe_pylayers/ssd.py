@@ -51,6 +51,7 @@ __all__ = [
     "DetectionOutput",
     "Normalize",
     "PriorBox",
+    "candidates",
     "decode_outlines",
     "decode_priors",
     "detections",
@@ -86,30 +87,36 @@ def normalize_backward_scale(x, lengths, d_y, shape):
     return sum_to(x * d_y / lengths, shape)
 
 
-def detections(boxes, scores, threshold, nms_threshold, top_k=None, keep_top_k=None, eta=1.0, background=0):
-    """Return (labels, scores, boxes) of what is detected in one image, by label, then by score from the best down.
+def candidates(scores, threshold, top_k=None, background=0):
+    """Return {label: index} of the scores of each class above a threshold, from the best down, the best top_k.
 
-    boxes: (P, 4), or (P, L, 4) with a box for each class; values behind the four come along. scores: (P, L), those
-    above threshold count. top_k: of the scores of a class only the best so many are looked at. keep_top_k: the best so
-    many of all classes stay. eta: see greedy_nms. background: the class that is not looked at.
+    scores: (P, L). background: the class that is not looked at.
     """
-    labels, candidates = [], []
+    found = {}
     for label, of_class in enumerate(np.ascontiguousarray(scores.T)):
         if label != background:
             among = np.flatnonzero(of_class > threshold)
-            labels.append(label)
-            candidates.append(among[by_score(of_class[among], top_k)])
-    of_candidates = [scores[among, label] for label, among in zip(labels, candidates)]
+            found[label] = among[by_score(of_class[among], top_k)]
+    return found
+
+
+def detections(boxes, scores, among, nms_threshold, keep_top_k=None, eta=1.0):
+    """Return (labels, scores, boxes) of what is detected in one image, by label, then by score from the best down.
+
+    boxes: (P, 4), or (P, L, 4) with a box for each class; values behind the four come along. scores: (P, L).
+    among: of candidates. keep_top_k: the best so many of all classes stay. eta: see greedy_nms.
+    """
+    of_candidates = [scores[index, label] for label, index in among.items()]
     for counts in _first_candidates(of_candidates, keep_top_k):
         found = []
-        for label, among, of_class, count in zip(labels, candidates, of_candidates, counts):
-            of_boxes = boxes[among[:count]] if boxes.ndim == 2 else boxes[among[:count], label]
+        for (label, index), of_class, count in zip(among.items(), of_candidates, counts):
+            of_boxes = boxes[index[:count]] if boxes.ndim == 2 else boxes[index[:count], label]
             kept = greedy_nms(of_boxes[:, :4], of_class[:count], nms_threshold, plus_one=False, eta=eta)
             found.append((np.full(len(kept), label), of_class[kept], of_boxes[kept]))
         if sum(len(part[0]) for part in found) >= (keep_top_k or 0):
             break
     if not found:
-        return np.zeros(0, int), scores[:0, 0], boxes.reshape(-1, boxes.shape[-1])[:0]
+        return np.zeros(0, int), scores[:0, 0], boxes.reshape(-1, 4)[:0]
     found_labels, kept_scores, kept_boxes = (np.concatenate(parts) for parts in zip(*found))
     best = best_in_order(kept_scores, keep_top_k)
     return found_labels[best], kept_scores[best], kept_boxes[best]
@@ -361,32 +368,29 @@ class DetectionOutput(NoGradient):
 
     def forward(self, bottom, top):
         images, count, each = self._shape
-        locations = bottom[0].data.reshape(images, count, each, self._codes)
         scores = bottom[1].data.reshape(images, count, self.num_classes)
         checks.numbers(self, "bottom[1] (scores)", bottom[1].data)
-        boxes, variances = bottom[2].data.reshape(2, count, 1, 4)
-        code = self.code_type, 1.0 if self.variance_encoded_in_target else variances
+        threshold = -np.inf if self.confidence_threshold is None else self.confidence_threshold
+        top_k, keep_top_k = (None if most < 0 else most for most in (self.top_k, self.keep_top_k))
+        decoded = np.zeros((count, each, self._codes), scores.dtype)
         rows = [np.zeros((0, 3 + self._codes))]
         for image in range(images):
-            from_boxes, of_image = boxes, scores[image]
+            of_image = scores[image]
             if len(bottom) > 3:
                 objects = bottom[3].data.reshape(images, count, 2)[image, :, 1] >= self.objectness_score
                 of_image = np.where(objects[:, None], of_image, np.eye(1, self.num_classes, self.background_label))
-            if len(bottom) > 4:
-                from_boxes = decode_priors(boxes, bottom[4].data.reshape(images, count, 1, 4)[image], *code)
-            decoded = decode_priors(from_boxes, locations[image, ..., :4], *code)
-            if self.outline != "none":
-                outlines = decode_outlines(from_boxes, locations[image, ..., 4:], self.outline, code[1])
-                decoded = np.concatenate([decoded, outlines], -1)
+            among = candidates(of_image, threshold, top_k, self.background_label)
+            used = np.zeros(count, bool)  # often a few of thousands
+            for index in among.values():
+                used[index] = True
+            decoded[used] = self._decode(bottom, image, used)
             labels, kept, found = detections(
                 decoded[:, 0] if self.share_location else decoded,
                 of_image,
-                -np.inf if self.confidence_threshold is None else self.confidence_threshold,
+                among,
                 self.nms_threshold,
-                None if self.top_k < 0 else self.top_k,
-                None if self.keep_top_k < 0 else self.keep_top_k,
+                keep_top_k,
                 self.eta,
-                self.background_label,
             )
             if not np.isfinite(found).all():  # in boxes that count
                 for i in range(len(bottom)):
@@ -398,3 +402,19 @@ class DetectionOutput(NoGradient):
             result[:, 0] = range(images)
         top[0].reshape(1, 1, *result.shape)
         top[0].data[...] = result
+
+    def _decode(self, bottom, image, used):
+        """Return what the locations of those boxes of an image that are used lead to, (K, L, 4), outlines behind."""
+        images, count, each = self._shape
+        locations = bottom[0].data.reshape(images, count, each, self._codes)[image, used]
+        boxes, variances = bottom[2].data.reshape(2, count, 1, 4)[:, used]
+        if self.variance_encoded_in_target:
+            variances = np.ones_like(variances)
+        if len(bottom) > 4:
+            first = bottom[4].data.reshape(images, count, 1, 4)[image, used]
+            boxes = decode_priors(boxes, first, self.code_type, variances)
+        decoded = decode_priors(boxes, locations[..., :4], self.code_type, variances)
+        if self.outline == "none":
+            return decoded
+        outlines = decode_outlines(boxes, locations[..., 4:], self.outline, variances)
+        return np.concatenate([decoded, outlines], -1)

@@ -9,8 +9,6 @@ import sys
 import traceback
 from typing import Any, Callable
 
-import numpy as np
-
 from caffe_pylayers._layer import arrays, checks, passes
 from caffe_pylayers._layer.parameter import Parameter, declared, read_parameters
 from caffe_pylayers._layer.phases import TRAIN
@@ -90,6 +88,12 @@ def _with_parameters(setup: Callable[..., None]) -> Callable[..., None]:
     return wrapper
 
 
+def _shape(blob: Any) -> tuple[int, ...]:
+    """Return a blob's shape; its array's where the blob's is no tuple, as on real Caffe, and takes longer to read."""
+    shape = blob.shape
+    return shape if type(shape) is tuple else blob.data.shape
+
+
 def _print_failure(layer: Layer, method: str, blobs: tuple[Any, ...]) -> None:
     bottom, top = (blobs[-1], blobs[0]) if method == "backward" else (blobs[0], blobs[-1])
     cls = type(layer)
@@ -164,12 +168,12 @@ class Layer(_engine_layer()):  # type: ignore[misc]
         """Call plan where the bottoms' shapes are new, and reshape the tops to what it returned."""
         if self.phase == TRAIN:
             passes.begin()
-        data = [bottom[i].data for i in range(len(bottom))]
-        found = [x.shape for x in data]
-        if data and not isinstance(data[0], np.ndarray):  # tensors, whose device changes with Caffe's mode
-            found.append(data[0].device)
+        blobs = [bottom[i] for i in range(len(bottom))]
+        # Of tensors the device too, which changes with Caffe's mode.
+        found = [getattr(blob, "device", None) for blob in blobs[:1]] + [_shape(blob) for blob in blobs]
         changed = found != self._planned_for
         if changed:
+            data = [blob.data for blob in blobs]
             self.xp = arrays.namespace(*data)
             self._top_shapes = list(enumerate(self._plan(data, len(top))))
             self._planned_for = found

@@ -7,6 +7,7 @@ from caffe_pylayers.ssd import (
     DetectionOutput,
     Normalize,
     PriorBox,
+    candidates,
     detections,
     normalize_backward,
     normalize_backward_scale,
@@ -186,10 +187,10 @@ def test_the_best_of_all_classes_are_those_of_all_candidates(keep, eta):
     corners = rng.uniform(0, 0.3, (400, 2))
     boxes = np.hstack([corners, corners + rng.uniform(0.4, 0.7, (400, 2))])
     scores = np.round(rng.rand(400, 5), 2)
-    labels, found, kept = detections(boxes, scores, 0.1, 0.7, top_k=300, eta=eta)
+    labels, found, kept = detections(boxes, scores, candidates(scores, 0.1, 300), 0.7, eta=eta)
     order = np.sort(np.argsort(-found, kind="stable")[:keep])
     expected = labels[order], found[order], kept[order]
-    for ours, theirs in zip(detections(boxes, scores, 0.1, 0.7, top_k=300, keep_top_k=keep, eta=eta), expected):
+    for ours, theirs in zip(detections(boxes, scores, candidates(scores, 0.1, 300), 0.7, keep, eta), expected):
         assert np.array_equal(ours, theirs)
 
 

@@ -12,8 +12,10 @@ from caffe_pylayers._layer.quote import plain, quoted
 from caffe_pylayers._nets.forks import wording
 from caffe_pylayers._nets.include_rules import title
 from caffe_pylayers.runtime.layers.layer import Layer, register
+from caffe_pylayers.runtime.memory import device
 from caffe_pylayers.runtime.memory.blob import Blob
 from caffe_pylayers.runtime.memory.blob_vec import BlobVec
+from caffe_pylayers.runtime.memory.limits import Shape
 
 
 class TensorBlob:
@@ -32,8 +34,18 @@ class TensorBlob:
         """The gradients, to be read and written."""
         return self.blob.update_diff()
 
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors are now."""
+        return device.current()
+
+    @property
+    def shape(self) -> Shape:
+        """The sizes of the axes."""
+        return self.blob.shape
+
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.blob, name)  # shape, reshape, count, num, ...
+        return getattr(self.blob, name)  # reshape, count, num, ...
 
 
 class TensorBlobVec(BlobVec):
