@@ -26,6 +26,9 @@ MOST_AXES = 3  # spatial axes that PyTorch's kernels convolve over
 # Above this many weights, as in classifiers that are convolved over an image, PyTorch's kernels take longer to reorder
 # the weights than to convolve a single image.
 MANY_WEIGHTS = 1 << 24
+# Up to so many values of the bottom PyTorch computes a convolution with windows of one value as a product of matrices,
+# before oneDNN, which reads packed weights, has begun.
+FEW_VALUES = 20480
 # The largest kernel, stride, pad or dilation that goes to PyTorch's kernels: oneDNN's hang, or end the process, from
 # strides of 16,384 on.
 LARGEST = 1 << 12
@@ -98,7 +101,8 @@ class Convolution(Layer):
         self._layout = image_layout(shape) if self._axis == 1 and not by_columns else CONTIGUOUS
         sizes_of = [list(v) or [d] for v, d in ((window.stride, 1), (window.pad, 0), (window.dilation, 1))]
         self._geometry = (*sizes_of, transposed, [0] * len(sizes_of[0]), group)
-        packable = self._layout == CHANNELS_LAST and not transposed and shape[1] > 1
+        few = math.prod(shape) <= FEW_VALUES and math.prod(window.kernel) == 1 == group
+        packable = self._layout == CHANNELS_LAST and not transposed and shape[1] > 1 and not few
         self._packs = self.phase == TEST and packable and _kernels.can_pack()
         self._by_columns = None
         if by_columns:

@@ -9,13 +9,22 @@ import torch
 from caffe_pylayers.runtime.layers._setup import canonical_axis
 from caffe_pylayers.runtime.layers.layer import Layer, register
 from caffe_pylayers.runtime.memory.blob import Blob
+from caffe_pylayers.runtime.memory.device import HOST
+
+# Many rows of a few values, such as an object's and the background's, take PyTorch's kernel for rows on the CPU twice
+# as long as its kernel for columns.
+FEW, MANY = 4, 1 << 12
 
 
 def softmax(x: torch.Tensor, axis: int, out: torch.Tensor) -> None:
     """Write exp(x) / sum of exp(x) over an axis to ``out``, another tensor of the same layout."""
     if not x.is_contiguous():  # channels-last: permuted, or PyTorch would make a contiguous copy
         x, out, axis = x.permute(0, 2, 3, 1), out.permute(0, 2, 3, 1), (0, 3, 1, 2)[axis]
-    torch.softmax(x, axis, out=out)
+    if axis == x.dim() - 1 and x.shape[axis] <= FEW and x.numel() >= MANY and x.device == HOST:
+        columns = x.movedim(axis, 0).contiguous()
+        out.copy_(torch.softmax(columns, 0).movedim(0, axis))
+    else:
+        torch.softmax(x, axis, out=out)
 
 
 @register("Softmax")

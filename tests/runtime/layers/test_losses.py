@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+import torch
 
+from caffe_pylayers.runtime.layers import softmax as softmax_layer
 from caffe_pylayers.runtime.layers.layer import LayerError
 from caffe_pylayers.runtime.memory.memory import CHANNELS_LAST
 from tests.parity.cases import accuracy, euclidean_loss, infogain_loss, sigmoid_cross_entropy, softmax, softmax_loss
@@ -153,3 +155,13 @@ def test_a_scalar_has_one_of_everything():
     bottom[0].data[...], bottom[2].data[...] = 2, 1
     layer.forward(bottom, top)
     assert top[0].data == 2  # similar: the squared distance, halved
+
+
+@pytest.mark.parametrize(("shape", "axis"), [((1, 3000, 2), 2), ((2, 2, 40, 60), 1)])
+def test_softmax_of_many_rows_of_few_values(shape, axis):
+    x = torch.randn(shape) * 50
+    layout = torch.channels_last if axis == 1 else torch.contiguous_format
+    x = x.contiguous(memory_format=layout)
+    found = torch.empty_like(x)
+    softmax_layer.softmax(x, axis, found)
+    torch.testing.assert_close(found, torch.softmax(x.double(), axis).float())
