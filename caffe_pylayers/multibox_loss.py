@@ -91,8 +91,8 @@ class MultiBoxLoss(Layer):
         Of locations loc_weight g clip(l - t, -1, 1) / Z, of scores g (p - 1[class]) / Z where they count, with the loss
         weight in g = top[0].diff[0]; 0 elsewhere, and for the other bottoms.
     Raises:
-        ValueError for shapes that do not fit, parameters that do not go together, and an object of a class that there
-        is not.
+        ValueError for shapes that do not fit, parameters that do not go together, an object of a class that there
+        is not, and one with x2 < x1 or y2 < y1. One without width or height belongs to no prior, as in SSD.
     References:
         Liu et al., "SSD: Single Shot MultiBox Detector", 2016, arXiv:1512.02325; Zhang et al., "Single-Shot Refinement
         Neural Network for Object Detection", 2018, arXiv:1711.06897. MultiBoxLoss of SSD's Caffe, with its
@@ -210,6 +210,10 @@ class MultiBoxLoss(Layer):
         """Return the objects that boxes may belong to."""
         classes = None if self.map_object_to_agnostic else self.num_classes
         truth = gt_boxes.read(self, "bottom[3] (gt_boxes)", blob, self._shape[0], classes, self.background_label)
+        turned = (truth.boxes[:, 2:] < truth.boxes[:, :2]).any(1)
+        if turned.any():
+            box = [round(float(x), 6) for x in truth.boxes[turned.argmax()]]
+            raise checks.error(self, f"bottom[3] (gt_boxes) has the box {box}, of which x2 < x1 or y2 < y1")
         if self.map_object_to_agnostic:
             truth = truth._replace(classes=np.ones_like(truth.classes))
         return truth if self.use_difficult_gt else truth.only(~truth.flagged)

@@ -231,6 +231,7 @@ def test_parameters_that_do_not_go_together(parameters, message):
         (1, 2, r"has the class 2, outside \[0, 2\)"),
         (0, 1, "has the batch index 1 in row 0; it must be one of the 1 images"),
         (4, np.nan, "must be finite, got nan"),
+        (5, -0.5, r"has the box \[.*\], of which x2 < x1 or y2 < y1"),
     ],
 )
 def test_objects_that_there_are_not(column, value, message):

@@ -185,6 +185,12 @@ def test_uncrop_undoes_crop(offset):
         (ResizeLabels, [(1, 1, 4, 4)], {"zoom_factor": 2, "size": [3, 3]}, "each give the size: only one may be there"),
         (ResizeFeatures, [(4, 4)], {"zoom_factor": 2}, r"bottom\[0\] \(maps\) must have shape .*, got \(4, 4\)"),
         (ResizeFeatures, [(1, 0, 0)], {"size": [3, 3]}, r"\(maps\) of \(0, 0\) leaves \(0, 0\) to resize to \(3, 3\)"),
+        (
+            ResizeFeatures,
+            [(1, 6, 9)],
+            {"zoom_factor": 2, "pad_beg": -9},
+            r"pad_beg -9 and pad_end 0 leave nothing of bottom\[0\] \(maps\) of \(6, 9\)",
+        ),
         (ResizeFeatures, [(1, 4, 4)], {"zoom_factor": 99999}, r"\(1, 299998, 299998\), of more than 2147483647 values"),
         (CropLike, [(1, 2, 4, 4), (1, 2, 5, 4)], {}, r"must lie in the larger, \(1, 2, 4, 4\), bottom\[0\]"),
         (CropLike, [(1, 2, 4, 4), (1, 2, 3, 3)], {"offset": [2]}, r"smaller, \(1, 2, 3, 3\), at offset \(2, 2\)"),

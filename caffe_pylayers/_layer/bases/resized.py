@@ -71,6 +71,10 @@ class Resized(Sized):
             raise checks.error(self, f"bottom[0] (maps) must have shape (N, ..., H, W), got {tuple(maps.shape)}")
         before = tuple(maps.shape[-2:])
         inside = tuple(max(n + self.pad_beg + self.pad_end, 0) for n in before)
+        if 0 in inside and 0 not in before:
+            raise checks.error(
+                self, f"pad_beg {self.pad_beg} and pad_end {self.pad_end} leave nothing of bottom[0] (maps) of {before}"
+            )
         after = self.height_and_width(reference) or tuple(self._by_factors(n) for n in inside)
         if 0 in inside and 0 not in after:
             raise checks.error(self, f"bottom[0] (maps) of {before} leaves {inside} to resize to {after}")

@@ -64,7 +64,7 @@ class Dialect:
     filler: the field with the filler of the learned blob.
     more: returns further parameters for a layer.
     change: changes what else is to change in the message, such as the rates of learned blobs; returns the layers that
-        come behind it, or None.
+        come behind it, or None; raises ValueError for values that make no such layer.
     meant: of a type with several meanings, True for a layer that has this one.
     unmarked: True for a type of Caffe that means it without any field of a fork, which meant tells in Caffe's messages.
     """

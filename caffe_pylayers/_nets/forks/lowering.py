@@ -13,7 +13,6 @@ import os
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Container, Iterator, NamedTuple, Sequence
 
-from caffe_pylayers._layer.quote import quoted
 from caffe_pylayers._nets.forks import evaluation, whole_net
 from caffe_pylayers._nets.forks.dialects import LEFT_OUT, Dialect
 from caffe_pylayers._nets.forks.messages import FIELDS_OF_LAYERS, is_default, message_class, of_forks, repeated
@@ -21,6 +20,7 @@ from caffe_pylayers._nets.forks.names import fork_of_field
 from caffe_pylayers._nets.forks.reading import first_of
 from caffe_pylayers._nets.forks.table import KINDS, TOLD, dialect_of, is_unmarked
 from caffe_pylayers._nets.forks.unknown import unread_types
+from caffe_pylayers._nets.include_rules import title
 
 if TYPE_CHECKING:
     from caffe_pylayers._nets.stored import AskBlobs
@@ -181,7 +181,7 @@ def _lower_layer(layer: Any, dialect: Dialect, found: Lowered) -> Sequence[Any]:
             layer.type = dialect.equal
         if dialect.equal != kind:
             found.became.append((layer.name, kind, dialect.equal))
-        return _changed(layer, dialect)
+        return _changed(layer, dialect, found)
     behind: Sequence[Any] = ()
     if not layer.HasField("python_param"):  # else it is as this package has written it
         module, _, cls = dialect.layer.rpartition(".")
@@ -189,17 +189,35 @@ def _lower_layer(layer: Any, dialect: Dialect, found: Lowered) -> Sequence[Any]:
         parameters = dialect.parameters(layer)
         if parameters:
             layer.python_param.param_str = json.dumps(parameters)
-        found.faults.extend(_unread(layer, place) for place in dialect.unread(layer))
+        found.faults.extend(_contradicted(layer, dialect) or (_unread(layer, place) for place in dialect.unread(layer)))
         found.left_out.extend((layer.name, place) for place in dialect.left_out(layer))
-        behind = _changed(layer, dialect)
+        behind = _changed(layer, dialect, found)
         for param in dialect.params:
             layer.ClearField(param)
     found.became.append((layer.name, kind, f"{layer.python_param.module}.{layer.python_param.layer}"))
     return behind
 
 
-def _changed(layer: Any, dialect: Dialect) -> Sequence[Any]:
-    return (dialect.change(layer) if dialect.change is not None else None) or ()
+def _changed(layer: Any, dialect: Dialect, found: Lowered) -> Sequence[Any]:
+    try:
+        return (dialect.change(layer) if dialect.change is not None else None) or ()
+    except ValueError as error:
+        found.faults.append(f"{title(layer)}: {error}")
+        return ()
+
+
+def _contradicted(layer: Any, dialect: Dialect) -> list[str]:
+    """Say that the blobs in its weights make a layer another than its fields do; nothing where they do not."""
+    unread = dialect.unread(layer) if layer.blobs else []
+    by_fields = type(layer)()
+    by_fields.CopyFrom(layer)
+    by_fields.ClearField("blobs")
+    if not unread or dialect_of(by_fields) in (dialect, None):
+        return []
+    return [
+        f"{title(layer)}: with {len(layer.blobs)} learned blobs, as its weights have them, it takes no "
+        f"{' and no '.join(unread)}; are these weights of this net?"
+    ]
 
 
 def _fields_of_forks(message: Any, before: str = "") -> Iterator[tuple[str, Any]]:
@@ -221,7 +239,7 @@ def _is_of_forks(field: Any, value: Any) -> bool:
 
 def _unread(message: Any, place: str, where: str = "") -> str:
     """Return what is said of a field ``a.b`` of a message, by default a layer."""
-    where = where or f"layer {quoted(message.name)} ({message.type})"
+    where = where or title(message)
     fork, value = fork_of_field(place.rpartition(".")[2]), _shown(message, place)
     return (
         f"{where}: nothing here does what {place} asks for{f', a field of {fork}' if fork else ''}"

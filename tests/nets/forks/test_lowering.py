@@ -198,6 +198,10 @@ def test_a_field_with_its_default_changes_nothing(text, caplog):
             r"\(ROIPooling\): nothing here does what roi_pooling_param.bi_type asks for, a field of makefile.*: 0$",
         ),
         (
+            "type: 'Dropout' dropout_param { dropout_ratio: 2 scale_train: false }",
+            r"\(Dropout\): dropout_param.dropout_ratio must be in \[0, 1\], got 2$",
+        ),
+        (
             "type: 'Padding' padding_param { pad_l: 1 pad_method: MIRRORED }",
             r"\(Padding\): nothing here does what padding_param.pad_method asks for.*: MIRRORED$",
         ),

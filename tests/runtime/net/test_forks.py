@@ -138,6 +138,43 @@ def test_a_layer_that_its_weights_tell(tmp_path, file):
     assert net.blobs["bn"].data == pytest.approx(np.array([[-1, 1, 3], [3, 1, -1]]), abs=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("param", "shapes", "message"),
+    [
+        (
+            "bn_param { slope_filler { value: 1 } bias_filler { value: 0 } }",
+            [(1, 3)] * 2,
+            r'n.prototxt: layer "bn" \(BN\): with 2 learned blobs, as its weights have them, it takes no '
+            r"bn_param.slope_filler and no bn_param.bias_filler; are these weights of this net\?",
+        ),
+        (
+            "bn_param { bn_mode: INFERENCE }",
+            [(1, 3)] * 4,
+            r"with 4 learned blobs, .* it takes no bn_param.bn_mode",
+        ),
+        (
+            "bn_param { bn_mode: INFERENCE var_eps: 1 }",
+            [(1, 3)] * 2,
+            "nothing here does what bn_param.var_eps asks",
+        ),
+        ("", [()] * 4, r'layer "bn", blob 0 has shape \(\), the net\'s \(1, 3, 1, 1\)'),
+        ("", [(1, 3)] * 3, r'n.caffemodel: layer "bn" has 3 blobs, the net\'s 4'),
+    ],
+)
+def test_weights_of_another_bn(tmp_path, param, shapes, message):
+    net, weights = tmp_path / "n.prototxt", tmp_path / "n.caffemodel"
+    net.write_text(BN.replace('top: "bn"', f'top: "bn" {param}'))
+    model = caffe_pb2.NetParameter()
+    layer = model.layer.add(name="bn", type="BN")
+    for shape in shapes:
+        blob = layer.blobs.add(data=[1] * int(np.prod(shape)))
+        blob.shape.SetInParent()
+        blob.shape.dim.extend(shape)
+    weights.write_bytes(model.SerializeToString())
+    with pytest.raises(ValueError, match=message):
+        pycaffe.Net(str(net), pycaffe.TEST, weights=str(weights))
+
+
 def test_a_file_whose_fields_have_other_numbers(tmp_path):
     """A fork's field may have the number of a message of Caffe's: its bytes are none of that message."""
     layer = model_of((4,)).layer[0].SerializeToString()

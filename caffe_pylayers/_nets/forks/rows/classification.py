@@ -60,6 +60,8 @@ def _dropout(layer: Any) -> list[Any]:
         found.append(scale)
     for name in ("sample_weights_test", "scale_train"):
         param.ClearField(name)
+    if found and not 0 <= param.dropout_ratio <= 1:  # which counts in TEST too
+        raise ValueError(f"dropout_param.dropout_ratio must be in [0, 1], got {param.dropout_ratio:g}")
     return found
 
 

@@ -21,8 +21,8 @@ def _hold(layer: Any, learned: Sequence[str], held: Sequence[str] = _STATISTICS)
 
 
 def _blob_axes(layer: Any) -> int:
-    """Return the number of axes of the learned blobs: in the weights, else four."""
-    return len(layer.blobs[0].shape.dim) if layer.blobs and layer.blobs[0].HasField("shape") else 4
+    """Return the number of axes of the learned blobs: in the weights, where they have any, else four."""
+    return (len(layer.blobs[0].shape.dim) if layer.blobs else 0) or 4
 
 
 def _given(layer: Any, fields: str) -> bool:
