@@ -199,6 +199,8 @@ def test_the_video_data_of_two_forks():
             "scale": 1,
         },
     )
+    for given, mean in (("[104, 117, 123, 104, 117, 123]", [104, 117, 123]), ("[128, 128]", [128]), ("[1, 2]", [1, 2])):
+        assert parameters(tsn.replace("[128]", given))[1]["mean"] == mean
     ssd = """layer { name: "data" type: "VideoData" top: "data" transform_param { mean_value: 104 resize_param {
       height: 300 width: 300 } } data_param { batch_size: 2 }
       video_data_param { video_type: VIDEO video_file: "a.mp4" skip_frames: 2 } }"""

@@ -99,7 +99,16 @@ def _segments(layer: Any) -> dict[str, Any]:
         found["crop"] = [transform.crop_size] * 2
     if layer.video_data_param.grayscale:
         found["channels"] = "gray"
-    return found
+    return {**found, **_mean_of_each(transform)}
+
+
+def _mean_of_each(transform: Any) -> dict[str, Any]:
+    """Return the means of one image, which TSN repeats for each that is stacked."""
+    means = [short_float(value) for value in transform.mean_value]
+    for channels in (1, 3):
+        if len(means) > channels and means == means[:channels] * (len(means) // channels):
+            return {"mean": means[:channels]}
+    return {}
 
 
 def _listed(layer: Any) -> dict[str, Any]:
