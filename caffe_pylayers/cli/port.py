@@ -85,7 +85,7 @@ class _Port:
         if model is not None and not {layer.name for layer in net.layer} & set(model.layers):
             raise UserError(nothing_in_common(str(weights), model))
         found = lowering.lowered(net, self._messages, None if model is None else lambda: model.layers)
-        self._tell(found, [found.message])
+        self._tell(found, [found.message], output)
         if self._precision:
             evaluation.measure(found.message, self._precision)
         self.report.append(f"{output}: {len(found.became)} of {len(net.layer)} layers were a fork's")
@@ -106,7 +106,7 @@ class _Port:
         found = lowering.lowered_solver(solver, self._messages)
         solver = found.message
         self._precision = evaluation.ap_version(solver, self._messages)
-        self._tell(found, [solver.net_param, solver.train_net_param, *solver.test_net_param])
+        self._tell(found, [solver.net_param, solver.train_net_param, *solver.test_net_param], self._output)
         paths: dict[str, Path] = {}
         for path in dict.fromkeys([solver.net, solver.train_net, *solver.test_net]):
             if path:
@@ -129,10 +129,12 @@ class _Port:
             number += 1
         return found
 
-    def _tell(self, found: Any, nets: list[Any]) -> None:
-        from caffe_pylayers._nets.forks import ported, python_layers
+    def _tell(self, found: Any, nets: list[Any], output: Path) -> None:
+        from caffe_pylayers._nets.forks import lowering, ported, python_layers
 
         replaced = [became for net in nets for became in python_layers.replace(net)]
         self.report += [f"{name} ({kind}): {what}" for name, kind, what in (*found.became, *replaced)]
         self.report += found.doubts
+        if found.left_out:
+            self.report.append(f"{output}: {lowering.what_is_left_out(found)}")
         self.faults += ported.faults(found, nets)

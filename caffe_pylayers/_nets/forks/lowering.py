@@ -81,10 +81,15 @@ def _told(found: Lowered, name: str | os.PathLike[str], others: Sequence[str] = 
     for doubt in found.doubts:
         LOGGER.warning("%s: %s", name, doubt)
     if found.left_out:
-        counts = Counter(place for _, place in found.left_out)
-        fields = ", ".join(f"{place} ({count})" if count > 1 else place for place, count in sorted(counts.items()))
-        LOGGER.warning("%s: left out, as they change no value: %s", name, fields)
+        LOGGER.warning("%s: %s", name, what_is_left_out(found))
     return found.message
+
+
+def what_is_left_out(found: Lowered) -> str:
+    """Return the sentence of the fields that are left out."""
+    counts = Counter(place for _, place in found.left_out)
+    fields = ", ".join(f"{place} ({count})" if count > 1 else place for place, count in sorted(counts.items()))
+    return f"left out, as they change no value: {fields}"
 
 
 def lowered_solver(solver: Any, messages: Any) -> Lowered:
