@@ -1,0 +1,413 @@
+"""What MS-CNN's and Cascade R-CNN's layers become, and their nets in small, trained and tested on pictures."""
+
+import numpy as np
+import pytest
+
+from tests.layers.files import image, text
+from tests.nets.forks.lowered import computed_by
+
+STD = "bbox_std: 0.1 bbox_std: 0.1 bbox_std: 0.2 bbox_std: 0.2"
+CODES = f"bbox_reg_param {{ bbox_mean: 0 bbox_mean: 0 bbox_mean: 0 bbox_mean: 0 {STD} }}"
+CODED = {"bbox_mean": [0, 0, 0, 0], "bbox_std": [0.1, 0.1, 0.2, 0.2]}
+CELL = {"field_whr": 2, "field_xyr": 2, "bg_threshold": 0.5, "objectness": False}
+ROI = {
+    "fg_fraction": 0.25,
+    "images": 4,
+    "fg_thr": 0.5,
+    "bg_thr_hg": 0.5,
+    "bg_thr_lw": 0.1,
+    "iou_weighted": False,
+    "bbox_thr_lw": 0,
+    "bbox_thr_hg": 10,
+    "pickup_discard": True,
+    "append_gtbox": True,
+    "cls_aware": True,
+}
+
+
+@pytest.mark.parametrize(
+    ("layer", "expected"),
+    [
+        (
+            "type: 'ImageGtData' transform_param { mirror: true mean_value: 104 } image_gt_data_param { source: 'a' "
+            "batch_size: 4 coord_num: 4 resize_width: 1280 resize_height: 384 crop_width: 512 crop_height: 384 "
+            "min_gt_height: 25 downsample_rate: 8 field_w: 40 field_h: 60 do_multiple_scale: true min_scale: 30 "
+            "max_scale: 475 shuffle: true output_gt_boxes: true root_folder: '/r/' }",
+            {
+                "source": "a", "root": "/r/", "batch_size": 4, "resize": [384, 1280], "scale": 1, "mean": [104],
+                "crop": [384, 512], "mirror": True, "field_w": [40], "field_h": [60], "fg_threshold": 0.5,
+                "min_gt_width": 0, "min_gt_height": 25, "stride": [8], "shuffle": True, "min_scale": 30,
+                "max_scale": 475,
+            },
+        ),
+        (
+            "type: 'DetectionData' detection_data_param { source: 'a' batch_size: 1 short_size: 600 long_size: 1000 "
+            "stride: 16 field_w: 88 field_h: 176 fg_threshold: 0.7 shuffle: 'random_aspect' output_gt_boxes: true "
+            "anchor_ignore_margin_ratio: 0.5 distort_param { hue_prob: 0.5 hue_delta: 18 } }",
+            {
+                "source": "a", "batch_size": 1, "scale": 1, "mirror": False, "field_w": [88], "field_h": [176],
+                "fg_threshold": 0.7, "min_gt_width": 0, "min_gt_height": 0, "shorter": 600, "longer": 1000,
+                "stride": [16], "ignore_fg_threshold": 0.4, "anchor_ignore_margin_ratio": 0.5,
+                "pickup_iou_thr": 0.2, "shuffle": True, "aspect_run": 0,
+                "distort": {"hue_prob": 0.5, "hue_delta": 18},
+            },
+        ),
+        (
+            "type: 'EvalData' eval_data_param { source: 'a' root_folder: 'r' short_size: 6 long_size: 9 }",
+            {"source": "a", "root": "r", "scale": 1, "shorter": 6, "longer": 9},
+        ),
+        (
+            "type: 'DetectionLoss' detection_loss_param { cls_num: 2 coord_num: 4 lambda: 0.05 field_h: 60 field_w: 40 "
+            "downsample_rate: 8 bb_smooth: false bg_multiple: 2 sample_mode: 'bootstrap' pos_neg_weighted: true } "
+            f"loss_param {{ ignore_label: 9 }} {CODES}",
+            {
+                "num_classes": 2, **CELL, "ignore_label": 9, **CODED, "loc_weight": 0.05, "stride": 8,
+                "bg_multiple": 2, "pos_neg_weighted": True, "sample_mode": "bootstrap", "field_w": [40],
+                "field_h": [60], "bbox_loss_type": "Euclidean_L2",
+            },
+        ),
+        (
+            "type: 'DetectionAccuracy' detection_accuracy_param { cls_num: 2 coord_num: 4 field_h: 60 field_w: 40 "
+            "downsample_rate: 8 }",
+            {"num_classes": 2, **CELL, "field_xyr": 4, "stride": 8, "field_w": [40], "field_h": [60]},
+        ),
+        (
+            "type: 'DetectionGroupLoss' detection_group_loss_param { batch_size: 256 cls_num: 2 field_w: 88 "
+            "field_w: 44 field_h: 44 field_h: 88 stride: 8 bg_multiple: 1 objectness: true }",
+            {
+                "num_classes": 2, "bg_threshold": 0.5, "objectness": True, "loc_weight": 1, "field_w": [88, 44],
+                "field_h": [44, 88], "stride": 8, "bg_multiple": 1, "pos_neg_weighted": False,
+                "neg_mining_type": "random", "neg_ranking_type": "conf_loss", "min_num_neg": 5,
+                "bbox_loss_type": "Smooth_L1", "batch_size": 256,
+            },
+        ),
+        (
+            "type: 'DetectionGroupAccuracy' detection_group_accuracy_param { cls_num: 2 field_w: 88 field_h: 44 "
+            "stride: 8 field_whr: 8 field_xyr: 1 }",
+            {
+                "num_classes": 2, **CELL, "field_whr": 8, "field_xyr": 1, "field_w": [88], "field_h": [44],
+                "stride": 8,
+            },
+        ),
+        (
+            f"type: 'ProposalTarget' proposal_target_param {{ cls_num: 5 batch_size: -1 img_width: 9 }} {CODES}",
+            {"num_classes": 5, **ROI, "img_width": 9, **CODED},
+        ),
+        ("type: 'BboxAccuracy' bbox_reg_param { cls_aware: false }", {"cls_aware": False}),
+        ("type: 'HardMining' hard_mining_param { num_image: 2 }", {"num_roi_per_image": 128, "num_image": 2}),
+        (
+            f"type: 'FrcnnOutput' frcnn_output_param {{ conf_thr: 0.01 nms_type: 'IOU' max_det_num: 9 }} {CODES}",
+            {"conf_thr": 0.01, "iou_thr": 0.5, "max_det_num": 9, "cls_aware": True, **CODED},
+        ),
+        (
+            "type: 'DetectionEvaluate' bottom: 'a' bottom: 'b' bottom: 'c' detection_evaluate_param { num_classes: 9 }",
+            {"num_classes": 9, "overlap_threshold": 0.5, "evaluate_difficult_gt": True, "form": "cascade"},
+        ),
+    ],
+)  # fmt: skip
+def test_becomes(layer, expected):
+    assert computed_by(layer)[1] == expected
+
+
+SIZE = 64
+
+
+def pictures(folder, flags):
+    """Write pictures with a red or a green square on noise, and their window file; flags: of an object."""
+    rng, records = np.random.RandomState(4), []
+    for i in range(8):
+        pixels, label, side = rng.randint(0, 60, (SIZE, SIZE, 3)), rng.randint(1, 3), rng.randint(16, 33)
+        x, y = rng.randint(0, SIZE - side, 2)
+        pixels[y : y + side, x : x + side, label - 1] += 180
+        image(folder / f"{i}.ppm", pixels)
+        records.append(
+            f"# {i}\n{i}.ppm\n3\n{SIZE}\n{SIZE}\n1\n{label} {'0 ' * flags}{x} {y} {x + side - 1} {y + side - 1}\n0"
+        )
+    return text(folder / "window_file.txt", *records)
+
+
+def convolution(name, bottom, outputs, kernel=3, stride=1, lr=1):
+    return (
+        f"layer {{ name: '{name}' type: 'Convolution' bottom: '{bottom}' top: '{name}' param {{ lr_mult: {lr} }} "
+        f"param {{ lr_mult: {2 * lr} decay_mult: 0 }} convolution_param {{ num_output: {outputs} pad: {kernel // 2} "
+        f"kernel_size: {kernel} stride: {stride} weight_filler {{ type: 'msra' }} }} }}\n"
+    )
+
+
+def relu(name):
+    return f"layer {{ name: '{name}_relu' type: 'ReLU' bottom: '{name}' top: '{name}' }}\n"
+
+
+BODY = convolution("conv1", "data", 8, 5, 4) + relu("conv1") + convolution("conv2", "conv1", 16, 3, 2) + relu("conv2")
+SHARED = "transform_param { mirror: true mean_value: 30 scale: 0.01 }"
+
+
+def mscnn(folder):
+    """The first stage of MS-CNN: two maps, each with its loss."""
+    fields = ((1, 20, 8), (2, 32, 16))
+    text = f"""
+layer {{ name: 'data' type: 'ImageGtData' top: 'data' top: 'label_1' top: 'label_2' include {{ phase: TRAIN }}
+  transform_param {{ mirror: true mean_value: 30 }}
+  image_gt_data_param {{ source: '{pictures(folder, 1)}' root_folder: '{folder}/' batch_size: 4 coord_num: 4
+    resize_width: {SIZE} resize_height: {SIZE} crop_width: 48 crop_height: 48 min_gt_height: 8 downsample_rate: 8
+    downsample_rate: 16 field_w: 20 field_w: 32 field_h: 20 field_h: 32 fg_threshold: 0.4 shuffle: true scale: 0.01 }} }}
+"""
+    text += BODY + "layer { name: 'pool2' type: 'Pooling' bottom: 'conv2' top: 'pool2' pooling_param { kernel_size: 2 "
+    text += "stride: 2 } }\n" + convolution("LFCN_1", "conv2", 7) + convolution("LFCN_2", "pool2", 7)
+    for i, field, stride in fields:
+        shared = f"cls_num: 3 coord_num: 4 field_h: {field} field_w: {field} downsample_rate: {stride}"
+        text += f"""
+layer {{ name: 'loss_{i}' type: 'DetectionLoss' bottom: 'LFCN_{i}' bottom: 'label_{i}' top: 'loss_{i}' loss_weight: 1
+  detection_loss_param {{ {shared} lambda: 0.5 bg_threshold: 0.2 bg_multiple: 2 sample_mode: 'bootstrap'
+    pos_neg_weighted: true }} {CODES} propagate_down: 1 propagate_down: 0 }}
+layer {{ name: 'accuracy_{i}' type: 'DetectionAccuracy' bottom: 'LFCN_{i}' bottom: 'label_{i}' top: 'accuracy_{i}'
+  top: 'iou_{i}' detection_accuracy_param {{ {shared} }} {CODES} }}
+"""
+    return text
+
+
+def solver_of(folder, net, more=""):
+    from caffe_pylayers import pycaffe
+
+    (folder / "net.prototxt").write_text(net)
+    (folder / "solver.prototxt").write_text(
+        f"net: '{folder}/net.prototxt' base_lr: 0.005 momentum: 0.9 weight_decay: 0.0005 lr_policy: 'fixed' "
+        f"random_seed: 3 display: 0 {more}"
+    )
+    return pycaffe.SGDSolver(str(folder / "solver.prototxt"))
+
+
+class Twin:
+    """The first stage by PyTorch, on the data and labels of the net's blobs, with Caffe's SGD."""
+
+    def __init__(self, torch, net):
+        self.torch, self.f = torch, torch.nn.functional
+        self.learned = {
+            name: [torch.tensor(np.array(blob.data), requires_grad=True) for blob in blobs]
+            for name, blobs in net.params.items()
+        }
+        self.history = {name: [torch.zeros_like(w) for w in each] for name, each in self.learned.items()}
+
+    def losses(self, blobs):
+        data = self.torch.tensor(np.array(blobs["data"].data))
+        x = self.f.conv2d(data, *self.learned["conv1"], stride=4, padding=2).relu()
+        x = self.f.conv2d(x, *self.learned["conv2"], stride=2, padding=1).relu()
+        maps = (x, self.f.max_pool2d(x, 2))
+        for i, (below, field, stride) in enumerate(zip(maps, (20, 32), (8, 16)), 1):
+            found = self.f.conv2d(below, *self.learned[f"LFCN_{i}"], padding=1)
+            yield self.loss(found, self.torch.tensor(np.array(blobs[f"label_{i}"].data)), field, stride)
+
+    def loss(self, maps, labels, field, stride):
+        torch, f = self.torch, self.f
+        scores, classes = maps[:, :3].flatten(2).movedim(1, 2), labels[:, 0].flatten(1).long()
+        background = (classes == 0) & (labels[:, 5].flatten(1) < 0.2)
+        kept = torch.zeros_like(background)
+        for n, candidates in enumerate(background):
+            for c in (1, 2):
+                wanted = min(max(2 * int((classes[n] == c).sum()), 4), int(candidates.sum()))
+                ranked = scores[n, :, c].detach().masked_fill(~candidates, -torch.inf).argsort(descending=True)
+                kept[n, ranked[:wanted]] = True
+        objects, entropy = classes > 0, f.cross_entropy(scores.movedim(2, 1), classes, reduction="none")
+        positive, negative = entropy[objects], entropy[kept]
+        loss = positive.mean() / 3 + negative.mean() * 2 / 3 if len(positive) else negative.mean()
+        if not len(positive):
+            return loss
+        n, place = objects.nonzero(as_tuple=True)
+        rows = torch.stack([place % maps.shape[3], place // maps.shape[3]], 1)
+        boxes = labels[:, 1:5].flatten(2)[n, :, place]
+        targets = torch.cat([(boxes[:, :2] - (rows + 0.5) * stride) / field, (boxes[:, 2:] / field).log()], 1)
+        std = torch.tensor([0.1, 0.1, 0.2, 0.2])
+        t = maps[:, 3:].flatten(2)[n, :, place] * std
+        bound = torch.tensor([0.5, 0.5, np.log(2), np.log(2)])
+        t = t + (torch.minimum(torch.maximum(t, -bound), bound) - t).detach()
+        return loss + 0.5 * f.smooth_l1_loss(t / std, targets / std)
+
+    def step(self, losses, rate=0.005, momentum=0.9, decay=0.0005):
+        sum(losses).backward()
+        with self.torch.no_grad():
+            for name, blobs in self.learned.items():
+                for k, blob in enumerate(blobs):
+                    history = self.history[name][k]
+                    history.mul_(momentum).add_((1 + k) * rate * (blob.grad + (1 - k) * decay * blob))
+                    blob.sub_(history)
+                    blob.grad = None
+
+
+def test_the_first_stage_trains_as_by_torch(tmp_path):
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("cv2")
+    solver = solver_of(tmp_path, mscnn(tmp_path))
+    net, twin = solver.net, Twin(torch, solver.net)
+    assert [layer.type for layer in net.layers if "Detection" in layer.type] == [
+        "DetectionLoss",
+        "DetectionAccuracy",
+    ] * 2
+    ours, theirs = [], []
+    for _ in range(40):
+        solver.step(1)
+        losses = list(twin.losses(net.blobs))
+        twin.step(losses)
+        ours.append([net.blobs[f"loss_{i}"].data.item() for i in (1, 2)])
+        theirs.append([loss.item() for loss in losses])
+    np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-4)
+    assert np.mean(ours[-8:]) < 0.6 * np.mean(ours[:8])
+    assert net.blobs["accuracy_1"].data.shape == (1, 1, 1, 2)
+
+
+FIELDS = "field_w: 24 field_w: 32 field_h: 24 field_h: 32 stride: 8"
+
+
+def cascade(folder, test):
+    """Two stages of Cascade R-CNN, the first with hard examples; for training, or its test."""
+    source = f"source: '{folder}/window_file.txt' root_folder: '{folder}/' short_size: {SIZE} long_size: {SIZE + 32}"
+    if test:
+        net = f"""
+layer {{ name: 'data' type: 'EvalData' top: 'data' top: 'gt_boxes' top: 'image_sizes'
+  transform_param {{ mean_value: 30 scale: 0.01 }} eval_data_param {{ {source} batch_size: 1 }} }}
+"""
+    else:
+        pictures(folder, 2)
+        net = f"""
+layer {{ name: 'data' type: 'DetectionData' top: 'data' top: 'label_1' top: 'label_2' top: 'gt_boxes' {SHARED}
+  detection_data_param {{ {source} batch_size: 2 stride: 8 {FIELDS} fg_threshold: 0.5 shuffle: 'random_aspect'
+    output_gt_boxes: true }} }}
+layer {{ name: 'label_group' type: 'Concat' bottom: 'label_1' bottom: 'label_2' top: 'label_group' }}
+layer {{ name: 'truth' type: 'Reshape' bottom: 'label_group' top: 'truth' reshape_param {{ shape {{ dim: -1 dim: 6
+  dim: 0 dim: 0 }} }} }}
+"""
+    net += BODY + convolution("rpn_conv", "conv2", 16) + relu("rpn_conv")
+    for name, outputs, each in (("rpn_cls", 4, 2), ("rpn_bbox", 8, 4)):
+        net += convolution(name, "rpn_conv", outputs, 1)
+        net += f"layer {{ name: '{name}s' type: 'Reshape' bottom: '{name}' top: '{name}s' reshape_param {{ shape {{ "
+        net += f"dim: -1 dim: {each} dim: 0 dim: 0 }} }} }}\n"
+    if not test:
+        net += f"""
+layer {{ name: 'rpn_loss' type: 'DetectionGroupLoss' bottom: 'rpn_clss' bottom: 'rpn_bboxs' bottom: 'truth'
+  top: 'rpn_loss' detection_group_loss_param {{ batch_size: 32 cls_num: 2 {FIELDS} field_whr: 8 field_xyr: 1
+  bg_threshold: 0.3 bg_multiple: 1 objectness: true }} loss_weight: 1 }}
+layer {{ name: 'rpn_accuracy' type: 'DetectionGroupAccuracy' bottom: 'rpn_clss' bottom: 'rpn_bboxs' bottom: 'truth'
+  top: 'rpn_accuracy' top: 'rpn_iou' detection_group_accuracy_param {{ cls_num: 2 {FIELDS} objectness: true }} }}
+"""
+    net += f"""
+layer {{ name: 'rpn_prob' type: 'Softmax' bottom: 'rpn_clss' top: 'rpn_prob' }}
+layer {{ name: 'proposals' type: 'BoxGroupOutput' bottom: 'rpn_prob' bottom: 'rpn_bboxs' top: 'proposals'
+  propagate_down: 0 propagate_down: 0 box_group_output_param {{ fg_thr: 0.05 iou_thr: 0.7 min_size: 8 field_whr: 8
+  field_xyr: 1 max_post_nms_num: 20 box_group_param {{ {FIELDS} }} }} }}
+"""
+    net += stage("", "proposals", test, mined=not test) + decoded("" if test else "hard_", "proposals", test)
+    return net + stage("_2nd", "proposals_2nd", test)
+
+
+NAMES = "labels targets inside outside objects"
+
+
+def decoded(before, proposals, test):
+    bottoms = f"bottom: '{proposals}'" if test else f"bottom: '{before}rois' bottom: '{before}objects'"
+    return f"""
+layer {{ name: 'proposals_2nd' type: 'DecodeBBox' bottom: 'bbox_pred' {bottoms} top: 'proposals_2nd' {CODES}
+  {"propagate_down: 0 " * (2 if test else 3)} }}
+"""
+
+
+def stage(end, proposals, test, mined=False):
+    """ROIs, what they are pooled to, their classes and boxes, and the losses or detections of them."""
+    net, rois, before = "", proposals, ""
+    if not test:
+        rois = f"rois{end}"
+        tops = " ".join(f"top: '{name}{end}'" for name in ("rois", *NAMES.split()))
+        net += f"""
+layer {{ name: 'info{end}' type: 'ProposalTarget' bottom: '{proposals}' bottom: 'gt_boxes' {tops}
+  proposal_target_param {{ cls_num: 3 batch_size: {24 if mined else -1} num_img_per_batch: 2 bg_thr_lw: 0 img_width: 64
+  img_height: 64 }} bbox_reg_param {{ cls_aware: false {STD} bbox_mean: 0 bbox_mean: 0 bbox_mean: 0 bbox_mean: 0 }}
+  propagate_down: 0 propagate_down: 0 }}
+"""
+    if mined:
+        net += (
+            head("_read", "rois", "0")
+            + f"""
+layer {{ name: 'all_cls' type: 'SoftmaxWithLoss' bottom: 'cls_pred_read' bottom: 'labels' top: 'all_cls'
+  top: 'all_prob' top: 'each_cls' loss_weight: 0 loss_weight: 0 loss_weight: 0 propagate_down: 0 propagate_down: 0 }}
+layer {{ name: 'all_bbox' type: 'SmoothL1Loss' bottom: 'bbox_pred_read' bottom: 'targets' bottom: 'inside'
+  bottom: 'outside' top: 'all_bbox' top: 'each_bbox' loss_weight: 0 loss_weight: 0
+  {"propagate_down: 0 " * 4} }}
+layer {{ name: 'each' type: 'Eltwise' bottom: 'each_cls' bottom: 'each_bbox' top: 'each' propagate_down: 0
+  propagate_down: 0 }}
+layer {{ name: 'hard_mining' type: 'HardMining' bottom: 'each' bottom: 'rois'
+  {" ".join(f"bottom: '{name}'" for name in NAMES.split())} top: 'hard_rois'
+  {" ".join(f"top: 'hard_{name}'" for name in NAMES.split())}
+  hard_mining_param {{ num_image: 2 num_roi_per_image: 8 }} }}
+layer {{ name: 'silence' type: 'Silence' bottom: 'all_prob' bottom: 'all_cls' bottom: 'all_bbox' }}
+"""
+        )
+        rois, before = "hard_rois", "hard_"
+    net += head(end, rois, "1")
+    if test:
+        return (
+            net
+            + f"""
+layer {{ name: 'cls_prob{end}' type: 'Softmax' bottom: 'cls_pred{end}' top: 'cls_prob{end}' }}
+layer {{ name: 'found{end}' type: 'FrcnnOutput' bottom: 'cls_prob{end}' bottom: 'bbox_pred{end}' bottom: '{rois}'
+  bottom: 'image_sizes' top: 'found{end}' frcnn_output_param {{ conf_thr: 0.1 iou_thr: 0.3 max_det_num: 9 }}
+  bbox_reg_param {{ cls_aware: false {STD} bbox_mean: 0 bbox_mean: 0 bbox_mean: 0 bbox_mean: 0 }} }}
+layer {{ name: 'eval{end}' type: 'DetectionEvaluate' bottom: 'found{end}' bottom: 'gt_boxes' bottom: 'image_sizes'
+  top: 'eval{end}' detection_evaluate_param {{ num_classes: 3 }} }}
+"""
+        )
+    labels, targets, inside, outside, objects = (f"{before}{name}{end}" for name in NAMES.split())
+    return (
+        net
+        + f"""
+layer {{ name: 'loss_cls{end}' type: 'SoftmaxWithLoss' bottom: 'cls_pred{end}' bottom: '{labels}' top: 'loss_cls{end}'
+  loss_weight: 1 propagate_down: 1 propagate_down: 0 }}
+layer {{ name: 'loss_bbox{end}' type: 'SmoothL1Loss' bottom: 'bbox_pred{end}' bottom: '{targets}' bottom: '{inside}'
+  bottom: '{outside}' top: 'loss_bbox{end}' loss_weight: 1 propagate_down: 1 {"propagate_down: 0 " * 3} }}
+layer {{ name: 'bbox_iou{end}' type: 'BboxAccuracy' bottom: 'bbox_pred{end}' bottom: '{rois}' bottom: '{objects}'
+  top: 'bbox_iou{end}' top: 'bbox_iou_pre{end}' bbox_reg_param {{ cls_aware: false {STD} bbox_mean: 0 bbox_mean: 0
+  bbox_mean: 0 bbox_mean: 0 }} }}
+"""
+    )
+
+
+def head(end, rois, lr):
+    """ROIs pooled, and two layers on them, whose blobs the pass that looks for hard examples shares."""
+    name = end.replace("_read", "")
+    net = f"""
+layer {{ name: 'pool{end}' type: 'ROIPooling' bottom: 'conv2' bottom: '{rois}' top: 'pool{end}'
+  roi_pooling_param {{ pooled_w: 3 pooled_h: 3 spatial_scale: 0.125 pad_ratio: 0 }} propagate_down: {lr}
+  propagate_down: 0 }}
+"""
+    for kind, bottom, outputs in (("fc", "pool", 24), ("cls_pred", "fc", 3), ("bbox_pred", "fc", 8)):
+        net += f"""
+layer {{ name: '{kind}{end}' type: 'InnerProduct' bottom: '{bottom}{end}' top: '{kind}{end}' propagate_down: {lr}
+  param {{ name: '{kind}{name}_w' lr_mult: 1 }} param {{ name: '{kind}{name}_b' lr_mult: 2 }}
+  inner_product_param {{ num_output: {outputs} weight_filler {{ type: 'msra' }} }} }}
+"""
+        net += relu(f"fc{end}") if kind == "fc" else ""
+    return net
+
+
+def test_the_cascade_trains_and_finds(tmp_path):
+    pytest.importorskip("torch")
+    pytest.importorskip("cv2")
+    from caffe_pylayers import pycaffe
+
+    solver = solver_of(tmp_path, cascade(tmp_path, test=False))
+    losses = []
+    for _ in range(120):
+        solver.step(1)
+        names = "rpn_loss loss_cls loss_bbox loss_cls_2nd loss_bbox_2nd"
+        losses.append([solver.net.blobs[name].data.item() for name in names.split()])
+    first, last = np.mean(losses[:20], 0), np.mean(losses[-20:], 0)
+    assert (last[[0, 1, 3]] < 0.7 * first[[0, 1, 3]]).all()
+    assert solver.net.blobs["hard_rois"].data.shape == (16, 5, 1, 1)
+    solver.net.save(str(tmp_path / "cascade.caffemodel"))
+    (tmp_path / "test.prototxt").write_text(cascade(tmp_path, test=True))
+    net = pycaffe.Net(str(tmp_path / "test.prototxt"), pycaffe.TEST, weights=str(tmp_path / "cascade.caffemodel"))
+    right = []
+    for _ in range(8):
+        net.forward()
+        rows = net.blobs["eval_2nd"].data.reshape(-1, 5)
+        assert rows[:2, 2].sum() == 1
+        best = rows[2:][rows[2:, 2].argmax()] if len(rows) > 2 else np.zeros(5)
+        right.append(best[3])
+    assert np.mean(right) > 0.5
