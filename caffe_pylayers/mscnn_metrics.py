@@ -213,8 +213,11 @@ class BboxAccuracy(CodedBoxes, Metric):
         objects = box_blobs.rows(self, "bottom[2] (objects)", bottom[2].data, 6)
         deltas = bottom[0].data.reshape(len(rois), self._columns // 4, 4)
         counts = (objects[:, 0] > 0) & (objects[:, 5] <= _OWN)
-        classes = checks.class_labels(self, objects[:, 0], self._columns // 4 if self.cls_aware else 2**24)[0][counts]
-        which = classes if self.cls_aware else np.minimum(classes, 1)
+        if self.cls_aware:
+            which = checks.class_labels(self, objects[:, 0], self._columns // 4)[0][counts]
+        else:
+            box_blobs.whole(self, "bottom[2] (objects)", objects[:, 0], "class")
+            which = 1
         rois, deltas, boxes = rois[counts], deltas[np.flatnonzero(counts), which], objects[counts, 1:5]
         for i, values in ((0, deltas), (1, rois), (2, boxes)):
             checks.numbers(self, f"bottom[{i}] (of objects)", values)
