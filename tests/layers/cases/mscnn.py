@@ -20,7 +20,7 @@ TWO = "field_w: [26, 42], field_h: [34, 50], downsample_rate: [8, 16]"
 GROUP = "field_w: [[26, 42]], field_h: [[34, 22]], stride: [8]"
 deltas = 0.3 * rng.standard_normal((16, 8))
 overlaps = np.concatenate([rng.rand(16, 4), np.linspace(0.1, 1, 16)[:, None]], 1)
-scores = rng.rand(16, 3)
+scores = np.random.RandomState(11).rand(16, 3)
 sizes = np.array([[60.0, 80.0]])
 
 
