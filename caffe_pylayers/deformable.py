@@ -23,12 +23,7 @@ import numpy as np
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.bases.learned import Learned, filled, learn
-from caffe_pylayers._layer.functions.bilinear_places import (
-    d_bilinear_places,
-    grid_sample_backward,
-    grid_sample_forward,
-    pixel_places,
-)
+from caffe_pylayers._layer.functions.map_sampler import MapSampler
 
 __all__ = [
     "DeformableConvolution",
@@ -139,25 +134,18 @@ class DeformableConvolution(Learned):
             arrays.from_numpy(places, offset)
             for places in window_places(windows, self._kernel, self._stride, self._pad, self._dilation)
         )
-        # A map for each group of channels with offsets of its own; one row for each pixel of it.
-        self._maps = count * deformed, channels // deformed, size[0] * size[1]
+        # A map for each group of channels with offsets of its own.
+        self._maps = count * deformed, channels // deformed, *size
         self._offsets, self._places = (count * deformed, values, 2, each), (count * deformed, values * each)
-        self._pixels = arrays.new(x, (self._maps[0] * self._maps[2], self._maps[1]))
-        self._sampled, self._taken = (arrays.new(x, (self._maps[0] * values * each, self._maps[1])) for _ in range(2))
+        self._sampler = MapSampler(self.xp, x, self._maps, values * each, "inside")
         self._columns = arrays.new(x, (count, self.groups, channels // self.groups * values, each))
-        self._size = size
-        numbers = arrays.arange_like(arrays.new(x, (0,), int), self._maps[0])
-        self._starts = (numbers * self._maps[2])[:, None]
         self._out = count, self.groups, self.num_output // self.groups, each
         return [(count, self.num_output, *windows)]
 
     def forward(self, bottom, top):
-        self._by_pixel(self._pixels)[...] = bottom[0].data.reshape(self._maps)
         offset = bottom[1].data.reshape(self._offsets)
         y, x = ((place + offset[:, :, i]).reshape(self._places) for i, place in enumerate((self._y, self._x)))
-        self._corners, self._weights, self._slopes = pixel_places(self.xp, x, y, self._size, self._starts, "inside")
-        grid_sample_forward(self._pixels, self._corners, self._weights, self._taken, self._sampled)
-        self._by_channel(self._columns)[...] = self._by_place(self._sampled)
+        self._sampler.forward(bottom[0].data.reshape(self._maps), x, y, self._by_map(self._columns))
         out = top[0].data.reshape(self._out)
         grouped_product_forward(self.xp, self._matrix(self.blobs[0].data), self._columns, out)
         if self.bias_term:
@@ -172,15 +160,9 @@ class DeformableConvolution(Learned):
             self.blobs[1].diff[...] += d_out.sum(3).sum(0).reshape(-1)
         if d_columns is None:
             return
-        d_sampled = self._sampled
-        self._by_place(d_sampled)[...] = self._by_channel(d_columns)
-        d_pixels = self.xp.empty_like(self._pixels) if propagate_down[0] else None
-        d_places = self.xp.empty_like(self._weights) if propagate_down[1] else None
-        grid_sample_backward(self._pixels, self._corners, self._weights, d_sampled, self._taken, d_pixels, d_places)
-        if d_pixels is not None:
-            bottom[0].diff.reshape(self._maps)[...] = self._by_pixel(d_pixels)
-        if d_places is not None:
-            d_offset = d_bilinear_places(self.xp, self._slopes, d_places)  # x, y
+        d_maps = bottom[0].diff.reshape(self._maps) if propagate_down[0] else None
+        d_offset = self._sampler.backward(self._by_map(d_columns), d_maps, propagate_down[1])  # x, y
+        if propagate_down[1]:
             maps, values, _, each = self._offsets
             d_offset = d_offset.reshape(maps, values, each, 2).swapaxes(2, 3)
             of = bottom[1].diff.reshape(self._offsets)
@@ -207,13 +189,6 @@ class DeformableConvolution(Learned):
     def _matrix(self, values):
         return values.reshape(self.groups, self.num_output // self.groups, -1)
 
-    # The same values as (maps, channels, places): of pixels, of sampled places, and of columns, in their own memory.
-
-    def _by_pixel(self, rows):
-        return rows.reshape(self._maps[0], self._maps[2], self._maps[1]).swapaxes(1, 2)
-
-    def _by_place(self, rows):
-        return rows.reshape(*self._places, self._maps[1]).swapaxes(1, 2)
-
-    def _by_channel(self, columns):
+    def _by_map(self, columns):
+        """Return columns as the values (maps, channels, places) that the sampler writes."""
         return columns.reshape(*self._maps[:2], self._places[1])

@@ -24,7 +24,6 @@ from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.bases.no_gradient import NoGradient
 from caffe_pylayers._layer.bases.sampled import Sampled
-from caffe_pylayers._layer.functions.bilinear_places import d_bilinear_places, pixel_places
 
 __all__ = [
     "FlowWarp",
@@ -78,18 +77,11 @@ class Warp(Sampled):
         return self.plan_places(features, *to[2:])
 
     def places(self, bottom):
-        x, y = self._x_and_y(bottom)
-        return self._pixel_places(bottom, x, y, "zeros")
-
-    def d_places(self, slopes, d_weights):
-        return d_bilinear_places(self.xp, slopes, d_weights).swapaxes(1, 2)
-
-    def _x_and_y(self, bottom):
         places = bottom[1].data.reshape(self._places[0], 2, self._places[1])
         return places[:, 0], places[:, 1]
 
-    def _pixel_places(self, bottom, x, y, padding):
-        return pixel_places(self.xp, x, y, bottom[0].data.shape[2:], self._starts, padding)
+    def d_places(self, d_places):
+        return d_places.swapaxes(1, 2)
 
 
 class FlowWarp(Warp):
@@ -119,6 +111,7 @@ class FlowWarp(Warp):
                  [2. , 4. ]]]])
     """
 
+    padding = "inside"
     fill_value = Parameter(str, "zero", choices=tuple(_FILLS), doc="where the flow leads out of the map: 0 or NaN")
 
     def plan(self, features, flow):
@@ -126,24 +119,12 @@ class FlowWarp(Warp):
         if len(shape) != 4 or to != (shape[0], 2, *shape[2:]):
             raise checks.error(self, f"needs a map (N, C, H, W) and flow (N, 2, H, W), got shapes {shape} and {to}")
         x, y = pixel_grid(flow, *shape[2:])
-        self._x, self._y = (x + 0 * y).ravel(), (0 * x + y).ravel()
-        return super().plan(features, flow)
-
-    def forward(self, bottom, top):
-        super().forward(bottom, top)
-        warped = top[0].data
-        outside = self._outside.reshape(len(warped), 1, *warped.shape[2:])
-        warped[...] = self.xp.where(outside, arrays.from_numpy(_FILLS[self.fill_value], warped), warped)
+        self._pixel_x, self._pixel_y = (x + 0 * y).ravel(), (0 * x + y).ravel()
+        return self.plan_places(features, *shape[2:], fill=_FILLS[self.fill_value])
 
     def places(self, bottom):
-        dx, dy = self._x_and_y(bottom)
-        found = self._pixel_places(bottom, self._x + dx, self._y + dy, "inside")
-        self._outside = (found[1].sum(0) == 0).reshape(len(dx), 1, dx.shape[1])
-        return found
-
-    def d_places(self, slopes, d_weights):
-        d_flow = super().d_places(slopes, d_weights)
-        return self.xp.where(self._outside, self.xp.zeros_like(d_flow), d_flow)
+        dx, dy = super().places(bottom)
+        return self._pixel_x + dx, self._pixel_y + dy
 
 
 class PixelGrid(NoGradient):

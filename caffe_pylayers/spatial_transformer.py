@@ -25,11 +25,9 @@ from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.bases.resized import Sized
 from caffe_pylayers._layer.bases.sampled import Sampled
 from caffe_pylayers._layer.functions.bilinear_places import (
-    bilinear_places,
-    d_bilinear_places,
     grid_sample_backward,
     grid_sample_forward,
-    pixel_places,
+    grid_to_pixels,
 )
 
 __all__ = [
@@ -159,12 +157,15 @@ class GridSample(Sampled):
         return self.plan_places(features, *places[1:3])
 
     def places(self, bottom):
-        grid = bottom[1].data.reshape(*self._places[:2], 2)
-        size = bottom[0].data.shape[2:]
-        return bilinear_places(self.xp, grid, size, self._starts, self.padding, self.align_corners)
+        grid = bottom[1].data.reshape(*self._places, 2)
+        return [(grid[..., k] + 1) * scale - shift for k, (scale, shift) in enumerate(self._scales())]
 
-    def d_places(self, slopes, d_weights):
-        return d_bilinear_places(self.xp, slopes, d_weights)
+    def d_places(self, d_places):
+        return d_places * arrays.from_numpy([scale for scale, _ in self._scales()], d_places)
+
+    def _scales(self):
+        """Return scale and shift along x and along y."""
+        return [grid_to_pixels(size, self.align_corners) for size in self._size[::-1]]
 
 
 class SpatialTransformer(Sampled):
@@ -234,10 +235,9 @@ class SpatialTransformer(Sampled):
         self._theta[:, self._free] = bottom[1].data.reshape(-1, len(self._free))
         theta = self._theta.reshape(-1, 2, 3)
         places = (self.xp.matmul(self._steps, theta.swapaxes(1, 2)) + 1) * self._scale
-        y, x = places[..., 0], places[..., 1]
-        return pixel_places(self.xp, x, y, bottom[0].data.shape[2:], self._starts, "zeros")
+        return places[..., 1], places[..., 0]
 
-    def d_places(self, slopes, d_weights):
-        d_places = self.xp.flip(d_bilinear_places(self.xp, slopes, d_weights), (2,)) * self._scale
+    def d_places(self, d_places):
+        d_places = self.xp.flip(d_places, (2,)) * self._scale
         d_theta = self.xp.matmul(d_places.swapaxes(1, 2), self._steps)
         return d_theta.reshape(-1, 6)[:, self._free]

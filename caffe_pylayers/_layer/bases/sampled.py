@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from caffe_pylayers._layer import arrays
 from caffe_pylayers._layer.base import Layer
-from caffe_pylayers._layer.functions.bilinear_places import grid_sample_backward, grid_sample_forward
+from caffe_pylayers._layer.functions.map_sampler import MapSampler
 
 __all__ = ["Sampled"]
 
@@ -14,58 +13,37 @@ __all__ = ["Sampled"]
 class Sampled(Layer):
     """top[n, c, p] is what bottom[0], a batch of maps, has at the places that follow from bottom[1].
 
-    A subclass has a plan, which checks the shapes and calls plan_places, and:
+    A subclass has a plan, which checks the shapes and calls plan_places, a padding, see `settled`, and:
 
-        def places(self, bottom):                    # return bilinear_places' corners, weights and slopes
-        def d_places(self, slopes, d_weights):       # return the gradient of bottom[1], of any shape of its size
+        def places(self, bottom):             # return x and y in pixels, each (N, P)
+        def d_places(self, d_places):         # return the gradient of bottom[1], of any shape of its size
     """
 
     array_api = True
+    padding: Any = "zeros"
 
-    def plan_places(self, features: Any, height: int, width: int) -> Any:
-        """Return the top's shape, for so many places in each of the maps (N, C, H, W)."""
+    def plan_places(self, features: Any, height: int, width: int, fill: float = 0.0) -> Any:
+        """Return the top's shape, for so many places in each of the maps (N, C, H, W). fill: see MapSampler."""
         count, channels, *size = features.shape
-        self._map, self._places = (count, size[0] * size[1], channels), (count, height * width, channels)
-        # One row for each pixel: a place then takes its channels together.
-        self._pixels = arrays.new(features, (count * size[0] * size[1], channels))
-        self._sampled, self._taken = (arrays.new(features, (count * height * width, channels)) for _ in range(2))
-        samples = arrays.arange_like(arrays.new(features, (0,), int), count)
-        self._starts = (samples * (size[0] * size[1]))[:, None]
+        self._size, self._places = size, (count, height * width)
+        self._sampled = count, channels, height * width
+        self._sampler = MapSampler(self.xp, features, features.shape, height * width, self.padding, fill)
         return [(count, channels, height, width)]
 
     def places(self, bottom: Any) -> Any:
-        """Return corners, weights and slopes."""
+        """Return x and y."""
         raise NotImplementedError(f"{type(self).__name__}: places is not defined")
 
-    def d_places(self, slopes: Any, d_weights: Any) -> Any:
-        """Return the gradient of bottom[1]."""
+    def d_places(self, d_places: Any) -> Any:
+        """Return the gradient of bottom[1], from that of x and y (N, P, 2)."""
         raise NotImplementedError(f"{type(self).__name__}: d_places is not defined")
 
     def forward(self, bottom: Any, top: Any) -> None:
-        self._corners, self._weights, self._slopes = self.places(bottom)
-        pixels = self._rows(self._pixels, self._map)
-        pixels[...] = bottom[0].data.reshape(pixels.shape)
-        grid_sample_forward(self._pixels, self._corners, self._weights, self._taken, self._sampled)
-        sampled = self._rows(self._sampled, self._places)
-        top[0].data.reshape(sampled.shape)[...] = sampled
+        x, y = self.places(bottom)
+        self._sampler.forward(bottom[0].data, x, y, top[0].data.reshape(self._sampled))
 
     def backward(self, top: Any, propagate_down: Any, bottom: Any) -> None:
-        d_sampled, d_pixels, d_weights = self._sampled, None, None
-        seen = self._rows(d_sampled, self._places)
-        seen[...] = top[0].diff.reshape(seen.shape)
-        if propagate_down[0]:
-            d_pixels = self.xp.empty_like(self._pixels)
+        d_map = bottom[0].diff if propagate_down[0] else None
+        d_places = self._sampler.backward(top[0].diff.reshape(self._sampled), d_map, propagate_down[1])
         if propagate_down[1]:
-            d_weights = self.xp.empty_like(self._weights)
-        pixels, corners, weights = self._pixels, self._corners, self._weights
-        grid_sample_backward(pixels, corners, weights, d_sampled, self._taken, d_pixels, d_weights)
-        if d_pixels is not None:
-            d_features = self._rows(d_pixels, self._map)
-            bottom[0].diff.reshape(d_features.shape)[...] = d_features
-        if d_weights is not None:
-            bottom[1].diff[...] = self.d_places(self._slopes, d_weights).reshape(bottom[1].diff.shape)
-
-    @staticmethod
-    def _rows(rows: Any, shape: Any) -> Any:
-        """Return rows (N P, C) as (N, C, P), in the same memory."""
-        return rows.reshape(shape).swapaxes(1, 2)
+            bottom[1].diff[...] = self.d_places(d_places).reshape(bottom[1].diff.shape)

@@ -1,48 +1,70 @@
-"""Places between the pixels of a map: the four pixels around each, their weights, and the weights' gradients."""
+"""Maps read between their pixels, at places in pixels: x and y, each (N, P), 0 at the first pixel's centre."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from caffe_pylayers._layer import arrays
+from caffe_pylayers._layer.functions.fused import one_pass
 
 __all__ = [
+    "NOWHERE",
     "bilinear_places",
     "d_bilinear_places",
     "grid_sample_backward",
     "grid_sample_forward",
-    "pixel_places",
+    "grid_to_pixels",
+    "has_slope",
+    "settled",
 ]
 
+NOWHERE = -2.0  # a place that no pixel is near to
 
-def bilinear_places(xp: Any, grid: Any, size: Any, starts: Any, padding: str, align_corners: bool) -> Any:
-    """Return (corners, weights, slopes) of places in a batch of maps.
 
-    grid: (N, P, 2), x and y from -1 to 1, the ends of the map as align_corners says.
-    size: its height and width. starts: (N, 1), the number of each map's first pixel.
-    corners: (4, N P), int64, the numbers of the four pixels. weights: (4, N P), 0 for those outside with padding zeros.
+def grid_to_pixels(size: int, align_corners: bool) -> tuple[float, float]:
+    """Return scale and shift of place = (grid + 1) scale - shift, for a grid from -1 to 1, the ends of the map."""
+    return ((size - 1) / 2, 0.0) if align_corners else (size / 2, 0.5)
+
+
+@one_pass
+def settled(xp: Any, place: Any, size: int, padding: str) -> Any:
+    """Return x or y of places, so that with zeros all around a map of this size they have what the padding gives them.
+
+    padding: zeros; border, the nearest pixel outside; or inside, with which a place in [0, size) is whole, beyond the
+    last pixel as with border, and any other one is nothing.
+    """
+    if padding == "border":
+        return place.clip(0, size - 1)
+    here = (place >= (-1 if padding == "zeros" else 0)) & (place < size)
+    place = xp.where(here, place, NOWHERE)  # what is no number, too
+    return place if padding == "zeros" else place.clip(None, size - 1)
+
+
+@one_pass
+def has_slope(xp: Any, place: Any, size: int, padding: str) -> Any:
+    """Return 1 where a place that moves moves its settled one too, else 0."""
+    moves = place < size - 1
+    return arrays.astype(moves & (place > 0) if padding == "border" else moves, place)
+
+
+def bilinear_places(xp: Any, x: Any, y: Any, size: Any, starts: Any) -> Any:
+    """Return (corners, weights, slopes) of places in a batch of maps with zeros around them.
+
+    size: height and width. starts: (N, 1), the number of each map's first pixel.
+    corners: (4, N P), int64, the numbers of the four pixels. weights: (4, N P), 0 for those outside.
     slopes: what d_bilinear_places needs.
     """
-    axes = []
-    for i in range(2):
-        n = size[1 - i]
-        scale = (n - 1) / 2 if align_corners else n / 2
-        place = (grid[..., i] + 1) * scale - (0 if align_corners else 0.5)
-        axes.append(_AROUND[padding](xp, place, n, scale))
-    return _corners(xp, axes[0], axes[1], size[1], starts)
-
-
-def pixel_places(xp: Any, x: Any, y: Any, size: Any, starts: Any, padding: str) -> Any:
-    """Return what bilinear_places returns for x and y in pixels, each (N, P).
-
-    padding: zeros; or inside, with which a place in [0, n) of an axis is whole and any other one is nothing.
-    """
-    around = _AROUND[padding]
-    return _corners(xp, around(xp, x, size[1], 1.0), around(xp, y, size[0], 1.0), size[1], starts)
+    (x0, x1, x_weights, x_slopes), (y0, y1, y_weights, y_slopes) = (
+        _around(xp, place, n) for place, n in ((x, size[1]), (y, size[0]))
+    )
+    rows = starts + y0 * size[1], starts + y1 * size[1]
+    corners = xp.stack([(row + column).ravel() for row in rows for column in (x0, x1)])
+    weights = xp.stack([(y * x).ravel() for y in y_weights for x in x_weights])
+    return corners, weights, (x_weights, x_slopes, y_weights, y_slopes)
 
 
 def d_bilinear_places(xp: Any, slopes: Any, d_weights: Any) -> Any:
-    """Return the gradient of the grid, (N, P, 2), from that of the weights."""
+    """Return the gradient of x and y, (N, P, 2), from that of the weights."""
     x_weights, x_slopes, y_weights, y_slopes = slopes
     corners = d_weights.reshape(2, 2, *x_weights[0].shape)  # rows, columns
     pairs = [(i, j) for i in range(2) for j in range(2)]
@@ -79,46 +101,13 @@ def grid_sample_backward(
             d_weights[k] = taken.sum(1)
 
 
-def _corners(xp: Any, along_x: Any, along_y: Any, width: int, starts: Any) -> Any:
-    (x0, x1, x_weights, x_slopes), (y0, y1, y_weights, y_slopes) = along_x, along_y
-    rows = starts + y0 * width, starts + y1 * width
-    corners = xp.stack([(row + column).ravel() for row in rows for column in (x0, x1)])
-    weights = xp.stack([(y * x).ravel() for y in y_weights for x in x_weights])
-    return corners, weights, (x_weights, x_slopes, y_weights, y_slopes)
-
-
-# Each returns, along one axis, the two pixels around, each within the map, their weights, and the weights' slopes.
-
-
-def _zeros(xp: Any, place: Any, size: int, scale: float) -> Any:
-    # Places far outside, or that are no number, are none of an index either.
-    place = xp.where((place >= -1) & (place < size), place, xp.full_like(place, -2))
-    low, weights, slopes = _linear(xp, place, scale)
+def _around(xp: Any, place: Any, size: int) -> Any:
+    """Return the two pixels around along one axis, each within the map, their weights, and the weights' slopes."""
+    lower = xp.floor(place)
+    fraction = place - lower
+    low, weights, slopes = arrays.to_int64(lower), [1 - fraction, fraction], [-1.0, 1.0]
     for k, pixel in enumerate((low, low + 1)):
         here = arrays.astype((pixel >= 0) & (pixel < size), place)
         weights[k] = weights[k] * here
         slopes[k] = slopes[k] * here
     return low.clip(0, size - 1), (low + 1).clip(0, size - 1), weights, slopes
-
-
-def _border(xp: Any, place: Any, size: int, scale: float) -> Any:
-    within = arrays.astype((place > 0) & (place < size - 1), place)
-    low, weights, slopes = _linear(xp, place.clip(0, size - 1), scale)
-    return low.clip(0, size - 1), (low + 1).clip(0, size - 1), weights, [slope * within for slope in slopes]
-
-
-def _inside(xp: Any, place: Any, size: int, scale: float) -> Any:
-    within = (place >= 0) & (place < size)
-    low, weights, slopes = _linear(xp, xp.where(within, place, xp.zeros_like(place)), scale)
-    here = arrays.astype(within, place)
-    return low, (low + 1).clip(0, size - 1), [w * here for w in weights], [slope * here for slope in slopes]
-
-
-def _linear(xp: Any, place: Any, scale: float) -> Any:
-    lower = xp.floor(place)
-    fraction = place - lower
-    slopes = [xp.full_like(place, -scale), xp.full_like(place, scale)]
-    return arrays.to_int64(lower), [1 - fraction, fraction], slopes
-
-
-_AROUND = {"zeros": _zeros, "border": _border, "inside": _inside}

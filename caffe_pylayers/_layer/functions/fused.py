@@ -33,13 +33,17 @@ __all__ = [
     "ctc_backward",
     "ctc_forward",
     "fixed_norm_backward",
+    "grid_sample_backward",
+    "grid_sample_forward",
     "group_norm_backward",
     "group_norm_forward",
+    "has_grid_sampler",
     "has_max_pool",
     "has_norms",
     "max_pool_backward",
     "max_pool_forward",
     "one_pass",
+    "powers_of_two",
     "softmax_backward_by_kernel",
 ]
 
@@ -253,6 +257,46 @@ def affine_by_kernel(xp: Any, x: Any, factor: Any, term: Any, y: Any) -> bool:
     weight, bias = factor.reshape(-1), term.reshape(-1)
     kernel(x, weight, bias, zeros, ones, False, 0.0, 0.0, out=y, save_mean=none[0], save_invstd=none[1])
     return True
+
+
+def has_grid_sampler(xp: Any) -> bool:
+    """Return whether PyTorch has what grid_sample_forward and grid_sample_backward call, for maps with values."""
+    return xp is not np and hasattr(xp.ops.aten, "grid_sampler_2d_backward")
+
+
+def powers_of_two(like: Any, shape: Sequence[int]) -> Any:
+    """Return zeros for maps (N, C, H, W) and what makes their sizes powers of two.
+
+    The kernel has -1 and 1 at a map's ends: by such a size a place in pixels is scaled without rounding, and one at a
+    pixel's centre stays there.
+    """
+    return like.new_zeros((*shape[:2], *(1 << (int(n) - 1).bit_length() for n in shape[2:])))
+
+
+def grid_sample_forward(xp: Any, maps: Any, x: Any, y: Any, padded: Any, sampled: Any) -> Any:
+    """Write sampled (N, C, P): maps (N, C, H, W), with zeros around them, at x and y (N, P). Return the kernel's grid.
+
+    padded: of powers_of_two, receives the maps.
+    """
+    padded[:, :, : maps.shape[2], : maps.shape[3]] = maps
+    grid = x.new_empty((len(x), 1, x.shape[1], 2))
+    for k, place in enumerate((x, y)):
+        size = padded.shape[3 - k]
+        xp.add(place.new_tensor(1 / size - 1), place, alpha=2 / size, out=grid[:, 0, :, k])
+    sampled[...] = xp.ops.aten.grid_sampler_2d(padded, grid, 0, 0, False)[:, :, 0]
+    return grid
+
+
+def grid_sample_backward(xp: Any, d_sampled: Any, padded: Any, grid: Any, d_maps: Any, to_places: bool) -> Any:
+    """Write d_maps, where it is not None, and return the gradient of x and y (N, P, 2), None without to_places."""
+    asked = [d_maps is not None, to_places]
+    if not any(asked):
+        return None
+    kernel = xp.ops.aten.grid_sampler_2d_backward
+    d_padded, d_grid = kernel(d_sampled[:, :, None], padded, grid, 0, 0, False, asked)
+    if d_maps is not None:
+        d_maps[...] = d_padded[:, :, : d_maps.shape[2], : d_maps.shape[3]]
+    return d_grid[:, 0] * (2 / d_grid.new_tensor(padded.shape[:1:-1])) if to_places else None
 
 
 def has_max_pool(xp: Any, x: Any, windows: Sequence[Window]) -> bool:
