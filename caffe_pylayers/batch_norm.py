@@ -79,7 +79,8 @@ class BatchNorm(KeptInput):
     """Normalizes each channel over a batch, and scales and shifts it; TEST goes by running statistics.
 
     y = scale z + shift, z = (x - mean) / sqrt(variance + eps), mean and variance of a channel over the batch and all
-    positions; in TEST, or with use_global_stats, the running ones: running = f running + (1 - f) batch's.
+    positions; in TEST, or with use_global_stats, the running ones: running = f running + (1 - f) batch's. With
+    stats_batch_size each so many samples are a batch of their own.
 
     Bottom:
         [0] x (N, C, ...), C on the axis
@@ -102,7 +103,9 @@ class BatchNorm(KeptInput):
         PSPNet and TSN scale, shift, mean, variance; of caffe-windows inverse_std in place of the variance; of SegNet
         and ENet scale, shift (which LEARN uses with the batch's statistics in TEST too, and INFERENCE alone, with
         use_global_stats); of CTPN the four, with an axis. BatchNorm of NVIDIA's and Intel's Caffe: mean, variance,
-        correction, scale, shift. torch.nn.functional.batch_norm has a momentum of 1 - f, and unbiased.
+        correction, scale, shift, and Intel's stats_batch_size: Hoffer et al., "Train longer, generalize better", 2017,
+        arXiv:1705.08741, call it ghost batch normalization. torch.nn.functional.batch_norm has a momentum of 1 - f, and
+        unbiased.
     Example:
         >>> from caffe_pylayers.testing import LayerRun
         >>> run = LayerRun(BatchNorm, [[[1.0], [3], [5]]], param_str="{scale: 2, shift: 0.5, variance: 4}")
@@ -140,6 +143,9 @@ class BatchNorm(KeptInput):
         "correction = f correction + 1, by which they are divided",
     )
     unbiased = Parameter(bool, False, doc="the running variance is of variances by n - 1")
+    stats_batch_size = Parameter(
+        int, 0, low=0, doc="samples that are normalized together, the last ones may be fewer; 0: all of a batch"
+    )
 
     def setup(self, bottom, top):
         checks.bottoms(self, bottom, "x")
@@ -158,6 +164,8 @@ class BatchNorm(KeptInput):
                 "learned must name each blob once, shift with scale, mean with variance or inverse_std, correction "
                 f"with variance, and for averaging sum a correction; got {', '.join(self.learned)}",
             )
+        if self.stats_batch_size and len(top) > 1:
+            raise checks.error(self, "with stats_batch_size there is no one mean and variance for further tops")
         running = self.use_global_stats
         if running is None:
             running = self.phase == TEST and "mean" in held
@@ -184,6 +192,10 @@ class BatchNorm(KeptInput):
                 )
         axis = self.axis % len(shape)
         self._view = math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
+        rows = max(1, self._view[0])
+        if self.stats_batch_size:
+            rows = self.stats_batch_size * math.prod(shape[1:axis])
+        self._batches = [slice(i, i + rows) for i in range(0, self._view[0], rows)]
         return [shape, learned, learned]
 
     def forward(self, bottom, top):
@@ -195,15 +207,20 @@ class BatchNorm(KeptInput):
         x, y = x.reshape(self._view), top[0].data.reshape(self._view)
         scale, shift = self._of("data", "scale"), self._of("data", "shift")
         if self._by_batch:
-            self._mean, self._inverse = standardize_forward(self.xp, x, scale, shift, self.eps, y, BATCH)
+            self._statistics = [
+                standardize_forward(self.xp, x[batch], scale, shift, self.eps, y[batch], BATCH)
+                for batch in self._batches
+            ]
             if self.phase == TRAIN:
-                self._average()
+                for batch, statistics in zip(self._batches, self._statistics):
+                    self._average(len(x[batch]) * self._view[2], *statistics)
         else:
-            self._mean, self._inverse = self._running(x)
-            fixed_norm_forward(self.xp, x, self._mean, self._inverse, scale, shift, y)
-        statistics = (self._mean, self._variance()) if len(top) > 1 else ()
-        for i, values in zip(range(1, len(top)), statistics):
-            top[i].data[...] = values.reshape(top[i].data.shape)
+            self._statistics = [self._running(x)]
+            fixed_norm_forward(self.xp, x, *self._statistics[0], scale, shift, y)
+        if len(top) > 1:
+            ((mean, inverse),) = self._statistics
+            for i, values in zip(range(1, len(top)), (mean, self._variance(inverse))):
+                top[i].data[...] = values.reshape(top[i].data.shape)
 
     def backward(self, top, propagate_down, bottom):
         if 0 in self._view:
@@ -213,14 +230,16 @@ class BatchNorm(KeptInput):
         d_x = bottom[0].diff.reshape(self._view) if propagate_down[0] else None
         scale = self._of("data", "scale")
         d_scale, d_shift = (None if self.frozen else self._of("diff", name) for name in ("scale", "shift"))
-        gradients = d_y, d_x, d_scale, d_shift
         if not self._by_batch:
-            fixed_norm_backward(self.xp, x, self._mean, self._inverse, scale, *gradients)
+            fixed_norm_backward(self.xp, x, *self._statistics[0], scale, d_y, d_x, d_scale, d_shift)
             return
-        standardize_backward(self.xp, x, self._mean, self._inverse, scale, *gradients, axes=BATCH)
+        for batch, (mean, inverse) in zip(self._batches, self._statistics):
+            d_part = None if d_x is None else d_x[batch]
+            gradients = d_y[batch], d_part, d_scale, d_shift
+            standardize_backward(self.xp, x[batch], mean, inverse, scale, *gradients, axes=BATCH)
         if d_x is not None and len(top) > 1:
             d_mean, d_variance = (top[i].diff.reshape(1, -1, 1) if i < len(top) else 0.0 for i in (1, 2))
-            statistics_backward(x, self._mean, d_mean, d_variance, d_x)
+            statistics_backward(x, self._statistics[0][0], d_mean, d_variance, d_x)
 
     def _shape_of(self, shape):
         """Return the shape of a learned blob for a bottom's."""
@@ -250,19 +269,18 @@ class BatchNorm(KeptInput):
             mean, variance = mean * share, variance * share
         return mean, inverse if variance is None else 1 / self.xp.sqrt(variance + self.eps)
 
-    def _variance(self):
-        return (1 / (self._inverse * self._inverse) - self.eps).clip(0, None)
+    def _variance(self, inverse):
+        return (1 / (inverse * inverse) - self.eps).clip(0, None)
 
-    def _average(self):
-        """Let the running statistics follow the batch's."""
-        count = self._view[0] * self._view[2]
-        variance = self._variance()
+    def _average(self, count, mean, inverse):
+        """Let the running statistics follow a batch's, of so many values a channel."""
+        variance = self._variance(inverse)
         if self.unbiased and count > 1:
             variance = variance * (count / (count - 1))
         fraction, share = self.moving_average_fraction, 1 - self.moving_average_fraction
         if self.averaging == "from_first" and not self._of("data", "variance").any():
             fraction, share = 0.0, 1.0
-        of_batch = {"mean": self._mean, "variance": variance, "inverse_std": self._inverse}
+        of_batch = {"mean": mean, "variance": variance, "inverse_std": inverse}
         if self.averaging == "sum":
             share = of_batch["correction"] = 1.0
         elif "correction" in self.learned:  # it is 1, but in a file of sums

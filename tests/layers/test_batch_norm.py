@@ -43,6 +43,34 @@ def test_as_pytorch(way, phase, monkeypatch):
         np.testing.assert_allclose(back(ours.layer.blobs[i].data), theirs.numpy(), rtol=1e-10)
 
 
+@pytest.mark.parametrize("way", ["tensors", "numpy"])
+@pytest.mark.parametrize("samples", [2, 3, 9])
+def test_parts_of_a_batch_are_batches(samples, way):
+    torch = pytest.importorskip("torch")
+    kind = torch.tensor if way == "tensors" else np.asarray
+    text = f"{{unbiased: true, moving_average_fraction: 0.7, scale: 2, shift: 1, stats_batch_size: {samples}}}"
+    ours = LayerRun(BatchNorm, [kind(X)], param_str=text)
+    x, scale, shift = (torch.tensor(values, requires_grad=True) for values in (X, np.full(6, 2.0), np.ones(6)))
+    mean, variance = torch.zeros(6, dtype=x.dtype), torch.ones(6, dtype=x.dtype)
+    parts = [
+        torch.nn.functional.batch_norm(part, mean, variance, scale, shift, training=True, momentum=0.3)
+        for part in x.split(samples)
+    ]
+    y = torch.cat(parts)
+    y.backward(torch.tensor(D_Y))
+    np.testing.assert_allclose(np.asarray(ours.forward()[0]), y.detach().numpy(), rtol=1e-11, atol=1e-12)
+    found = [ours.backward([kind(D_Y)])[0], *(blob.diff for blob in ours.layer.blobs[:2])]
+    for mine, theirs in zip(found, (x, scale, shift)):
+        np.testing.assert_allclose(np.asarray(mine), theirs.grad.numpy(), rtol=1e-10, atol=1e-12)
+    for i, theirs in ((2, mean), (3, variance)):
+        np.testing.assert_allclose(np.asarray(ours.layer.blobs[i].data), theirs.numpy(), rtol=1e-10)
+
+
+def test_parts_have_no_one_mean():
+    with pytest.raises(ValueError, match=r"^BatchNorm: with stats_batch_size there is no one mean and variance"):
+        LayerRun(BatchNorm, [X], param_str="stats_batch_size: 2", tops=2)
+
+
 def test_gradients_through_the_statistics_are_autograds():
     torch = pytest.importorskip("torch")
     run = LayerRun(BatchNorm, [X], tops=3)

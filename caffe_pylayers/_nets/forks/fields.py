@@ -327,7 +327,7 @@ MESSAGES = {
     "BatchNormParameter": "scale_bias: bool = false, scale_filler: FillerParameter, bias_filler: FillerParameter, "
     "filler: FillerParameter, use_weight_bias: bool = true, bias_term: bool = true, "
     "engine: Engine = DEFAULT, relu: bool = false, update_global_stats: bool, icnet: bool, "
-    "stats_batch_size: uint32 = 0, add_eps_before_sqrt: bool = true",
+    "stats_batch_size: uint32, add_eps_before_sqrt: bool = true",
     "ConvolutionParameter": "hole: uint32*, hole_h: uint32, hole_w: uint32, conv_algorithm: string, "
     "cudnn_convolution_algo_seeker: string, conv_algos_override: string, fusion_type: string, relu: bool, "
     "negative_slope: float, kernel_shape: BlobShape, pad_shape: BlobShape, stride_shape: BlobShape, "

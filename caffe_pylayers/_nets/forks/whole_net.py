@@ -19,7 +19,7 @@ def settle(net: Any) -> None:
     """Give each layer of a NetParameter with the forks' fields those that its net implies."""
     if net.bn_stats_batch_size:
         for layer in net.layer:
-            if layer.type == "BatchNorm":
+            if layer.type == "BatchNorm" and not layer.batch_norm_param.use_global_stats:
                 layer.batch_norm_param.stats_batch_size = net.bn_stats_batch_size
     net.ClearField("bn_stats_batch_size")
     if any(layer.type == "ImageLabelmapData" for layer in net.layer):  # HED's, as is its SigmoidCrossEntropyLoss

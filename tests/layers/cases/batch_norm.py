@@ -16,6 +16,7 @@ AS_NVIDIA = (
     "moving_average_fraction: 0.999"
 )
 AS_INTEL = "learned: [mean, variance, correction, scale], averaging: sum, unbiased: true"
+IN_PARTS = "learned: [mean, variance, correction], averaging: sum, unbiased: true, stats_batch_size: 2"
 
 CASES = {
     "BatchNorm": [
@@ -30,6 +31,8 @@ CASES = {
         case([maps], f"{{{AS_CTPN}}}", learned=[0, 1], other_bottoms=()),
         case([maps], f"{{{AS_NVIDIA}}}", learned=[3, 4]),
         case([far], f"{{{AS_INTEL}}}", learned=[3], step=1),
+        case([maps], f"{{{IN_PARTS}}}", phase=0),
+        case([np.concatenate([rows, rows[:1] / 2])], "{stats_batch_size: 4}", learned=[0, 1]),
         case([np.zeros((0, 4, 2, 2))], f"{{{AS_PSPNET}}}", tops=3, other_bottoms=()),
     ],
 }

@@ -1,5 +1,6 @@
 """Batch normalization of forks: which layer it is, told by fields and by blobs, and what a net of it learns."""
 
+import numpy as np
 import pytest
 
 from caffe_pylayers import _engine
@@ -104,8 +105,8 @@ def test_a_relu_in_it():
 def test_what_has_no_equal():
     with pytest.raises(ValueError, match=r"nothing here does what bn_param.slope_filler.type asks for"):
         layer_of("type: 'BN' bn_param { slope_filler { type: 'gaussian' } }")
-    with pytest.raises(ValueError, match=r"nothing here does what batch_norm_param.stats_batch_size asks for"):
-        layer_of("type: 'BatchNorm' batch_norm_param { stats_batch_size: 8 }")
+    with pytest.raises(ValueError, match=r"nothing here does what batch_norm_param.relu asks for"):
+        layer_of("type: 'BatchNorm' batch_norm_param { stats_batch_size: 8 relu: true }")
 
 
 @pytest.mark.parametrize(("said", "doubts"), [("", 1), ("bn_param { inverse_std: false }", 0)])
@@ -118,3 +119,53 @@ def test_a_net_of_caffe_windows_is_asked_which_bn_it_has(caplog, said, doubts):
     caplog.clear()
     parse_net(norm)
     assert not caplog.messages
+
+
+INTEL = """
+bn_stats_batch_size: 2
+input: "x" input_shape { dim: 5 dim: 3 dim: 2 dim: 2 }
+layer { name: "bn" type: "BatchNorm" bottom: "x" top: "bn" PARAM }
+layer { name: "fixed" type: "BatchNorm" bottom: "x" top: "fixed" batch_norm_param { use_global_stats: true } }
+"""
+
+
+@pytest.mark.parametrize(
+    "param", ["", "batch_norm_param { stats_batch_size: 8 eps: 1e-3 moving_average_fraction: 0.9 }"]
+)
+def test_statistics_of_parts_of_a_batch(param):
+    """The net's number counts for each BatchNorm that takes a batch's statistics."""
+    parts, fixed = parse_net(INTEL.replace("PARAM", param), "my.prototxt").layer
+    name, found = in_library(parts)
+    given = {"eps": 1e-3, "moving_average_fraction": 0.9} if param else {"eps": 1e-5, "moving_average_fraction": 0.999}
+    assert name == "batch_norm.BatchNorm"
+    assert found == {
+        "learned": FIVE.split()[:3],
+        "variance": 0,
+        "averaging": "sum",
+        "unbiased": True,
+        "stats_batch_size": 2,
+        **given,
+    }
+    assert [spec.lr_mult for spec in parts.param] == [0, 0, 0]
+    assert not fixed.HasField("python_param")
+
+
+def test_parts_of_a_batch_by_caffes_batch_norm(tmp_path):
+    """Of a net as it is, the parts and what they leave of the running sums are those of stock batches in turn."""
+    pytest.importorskip("torch")
+    from caffe_pylayers import pycaffe
+
+    x = np.random.RandomState(4).standard_normal((4, 3, 2, 2))
+    nets = []
+    for i, text in enumerate([INTEL, INTEL.replace("bn_stats_batch_size: 2", "").replace("dim: 5", "dim: 2")]):
+        (tmp_path / f"{i}.prototxt").write_text(text.replace("PARAM", "").replace("dim: 5", "dim: 4"))
+        nets.append(pycaffe.Net(str(tmp_path / f"{i}.prototxt"), pycaffe.TRAIN))
+    whole, stock = nets
+    whole.blobs["x"].data[...] = x
+    whole.forward()
+    for part in (slice(0, 2), slice(2, 4)):
+        stock.blobs["x"].data[...] = x[part]
+        stock.forward()
+        assert whole.blobs["bn"].data[part] == pytest.approx(stock.blobs["bn"].data, abs=1e-6)
+    for mine, theirs in zip(whole.params["bn"], stock.params["bn"]):
+        assert mine.data == pytest.approx(theirs.data, rel=1e-5)

@@ -111,6 +111,17 @@ def _batch_norm(layer: Any) -> dict[str, Any]:
     }
 
 
+def _of_parts(layer: Any) -> dict[str, Any]:
+    """Return what Caffe's BatchNorm is, where Intel's takes a part of a batch for one."""
+    return {
+        "learned": ["mean", "variance", "correction"],
+        "variance": 0.0,
+        "averaging": "sum",
+        "unbiased": True,
+        "eps": short_float(layer.batch_norm_param.eps),
+    }
+
+
 def _hold_of_batch_norm(layer: Any) -> list[Any]:
     _hold(layer, _learned_of_batch_norm(layer))
     return [behind(layer, "ReLU")] if layer.batch_norm_param.relu else []
@@ -164,11 +175,22 @@ ROWS = [
         "BatchNorm",
         "batch_norm.BatchNorm",
         "batch_norm_param",
-        "use_global_stats moving_average_fraction scale_filler.value=scale filler.value=scale bias_filler.value=shift",
+        "use_global_stats moving_average_fraction scale_filler.value=scale filler.value=scale bias_filler.value=shift "
+        "stats_batch_size",
         read="eps scale_bias use_weight_bias bias_term relu",
         more=_batch_norm,
         change=_hold_of_batch_norm,
         meant=_scales,
+    ),
+    Dialect(
+        "BatchNorm",
+        "batch_norm.BatchNorm",
+        "batch_norm_param",
+        "use_global_stats moving_average_fraction stats_batch_size",
+        read="eps",
+        more=_of_parts,
+        change=lambda layer: _hold(layer, ["mean", "variance", "correction"]),
+        meant=lambda layer: bool(layer.batch_norm_param.stats_batch_size),
     ),
     Dialect(
         "Normalize",
