@@ -225,7 +225,7 @@ class BatchNorm(KeptInput):
     def backward(self, top, propagate_down, bottom):
         if 0 in self._view:
             return
-        x = None if self.frozen else self.input(bottom).reshape(self._view)
+        x = (bottom[0].data if self.frozen else self.input(bottom)).reshape(self._view)
         d_y = top[0].diff.reshape(self._view)
         d_x = bottom[0].diff.reshape(self._view) if propagate_down[0] else None
         scale = self._of("data", "scale")

@@ -8,18 +8,23 @@ layer {
   name: "face"  type: "Python"  bottom: "fc5"  top: "face"  top: "length"
   python_param { module: "caffe_pylayers.embeddings"  layer: "LpNormalize"  param_str: "{p: 2}" }
 }
+layer {
+  name: "again"  type: "Python"  bottom: "face"  bottom: "length"  top: "again"
+  python_param { module: "caffe_pylayers.embeddings"  layer: "ChannelScale" }
+}
 """
 
 from __future__ import annotations
 
 import math
 
-from caffe_pylayers._layer import checks
-from caffe_pylayers._layer.base import Parameter
+from caffe_pylayers._layer import arrays, checks
+from caffe_pylayers._layer.base import Layer, Parameter
 from caffe_pylayers._layer.bases.kept_input import KeptInput
 from caffe_pylayers._layer.embeddings.cosines import unit_vectors, unit_vectors_backward
 
 __all__ = [
+    "ChannelScale",
     "L2Normalize",
     "LpNormalize",
     "lp_normalize_backward",
@@ -160,3 +165,66 @@ class LpNormalize(KeptInput):
             d_lengths = top[1].diff.reshape(self._lengths.shape) if both else None
             divided = not self.fix_gradient
             lp_normalize_backward(self.xp, x, self.p, self._lengths, d_y, d_x, d_lengths, divided)
+
+
+class ChannelScale(Layer):
+    """The channels of each position times a factor of it.
+
+    y[n, c, ...] = s[n, ...] x[n, c, ...]
+
+    Bottom:
+        [0] x (N, C, ...)
+        [1] s, one value for each position of each sample: (N, 1, ...), (N, ...), or (N,) for vectors
+    Top:
+        [0] y, the shape of x
+    Backward:
+        d_x = s d, d_s = the sum of x d over the channels. Without do_backward_feature d_x = d, without
+        do_backward_scale d_s = 0.
+    Raises:
+        ValueError for shapes that do not fit, and in place.
+    References:
+        ChannelScale of caffe-windows without global_scale, which gives what LpNormalize made of length 1 its length
+        back. Axpy has a factor for each channel; Caffe's Scale with two bottoms one for each place along neighbouring
+        axes.
+    Example:
+        >>> from caffe_pylayers.testing import LayerRun
+        >>> LayerRun(ChannelScale, [[[0.6, 0.8], [1, 0]], [5, 2]]).forward()[0]
+        array([[3., 4.],
+               [2., 0.]])
+    """
+
+    array_api = True
+
+    do_forward = Parameter(bool, True, doc="false: y = x")
+    do_backward_feature = Parameter(bool, True, doc="false: the gradient of x is that of y")
+    do_backward_scale = Parameter(bool, True, doc="false: s gets no gradient")
+
+    def setup(self, bottom, top):
+        checks.tops(self, top, "y")
+
+    def plan(self, x, s):
+        shape = tuple(x.shape)
+        if len(shape) < 2 or math.prod(s.shape) != shape[0] * math.prod(shape[2:]) or s.shape[:1] != shape[:1]:
+            raise checks.error(
+                self, f"needs x (N, C, ...), and a factor for each position, got {shape} and {tuple(s.shape)}"
+            )
+        self._view, self._factors = (*shape[:2], math.prod(shape[2:])), (shape[0], 1, math.prod(shape[2:]))
+        return [shape]
+
+    def forward(self, bottom, top):
+        x, y = bottom[0].data.reshape(self._view), top[0].data.reshape(self._view)
+        if self.do_forward:
+            self.xp.multiply(x, bottom[1].data.reshape(self._factors), out=y)
+        else:
+            y[...] = x
+
+    def backward(self, top, propagate_down, bottom):
+        d_y = top[0].diff.reshape(self._view)
+        if propagate_down[0]:
+            factors = bottom[1].data.reshape(self._factors) if self.do_backward_feature else 1
+            bottom[0].diff.reshape(self._view)[...] = d_y * factors
+        if propagate_down[1]:
+            arrays.fill(bottom[1].diff, 0)
+            if self.do_backward_scale:
+                products = bottom[0].data.reshape(self._view) * d_y
+                bottom[1].diff.reshape(self._factors)[...] = products.sum(1, keepdims=True)

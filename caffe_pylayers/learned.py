@@ -109,7 +109,8 @@ class LearnedScale(LearnedAlong, KeptInput):
     Top:
         [0] y, the shape of x; may be the bottom
     Learned:
-        [0] the sizes of x on the axes, () for one factor of all
+        [0] the sizes of x on the axes, () for one factor of all; what has left min_value to max_value in training is
+            brought back before it counts
     Backward:
         d_x = s d; d_blob += sum of d x over the other axes, times s where exponential.
     Raises:
@@ -118,7 +119,8 @@ class LearnedScale(LearnedAlong, KeptInput):
         Caffe's Scale with one bottom has a factor along neighbouring axes, and is the one to take for them: it is
         native, and the blobs are the same, so that a caffemodel fits both. This one has any axes, and exponential, a
         factor that stays positive: the temperature of Radford et al., "CLIP", 2021, arXiv:2103.00020, or the weights of
-        losses of Kendall et al., "Multi-Task Learning Using Uncertainty", 2018, arXiv:1705.07115.
+        losses of Kendall et al., "Multi-Task Learning Using Uncertainty", 2018, arXiv:1705.07115. Scale of
+        caffe-windows has the bounds too.
     Example:
         >>> from caffe_pylayers.testing import LayerRun
         >>> run = LayerRun(LearnedScale, [[[1, 2], [3, 4]]], param_str='{"filler_value": 2}')
@@ -136,9 +138,13 @@ class LearnedScale(LearnedAlong, KeptInput):
         doc="of constant: the value (1; 0 where exponential); uniform: the bound; gaussian: the deviation",
     )
     exponential = Parameter(bool, False, doc="true: the blob holds the factor's logarithm")
+    min_value = Parameter(float, None, doc="the least value of the blob")
+    max_value = Parameter(float, None, doc="the largest value of the blob")
 
     def forward(self, bottom, top):
         values = self.keep_input(bottom, top)
+        if (self.min_value, self.max_value) != (None, None):
+            self.blobs[0].data[...] = self.blobs[0].data.clip(self.min_value, self.max_value)
         blob = self.blobs[0].data.reshape(self.shape)
         self._factor = self.xp.exp(blob) if self.exponential else blob
         learned_scale_forward(self.xp, values, self._factor, top[0].data)
@@ -151,6 +157,8 @@ class LearnedScale(LearnedAlong, KeptInput):
         blob.diff[...] += (d_factor * self._factor if self.exponential else d_factor).reshape(blob.diff.shape)
 
     def learn(self, *shape):
+        if self.min_value is not None and self.max_value is not None and self.min_value > self.max_value:
+            raise checks.error(self, f"min_value {self.min_value} is above max_value {self.max_value}")
         if self.filler == "constant" and self.filler_value is None:
             self.filler_value = 0.0 if self.exponential else 1.0
         super().learn(*shape)

@@ -1,10 +1,10 @@
-"""L2Normalize and LpNormalize: against PyTorch, in place in a net, and what is refused."""
+"""L2Normalize, LpNormalize and ChannelScale: against PyTorch, in place in a net, and what is refused."""
 
 import numpy as np
 import pytest
 
 from caffe_pylayers import _engine
-from caffe_pylayers.embeddings import L2Normalize, LpNormalize
+from caffe_pylayers.embeddings import ChannelScale, L2Normalize, LpNormalize
 from caffe_pylayers.testing import LayerRun
 
 rng = np.random.RandomState(2)
@@ -103,3 +103,38 @@ def test_the_fixed_gradient_is_not_divided():
     true, fixed = (run.backward([np.array([[1.0, 0]])])[0] for run in runs)
     assert fixed == pytest.approx(np.array([[0.64, -0.48]]))
     assert true == pytest.approx(fixed / 5)
+
+
+# --- ChannelScale --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("factors", [(2, 1, 3, 4), (2, 3, 4), (2, 12)])
+def test_channel_scale(factors):
+    x, s, d_y = (rng.standard_normal(shape) for shape in ((2, 5, 3, 4), factors, (2, 5, 3, 4)))
+    of_positions = s.reshape(2, 1, 3, 4)
+    run = LayerRun(ChannelScale, [x, s])
+    assert run.forward()[0] == pytest.approx(x * of_positions)
+    d_x, d_s = run.backward([d_y])
+    assert d_x == pytest.approx(d_y * of_positions)
+    assert d_s.ravel() == pytest.approx((d_y * x).sum(1).ravel())
+
+
+def test_channel_scale_gives_lengths_back():
+    x = rng.standard_normal((3, 4))
+    units, lengths = LayerRun(LpNormalize, [x], tops=2).forward()
+    assert LayerRun(ChannelScale, [units, lengths]).forward()[0] == pytest.approx(x)
+
+
+@pytest.mark.parametrize("without", ["forward", "backward_feature", "backward_scale"])
+def test_channel_scale_in_part(without):
+    run = LayerRun(ChannelScale, [[[3.0, 4.0]], [2.0]], param_str=f"do_{without}: false")
+    assert run.forward()[0].tolist() == [[3, 4] if without == "forward" else [6, 8]]
+    d_x, d_s = run.backward([[[1.0, 10.0]]])
+    assert d_x.tolist() == [[1, 10] if without == "backward_feature" else [2, 20]]
+    assert d_s.tolist() == [0 if without == "backward_scale" else 43]
+
+
+@pytest.mark.parametrize("shapes", [[(2, 4, 3), (2, 4)], [(2,), (2,)]])
+def test_channel_scale_refuses_what_does_not_fit(shapes):
+    with pytest.raises(ValueError, match=r"^ChannelScale: needs x \(N, C, ...\), and a factor for each position"):
+        LayerRun(ChannelScale, [np.zeros(shape) for shape in shapes])

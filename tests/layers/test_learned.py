@@ -80,6 +80,24 @@ def caffe():
     return _engine.caffe()
 
 
+@pytest.mark.parametrize(
+    ("text", "held"),
+    [
+        ("min_value: 0.5", [0.5, 2, 9]),
+        ("max_value: 3", [-1, 2, 3]),
+        ("min_value: 0.5, max_value: 3", [0.5, 2, 3]),
+    ],
+)
+def test_factors_between_bounds(text, held):
+    """They are brought back in the blob itself; the gradient is that of the factors there."""
+    run = LayerRun(LearnedScale, [[[2.0, 3.0, 4.0]]], param_str=f"{{{text}, filler_value: 2}}")
+    run.layer.blobs[0].data[...] = [-1, 2, 9]
+    assert run.forward()[0].tolist() == [[2 * held[0], 3 * held[1], 4 * held[2]]]
+    assert run.layer.blobs[0].data.tolist() == held
+    assert run.backward([[[1.0, 1, 1]]])[0].tolist() == [held]
+    assert run.layer.blobs[0].diff.tolist() == [2, 3, 4]
+
+
 def test_a_caffemodel_of_scale_and_bias_fits(caffe, tmp_path):
     nets = []
     for name, layers in (("native", NATIVE), ("ours", OURS)):
@@ -132,6 +150,7 @@ def test_a_parameter_is_learned_and_stored(caffe, tmp_path):
     [
         (LearnedScale, [(3, 4)], "axes: [2]", r"axis 2 is outside bottom\[0\] of shape \(3, 4\)"),
         (LearnedScale, [(3, 4)], "axes: [1, 0]", r"axes must be in ascending order, none of them twice, got \[1, 0\]"),
+        (LearnedScale, [(3, 4)], "{min_value: 2, max_value: 1}", r"min_value 2.0 is above max_value 1.0"),
         (LearnedShift, [(3, 4)], "axes: [1, -1]", r"axes must be in ascending order"),
         (LearnedShift, [(3, 4)], "filler: orthogonal", r"filler must be one of constant, "),
         (LearnedParameter, [], "", r"parameter shape is required"),

@@ -177,6 +177,10 @@ MESSAGES = {
     "LabelSpecificAddParameter": "bias: float = 0, transform_test: bool = false, bias_base: float = 0, "
     "bias_gamma: float = 0, bias_power: float = 1, bias_min: float = 0, bias_max: float = 0, iteration: uint32 = 0",
     "InnerProductParameter": "normalize: bool = false",
+    "ScaleParameter": "min_value: float, max_value: float",
+    "ChannelScaleParameter": "do_forward: bool = true, do_backward_feature: bool = true, "
+    "do_backward_scale: bool = true, global_scale: bool = false, max_global_scale: float = 1000, "
+    "min_global_scale: float = 0, init_global_scale: float = 1",
     "GradientScalerParameter": "lower_bound: float = 0, upper_bound: float = 1, alpha: float = 10, "
     "max_iter: float = 1, threshold_iter: uint32 = 0",
     "EntropyParameter": "threshold: float = 0.001, ignore_label: uint32 = 999, iterations_num: uint32 = 0",
@@ -288,7 +292,8 @@ MESSAGES = {
     "general_contrastive_loss_param: GeneralContrastiveParameter, inner_distance_param: InnerDistanceParameter, "
     "rank_param: RankParameter, "
     "lifted_struct_sim_softmax_loss_param: LiftedStructSimilaritySoftmaxLossParameter, "
-    "focal_loss_param: FocalLossParameter, label_specific_add_param: LabelSpecificAddParameter, "
+    "focal_loss_param: FocalLossParameter, channel_scale_param: ChannelScaleParameter, "
+    "label_specific_add_param: LabelSpecificAddParameter, "
     "gradient_scaler_param: GradientScalerParameter, "
     "entropy_param: EntropyParameter, mmd_param: MMDParameter, jmmd_param: JMMDParameter, "
     "lstm_param: LSTMParameter, transpose_param: TransposeParameter, "

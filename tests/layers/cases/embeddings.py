@@ -8,6 +8,11 @@ maps = rng.standard_normal((3, 4, 2, 5))
 with_zeros = rows.copy()
 with_zeros[2] = 0
 
+
+def normal(*shape):
+    return rng.standard_normal(shape)
+
+
 CASES = {
     "L2Normalize": [
         case([rows], exhaustive=True),
@@ -32,5 +37,15 @@ CASES = {
         case([with_zeros], wrt=[]),
         case([1e4 * rows]),
         case([np.zeros((0, 4))], wrt=[]),
+    ],
+    "ChannelScale": [
+        case([normal(3, 4), normal(3)], exhaustive=True),
+        case([normal(2, 3, 2, 4), normal(2, 1, 2, 4)], exhaustive=True),
+        case([normal(2, 3, 4), normal(2, 4)]),
+        case([normal(3, 4, 1, 1), normal(3, 1, 1, 1)], "do_backward_scale: false", wrt=[0]),
+        case([normal(3, 4), normal(3)], "do_backward_feature: false", wrt=[1]),
+        case([normal(3, 4), normal(3)], "do_forward: false", wrt=[]),
+        case([normal(1, 1), normal(1, 1)]),
+        case([np.zeros((0, 4)), np.zeros((0,))]),
     ],
 }

@@ -13,6 +13,8 @@ CASES = {
         case([maps], '{"axes": [-1]}'),
         case([maps], '{"axes": [], "exponential": true}'),
         case([maps], '{"axes": [1, 2, 3], "filler": "uniform"}'),
+        case([maps], '{"filler_value": 3, "min_value": 0.01, "max_value": 5}'),
+        case([maps], '{"axes": [], "filler_value": -3, "min_value": 2}', learned=[]),
         case([maps[:1, :1, 0, 0]], '{"filler_value": -3}'),
         case([np.zeros((0, 4))], '{"filler": "xavier"}'),
     ],

@@ -88,6 +88,22 @@ def test_a_normface_net(tmp_path):
         ),
         (f"{IP} {{ num_output: 9 normalize: false }}", "", {}),
         (
+            "type: 'Scale' bottom: 'x' scale_param { num_axes: 0 min_value: 0.01 filler { value: 10 } }",
+            "learned.LearnedScale",
+            {"axes": [], "min_value": 0.01, "filler": "constant", "filler_value": 10},
+        ),
+        (
+            "type: 'Scale' bottom: 'x' scale_param { axis: 2 num_axes: 2 max_value: 1 }",
+            "learned.LearnedScale",
+            {"axes": [2, 3], "max_value": 1, "filler": "constant"},
+        ),
+        ("type: 'Scale' bottom: 'x' scale_param { axis: 2 }", "", {}),
+        (
+            "type: 'ChannelScale' channel_scale_param { do_backward_scale: false }",
+            "embeddings.ChannelScale",
+            {"do_forward": True, "do_backward_feature": True, "do_backward_scale": False},
+        ),
+        (
             "type: 'InnerDistance' bottom: 'x' inner_distance_param { num_output: 9 distance_type: 'L1' "
             "normalize: true weight_filler { type: 'gaussian_unitball' } }",
             "class_distances.InnerDistance",

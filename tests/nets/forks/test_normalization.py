@@ -134,7 +134,7 @@ layer { name: "fixed" type: "BatchNorm" bottom: "x" top: "fixed" batch_norm_para
 )
 def test_statistics_of_parts_of_a_batch(param):
     """The net's number counts for each BatchNorm that takes a batch's statistics."""
-    parts, fixed = parse_net(INTEL.replace("PARAM", param), "my.prototxt").layer
+    *_, parts, fixed = parse_net(INTEL.replace("PARAM", param), "my.prototxt").layer
     name, found = in_library(parts)
     given = {"eps": 1e-3, "moving_average_fraction": 0.9} if param else {"eps": 1e-5, "moving_average_fraction": 0.999}
     assert name == "batch_norm.BatchNorm"

@@ -22,6 +22,18 @@ def _of_two(layer: Any) -> bool:
     return len(layer.bottom) == 2 and param.axis == 1 and not param.bias_term and not param.transpose
 
 
+def _bounded(layer: Any) -> bool:
+    """Return True for a Scale whose learned factors caffe-windows bounds, along axes that its fields name."""
+    param = layer.scale_param
+    bounded = param.HasField("min_value") or param.HasField("max_value")
+    return bounded and len(layer.bottom) == 1 and not param.bias_term and param.axis >= 0 and param.num_axes >= 0
+
+
+def _more_of_scale(layer: Any) -> dict[str, Any]:
+    param = layer.scale_param
+    return {"axes": list(range(param.axis, param.axis + param.num_axes))}
+
+
 def _focal(layer: Any) -> bool:
     """Return True for the focal losses that forks compute: LINEAR none does, and of 1 + p only one without alpha."""
     param = layer.focal_loss_param
@@ -173,6 +185,24 @@ ROWS = [
         more=lambda layer: by_normalize(layer, "weights"),
         meant=lambda layer: len(layer.bottom) == 3,  # the last are weights
         unmarked=True,
+    ),
+    Dialect(
+        "Scale",
+        "learned.LearnedScale",
+        "scale_param",
+        "min_value max_value",
+        read="axis num_axes bias_term",
+        ignored="bias_filler",
+        filler="filler",
+        more=_more_of_scale,
+        meant=_bounded,
+    ),
+    Dialect(
+        "ChannelScale",
+        "embeddings.ChannelScale",
+        "channel_scale_param",
+        "do_forward do_backward_feature do_backward_scale",
+        ignored="max_global_scale min_global_scale init_global_scale",  # of global_scale
     ),
     Dialect(
         "LabelSpecificAdd",
