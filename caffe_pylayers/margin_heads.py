@@ -24,12 +24,6 @@
         param_str: "{'num_classes': 1000, 'margin': 4}"
       }
     }
-    layer {
-      name: "margin"  type: "Python"  bottom: "cosines"  bottom: "label"  top: "margin"
-      python_param {
-        module: "caffe_pylayers.margin_heads"  layer: "LabelSpecificAdd"  param_str: "{'bias': -0.35}"
-      }
-    }
     layer { name: "loss"  type: "SoftmaxWithLoss"  bottom: "scores"  bottom: "label"  top: "loss" }
 
 Without the bottom label the scores have no margin: so they stand in a deploy net, and below an Accuracy.
@@ -44,12 +38,10 @@ from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.bases.scheduled import Scheduled
 from caffe_pylayers._layer.embeddings.cosines import sines_between
 from caffe_pylayers._layer.embeddings.margin_head import CosineHead, MarginHead
-from caffe_pylayers._layer.phases import TRAIN
 
 __all__ = [
     "ArcFace",
     "CosFace",
-    "LabelSpecificAdd",
     "MarginInnerProduct",
     "a_softmax_backward",
     "a_softmax_forward",
@@ -60,7 +52,6 @@ __all__ = [
     "cos_margin_backward",
     "cos_margin_forward",
     "falling_lambda",
-    "rising_bias",
 ]
 
 # Each function is of the cosines cos(theta_y) of features with their labels' vectors.
@@ -153,11 +144,6 @@ def a_softmax_backward(cosines, values, d_scores, m=4, lambda_=0.0):
 def falling_lambda(t, base=1.0, gamma=0.0, power=1.0, lambda_min=0.0):
     """Return lambda at forward t: max(lambda_min, base (1 + gamma t)**-power)."""
     return max(lambda_min, base * (1 + gamma * t) ** -power)
-
-
-def rising_bias(t, base, gamma=0.0, power=1.0, low=0.0, high=0.0):
-    """Return the bias at forward t, from 0 on: base + (1 + gamma t)**power - 1, between low and high."""
-    return min(max(base + (1 + gamma * t) ** power - 1, low), high)
 
 
 class CosFace(CosineHead):
@@ -308,71 +294,3 @@ class MarginInnerProduct(Scheduled, MarginHead):
     def margin_backward(self, d_values):
         d_dots, self._d_lengths = a_softmax_backward(self._cosines, self._values, d_values, self.margin, self._lambda)
         return d_dots
-
-
-class LabelSpecificAdd(Scheduled):
-    """A bias added to the scores of the labels: the additive margin of AM-Softmax, as a layer of its own.
-
-    y_c = x_c, but for the label's: x_y + bias, where x_y > -bias; in TEST all as they are.
-    bias: a number, or with bias_base bias_base + (1 + bias_gamma t)**bias_power - 1 between bias_min and bias_max, with
-    t = start_iter + the number of forwards before.
-
-    Bottom:
-        [0] scores x (N, ...), whose values after the first axis are those of the classes
-        [1] labels (N,), (N, 1) or (N, 1, 1, 1): integers in [0, C)
-    Top:
-        [0] y, the shape of x; may be the bottom itself (in place)
-        [1] optional: the bias (1,)
-    Backward:
-        d_x = d_y; zeros to the labels.
-    Raises:
-        ValueError for a label that is no integer in [0, C), and for shapes that do not fit.
-    References:
-        Wang, Cheng, Liu, Liu, "Additive Margin Softmax for Face Verification", 2018, arXiv:1801.05599. LabelSpecificAdd
-        of caffe-windows, with the fields of its label_specific_add_param; iteration is start_iter. With a
-        MarginInnerProduct of margin 1 below and a Scale above it is CosFace.
-    Example:
-        >>> from caffe_pylayers.testing import LayerRun
-        >>> LayerRun(LabelSpecificAdd, [[[0.5, 0.75], [0.25, 0.5]], [1, 0]], param_str="{bias: -0.5}").forward()[0]
-        array([[0.5 , 0.25],
-               [0.25, 0.5 ]])
-    """
-
-    array_api = True
-    in_place = True
-
-    bias = Parameter(float, 0.0, doc="added to the label's score; a margin is below 0")
-    bias_base = Parameter(float, None, doc="the bias at first, in place of bias, where it changes in training")
-    bias_gamma = Parameter(float, 0.0, low=0, doc="how fast it changes")
-    bias_power = Parameter(float, 1.0, doc="how fast it changes")
-    bias_min = Parameter(float, 0.0, doc="least bias")
-    bias_max = Parameter(float, 0.0, doc="largest bias")
-
-    def setup(self, bottom, top):
-        checks.tops(self, top, "y", "bias", optional=1)
-
-    def plan(self, scores, labels):
-        self._rows = scores.shape[0], math.prod(scores.shape[1:])
-        checks.one_label_each(self, "bottom[1] (labels)", labels.shape, "bottom[0] (scores)", self._rows, 1)
-        self._classes = arrays.arange_like(labels, self._rows[1])
-        return [scores.shape, (1,)]
-
-    def forward(self, bottom, top):
-        y, bias = top[0].data, self.bias
-        y[...] = bottom[0].data
-        if self.phase == TRAIN:
-            if self.bias_base is not None:
-                t = self.next_iteration()
-                bias = rising_bias(t, self.bias_base, self.bias_gamma, self.bias_power, self.bias_min, self.bias_max)
-            labels = checks.class_labels(self, bottom[1].data, self._classes)[0][:, None]
-            rows = y.reshape(self._rows)
-            of_labels = arrays.take_along(rows, labels, 1)
-            arrays.put_along(rows, labels, self.xp.where(of_labels > -bias, of_labels + bias, of_labels), 1)
-        if len(top) > 1:
-            top[1].data[...] = bias
-
-    def backward(self, top, propagate_down, bottom):
-        if propagate_down[0]:
-            bottom[0].diff[...] = top[0].diff
-        if propagate_down[1]:
-            arrays.fill(bottom[1].diff, 0)

@@ -26,6 +26,7 @@ GROUPS = {
         "proxy_losses",
         "center_loss",
         "margin_heads",
+        "label_scores",
         "class_distances",
         "domains",
         "retrieval",

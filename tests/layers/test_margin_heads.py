@@ -9,7 +9,6 @@ from caffe_pylayers import _engine
 from caffe_pylayers.margin_heads import (
     ArcFace,
     CosFace,
-    LabelSpecificAdd,
     MarginInnerProduct,
     angle_margin_backward,
     angle_margin_forward,
@@ -110,17 +109,6 @@ def test_lambda_of_any_parameters():
 
 
 HEADS = [CosFace, ArcFace, MarginInnerProduct]
-
-
-def test_a_bias_of_the_labels():
-    scores = [[0.2, 0.5, -0.3], [0.2, 0.5, -0.3]]
-    run = LayerRun(LabelSpecificAdd, [scores, [1, 0]], param_str="{bias: -0.35}")
-    np.testing.assert_allclose(run.forward()[0], [[0.2, 0.15, -0.3], [0.2, 0.5, -0.3]])  # 0.2 is not above 0.35
-    assert run.backward([[[1, 2, 3], [4, 5, 6]]])[0].tolist() == [[1, 2, 3], [4, 5, 6]]
-    text = "{bias_base: 0.1, bias_gamma: 0.5, bias_power: 2, bias_min: 0.2, bias_max: 2, start_iter: 0}"
-    run = LayerRun(LabelSpecificAdd, [scores, [1, 0]], param_str=text, tops=2)
-    biases = [run.forward()[1].item() for _ in range(3)]
-    assert biases == pytest.approx([0.2, 0.1 + 1.5**2 - 1, 2])  # 0.1, 1.35 and 3.1, within [0.2, 2]
 
 
 @pytest.mark.parametrize("layer", HEADS)

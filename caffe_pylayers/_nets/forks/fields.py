@@ -176,6 +176,11 @@ MESSAGES = {
     "axis: int32 = 1",
     "LabelSpecificAddParameter": "bias: float = 0, transform_test: bool = false, bias_base: float = 0, "
     "bias_gamma: float = 0, bias_power: float = 1, bias_min: float = 0, bias_max: float = 0, iteration: uint32 = 0",
+    "LabelSpecificRescaleParameter": "positive_weight: float = 1, negative_weight: float = 1, "
+    "positive_lower_bound: float = 0, negative_upper_bound: float = 0, rescale_test: bool = false, "
+    "for_ip: bool = false, positive_weight_base: float, gamma: float = 0, power: float = 1, "
+    "positive_weight_min: float, positive_weight_max: float, iteration: uint32 = 0, bias_fix: bool = false, "
+    "power_on_positive: bool = false, do_backward: bool = true",
     "InnerProductParameter": "normalize: bool = false",
     "ScaleParameter": "min_value: float, max_value: float",
     "ChannelScaleParameter": "do_forward: bool = true, do_backward_feature: bool = true, "
@@ -293,6 +298,7 @@ MESSAGES = {
     "rank_param: RankParameter, "
     "lifted_struct_sim_softmax_loss_param: LiftedStructSimilaritySoftmaxLossParameter, "
     "focal_loss_param: FocalLossParameter, channel_scale_param: ChannelScaleParameter, "
+    "label_specific_rescale_param: LabelSpecificRescaleParameter, "
     "label_specific_add_param: LabelSpecificAddParameter, "
     "gradient_scaler_param: GradientScalerParameter, "
     "entropy_param: EntropyParameter, mmd_param: MMDParameter, jmmd_param: JMMDParameter, "

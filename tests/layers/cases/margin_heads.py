@@ -1,6 +1,5 @@
 import numpy as np
 
-from caffe_pylayers._layer.phases import TEST
 from tests.layers.case import case
 
 rng = np.random.RandomState(10)
@@ -25,22 +24,11 @@ def cases(extra=""):
     ]
 
 
-scores = rng.uniform(-1, 1, (6, 4))
-rising = '{"bias_base": -0.1, "bias_gamma": 0.5, "bias_min": -0.4, "bias_max": 2}'
 ones = '"num_classes": 4, "filler": "constant", "filler_value": 1'
 aligned = np.concatenate([np.ones((2, 3)), -np.ones((2, 3)), x[:2]])  # with all class vectors of ones
 
 CASES = {
     "CosFace": [*cases(), case([x, labels], '{"num_classes": 4, "scale": 3, "margin": 0.8}')],
-    "LabelSpecificAdd": [
-        case([scores, labels], '{"bias": -0.35}', exhaustive=True),
-        case([scores, labels.reshape(-1, 1, 1, 1)], '{"bias": 0.5}', tops=2),
-        case([scores, labels], '{"bias": -0.35}', phase=TEST),
-        case([scores, labels], rising, repeatable=False, tops=2),
-        case([scores.reshape(len(scores), -1, 1, 1), labels], '{"bias": -1e4}'),
-        case([scores[:1, :1], [0]], '{"bias": -0.1}'),
-        case([scores[:0], labels[:0]], wrt=[]),
-    ],
     "ArcFace": [
         *cases(),
         case([x, labels], '{"num_classes": 4, "scale": 3, "margin": 1.5}'),

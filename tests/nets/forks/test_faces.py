@@ -65,12 +65,12 @@ def test_a_normface_net(tmp_path):
         ),
         (
             "type: 'LabelSpecificAdd' label_specific_add_param { bias: -0.35 transform_test: true }",
-            "margin_heads.LabelSpecificAdd",
+            "label_scores.LabelSpecificAdd",
             {"bias": -0.35, "bias_gamma": 0, "bias_power": 1, "bias_min": 0, "bias_max": 0, "start_iter": 0},
         ),
         (
             "type: 'LabelSpecificAdd' label_specific_add_param { bias_base: 0 bias_gamma: 1 bias_min: -1 iteration: 3}",
-            "margin_heads.LabelSpecificAdd",
+            "label_scores.LabelSpecificAdd",
             {
                 "bias": 0,
                 "bias_base": 0,
@@ -98,6 +98,22 @@ def test_a_normface_net(tmp_path):
             {"axes": [2, 3], "max_value": 1, "filler": "constant"},
         ),
         ("type: 'Scale' bottom: 'x' scale_param { axis: 2 }", "", {}),
+        (
+            "type: 'LabelSpecificRescale' label_specific_rescale_param { positive_weight_base: 3 gamma: 0.5 "
+            "iteration: 7 positive_lower_bound: 2 }",
+            "label_scores.LabelSpecificRescale",
+            {
+                "positive_weight": 1,
+                "negative_weight": 1,
+                "rescale_test": False,
+                "for_ip": False,
+                "positive_weight_base": 3,
+                "gamma": 0.5,
+                "power": 1,
+                "bias_fix": False,
+                "start_iter": 7,
+            },
+        ),
         (
             "type: 'ChannelScale' channel_scale_param { do_backward_scale: false }",
             "embeddings.ChannelScale",

@@ -206,7 +206,7 @@ ROWS = [
     ),
     Dialect(
         "LabelSpecificAdd",
-        "margin_heads.LabelSpecificAdd",
+        "label_scores.LabelSpecificAdd",
         "label_specific_add_param",
         "bias bias_gamma bias_power bias_min bias_max iteration=start_iter",
         read="bias_base",
@@ -216,6 +216,14 @@ ROWS = [
             if layer.label_specific_add_param.HasField("bias_base")
             else {}
         ),
+    ),
+    Dialect(
+        "LabelSpecificRescale",
+        "label_scores.LabelSpecificRescale",
+        "label_specific_rescale_param",
+        "positive_weight negative_weight rescale_test for_ip positive_weight_base gamma power positive_weight_min "
+        "positive_weight_max bias_fix iteration=start_iter",
+        ignored="positive_lower_bound negative_upper_bound",  # which have no effect there
     ),
     Dialect("Norm", "embeddings.LpNormalize", more=lambda layer: {"p": 2, "eps": 1e-12}),
     Dialect("TripletLoss", "triplet.TripletLoss", "triplet_loss_param", "margin", more=lambda layer: {"half": True}),
