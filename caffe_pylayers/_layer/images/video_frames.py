@@ -9,7 +9,8 @@ from typing import Any, Callable, Sequence
 from caffe_pylayers._layer.images.image_files import in_channels, opencv, read_image
 from caffe_pylayers._layer.images.image_list import EXTENSIONS
 
-Choose = Callable[[int], Sequence[int]]  # returns the numbers of frames, from 0, which do not fall, of so many
+# Of a video of so many frames: the numbers of those to take, from 0 and in ascending order.
+Choose = Callable[[int], Sequence[int]]
 
 
 def frames_in(folder: str) -> list[str]:
