@@ -2,11 +2,12 @@
 
     caffe-pylayers layers
     caffe-pylayers layers dice
+    caffe-pylayers layers Interp
     caffe-pylayers layers my_layers.ScaledTanh
 
-NAME is a class of the package (EuclideanLossLayer, or pyloss.EuclideanLossLayer), or the module and class of a layer of
-yours, in this folder or on PYTHONPATH; other words are searched for in the pages of the package's. Needs no caffe,
-unless the module imports it.
+NAME is a class of the package (EuclideanLossLayer, or pyloss.EuclideanLossLayer), the layer type of a fork, or the
+module and class of a layer of yours, in this folder or on PYTHONPATH; other words are searched for in the pages of the
+package's. Needs no caffe, unless the module imports it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from typing import Any
 
 from caffe_pylayers.cli import UserError, add_engine_arguments, translate_old_code
 from caffe_pylayers.cli._errors import one_line
@@ -40,10 +42,29 @@ def run(args: argparse.Namespace) -> int:
     if not args.names:
         print(contents(layers))
         return 0
-    named = named_layers(layers, " ".join(args.names))
+    name = " ".join(args.names)
+    named = named_layers(layers, name)
+    stand_in = "" if named else _stand_in(layers, name)
+    if stand_in:
+        print(stand_in)
+        return 0
     found = [] if named or _is_own(args.names) else [listing(cls) for cls in matching(layers, args.names).values()]
     print("\n\n".join(found or map(page, named or [_own(args, [cls.__name__ for cls in layers.values()])])))
     return 0
+
+
+def _stand_in(layers: dict[str, Any], kind: str) -> str:
+    """Return what a fork's layer type is here: a layer's page, or a few lines for each of several; "" for no type."""
+    from caffe_pylayers._nets.forks.names import fork_of_type
+    from caffe_pylayers._nets.forks.table import DIALECTS, KINDS
+    from caffe_pylayers.cli._layer_pages import listing, page
+
+    if kind not in KINDS:
+        return ""
+    meanings = dict.fromkeys(row.layer or row.equal for row in DIALECTS if row.kind == kind)
+    show = page if len(meanings) == 1 else listing
+    found = [show(layers[name]) if name in layers else f"Caffe's own {name}" for name in meanings]
+    return "\n\n".join([f"{kind}, a layer type of {fork_of_type(kind)}, is here:", *found])
 
 
 def _is_own(names: list[str]) -> bool:

@@ -77,6 +77,23 @@ def test_words_that_people_search_for(capsys, words, found):
     assert [name for name in found if f"caffe_pylayers.{name}\n" in out] == found
 
 
+@pytest.mark.parametrize(
+    ("kind", "found"),
+    [
+        (
+            "Interp",
+            ["hszhao/PSPNet, is here:\n\ncaffe_pylayers.resizing.ResizeFeatures\n\nMaps resized", "zoom_factor"],
+        ),
+        ("Upsample", ["caffe_pylayers.unpooling.MaxUnpool\n", "caffe_pylayers.resizing.ResizeFeatures\n"]),
+        ("DepthwiseConvolution", ["is here:\n\nCaffe's own Convolution\n"]),
+    ],
+)
+def test_a_layer_type_of_a_fork(capsys, kind, found):
+    out = layers(capsys, kind)
+    assert out.startswith(f"{kind}, a layer type of ")
+    assert all(text in out for text in found)
+
+
 def test_a_block_within_which_one_ends_is_whole(capsys):
     assert layers(capsys, "BootstrappingLoss").endswith(
         "      python_param {\n"
