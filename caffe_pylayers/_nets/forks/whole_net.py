@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Iterator
 
-from caffe_pylayers._layer.detection.prior_boxes import all_ratios
 from caffe_pylayers._nets.forks.names import WINDOWS, fork_of_type
 from caffe_pylayers._nets.include_rules import title
 
@@ -54,6 +53,8 @@ def doubts(net: Any) -> list[str]:
 
 def _settle_locations(param: Any, outputs: float, priors: Any) -> None:
     """Tell nets of TextBoxes, with twice as many priors, and of TextBoxes++ by what a head puts out for a class."""
+    from caffe_pylayers._layer.detection.prior_boxes import all_ratios  # which loads numpy: few nets ask
+
     ratios = len(all_ratios(priors.aspect_ratio, priors.flip))
     boxes = (len(priors.min_size) * ratios + len(priors.max_size)) * (1 + priors.denser_prior_boxes)
     values = outputs / boxes if boxes else 0
