@@ -167,12 +167,8 @@ class LabelledWindows(WindowData):
         """Return pixels and boxes scaled at random, and x and y of what is to be in the middle."""
         size = pixels.shape[1::-1]
         if not len(boxes[0]):
-            room = [n - seen for n, seen in zip(size, canvas[::-1])]
-            return (
-                pixels,
-                boxes,
-                [n / 2 if r < 0 else int(rng.random() * (r + 1)) + (n - r) / 2 for n, r in zip(size, room)],
-            )
+            room = [max(n - seen, 0) for n, seen in zip(size, canvas[::-1])]
+            return pixels, boxes, [int(rng.random() * (r + 1)) + (n - r) / 2 for n, r in zip(size, room)]
         box = boxes[0][int(rng.random() * len(boxes[0])), :4]
         by, centre = self.factor(rng, box), (box[:2] + box[2:]) / 2
         if by > _LARGE:
