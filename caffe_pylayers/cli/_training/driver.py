@@ -16,7 +16,7 @@ from caffe_pylayers._disk import files
 from caffe_pylayers._layer.data.resuming import resume
 from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._curves.log import Log, Row, read_log
-from caffe_pylayers.cli._errors import line_of
+from caffe_pylayers.cli._errors import line_of, one_line
 from caffe_pylayers.cli._training import solver_file
 from caffe_pylayers.cli._training.earlier import move_later, remove_earlier
 from caffe_pylayers.cli._training.evaluation import Evaluation, Objective
@@ -29,7 +29,7 @@ from caffe_pylayers.cli._training.plan import SEEDS, Plan, make_plan, solver_par
 from caffe_pylayers.cli._training.progress import make_progress
 from caffe_pylayers.cli._training.signals import Signals
 from caffe_pylayers.cli._training.snapshot_writer import FOLDER, SnapshotWriter, check_names
-from caffe_pylayers.cli._training.weights import check_model
+from caffe_pylayers.cli._training.weights import check_finite, check_model
 
 Plot = Callable[[List[str], List[Row], Path, str], None]
 
@@ -157,7 +157,9 @@ def _load(plan: Plan, solver: Any, snapshots: SnapshotWriter) -> None:
     """Start from weights or go on from a snapshot, as planned."""
     for path, model in plan.weights.items():
         copied = check_model(path, model, solver.net)
-        solver.net.copy_from(str(path))
+        with one_line():
+            solver.net.copy_from(str(path))
+        check_finite(path, model, solver.net)
         print(f"weights {path}: {copied} of its {len(model.layers)} layers", flush=True)
     if plan.snapshot is not None:
         plan.snapshot.check(solver.net, plan.param)

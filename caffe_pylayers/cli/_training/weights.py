@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Mapping
 
+import numpy as np
+
 from caffe_pylayers import _engine
 from caffe_pylayers._disk import hdf5
+from caffe_pylayers._layer.quote import quoted
 from caffe_pylayers._nets import stored
 from caffe_pylayers._nets.forks.table import KINDS
 from caffe_pylayers._nets.stored import Model
@@ -96,6 +99,17 @@ def check_model(path: Path, model: Model, net: Any) -> int:
     if not copied and any(learned.values()):
         raise UserError(nothing_in_common(path, model))
     return copied
+
+
+def check_finite(path: Path, model: Model, net: Any) -> None:
+    """Raise UserError for a value that is none in what has been copied of a model: a loss of it would be none, too."""
+    for layer in filter(model.layers.__contains__, net.params):
+        for i, blob in enumerate(net.params[layer]):
+            wrong = np.flatnonzero(~np.isfinite(blob.data))
+            if wrong.size:
+                value = blob.data.reshape(-1)[wrong[0]]
+                where = f"layer {quoted(layer)}, blob {i}: {value:g} at index {wrong[0]}"
+                raise UserError(f"weights {path}: {where}; {wrong.size} of its {blob.count} values are no numbers")
 
 
 def nothing_in_common(path: str | Path, model: Model) -> str:

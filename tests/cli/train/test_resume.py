@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from caffe_pylayers import _engine
 from caffe_pylayers.cli import UserError
 
 FORMATS = {"BINARYPROTO": "", "HDF5": ".h5"}
@@ -125,6 +126,23 @@ def test_files_that_are_something_else(project):
     empty.write_bytes(b"")
     assert project.error(weights=[empty]).endswith("empty: empty")
     assert project.error(snapshot=empty).endswith("no solverstate, or not a whole one")
+
+
+def test_weights_that_are_no_numbers(project):
+    weights = project.train(max_iter=1).model
+    model = _engine.messages().NetParameter.FromString(weights.read_bytes())
+    layer = next(each for each in model.layer if each.blobs)
+    layer.blobs[0].data[1] = float("nan")
+    spoilt = project.root / "spoilt.caffemodel"
+    spoilt.write_bytes(model.SerializeToString())
+    found = (
+        f'weights {spoilt}: layer "{layer.name}", blob 0: nan at index 1; 1 of its {len(layer.blobs[0].data)} values'
+    )
+    assert project.error(weights=[spoilt], overwrite=True) == f"{found} are no numbers"
+    if _engine.on_runtime():  # real Caffe ends the process
+        del layer.blobs[0].data[1:]
+        spoilt.write_bytes(model.SerializeToString())
+        assert project.error(weights=[spoilt], overwrite=True).endswith(" values, got 1")
 
 
 def test_state_of_another_solver_type_or_net(project):
