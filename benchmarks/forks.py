@@ -66,7 +66,8 @@ def columns(row, folder):
     first, values = next(iter(row.inputs.items()))
 
     def ours():
-        net.blobs[first].data[...] = values  # as OpenCV, which else has nothing new to compute
+        if row.opencv:
+            net.blobs[first].data[...] = values  # as OpenCV, which else has nothing new to compute
         net.forward_loss()
 
     calls = {("ours", "forward"): ours}

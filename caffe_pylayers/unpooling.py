@@ -38,7 +38,15 @@ def unpool_backward(d_unpooled, index, d_maps, kept=None):
 
 
 def kept_values(xp, index, places):
-    """Return which values (M, n) no later one of their row is put over: booleans. index: in [0, places)."""
+    """Return which values (M, n) no later one of their row is put over: booleans, None for all.
+
+    index: in [0, places).
+    """
+    taken = arrays.new(index, (index.shape[0], places), bool)
+    arrays.fill(taken, 0)
+    arrays.put_along(taken, index, True, 1)
+    if xp.count_nonzero(taken) == math.prod(index.shape):  # as where windows do not overlap
+        return None
     order = arrays.arange_like(index, index.shape[1])
     last = arrays.new(index, (index.shape[0], places))
     arrays.put_along(last, index, xp.broadcast_to(order, tuple(index.shape)), 1)
