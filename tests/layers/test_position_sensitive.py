@@ -104,6 +104,20 @@ def test_bins_of_many_maps_are_summed_in_parts(monkeypatch):
     np.testing.assert_allclose(parts.backward([weights])[0], expected[1], atol=1e-12)
 
 
+def test_sums_of_a_few_rectangles_are_those_of_many():
+    from caffe_pylayers._layer.functions.range_sums import range_sums
+
+    values = rng.standard_normal((2, 3, 5, 7, 4))
+    which, corners = rng.randint(0, 6, 20), np.sort(rng.randint(0, [[[5]], [[7]]], (2, 20, 2)), 2)
+    few = range_sums(np, values, which, *corners.transpose(0, 2, 1))
+    many = range_sums(np, values, np.tile(which, 30), *np.tile(corners.transpose(0, 2, 1), 30))
+    np.testing.assert_allclose(np.tile(few, (30, 1)), many, atol=1e-12)
+    expected = [
+        values.reshape(6, 5, 7, 4)[n, y0:y1, x0:x1].sum((0, 1)) for n, (y0, y1), (x0, x1) in zip(which, *corners)
+    ]
+    np.testing.assert_allclose(few, expected, atol=1e-12)
+
+
 def test_tensors_as_on_a_gpu_give_the_same():
     torch = pytest.importorskip("torch")
     from caffe_pylayers import position_sensitive as module

@@ -14,14 +14,18 @@ _BLOCK = 1 << 18  # values of the maps summed up at a time: what fits a core's c
 def range_sums(xp: Any, maps: Any, which: Any, rows: Any, columns: Any) -> Any:
     """Return the sum of each of B rectangles, (B, C) in float64, as differences of large sums lose float32's digits.
 
-    With S[y, x] the sum of all cells above row y and left of column x, a rectangle's is
-    S[bottom, right] - S[top, right] - S[bottom, left] + S[top, left], so that its own size does not matter.
+    Where numpy's rectangles have no more cells than the maps, cell by cell. Else with S[y, x] the sum of all cells
+    above row y and left of column x, a rectangle's is S[bottom, right] - S[top, right] - S[bottom, left] + S[top,
+    left], so that its own size does not matter.
 
     maps: (N, G, H, W, C).
     which: the map of each rectangle, n G + g, numpy int64 (B,).
     rows, columns: pairs (start, end) of numpy int64 (B,): it has start .. end - 1, none where they are equal.
     """
     height, width, channels = maps.shape[2:]
+    cells = (rows[1] - rows[0]) * (columns[1] - columns[0])
+    if isinstance(maps, np.ndarray) and cells.sum() * channels <= maps.size:
+        return _cell_by_cell(maps, which, rows[0], columns, cells)
     sums = arrays.new(maps, (len(which), channels), float)
     for image, part, mine, group in _blocks(maps, which):
         above = arrays.new(maps, (height + 1, width + 1, part.stop - part.start, channels), float)
@@ -54,6 +58,23 @@ def range_sums_backward(xp: Any, which: Any, rows: Any, columns: Any, d_sums: An
         _accumulate(xp, above, 0)
         _accumulate(xp, above, 1)
         d_maps[image, part] = xp.moveaxis(above[:height, :width], 2, 0)
+
+
+def _cell_by_cell(maps: Any, which: Any, top: Any, columns: Any, cells: Any) -> Any:
+    """Return the sums of rectangles from all first cells, all second ones and so on, row by row; cells: how many."""
+    height, width, channels = maps.shape[2:]
+    flat = np.ascontiguousarray(maps).reshape(-1, channels)
+    order = np.argsort(-cells, kind="stable")  # so that those that have another cell are always the first ones
+    first = ((which * height + top) * width + columns[0])[order]
+    across = (columns[1] - columns[0])[order]
+    left = np.searchsorted(-cells[order], -np.arange(cells.max(initial=0)))
+    sums = np.zeros((len(which), channels))
+    for cell, count in enumerate(left.tolist()):
+        down, right = np.divmod(cell, across[:count])
+        sums[:count] += flat.take(first[:count] + down * width + right, 0)
+    found = np.empty_like(sums)
+    found[order] = sums
+    return found
 
 
 def _blocks(maps: Any, which: Any) -> Iterator[Any]:
