@@ -19,7 +19,7 @@ from caffe_pylayers._nets.forks.messages import FIELDS_OF_LAYERS, is_default, me
 from caffe_pylayers._nets.forks.names import fork_of_field
 from caffe_pylayers._nets.forks.reading import first_of
 from caffe_pylayers._nets.forks.table import KINDS, TOLD, dialect_of, is_unmarked
-from caffe_pylayers._nets.forks.unknown import unread_types
+from caffe_pylayers._nets.forks.unknown import unknown_types
 from caffe_pylayers._nets.include_rules import title
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def lower(net: Any, messages: Any, name: str | os.PathLike[str], blobs: AskBlobs
     equal here; the types that nothing here does stand beside them.
     """
     found = lowered(net, messages, blobs)
-    return _told(found, name, [] if not found.faults else unread_types(net.layer))
+    return _told(found, name, [] if not found.faults else unknown_types(found.message.layer))
 
 
 def lower_solver(solver: Any, messages: Any, name: str | os.PathLike[str]) -> Any:

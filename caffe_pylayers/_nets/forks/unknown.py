@@ -44,16 +44,12 @@ def unread(text: str, messages: Any) -> list[str]:
         net = text_format.Parse(text, message_class(messages, "NetParameter")(), allow_unknown_field=True)
     except text_format.ParseError:  # for more than an unknown field
         return fields_by_fork(text, messages)
-    return fields_by_fork(text, messages) + unread_types(net.layer)
+    return fields_by_fork(text, messages) + unknown_types(layer for layer in net.layer if dialect_of(layer) is None)
 
 
-def unread_types(layers: Iterable[Any]) -> list[str]:
-    """Return ``unknown layer types of FORK: Type (layer "x": not yet) ...`` for each fork that has types without a row.
-
-    layers: in messages that have the forks' fields, or lowered from them.
-    """
-    unknown = [layer for layer in layers if dialect_of(layer) is None and not is_done(layer)]
-    return [f"unknown layer types of {of_fork}" for of_fork in types_by_fork(unknown)]
+def unknown_types(layers: Iterable[Any]) -> list[str]:
+    """Return ``unknown layer types of FORK: Type (layer "x": not yet) ...`` for each fork of what nothing computes."""
+    return [f"unknown layer types of {of_fork}" for of_fork in types_by_fork(x for x in layers if not is_done(x))]
 
 
 def fields_by_fork(text: str, messages: Any) -> list[str]:

@@ -21,7 +21,8 @@ def settle(net: Any) -> None:
             if layer.type == "BatchNorm" and not layer.batch_norm_param.use_global_stats:
                 layer.batch_norm_param.stats_batch_size = net.bn_stats_batch_size
     net.ClearField("bn_stats_batch_size")
-    if any(layer.type == "ImageLabelmapData" for layer in net.layer):  # HED's, as is its SigmoidCrossEntropyLoss
+    # HED's, as is its SigmoidCrossEntropyLoss; with a python_param it is a net that has been read already.
+    if any(layer.type == "ImageLabelmapData" and not layer.HasField("python_param") for layer in net.layer):
         for layer in net.layer:
             if layer.type == "SigmoidCrossEntropyLoss" and not layer.loss_param.HasField("balanced"):
                 layer.loss_param.balanced = True

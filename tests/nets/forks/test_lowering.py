@@ -9,6 +9,7 @@ import pytest
 from caffe_pylayers import _engine
 from caffe_pylayers._layer.parameter import declared
 from caffe_pylayers._nets.forks.dialects import LEFT_OUT
+from caffe_pylayers._nets.forks.lowering import lower
 from caffe_pylayers._nets.forks.messages import message_class
 from caffe_pylayers._nets.forks.names import fork_of_type
 from caffe_pylayers._nets.forks.reading import first_of
@@ -304,3 +305,13 @@ def test_a_caffe_that_has_the_type_itself_keeps_it(monkeypatch):
 
 def test_a_layer_ignores_the_parameters_of_other_types():
     assert layer_of("type: 'ReLU' permute_param { order: 1 }").type == "ReLU"
+
+
+def test_of_caffes_own_messages_all_that_is_wrong_is_told_at_once():
+    net = parse_net("layer { name: 'p' type: 'Pooling' }", "stock")
+    net.layer.add(name="r", type="Repeat")
+    net.layer.add(name="y", type="YoloSeg")
+    with pytest.raises(
+        ValueError, match=r'^net: layer "r" \(Repeat\): needs 1 top, got 0; unknown .*YoloSeg \(layer "y"'
+    ):
+        lower(net, _engine.caffe().proto.caffe_pb2, "net")

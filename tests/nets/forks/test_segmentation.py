@@ -147,8 +147,10 @@ def test_class_weights(text, parameters):
 def test_a_net_with_heds_data_has_heds_loss(said, balanced):
     data = "layer { name: 'd' type: 'ImageLabelmapData' top: 'x' top: 'y' image_data_param { source: 'l' } }"
     loss = f"layer {{ name: 'l' type: 'SigmoidCrossEntropyLoss' bottom: 'x' bottom: 'y' top: 'z' {said} }}"
-    *_, found = parse_net(data + loss).layer
+    net = parse_net(data + loss)
+    *_, found = net.layer
     assert found.HasField("python_param") == balanced
+    assert parse_net(str(net)) == net
     (alone,) = parse_net(loss).layer
     assert not alone.HasField("python_param")
 

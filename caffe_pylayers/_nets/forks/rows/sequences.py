@@ -81,6 +81,8 @@ def _fixed(layer: Any) -> dict[str, Any]:
 def _repeat(layer: Any) -> list[Any]:
     """Make a Repeat a Tile along axis 1, and a Reshape behind it that makes an axis of the copies."""
     param = layer.repeat_param
+    if len(layer.top) != 1:
+        raise ValueError(f"needs 1 top, got {len(layer.top)}")
     layer.tile_param.axis, layer.tile_param.tiles = param.axis, param.num_repeats
     shape = behind(layer, "Reshape")
     shape.reshape_param.axis, shape.reshape_param.num_axes = param.axis, 1
