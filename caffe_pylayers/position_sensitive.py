@@ -178,7 +178,7 @@ class PSROIPooling(_PositionSensitive):
 
     top[r, d, i, j] = mean of data[n, (d g + i) g + j] over the cells of bin (i, j), 0 for an empty one (see
     psroi_pooling_bins); where bins have many cells by sums of all above and left of a place, so that a bin's size does
-    not matter, and a NaN in a map makes those of the bins below and right of it, too.
+    not matter
 
     Bottom:
         [0] data (N, D g g, H, W), g = group_size

@@ -24,11 +24,7 @@ from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.bases.resized import Sized
 from caffe_pylayers._layer.bases.sampled import Sampled
-from caffe_pylayers._layer.functions.bilinear_places import (
-    grid_sample_backward,
-    grid_sample_forward,
-    grid_to_pixels,
-)
+from caffe_pylayers._layer.functions.bilinear_places import grid_to_pixels
 
 __all__ = [
     "AffineGrid",
@@ -36,8 +32,6 @@ __all__ = [
     "SpatialTransformer",
     "affine_grid_backward",
     "affine_grid_forward",
-    "grid_sample_backward",
-    "grid_sample_forward",
     "normalized_places",
 ]
 

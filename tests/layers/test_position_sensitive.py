@@ -118,6 +118,34 @@ def test_sums_of_a_few_rectangles_are_those_of_many():
     np.testing.assert_allclose(few, expected, atol=1e-12)
 
 
+@pytest.mark.parametrize("others", [0, 400])
+@pytest.mark.parametrize("tensor", [False, True])
+def test_a_value_that_is_no_number_stays_in_its_rectangles(others, tensor):
+    """However many others there are, so that their sums are found in one way or in the other."""
+    from caffe_pylayers._layer.functions.range_sums import range_sums
+
+    values = np.ones((2, 2, 6, 9, 3))
+    values[1, 0, 2, 3] = np.nan, np.inf, 1
+    values[1, 0, 4, 4, 1] = -np.inf
+    ends = np.array([[0, 0, 9], [0, 2, 9], [2, 3, 9], [3, 6, 9], [2, 5, 4], [5, 6, 9]] + [[0, 6, 9]] * others)
+    which = np.array([2, 2, 2, 2, 2, 3] + [0] * others)
+    xp = pytest.importorskip("torch") if tensor else np
+    given = xp.tensor(values) if tensor else values
+    with np.errstate(all="raise"):
+        found = range_sums(xp, given, which, ends[:, :2].T, (np.zeros_like(which), ends[:, 2]))
+    nan, inf = np.nan, np.inf
+    expected = [[0] * 3, [18] * 3, [nan, inf, 9], [27, -inf, 27], [nan, inf, 12], [9] * 3]
+    np.testing.assert_array_equal(np.asarray(found[:6]), expected)
+
+
+def test_a_few_large_rectangles_are_not_summed_cell_by_cell(monkeypatch):
+    from caffe_pylayers._layer.functions import range_sums
+
+    monkeypatch.delattr(range_sums, "_cell_by_cell")
+    corners = np.array([[0], [40]]), np.array([[0], [50]])
+    assert range_sums.range_sums(np, np.ones((1, 1, 40, 50, 3)), np.array([0]), *corners).tolist() == [[2000] * 3]
+
+
 def test_tensors_as_on_a_gpu_give_the_same():
     torch = pytest.importorskip("torch")
     from caffe_pylayers import position_sensitive as module

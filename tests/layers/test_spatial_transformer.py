@@ -62,11 +62,14 @@ def test_the_identity_gives_the_map_back():
         np.testing.assert_allclose(same, maps, atol=1e-12)
 
 
-def test_a_place_that_is_no_number():
+@pytest.mark.parametrize("padding", ["zeros", "border"])
+def test_a_place_that_is_no_number_has_nothing(padding):
     maps, grid = np.ones((1, 1, 2, 2)), np.array([[[[np.nan, 0], [0, 0]]]])
-    run = LayerRun(GridSample, [maps, grid])
+    run = LayerRun(GridSample, [maps, grid], param_str=f"padding: {padding}")
     assert run.forward()[0].tolist() == [[[[0, 1]]]]
-    assert run.backward([np.ones((1, 1, 1, 2))])[0].sum() == 1
+    d_maps, d_grid = run.backward([np.ones((1, 1, 1, 2))])
+    assert d_maps.tolist() == [[[[0.25, 0.25], [0.25, 0.25]]]]
+    assert not d_grid.any()
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ __all__ = [
     "NOWHERE",
     "bilinear_places",
     "d_bilinear_places",
-    "grid_sample_backward",
-    "grid_sample_forward",
+    "gather_backward",
+    "gather_forward",
     "grid_to_pixels",
     "has_slope",
     "settled",
@@ -31,12 +31,12 @@ def settled(xp: Any, place: Any, size: int, padding: str) -> Any:
     """Return x or y of places, so that with zeros all around a map of this size they have what the padding gives them.
 
     padding: zeros; border, the nearest pixel outside; or inside, with which a place in [0, size) is whole, beyond the
-    last pixel as with border, and any other one is nothing.
+    last pixel as with border, and any other one is nothing. With each a place that is no number is nothing.
     """
     if padding == "border":
-        return place.clip(0, size - 1)
+        return xp.where(~xp.isnan(place), place.clip(0, size - 1), NOWHERE)
     here = (place >= (-1 if padding == "zeros" else 0)) & (place < size)
-    place = xp.where(here, place, NOWHERE)  # what is no number, too
+    place = xp.where(here, place, NOWHERE)
     return place if padding == "zeros" else place.clip(None, size - 1)
 
 
@@ -73,7 +73,7 @@ def d_bilinear_places(xp: Any, slopes: Any, d_weights: Any) -> Any:
     return xp.stack([d_x, d_y], -1)
 
 
-def grid_sample_forward(pixels: Any, corners: Any, weights: Any, taken: Any, sampled: Any) -> None:
+def gather_forward(pixels: Any, corners: Any, weights: Any, taken: Any, sampled: Any) -> None:
     """Write sampled = sum over the corners k of weights[k] pixels[corners[k]].
 
     pixels: (N H W, C). corners: (4, P), rows of pixels. weights: (4, P). sampled: receives it, (P, C).
@@ -86,10 +86,10 @@ def grid_sample_forward(pixels: Any, corners: Any, weights: Any, taken: Any, sam
         sampled += taken
 
 
-def grid_sample_backward(
+def gather_backward(
     pixels: Any, corners: Any, weights: Any, d_sampled: Any, taken: Any, d_pixels: Any = None, d_weights: Any = None
 ) -> None:
-    """Write the gradients asked for."""
+    """Write d_pixels (N H W, C) and d_weights (4, P), where they are not None, from d_sampled (P, C); see forward."""
     if d_pixels is not None:
         arrays.fill(d_pixels, 0)
         for corner, weight in zip(corners, weights):

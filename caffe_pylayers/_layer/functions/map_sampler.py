@@ -11,8 +11,8 @@ from caffe_pylayers._layer.functions.bilinear_places import (
     NOWHERE,
     bilinear_places,
     d_bilinear_places,
-    grid_sample_backward,
-    grid_sample_forward,
+    gather_backward,
+    gather_forward,
     has_slope,
     settled,
 )
@@ -51,7 +51,7 @@ class MapSampler:
             self._corners, self._weights, self._slopes = bilinear_places(self._xp, x, y, self._size, self._starts)
             pixels = _rows(self._pixels, self._map)
             pixels[...] = maps.reshape(pixels.shape)
-            grid_sample_forward(self._pixels, self._corners, self._weights, self._taken, self._sampled)
+            gather_forward(self._pixels, self._corners, self._weights, self._taken, self._sampled)
             sampled[...] = _rows(self._sampled, self._places)
         if self._padding == "inside" and (self._fill or not self._kernel):  # whose pixels may be no numbers
             self._inside = ((x != NOWHERE) & (y != NOWHERE))[:, None]
@@ -75,7 +75,7 @@ class MapSampler:
         d_pixels = None if d_maps is None else self._xp.empty_like(self._pixels)
         d_weights = self._xp.empty_like(self._weights) if to_places else None
         given = self._pixels, self._corners, self._weights, self._sampled, self._taken
-        grid_sample_backward(*given, d_pixels, d_weights)
+        gather_backward(*given, d_pixels, d_weights)
         if d_maps is not None:
             d_pixels = _rows(d_pixels, self._map)
             d_maps.reshape(d_pixels.shape)[...] = d_pixels

@@ -9,14 +9,15 @@ import numpy as np
 from caffe_pylayers._layer import arrays
 
 _BLOCK = 1 << 18  # values of the maps summed up at a time: what fits a core's cache
+_STEP = 1 << 10  # values of the maps that are summed up in the time of one more step cell by cell
 
 
 def range_sums(xp: Any, maps: Any, which: Any, rows: Any, columns: Any) -> Any:
     """Return the sum of each of B rectangles, (B, C) in float64, as differences of large sums lose float32's digits.
 
-    Where numpy's rectangles have no more cells than the maps, cell by cell. Else with S[y, x] the sum of all cells
-    above row y and left of column x, a rectangle's is S[bottom, right] - S[top, right] - S[bottom, left] + S[top,
-    left], so that its own size does not matter.
+    Where that takes numpy less work, cell by cell. Else with S[y, x] the sum of all cells above row y and left of
+    column x, a rectangle's is S[bottom, right] - S[top, right] - S[bottom, left] + S[top, left], so that its own size
+    does not matter; those of a map that has NaN or infinity, which would be in all sums behind, one by one.
 
     maps: (N, G, H, W, C).
     which: the map of each rectangle, n G + g, numpy int64 (B,).
@@ -24,21 +25,26 @@ def range_sums(xp: Any, maps: Any, which: Any, rows: Any, columns: Any) -> Any:
     """
     height, width, channels = maps.shape[2:]
     cells = (rows[1] - rows[0]) * (columns[1] - columns[0])
-    if isinstance(maps, np.ndarray) and cells.sum() * channels <= maps.size:
+    if isinstance(maps, np.ndarray) and cells.sum() * channels + cells.max(initial=0) * _STEP <= maps.size:
         return _cell_by_cell(maps, which, rows[0], columns, cells)
     sums = arrays.new(maps, (len(which), channels), float)
     for image, part, mine, group in _blocks(maps, which):
         above = arrays.new(maps, (height + 1, width + 1, part.stop - part.start, channels), float)
         above[0], above[:, 0] = 0, 0
         above[1:, 1:] = xp.moveaxis(maps[image, part], 0, 2)
-        _accumulate(xp, above, 0)
-        _accumulate(xp, above, 1)
-        flat, corners = above.reshape(-1, channels), _corners(maps, group, mine, rows, columns, above)
-        found = flat[corners[0]]
-        found -= flat[corners[1]]
-        found -= flat[corners[2]]
-        found += flat[corners[3]]
+        with np.errstate(invalid="ignore"):  # of infinity less infinity
+            _accumulate(xp, above, 0)
+            _accumulate(xp, above, 1)
+            flat, corners = above.reshape(-1, channels), _corners(maps, group, mine, rows, columns, above)
+            found = flat[corners[0]]
+            found -= flat[corners[1]]
+            found -= flat[corners[2]]
+            found += flat[corners[3]]
         sums[arrays.index_like(mine, sums)] = found
+        finite = arrays.to_numpy(xp.isfinite(above[-1, -1]).all(1))
+        for i in mine[~finite[group]].tolist():
+            place = slice(rows[0][i], rows[1][i]), slice(columns[0][i], columns[1][i])
+            sums[i] = arrays.astype(maps.reshape(-1, *maps.shape[2:])[which[i]][place], sums).sum((0, 1))
     return sums
 
 
