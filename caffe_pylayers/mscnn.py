@@ -44,13 +44,62 @@ from caffe_pylayers._layer.bases.no_gradient import NoGradient
 from caffe_pylayers._layer.detection import box_blobs
 from caffe_pylayers._layer.detection.box_codes import box_decode_forward
 from caffe_pylayers._layer.detection.boxes import sizes
-from caffe_pylayers._layer.detection.field_boxes import CodedBoxes, decode_fields
+from caffe_pylayers._layer.detection.field_boxes import (
+    CodedBoxes,
+    decode_fields,
+    field_whr_parameter,
+    field_xyr_parameter,
+)
 from caffe_pylayers._layer.detection.nms import best_in_order, by_score, greedy_nms
 from caffe_pylayers._layer.phases import TRAIN
 
-__all__ = ["BoxGroupOutput", "BoxOutput", "DecodeBBox", "FrcnnOutput", "decode_fields"]
+__all__ = [
+    "BoxGroupOutput",
+    "BoxOutput",
+    "DecodeBBox",
+    "FrcnnOutput",
+    "cascade_detections",
+    "decode_fields",
+    "proposals",
+]
 
 _NO_BOX = (0, 1, 1, 10, 10)  # what stands for the proposals of a batch that has none
+
+
+def proposals(boxes, scores, threshold, min_size, iou_thr, plus_one, before=None, after=None):
+    """Return (boxes, scores), the best first: what greedy suppression keeps of the good and large ones.
+
+    boxes, scores: (R, 4) and (R,). threshold: the least score. min_size: the least width and height. before, after: how
+    many boxes go into suppression, and come out; None: all.
+    """
+    good = (scores >= threshold) & (sizes(boxes, plus_one) >= min_size).all(1)
+    boxes, scores = boxes[good], scores[good]
+    order = by_score(scores, before)
+    boxes, scores = boxes[order], scores[order]
+    kept = greedy_nms(boxes, scores, iou_thr, plus_one, after)
+    return boxes[kept], scores[kept]
+
+
+def cascade_detections(probabilities, boxes, size, conf_thr, iou_thr, most=None):
+    """Return the detections (D, 6) of an image, class by class: x1, y1, x2, y2, class, probability.
+
+    Boxes are cut to [0, width] and [0, height], a pixel more than the image has; what has no size then is left out.
+
+    probabilities: (R, C), the background's first. boxes: (R, C, 4), or (R, 2, 4), of the background and of all classes.
+    size: height and width. most: how many detections there are at most; None: any number.
+    """
+    height, width = size
+    boxes = np.minimum(boxes, [np.inf, np.inf, width, height])
+    boxes[..., :2] = boxes[..., :2].clip(0, None)
+    large, found = (sizes(boxes, True) > 0).all(-1), [np.zeros((0, 6))]
+    for c in range(1, probabilities.shape[1]):
+        column = c if boxes.shape[1] == probabilities.shape[1] else 1
+        good = np.flatnonzero((probabilities[:, c] >= conf_thr) & large[:, column])
+        scores, candidates = probabilities[good, c], boxes[good, column]
+        kept = greedy_nms(candidates, scores, iou_thr, True)
+        found.append(np.column_stack([candidates[kept], np.full(len(kept), c), scores[kept]]))
+    rows = np.concatenate(found)
+    return rows[best_in_order(rows[:, 5], most)]
 
 
 class _Fields(CodedBoxes, NoGradient):
@@ -62,10 +111,8 @@ class _Fields(CodedBoxes, NoGradient):
 
     fg_thr = Parameter(float, 0.0, doc="least score of an object")
     iou_thr = Parameter(float, 0.5, low=0, high=1, doc="the largest IoU of two boxes that both stay")
-    field_xyr = Parameter(
-        float, 2.0, above=0, doc="a box's centre is no farther from the cell's than the field over it"
-    )
-    field_whr = Parameter(float, 2.0, low=1, doc="a box is no larger than the field times it, nor smaller than over it")
+    field_xyr = field_xyr_parameter(2.0)
+    field_whr = field_whr_parameter(2.0)
     max_nms_num = Parameter(int, 0, low=0, doc="boxes of an image that go into suppression, 0: all")
     max_post_nms_num = Parameter(int, 0, low=0, doc="boxes of an image that come out, 0: all")
     min_size = Parameter(float, 15.0, low=0, doc="least width and height, in pixels")
@@ -84,24 +131,19 @@ class _Fields(CodedBoxes, NoGradient):
             checks.numbers(self, self.name(i), bottom[i].data)
         found = []
         for image in range(self._images):
-            parts = [self._large(*part) for part in self.candidates(bottom, image)]
-            boxes, scores = (np.concatenate(each) for each in zip(*parts))
-            order = by_score(scores, self.max_nms_num or None)
-            boxes, scores = boxes[order], scores[order]
-            kept = greedy_nms(boxes, scores, self.iou_thr, self.plus_one, self.max_post_nms_num or None)
-            found.append(np.column_stack([np.full(len(kept), image), boxes[kept], scores[kept]]))
+            boxes, scores = (np.concatenate(each) for each in zip(*self.candidates(bottom, image)))
+            limits = self.max_nms_num or None, self.max_post_nms_num or None
+            boxes, scores = proposals(boxes, scores, self.fg_thr, self.min_size, self.iou_thr, self.plus_one, *limits)
+            found.append(np.column_stack([np.full(len(scores), image), boxes, scores]))
         rows = np.concatenate([np.zeros((0, 6)), *found])
-        if not len(rows):
+        any_box = len(rows) > 0
+        if not any_box:
             rows = np.array([[*_NO_BOX, 0]])
         top[0].reshape(len(rows), 5, 1, 1)
         top[0].data[...] = rows[:, :5, None, None]
         if len(top) > 1:
             top[1].reshape(len(rows), 6, 1, 1)
-            top[1].data[...] = rows[:, :, None, None] if found and any(map(len, found)) else 0
-
-    def _large(self, boxes, scores):
-        good = (scores >= self.fg_thr) & (sizes(boxes, self.plus_one) >= self.min_size).all(1)
-        return boxes[good], scores[good]
+            top[1].data[...] = rows[:, :, None, None] if any_box else 0
 
 
 class BoxOutput(_Fields):
@@ -304,8 +346,10 @@ class DecodeBBox(CodedBoxes, NoGradient):
 class FrcnnOutput(CodedBoxes, NoGradient):
     """Detections of a stage of Cascade R-CNN: ROIs moved by their deltas, suppressed class by class.
 
-    Of the boxes with a probability of conf_thr or more, cut to the image, greedy non-maximum suppression keeps the best
-    of each class, and max_det_num of all. Here x2 and y2 are the last pixel inside.
+    Of the boxes with a probability of conf_thr or more greedy non-maximum suppression keeps the best of each class, and
+    max_det_num of all. x2 and y2 are the last pixel inside, and a width is x2 - x1 + 1; yet boxes are cut to [0, width]
+    and [0, height] of the image, a pixel beyond its last one, as in the Caffe whose layer it is. What lies outside is
+    left out, where that Caffe has boxes that end before they begin.
 
     Bottom:
         [0] probabilities (R, C), background first
@@ -318,8 +362,8 @@ class FrcnnOutput(CodedBoxes, NoGradient):
     Backward:
         Zeros.
     Raises:
-        ValueError for shapes that do not fit, an index of an image that is no integer in [0, N), and for values that
-        are not finite.
+        ValueError for shapes that do not fit, an index of an image that is no integer in [0, N), an image's size
+        below 1, and for values that are not finite.
     References:
         Cai and Vasconcelos, "Cascade R-CNN", 2018, arXiv:1712.00726. FrcnnOutput of its Caffe, for batches too, with
         the fields of its frcnn_output_param and bbox_reg_param; it writes no files.
@@ -354,29 +398,18 @@ class FrcnnOutput(CodedBoxes, NoGradient):
         probabilities = bottom[0].data.reshape(-1, self._classes)
         deltas = bottom[1].data.reshape(len(probabilities), self._columns, 4)
         rois = box_blobs.rows(self, "bottom[2] (rois)", bottom[2].data, 5, 6)
-        sizes = box_blobs.rows(self, "bottom[3] (image_sizes)", bottom[3].data, 2)
-        for i in range(4):
-            checks.numbers(self, f"bottom[{i}]", bottom[i].data)
-        index = box_blobs.image_index(self, "bottom[2] (rois)", rois[:, 0], len(sizes))
+        image_sizes = box_blobs.rows(self, "bottom[3] (image_sizes)", bottom[3].data, 2)
+        for i, name in enumerate(("probabilities", "deltas", "rois")):
+            checks.numbers(self, f"bottom[{i}] ({name})", bottom[i].data)
+        checks.numbers(self, "bottom[3] (image_sizes)", image_sizes, low=1)
+        index = box_blobs.image_index(self, "bottom[2] (rois)", rois[:, 0], len(image_sizes))
         boxes = box_decode_forward(rois[:, None, 1:5], deltas, True, self.bbox_mean, self.bbox_std)
         found = []
-        for image, (height, width) in enumerate(sizes):
+        limits = self.conf_thr, self.iou_thr, self.max_det_num or None
+        for image, size in enumerate(image_sizes):
             mine = index == image
-            inside = np.minimum(boxes[mine], [np.inf, np.inf, width, height])
-            inside[..., :2] = inside[..., :2].clip(0, None)
-            rows = self._of_image(probabilities[mine], inside)
+            rows = cascade_detections(probabilities[mine], boxes[mine], size, *limits)
             found += [np.array([[image, *[-1] * 6]]), np.column_stack([np.full(len(rows), image), rows])]
         rows = np.concatenate(found)
         top[0].reshape(len(rows), 7, 1, 1)
         top[0].data[...] = rows[:, :, None, None]
-
-    def _of_image(self, probabilities, boxes):
-        """Return the detections (D, 6) of an image: x1, y1, x2, y2, class, probability."""
-        found = [np.zeros((0, 6))]
-        for c in range(1, self._classes):
-            good = np.flatnonzero(probabilities[:, c] >= self.conf_thr)
-            scores, candidates = probabilities[good, c], boxes[good, c if self.cls_aware else 1]
-            kept = greedy_nms(candidates, scores, self.iou_thr, True)
-            found.append(np.column_stack([candidates[kept], np.full(len(kept), c), scores[kept]]))
-        rows = np.concatenate(found)
-        return rows[best_in_order(rows[:, 5], self.max_det_num or None)]

@@ -42,7 +42,6 @@ from caffe_pylayers._layer.data.samplers import Alternating, InOrder
 from caffe_pylayers._layer.detection.field_labels import Rules, field_labels, round_half_up
 from caffe_pylayers._layer.images.augment import resize, scale_boxes
 from caffe_pylayers._layer.images.distortions import AMOUNTS, distort
-from caffe_pylayers._layer.images.image_files import read_image
 from caffe_pylayers._layer.images.window_data import GRID, LabelledWindows, WindowData, placed
 from caffe_pylayers._layer.phases import TRAIN
 from caffe_pylayers._layer.quote import short
@@ -192,12 +191,12 @@ class DetectionData(LabelledWindows):
 
     def rules(self):
         return Rules(
-            True,
-            self.fg_threshold,
-            self.ignore_fg_threshold,
-            True,
-            self.anchor_ignore_margin_ratio,
-            self.pickup_iou_thr,
+            plus_one=True,
+            fg_threshold=self.fg_threshold,
+            ignore_threshold=self.ignore_fg_threshold,
+            objects_first=True,
+            margin=self.anchor_ignore_margin_ratio,
+            pickup=self.pickup_iou_thr,
         )
 
 
@@ -253,7 +252,7 @@ class EvalData(WindowData):
 
     def item(self, index, rng):
         listed = self._listed[index]
-        pixels = read_image(listed.path)
+        pixels = self.pixels(listed)
         height, width = (max(round_half_up(side / GRID), 1) * GRID for side in self._size(pixels.shape[:2]))
         by = height / pixels.shape[0], width / pixels.shape[1]
         data = self.planes(resize(pixels, (height, width)))

@@ -27,7 +27,7 @@ import numpy as np
 from caffe_pylayers._layer import checks
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.detection.at_cells import AtCells
-from caffe_pylayers._layer.detection.field_boxes import bounds, encode_fields
+from caffe_pylayers._layer.detection.field_boxes import bounds, encode_fields, field_whr_parameter, field_xyr_parameter
 from caffe_pylayers._layer.detection.nms import by_score
 from caffe_pylayers._layer.detection.sampling import at_most
 from caffe_pylayers._layer.functions.draws import Draws, seed_parameter
@@ -69,10 +69,13 @@ def field_loss_forward(deltas, targets, means, stds, bound, smooth=True):
     return losses.sum() / max(losses.size, 1), differences
 
 
-def field_loss_backward(deltas, differences, means, stds, bound, smooth=True, through_bounds=True):
-    """Return d_deltas (P, 4) of field_loss_forward; through_bounds: as if t were not bounded."""
+def field_loss_backward(deltas, differences, means, stds, bound, smooth=True, legacy=False):
+    """Return d_deltas (P, 4) of field_loss_forward: 0 where t is beyond its bound.
+
+    legacy: as if t were not bounded, but for the differences.
+    """
     slope = (differences.clip(-1, 1) if smooth else differences) / max(differences.size, 1)
-    return slope if through_bounds else np.where(abs(deltas * stds + means) <= bound, slope, 0)
+    return slope if legacy else np.where(abs(deltas * stds + means) <= bound, slope, 0)
 
 
 class _CellLoss(AtCells):
@@ -87,8 +90,8 @@ class _CellLoss(AtCells):
         bool, False, doc="cells of objects weigh 1 / (1 + bg_multiple) of all together, the others the rest"
     )
     bbox_loss_type = Parameter(str, "Smooth_L1", choices=("Smooth_L1", "Euclidean_L2"), doc="of the boxes' loss")
-    through_bounds = Parameter(
-        bool, True, doc="deltas beyond their bounds learn as those at them; false: they have the true gradient, 0"
+    legacy_gradient = Parameter(
+        bool, False, doc="deltas beyond their bounds learn as if there were none, as in the forks; their gradient is 0"
     )
     seed = seed_parameter()
 
@@ -130,7 +133,7 @@ class _CellLoss(AtCells):
         if propagate_down[1 if self.groups else 0]:
             n, g, y, x = self._objects
             diffs.deltas[n, g, :, y, x] = g_box * field_loss_backward(
-                self._deltas, self._differences, *self._coding, self._smooth, self.through_bounds
+                self._deltas, self._differences, *self._coding, self._smooth, self.legacy_gradient
             )
 
     @property
@@ -201,10 +204,8 @@ class DetectionLoss(_CellLoss):
         [array([0.7532]), array([0.0601])]
     """
 
-    field_xyr = Parameter(float, 2.0, above=0, doc="a centre moves by the field over it at most")
-    field_whr = Parameter(
-        float, 2.0, low=1, doc="a size is no larger than the field times it, nor smaller than over it"
-    )
+    field_xyr = field_xyr_parameter(2.0)
+    field_whr = field_whr_parameter(2.0)
     sample_mode = Parameter(
         str, "random", choices=("random", "bootstrap", "mixture", "all"), doc="which cells of the background count"
     )
@@ -266,20 +267,12 @@ class DetectionGroupLoss(_CellLoss):
         array([0.7532])
     """
 
-    field_xyr = Parameter(float, None, above=0, doc="a centre moves by the field over it at most; default: any way")
-    field_whr = Parameter(
-        float, None, low=1, doc="a size is no larger than the field times it, nor smaller than over it; default: any"
-    )
+    field_xyr = field_xyr_parameter(None)
+    field_whr = field_whr_parameter(None)
     batch_size = Parameter(int, None, low=1, doc="cells of an image that count; default: as many as there are objects'")
     min_num_neg = Parameter(int, 5, low=0, doc="without batch_size: the least number of the background's")
     neg_mining_type = Parameter(
         str, "random", choices=("random", "bootstrap", "mixture"), doc="which of the background's count"
-    )
-    neg_ranking_type = Parameter(
-        str,
-        "conf_loss",
-        choices=("conf_loss", "conf_prob"),
-        doc="the hardest have the largest loss, or probability of an object: the same ones",
     )
 
     groups = True
@@ -287,7 +280,10 @@ class DetectionGroupLoss(_CellLoss):
     def setup(self, bottom, top):
         super().setup(bottom, top)
         if (self.field_xyr is None) != (self.field_whr is None):
-            raise checks.error(self, "takes the parameters field_xyr and field_whr together")
+            raise checks.error(
+                self,
+                f"takes the parameters field_xyr and field_whr together, got {self.field_xyr} and {self.field_whr}",
+            )
 
     def sampled(self, cells, classes, positive, negative):
         rng, kept = self._draws.host, [np.zeros_like(positive), np.zeros_like(negative)]

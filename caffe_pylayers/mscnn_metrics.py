@@ -35,27 +35,40 @@ from caffe_pylayers._layer.detection import box_blobs
 from caffe_pylayers._layer.detection.at_cells import AtCells
 from caffe_pylayers._layer.detection.box_codes import box_decode_forward
 from caffe_pylayers._layer.detection.box_similarity import box_similarity_forward
-from caffe_pylayers._layer.detection.field_boxes import CodedBoxes, decode_fields
+from caffe_pylayers._layer.detection.boxes import centre_sizes
+from caffe_pylayers._layer.detection.field_boxes import (
+    CodedBoxes,
+    decode_fields,
+    field_whr_parameter,
+    field_xyr_parameter,
+)
 from caffe_pylayers._layer.metrics.metric import Metric
 
-__all__ = ["BboxAccuracy", "DetectionAccuracy", "DetectionGroupAccuracy"]
+__all__ = ["BboxAccuracy", "DetectionAccuracy", "DetectionGroupAccuracy", "cell_accuracy", "paired_iou"]
 
 _OWN = 0.975  # the IoU from which a ROI is its object's own box
 
 
-def _overlaps(boxes, others):
+def cell_accuracy(scores, classes, positive, negative):
+    """Return (right, count), (2,) each: of all cells that count, and of those of objects.
+
+    right: how many have their largest score at their class. scores: (N, G, C, H, W). classes: (N, G, H, W). positive,
+    negative: booleans like these, of objects and of the background.
+    """
+    right, among = scores.argmax(2) == classes, (positive | negative, positive)
+    return np.array([[np.count_nonzero(right & each) for each in among], [np.count_nonzero(each) for each in among]])
+
+
+def paired_iou(boxes, others):
     """Return the IoU (P,) of boxes (P, 4) with others, one each; x2 and y2 are the last pixels inside."""
-    coded = [np.concatenate([(x[:, :2] + x[:, 2:]) / 2, x[:, 2:] - x[:, :2] + 1], 1) for x in (boxes, others)]
-    return box_similarity_forward(coded[0], coded[1], "iou")
+    return box_similarity_forward(centre_sizes(boxes, True), centre_sizes(others, True), "iou")
 
 
 class _CellAccuracy(AtCells, Metric):
     """How often the best score at a cell is its class's, and how much a box there overlaps its object."""
 
-    field_xyr = Parameter(float, 4.0, above=0, doc="a centre moves by the field over it at most")
-    field_whr = Parameter(
-        float, 2.0, low=1, doc="a size is no larger than the field times it, nor smaller than over it"
-    )
+    field_xyr = field_xyr_parameter(4.0)
+    field_whr = field_whr_parameter(2.0)
 
     def setup(self, bottom, top):
         checks.tops(self, top, "accuracy", "iou", optional=1)
@@ -72,17 +85,16 @@ class _CellAccuracy(AtCells, Metric):
         classes, positive, negative = self.read(cells.labels)
         counts = (positive | negative)[:, :, None]
         checks.numbers(self, "bottom[0] (scores)", cells.scores, counts, -np.inf, np.inf)
-        right = cells.scores.argmax(2) == classes
-        for i, among in enumerate((positive | negative, positive)):
-            self._right[i] += np.count_nonzero(right & among)
-            self._count[i] += np.count_nonzero(among)
-        self._iou += self._overlaps(cells, positive).sum()
+        right, count = cell_accuracy(cells.scores, classes, positive, negative)
+        self._right += right
+        self._count += count
+        self._iou += self._at_objects(cells, positive).sum()
 
     def values(self):
         share = np.divide(self._right, self._count, out=np.full(2, np.nan), where=self._count > 0)
         return share, self._iou / self._count[1] if self._count[1] else np.nan
 
-    def _overlaps(self, cells, positive):
+    def _at_objects(self, cells, positive):
         """Return the IoU of the box at each cell of an object with it."""
         checks.numbers(self, "the deltas", cells.deltas, positive[:, :, None])
         fields = self.field_w, self.field_h
@@ -113,7 +125,7 @@ class DetectionAccuracy(_CellAccuracy):
         deltas that are not finite where they count.
     References:
         Cai et al., 2016, arXiv:1607.07155. DetectionAccuracy of MS-CNN's Caffe, with the fields of its
-        detection_accuracy_param; there a batch without objects has -1.
+        detection_accuracy_param; of objects, where there are none, it has 0, there -1.
     Example:
         >>> import numpy as np
         >>> from caffe_pylayers.testing import LayerRun
@@ -145,7 +157,7 @@ class DetectionGroupAccuracy(_CellAccuracy):
         deltas that are not finite where they count.
     References:
         Cai and Vasconcelos, 2018, arXiv:1712.00726. DetectionGroupAccuracy of Cascade R-CNN's Caffe, with the fields
-        of its detection_group_accuracy_param; there a batch without objects has -1.
+        of its detection_group_accuracy_param; of objects, where there are none, it has 0, there -1.
     Example:
         >>> import numpy as np
         >>> from caffe_pylayers.testing import LayerRun
@@ -179,7 +191,7 @@ class BboxAccuracy(CodedBoxes, Metric):
         that count and are not finite.
     References:
         Cai and Vasconcelos, 2018, arXiv:1712.00726. BboxAccuracy of MS-CNN's and Cascade R-CNN's Caffe, with the
-        fields of their bbox_reg_param; there a batch without objects has -1.
+        fields of their bbox_reg_param; of objects, where there are none, it has 0, there -1.
     Example:
         >>> from caffe_pylayers.testing import LayerRun
         >>> bottoms = [[[0, 0, 0, 0, 0.5, 0, 0, 0]], [[0, 0, 0, 19, 9]], [[1, 10, 0, 29, 9, 0.33]]]
@@ -222,7 +234,7 @@ class BboxAccuracy(CodedBoxes, Metric):
         for i, values in ((0, deltas), (1, rois), (2, boxes)):
             checks.numbers(self, f"bottom[{i}] (of objects)", values)
         moved = box_decode_forward(rois, deltas, True, self.bbox_mean, self.bbox_std)
-        self._iou += [_overlaps(each, boxes).sum() for each in (moved, rois)]
+        self._iou += [paired_iou(each, boxes).sum() for each in (moved, rois)]
         self._count += len(boxes)
 
     def values(self):

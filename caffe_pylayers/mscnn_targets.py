@@ -21,6 +21,8 @@ layer {
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from caffe_pylayers._layer import checks
@@ -90,8 +92,8 @@ class StageTarget(CodedBoxes, NoGradient):
 
     Bottom:
         [0] ROIs (R, 5): the image's index, x1, y1, x2, y2
-        [1] gt_boxes (G, 7): image, x1, y1, x2, y2, class, 1 for one to ignore; or (G, 8), difficult behind; a row of
-            image -1 is none
+        [1] gt_boxes (G, 7): image, x1, y1, x2, y2, class, 1 for one to ignore; or (G, 8), with a column that is
+            not read, 1 for a difficult one; a row of image -1 is none
     Top:
         [0] ROIs (K, 5, 1, 1): foreground first
         [1] labels (K, 1, 1, 1), 0 of background
@@ -127,12 +129,15 @@ class StageTarget(CodedBoxes, NoGradient):
     fg_thr = Parameter(float, 0.5, above=0, high=1, doc="IoU with an object from which a ROI is foreground")
     bg_thr_hg = Parameter(float, 0.5, low=0, high=1, doc="IoU below which a ROI is background")
     bg_thr_lw = Parameter(float, 0.1, low=0, high=1, doc="IoU from which it is")
-    bbox_thr_hg = Parameter(float, 10.0, doc="largest IoU of a ROI that has a regression")
+    bbox_thr_hg = Parameter(float, 10.0, doc="largest IoU of a ROI that has a regression; above 1: no bound")
     bbox_thr_lw = Parameter(float, 0.0, doc="least IoU of one")
     append_gtbox = Parameter(bool, True, doc="the objects themselves join the ROIs")
     pickup_discard = Parameter(bool, True, doc="ROIs that are neither stand in for background")
     fill_batch = Parameter(
-        bool, None, doc="random boxes up to batch_size; false: one where there is no ROI at all; default: with (G, 7)"
+        bool,
+        None,
+        doc="random boxes up to batch_size; false: one where there is no ROI at all; default: with gt_boxes (G, 7), "
+        "which MS-CNN's Caffe fills up so, and not with (G, 8) of Cascade R-CNN's",
     )
     iou_weighted = Parameter(bool, False, doc="weights of foreground are in proportion to IoU")
     images = Parameter(int, 4, low=1, doc="images of a batch")
@@ -274,9 +279,11 @@ class HardMining(NoGradient):
     def plan(self, losses, *blobs):
         count = len(box_blobs.rows(self, "bottom[1] (rois)", blobs[0], 5))
         for i, blob in enumerate((losses, *blobs)):
-            if blob.shape[:1] != (count,) or (i == 0 and blob.shape.count(1) < len(blob.shape) - 1):
+            if blob.shape[:1] != (count,) or (i == 0 and math.prod(blob.shape) != count):
                 raise checks.error(
-                    self, f"bottom[{i}] must have a row for each of {count} ROIs, got {tuple(blob.shape)}"
+                    self,
+                    f"bottom[{i}] must have {'a row' if i else 'one loss'} for each of {count} ROIs, "
+                    f"got shape {tuple(blob.shape)}",
                 )
         most = min(count, self.num_image * self.num_roi_per_image)
         return [(most, *blob.shape[1:]) for blob in blobs]

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from caffe_pylayers.mscnn import BoxGroupOutput, BoxOutput, DecodeBBox
+from caffe_pylayers.mscnn import BoxGroupOutput, BoxOutput, DecodeBBox, FrcnnOutput
 from caffe_pylayers.testing import LayerRun
 
 rng = np.random.RandomState(6)
@@ -103,6 +103,38 @@ def test_the_next_stage():
         np.testing.assert_allclose(found[:, :, 0, 0], np.array(moved)[kept], atol=1e-12)
     with pytest.raises(ValueError, match=r"^DecodeBBox: none of the 1 ROIs is left"):
         LayerRun(DecodeBBox, [deltas[:1], rois[:1], [[1.0]]]).forward()
+
+
+@pytest.mark.parametrize(
+    ("roi", "expected"),
+    [
+        ([10, 5, 29, 14], [10, 5, 29, 14]),
+        ([-9, -9, 9, 9], [0, 0, 9, 9]),
+        ([50, 10, 79, 39], [50, 10, 60, 20]),  # a pixel beyond the last one
+        ([60, 10, 79, 39], [60, 10, 60, 20]),
+        ([100, 100, 129, 129], None),
+        ([-30, 0, -11, 9], None),
+        ([0, -30, 9, -11], None),
+    ],
+)
+def test_detections_are_on_the_image(roi, expected):
+    bottoms = [[[0.25, 0.75]], np.zeros((1, 8)), [[0, *roi]], [[20, 60]]]
+    found = LayerRun(FrcnnOutput, bottoms).forward()[0][:, :, 0, 0].tolist()
+    assert found == [[0] + [-1] * 6] + ([[0, *expected, 1, 0.75]] if expected else [])
+
+
+def test_what_is_outside_suppresses_nothing():
+    rois = [[0, 100, 0, 129, 9], [0, 0, 0, 9, 9]]
+    bottoms = [[[0.1, 0.9], [0.4, 0.6]], np.zeros((2, 8)), rois, [[20, 60]]]
+    found = LayerRun(FrcnnOutput, bottoms, param_str="{max_det_num: 1, iou_thr: 0}").forward()[0]
+    assert found[1:, :, 0, 0].tolist() == [[0, 0, 0, 9, 9, 1, 0.6]]
+
+
+@pytest.mark.parametrize("size", [[-5, 60], [20, 0], [np.nan, 60]])
+def test_images_have_a_size(size):
+    message = r"^FrcnnOutput: bottom\[3\] \(image_sizes\) must lie in \[1, "
+    with pytest.raises(ValueError, match=message):
+        LayerRun(FrcnnOutput, [[[0.25, 0.75]], np.zeros((1, 8)), [[0, 0, 0, 9, 9]], [size]]).forward()
 
 
 FIELD = "field_w: [9], field_h: [9], downsample_rate: [8]"

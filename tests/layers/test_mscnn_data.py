@@ -166,6 +166,12 @@ def test_in_turn():
         (("# 0 a.ppm 3 40 60 0 0", "# 1 a.ppm 3 x 60 0 0"), "list.txt:2: needs a path"),
         (("# 0 a.ppm 3 40 60 1 0 0 1 1 9 9 0",), "list.txt:1: needs a height and a width above 0, and objects"),
         (("# 0 a.ppm 3 40 60 1 1 0 9 1 1 9 0",), "list.txt:1: needs a height"),
+        (
+            ("# 0 a.ppm 3 40 60 1 2.5 0 1 1 9 9 0",),
+            "list.txt:1: needs .* with whole numbers for sizes, classes",
+        ),
+        (("# 0 a.ppm 3 40 60 1 2 0.5 1 1 9 9 0",), "list.txt:1: needs a height"),
+        (("# 0 a.ppm 3 40.5 60 0 0",), "list.txt:1: needs a height"),
         (("# 0 a.ppm 3 40 60 0 0", "# 1 c.ppm 3 40 60 0 0"), r"list.txt:2: .*c.ppm is not there"),
     ],
 )
@@ -181,7 +187,11 @@ def test_wrong_files(tmp_path, records, message):
     [
         (ImageGtData, {"stride": [8], "field_w": [8]}, "parameters stride, field_w and field_h must have as many"),
         (ImageGtData, {"min_scale": 8}, "takes min_scale with a max_scale"),
-        (ImageGtData, {"shorter": 8}, "takes the parameters shorter and longer together"),
+        (
+            ImageGtData,
+            {"shorter": 8},
+            "takes the parameters shorter and longer together, .* got 8, None and None",
+        ),
         (ImageGtData, {"mean": [1, 2]}, "parameter mean must have 1 value or 3, got 2"),
         (DetectionData, {"distort": {"bright": 1}}, "a key of parameter distort must be one of"),
         (EvalData, {"batch_size": 2}, "needs the parameter resize for a batch_size of 2"),
@@ -192,3 +202,24 @@ def test_refused(tmp_path, layer, options, message):
     source, root = folder(tmp_path, "# 0 a.ppm 3 40 60 0 0")
     with pytest.raises(ValueError, match=f"^{layer.__name__}: {message}"):
         LayerRun(layer, param_str=str({"source": source, "root": root, **options}), tops=2)
+
+
+@pytest.mark.parametrize("layer", [ImageGtData, DetectionData, EvalData])
+def test_an_image_is_as_large_as_its_record_says(tmp_path, layer):
+    pytest.importorskip("cv2")
+    source, root = folder(tmp_path, "# 0 a.ppm 3 80 120 0 0")
+    with pytest.raises(ValueError, match=rf"^{layer.__name__}: .*a.ppm is 40 x 60, and 80 x 120 in the window file"):
+        LayerRun(layer, param_str=str({"source": source, "root": root, "workers": 0}), tops=2).forward()
+
+
+@pytest.mark.parametrize("layer", [ImageGtData, DetectionData, EvalData])
+def test_in_a_test_images_come_in_order_and_the_same_in_each_pass(tmp_path, layer):
+    pytest.importorskip("cv2")
+    source, root = folder(tmp_path, "# 0 a.ppm 3 40 60 0 0", "# 1 a.ppm 3 40 60 0 0")
+    options = {"source": source, "root": root, "workers": 0, "seed": 1}
+    if layer is not EvalData:
+        options.update(mirror=True, crop=[80, 96])
+    run = LayerRun(layer, param_str=str(options), tops=2, phase=1)
+    first, second, again = (run.forward()[0].copy() for _ in range(3))
+    np.testing.assert_array_equal(first, again)
+    assert (first != second).any() == (layer is not EvalData)  # moved at random, in TEST too

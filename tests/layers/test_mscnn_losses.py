@@ -14,7 +14,7 @@ ONE = {"num_classes": 3, "field_w": [9], "field_h": [7], "stride": 8, "bbox_std"
 TWO = {**ONE, "num_classes": 2, "field_w": [9, 15], "field_h": [7, 12], "objectness": True}
 
 
-def by_torch(scores, deltas, truth, fields, kept, weights=(1, 1), loc_weight=1.0, bound=((0.5, 0.5), (0.69, 0.69))):
+def by_torch(scores, deltas, truth, fields, kept, weights=(1, 1), loc_weight=1.0, bound=0.69, shift=0.5, legacy=False):
     """The loss and its gradients: scores (M, C, H, W), deltas, truth (M, ..), fields (M, 2), kept (M, H, W)."""
     torch = pytest.importorskip("torch")
     scores, deltas = (torch.tensor(x, dtype=torch.float64, requires_grad=True) for x in (scores, deltas))
@@ -32,25 +32,30 @@ def by_torch(scores, deltas, truth, fields, kept, weights=(1, 1), loc_weight=1.0
         code += [np.log(max(n, 2) / f) for n, f in zip((w, h), fields[m])]
         for k in range(4):
             t = deltas[m, k, y, x] * STD[k] + MEAN[k]
-            limit = bound[k // 2][k % 2]
-            straight = t + (t.clamp(-limit, limit) - t).detach()  # its gradient is not that of the clamp
+            limit = bound if k > 1 else shift
+            bounded = t.clamp(-limit, limit)
+            bounded = t + (bounded - t).detach() if legacy else bounded
             boxes = boxes + torch.nn.functional.smooth_l1_loss(
-                straight / STD[k], torch.tensor(code[k] / STD[k], dtype=torch.float64), reduction="sum"
+                bounded / STD[k], torch.tensor(code[k] / STD[k], dtype=torch.float64), reduction="sum"
             )
     loss = total / max(count, 1) + loc_weight * boxes / max(4 * objects, 1)
     loss.backward()
     return loss.item(), scores.grad.numpy(), deltas.grad.numpy()
 
 
-def test_one_field_as_torch_has_it():
+@pytest.mark.parametrize("legacy", [False, True])
+def test_one_field_as_torch_has_it(legacy):
     bottoms, truth = 3 * maps(7, 2), labels(2)
-    bottoms[:, 3:] *= 4  # some beyond their bounds
+    bottoms[:, 3:] *= 8  # some beyond their bounds
     kept = (truth[:, 0] > 0) | (truth[:, 5] < 0.5)
     count, objects = kept.sum(), (truth[:, 0] > 0).sum()
     weights = 0.8 * count / (count - objects), 0.2 * count / objects
     text = {**ONE, "sample_mode": "all", "loc_weight": 0.5, "field_whr": math.exp(0.69), "pos_neg_weighted": True}
+    text["legacy_gradient"] = legacy
     fields = np.array([[9, 7]] * 2)
-    loss, d_scores, d_deltas = by_torch(bottoms[:, :3], bottoms[:, 3:], truth, fields, kept, weights, 0.5)
+    loss, d_scores, d_deltas = by_torch(
+        bottoms[:, :3], bottoms[:, 3:], truth, fields, kept, weights, 0.5, legacy=legacy
+    )
     run = LayerRun(DetectionLoss, [bottoms, truth], param_str=str(text))
     np.testing.assert_allclose(run.forward()[0], loss, rtol=1e-9)
     np.testing.assert_allclose(run.backward([1])[0], np.concatenate([d_scores, d_deltas], 1), atol=1e-12)
@@ -61,7 +66,7 @@ def test_several_fields_as_torch_has_them():
     scores, deltas = maps(2, 4), 2 * maps(4, 4)
     kept = (truth[:, 0] > 0) | (truth[:, 5] < 0.5)
     fields = np.array([[9, 7], [15, 12]] * 2)
-    expected = by_torch(scores, deltas, truth, fields, kept, bound=((1, 1), (2, 2)))
+    expected = by_torch(scores, deltas, truth, fields, kept, bound=2, shift=1)
     text = {**TWO, "min_num_neg": 99, "field_xyr": 1, "field_whr": math.exp(2)}
     run = LayerRun(DetectionGroupLoss, [scores, deltas, truth], param_str=str(text))
     np.testing.assert_allclose(run.forward()[0], expected[0], rtol=1e-9)
@@ -129,6 +134,40 @@ def test_what_does_not_count_may_hold_anything():
     np.testing.assert_array_equal(run.backward([1])[0], expected[1])
 
 
+def test_deltas_beyond_their_bounds_learn_as_in_the_forks_only_where_that_is_asked_for():
+    truth = np.zeros((1, 6, 1, 1))
+    truth[0, :, 0, 0] = 1, 4, 4, 8, 8, 0.9
+    bottoms = np.zeros((1, 6, 1, 1))
+    bottoms[0, 2:, 0, 0] = 0.6, -0.4, 0.8, -0.1
+    text = {"num_classes": 2, "field_w": [8], "field_h": [8], "stride": 8, "sample_mode": "all"}
+    for legacy, expected in ((False, [0, -0.1, 0, -0.025]), (True, [0.125, -0.1, math.log(2) / 4, -0.025])):
+        run = LayerRun(DetectionLoss, [bottoms, truth], param_str=str({**text, "legacy_gradient": legacy}))
+        run.forward()
+        np.testing.assert_allclose(run.backward([1])[0][0, 2:, 0, 0], expected)
+
+
+def test_the_weights_of_a_batch_without_objects():
+    truth, scores = np.zeros((1, 6, 1, 1)), np.zeros((1, 2, 1, 1))
+    text = {"num_classes": 2, "field_w": [8], "field_h": [8], "stride": 8, "pos_neg_weighted": True, "bg_multiple": 3}
+    one = LayerRun(DetectionLoss, [np.zeros((1, 6, 1, 1)), truth], param_str=str({**text, "sample_mode": "all"}))
+    several = LayerRun(DetectionGroupLoss, [scores, np.zeros((1, 4, 1, 1)), truth], param_str=str(text))
+    np.testing.assert_allclose(one.forward()[0], math.log(2))
+    np.testing.assert_allclose(several.forward()[0], 0.75 * math.log(2))
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_the_background_has_an_iou(ignored):
+    truth = labels(1)
+    truth[0, 0, 1, 2], truth[0, 5, 1, 2] = 255 if ignored else 0, np.nan
+    run = LayerRun(DetectionLoss, [maps(7, 1), truth], param_str=str({**ONE, "ignore_label": 255}))
+    if ignored:
+        assert np.isfinite(run.forward()[0])
+        return
+    message = r"^DetectionLoss: the IoU of bottom\[1\] \(labels\) must be numbers, got nan at index \(0, 0, 1, 2\)"
+    with pytest.raises(ValueError, match=message):
+        run.forward()
+
+
 WRONG = labels(1)
 WRONG[0, 0, 1, 2] = 3
 
@@ -154,7 +193,7 @@ WRONG[0, 0, 1, 2] = 3
             DetectionGroupLoss,
             [maps(2, 2), maps(4, 2), labels(2)],
             {**TWO, "field_xyr": 1},
-            "takes the parameters",
+            "takes the parameters field_xyr and field_whr together, got 1.0 and None",
         ),
     ],
 )

@@ -79,15 +79,18 @@ def test_limits_of_regression():
         ({}, ROIS, [[0, 0, 0, 9, 9, 0, 0]], "class 0 at index 0 is the background's"),
         ({}, ROIS, [[0, 9, 0, 0, 9, 1, 0]], r"bottom\[1\] \(gt_boxes\) must be boxes"),
         ({"batch_size": 99}, ROIS, GT, "needs img_width and img_height for 92 random boxes"),
-        ({"batch_size": 9, "img_width": 50, "img_height": 50}, ROIS[:1], GT[:1], ""),
     ],
 )
 def test_refused(text, rois, gt, message):
-    if not message:  # an image full of one object
-        text, message = {**text, "fg_thr": 1e-9, "bg_thr_hg": 0}, "finds no random box"
-        gt = [[0, 0, 0, 99, 99, 1, 0], [1, 0, 0, 99, 99, 1, 0]]
     with pytest.raises(ValueError, match=f"^StageTarget: {message}"):
         run(text, rois, gt).forward()
+
+
+def test_images_full_of_one_object_have_no_room_for_random_boxes():
+    text = {"batch_size": 9, "img_width": 50, "img_height": 50, "fg_thr": 1e-9, "bg_thr_hg": 0}
+    gt = [[0, 0, 0, 99, 99, 1, 0], [1, 0, 0, 99, 99, 1, 0]]
+    with pytest.raises(ValueError, match=r"^StageTarget: finds no random box that overlaps no object by 1e-09"):
+        run(text, ROIS[:1], gt).forward()
 
 
 def test_hardest():
@@ -98,3 +101,10 @@ def test_hardest():
     for bottoms, text in (([[0.1, np.nan], ROIS[:2]], "{}"), ([[0.1, 0.2], ROIS[4:]], "{num_image: 1}")):
         with pytest.raises(ValueError, match=r"^HardMining: bottom\[[01]\]"):
             LayerRun(HardMining, bottoms, param_str=text).forward()
+
+
+@pytest.mark.parametrize("losses", [[[0.1] * 5], [[0.1, 0.2]], [0.1, 0.2]])
+def test_one_loss_for_each_roi(losses):
+    message = r"^HardMining: bottom\[0\] must have one loss for each of 1 ROIs, got shape \(\d"
+    with pytest.raises(ValueError, match=message):
+        LayerRun(HardMining, [losses, ROIS[:1]])

@@ -74,4 +74,7 @@ class AtCells(CodedBoxes):
         if self.objectness:
             given = np.minimum(given, 1)
         classes = checks.class_labels(self, given, self.num_classes)[0].reshape(given.shape)
-        return classes, classes > 0, valid & (classes == 0) & (labels[:, :, 5] < self.bg_threshold)
+        background, iou = valid & (classes == 0), labels[:, :, 5]
+        name = f"the IoU of bottom[{2 if self.groups else 1}] (labels)"
+        checks.numbers(self, name, iou, background, -np.inf, np.inf)
+        return classes, classes > 0, background & (iou < self.bg_threshold)

@@ -28,6 +28,11 @@ def sizes(boxes: Any, plus_one: bool) -> Any:
     return boxes[..., 2:] - boxes[..., :2] + plus_one
 
 
+def centre_sizes(boxes: Any, plus_one: bool) -> Any:
+    """Return x and y of the centres, widths and heights, (..., 4)."""
+    return np.concatenate([(boxes[..., :2] + boxes[..., 2:]) / 2, sizes(boxes, plus_one)], -1)
+
+
 def areas(boxes: Any, plus_one: bool) -> Any:
     """Return the areas, (...); 0 where a box has its corners the wrong way round."""
     return sizes(boxes, plus_one).clip(0, None).prod(-1)

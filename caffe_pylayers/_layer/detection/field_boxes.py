@@ -19,6 +19,18 @@ class CodedBoxes(Layer):
     bbox_std = Parameter((float,) * 4, (1.0,) * 4, above=0, doc="the deltas are multiplied by these before")
 
 
+def field_xyr_parameter(default: float | None) -> Any:
+    """Return the declaration of field_xyr."""
+    doc = "a centre moves by the anchor's width and height over it at most"
+    return Parameter(float, default, above=0, doc=doc if default else f"{doc}; default: any way")
+
+
+def field_whr_parameter(default: float | None) -> Any:
+    """Return the declaration of field_whr."""
+    doc = "a size is no larger than the anchor's times it, nor smaller than over it"
+    return Parameter(float, default, low=1, doc=doc if default else f"{doc}; default: any")
+
+
 def bounds(field_xyr: Any, field_whr: Any, dtype: Any) -> Any:
     """Return how far a delta (4,) may be from 0: a centre's, 1 / field_xyr, and a size's, log field_whr; None: any."""
     centre = math.inf if field_xyr is None else 1 / field_xyr

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Sequence
 
 import numpy as np
 
-from caffe_pylayers._layer.detection.boxes import areas
+from caffe_pylayers._layer.detection.boxes import areas, centre_sizes
 from caffe_pylayers._layer.detection.overlaps import box_iou_forward, intersections
 
 
@@ -55,6 +55,8 @@ def field_labels(scene: Scene, fields: Any, strides: Sequence[float], rules: Rul
 
     fields: (F, 2), widths and heights.
     """
+    if not len(fields):
+        return []
     count = len(scene.objects)
     best, of_field, matched, labels = np.zeros(count), np.zeros(count, np.int64), np.zeros(count, bool), []
     for i, (field, stride) in enumerate(zip(fields, strides)):
@@ -63,9 +65,9 @@ def field_labels(scene: Scene, fields: Any, strides: Sequence[float], rules: Rul
         matched[own] = True
         of_field[iou > best] = i
         best = np.maximum(best, iou)
-    for which in np.flatnonzero(~matched & ~scene.ignored & (best >= rules.pickup)) if labels else ():
+    for which in np.flatnonzero(~matched & ~scene.ignored & (best >= rules.pickup)):
         found, stride = labels[of_field[which]], strides[of_field[which]]
-        box = _coded(scene.objects[[which]], rules.plus_one)[0]
+        box = centre_sizes(scene.objects[[which]], rules.plus_one)[0]
         x, y = (min(max(int(box[k] // stride), 0), found.shape[2 - k] - 1) for k in range(2))
         if found[0, y, x] == 0:
             found[0, y, x], found[1:5, y, x] = scene.classes[which], box
@@ -98,7 +100,7 @@ def _of_field(scene: Scene, field: Any, stride: float, rules: Rules) -> Any:
     if of_object.any():
         own = iou[of_object].argmax(1)
         labels[0, of_object] = np.where(scene.ignored[own], 0, scene.classes[own])
-        labels[1:5, of_object] = _coded(scene.objects[own], rules.plus_one).T
+        labels[1:5, of_object] = centre_sizes(scene.objects[own], rules.plus_one).T
     return labels.reshape(6, height, width), iou.max(0, initial=0), own
 
 
@@ -108,8 +110,3 @@ def _on_image(window: Any, x: Any, y: Any, stride: float) -> Any:
     size = [round_half_up((window[2 + k] - window[k]) / stride) for k in range(2)]
     inside = [(cell >= first[k]) & (cell < first[k] + size[k]) for k, cell in enumerate((x, y))]
     return inside[0] & inside[1]
-
-
-def _coded(boxes: Any, plus_one: bool) -> Any:
-    """Return boxes (R, 4) as x and y of the centre, width and height."""
-    return np.concatenate([(boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2] + plus_one], 1)

@@ -9,15 +9,17 @@ import numpy as np
 from caffe_pylayers._layer import checks
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.data.prefetched_data import PrefetchedData
+from caffe_pylayers._layer.detection.boxes import centre_sizes
 from caffe_pylayers._layer.detection.field_labels import Rules, Scene, field_labels, round_half_up
 from caffe_pylayers._layer.images.augment import mirror, mirror_boxes, resize, scale_boxes
 from caffe_pylayers._layer.images.image_files import opencv, read_image
 from caffe_pylayers._layer.images.mean import MeanSubtracted
 from caffe_pylayers._layer.images.views import planes
-from caffe_pylayers._layer.images.window_lists import read_windows
+from caffe_pylayers._layer.images.window_lists import Windows, read_windows
 
 _SHAKE = 10  # pixels that an image is moved at most, besides
-_LARGE = 1.5  # an image that becomes so many times as large is cut before
+_LARGE = 1.5  # an image that becomes so many times as large is cut before, to save time
+_AROUND = 1.2  # to so many times what is seen of it
 GRID = 32  # pixels that sizes are multiples of
 
 
@@ -51,7 +53,11 @@ class WindowData(MeanSubtracted, PrefetchedData):
     def prepare(self) -> None:
         opencv()
         if (self.shorter is None) != (self.longer is None) or (self.shorter and self.resize):
-            raise checks.error(self, "takes the parameters shorter and longer together, or resize")
+            raise checks.error(
+                self,
+                "takes the parameters shorter and longer together, or resize, got "
+                f"{self.shorter}, {self.longer} and {self.resize}",
+            )
         if len(self.mean) not in (0, 1, 3):
             raise checks.error(self, f"parameter mean must have 1 value or 3, got {len(self.mean)}")
         self._mean = np.array(self.mean, np.float32)[:, None, None] if self.mean else None
@@ -72,6 +78,14 @@ class WindowData(MeanSubtracted, PrefetchedData):
         rows = arrays[self.boxes_at]
         rows = rows if len(rows) else np.array([self.no_box], np.float32)
         return [*arrays[: self.boxes_at], rows[:, :, None, None], *arrays[self.boxes_at + 1 :]]
+
+    def pixels(self, listed: Windows) -> Any:
+        """Return an image's pixels; ValueError unless it is as large as the window file says."""
+        pixels = read_image(listed.path)
+        if pixels.shape[:2] != listed.size:
+            (height, width), (wanted, wide) = pixels.shape[:2], listed.size
+            raise ValueError(f"{listed.path} is {height} x {width}, and {wanted} x {wide} in the window file")
+        return pixels
 
     def planes(self, pixels: Any) -> Any:
         """Return pixels as (3, height, width), without the mean and scaled."""
@@ -112,7 +126,7 @@ class LabelledWindows(WindowData):
     def item(self, index: int, rng: Any, canvas: Any = None) -> Any:
         listed = self._listed[index]
         canvas = canvas or self._canvas(listed.size)
-        pixels, boxes = self.colours(rng, read_image(listed.path)), [listed.rows, listed.regions]
+        pixels, boxes = self.colours(rng, self.pixels(listed)), [listed.rows, listed.regions]
         if self.mirror and rng.random() < 0.5:
             pixels, boxes = mirror(pixels), [mirror_boxes(each, pixels.shape[1]) for each in boxes]
         pixels, boxes = self._resized(pixels, boxes, self._size(pixels.shape[:2]))
@@ -172,7 +186,7 @@ class LabelledWindows(WindowData):
         box = boxes[0][int(rng.random() * len(boxes[0])), :4]
         by, centre = self.factor(rng, box), (box[:2] + box[2:]) / 2
         if by > _LARGE:
-            cut = [min(round_half_up(1.2 * n / by), n) for n in size]
+            cut = [min(round_half_up(_AROUND * n / by), n) for n in size]
             x, y = (min(max(round_half_up(c - n / 2), 0), whole - n) for c, n, whole in zip(centre, cut, size))
             pixels, boxes = pixels[y : y + cut[1], x : x + cut[0]], [_moved(each, -x, -y) for each in boxes]
             centre = centre - [x, y]
@@ -184,7 +198,7 @@ class LabelledWindows(WindowData):
 
     def _too_small(self, rows: Any, canvas: Any) -> Any:
         """Return which objects are to be ignored: too small, or with their middle outside."""
-        middle, size = (rows[:, :2] + rows[:, 2:4]) / 2, rows[:, 2:4] - rows[:, :2] + 1
+        middle, size = np.split(centre_sizes(rows[:, :4], plus_one=True), 2, 1)
         outside = ((middle < 0) | (middle >= canvas[::-1])).any(1)
         return outside | (size < [self.min_gt_width, self.min_gt_height]).any(1)
 

@@ -74,10 +74,11 @@ def _record(where: str, words: list[str], root: str, flags: int) -> Windows:
         ) from None
     rows = np.concatenate([objects[:, 1 + flags :], objects[:, : 1 + flags]], 1)
     bad = ~((rows[:, 4] > 0) & (rows[:, :2] <= rows[:, 2:4]).all(1))
-    if bad.any() or min(height, width) < 1 or not np.isfinite(values).all():
+    whole = np.concatenate([values[1:5], values[[regions]], objects[:, : 1 + flags].ravel()])
+    if bad.any() or min(height, width) < 1 or not np.isfinite(values).all() or (whole != np.floor(whole)).any():
         raise ValueError(
             f"{where}: needs a height and a width above 0, and objects of a class from 1 on that do not end before "
-            f"they begin, got {short(' '.join(words))}"
+            f"they begin, with whole numbers for sizes, classes and flags, got {short(' '.join(words))}"
         )
     if root:
         path = os.path.join(root, path.lstrip("/"))

@@ -14,7 +14,7 @@ def labels(images, height=3, width=4, classes=3, objects=0.3):
 
 def maps(channels, images, height=3, width=4, size=0.2):
     found = size * rng.standard_normal((images, channels, height, width))
-    return found.clip(-0.45, 0.45) if size < 1 else found  # within the bounds of deltas
+    return found.clip(-0.45, 0.45) if size < 1 else found  # within the bounds by default
 
 
 def one(text, classes=3, images=2, size=0.2, truth=None, **options):
@@ -35,7 +35,7 @@ none = labels(2, objects=0)
 ignored = np.where(np.arange(6)[:, None, None] == 0, 255, labels(2))
 ALL = "sample_mode: all"
 STD = "bbox_std: [0.5, 0.5, 0.7, 0.7], bbox_mean: [0.1, 0, 0, 0.1]"
-TRUE = "through_bounds: false, field_xyr: 8, field_whr: 1.5"
+NARROW = "field_xyr: 8, field_whr: 1.5"  # deltas of a size of 1 cross these bounds
 BATCH = "batch_size: 40, bg_multiple: 1"
 
 CASES = {
@@ -43,11 +43,11 @@ CASES = {
         one(ALL),
         one("sample_mode: bootstrap, bg_multiple: 1, bg_threshold: 0.6, pos_neg_weighted: true"),
         one(f"{ALL}, {STD}, loc_weight: 0.5, bbox_loss_type: Euclidean_L2"),
-        one(f"{ALL}, objectness: true, {TRUE}", classes=2, size=1, truth=labels(2)),
+        one(f"{ALL}, objectness: true, {NARROW}", classes=2, size=1, truth=labels(2)),
         one(f"{ALL}, ignore_label: 255", truth=ignored),
         one(f"{ALL}, pos_neg_weighted: true", truth=none),
         one("sample_mode: random, pos_neg_weighted: true", wrt=[], repeatable=False),
-        one("sample_mode: mixture, bg_multiple: 2", wrt=[], repeatable=False),
+        one("sample_mode: mixture, bg_multiple: 2, legacy_gradient: true", wrt=[], repeatable=False),
         one(ALL, size=1e4, wrt=[]),
         one(ALL, truth=labels(0), images=0),
     ],
@@ -55,10 +55,10 @@ CASES = {
         several("bg_multiple: 50"),
         several("neg_mining_type: bootstrap, min_num_neg: 2, bg_multiple: 1, pos_neg_weighted: true"),
         several(f"{BATCH}, {STD}, field_xyr: 1, field_whr: 8, loc_weight: 2", truth=labels(4, objects=0.1)),
-        several(f"{BATCH}, {TRUE}", size=1),
+        several(f"{BATCH}, {NARROW}", size=1),
         several("bg_multiple: 50, bbox_loss_type: Euclidean_L2, bg_threshold: 0.7"),
         several("batch_size: 9", wrt=[], repeatable=False),
-        several("batch_size: 9, neg_mining_type: mixture, neg_ranking_type: conf_prob", wrt=[], repeatable=False),
+        several("batch_size: 9, neg_mining_type: mixture, legacy_gradient: true", wrt=[], repeatable=False),
         several("batch_size: 99, ignore_label: 255", truth=ignored),
         several("pos_neg_weighted: true, bg_multiple: 50, min_num_neg: 99", truth=none),
         several("batch_size: 99", truth=labels(0)),

@@ -63,7 +63,7 @@ ROI = {
             {
                 "num_classes": 2, **CELL, "ignore_label": 9, **CODED, "loc_weight": 0.05, "stride": 8,
                 "bg_multiple": 2, "pos_neg_weighted": True, "sample_mode": "bootstrap", "field_w": [40],
-                "field_h": [60], "bbox_loss_type": "Euclidean_L2",
+                "field_h": [60], "bbox_loss_type": "Euclidean_L2", "legacy_gradient": True,
             },
         ),
         (
@@ -77,8 +77,8 @@ ROI = {
             {
                 "num_classes": 2, "bg_threshold": 0.5, "objectness": True, "loc_weight": 1, "field_w": [88, 44],
                 "field_h": [44, 88], "stride": 8, "bg_multiple": 1, "pos_neg_weighted": False,
-                "neg_mining_type": "random", "neg_ranking_type": "conf_loss", "min_num_neg": 5,
-                "bbox_loss_type": "Smooth_L1", "batch_size": 256,
+                "neg_mining_type": "random", "min_num_neg": 5, "bbox_loss_type": "Smooth_L1", "batch_size": 256,
+                "legacy_gradient": True,
             },
         ),
         (

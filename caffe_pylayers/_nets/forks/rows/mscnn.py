@@ -41,11 +41,14 @@ def _shuffled(layer: Any) -> dict[str, Any]:
 
 
 def _one_field(layer: Any) -> dict[str, Any]:
-    """Return the field of a map as a list, and which loss of boxes it is."""
-    loss = layer.type == "DetectionLoss"
-    param = layer.detection_loss_param if loss else layer.detection_accuracy_param
-    euclidean = {"bbox_loss_type": "Euclidean_L2"} if loss and not param.bb_smooth else {}
-    return {"field_w": [param.field_w], "field_h": [param.field_h], **euclidean}
+    """Return the field of a map as a list, and of the loss which it is."""
+    more: dict[str, Any] = {}
+    param = layer.detection_accuracy_param
+    if layer.type == "DetectionLoss":
+        param, more = layer.detection_loss_param, {"legacy_gradient": True}
+        if not param.bb_smooth:
+            more["bbox_loss_type"] = "Euclidean_L2"
+    return {"field_w": [param.field_w], "field_h": [param.field_h], **more}
 
 
 def _batch_size(param: str) -> Any:
@@ -104,10 +107,11 @@ ROWS = [
         "mscnn_losses.DetectionGroupLoss",
         "detection_group_loss_param bbox_reg_param loss_param",
         f"{_CELLS} lambda=loc_weight field_w field_h stride bg_multiple pos_neg_weighted neg_mining_type "
-        "neg_ranking_type min_num_neg bbox_loss_type",
+        "min_num_neg bbox_loss_type",
         read="batch_size",
-        ignored="cls_aware",
-        more=_batch_size("detection_group_loss_param"),
+        # The largest loss of the background and the largest probability of an object rank cells alike.
+        ignored="cls_aware neg_ranking_type",
+        more=lambda layer: {**_batch_size("detection_group_loss_param")(layer), "legacy_gradient": True},
     ),
     Dialect(
         "DetectionAccuracy",
