@@ -9,7 +9,7 @@ A field of Caffe stands here where a fork repeats it.
 
 from __future__ import annotations
 
-from caffe_pylayers._nets.forks.fields_of_detectors import DETECTORS
+from caffe_pylayers._nets.forks.fields_of_mscnn import MSCNN
 
 # What flownet2 draws at random for each image.
 _AUGMENTATIONS = (
@@ -91,7 +91,7 @@ MESSAGES = {
     "min_size: uint32 = 16, pre_nms_topn: uint32 = 6000, post_nms_topn: uint32 = 300, nms_thresh: float = 0.7, "
     "anchor_base_size: uint32, rpn_obj_threshold: float, rpn_nms_threshold: float, rpn_nms_post_top_n: uint32, "
     "net_input_h: uint32, net_input_w: uint32",
-    **DETECTORS,
+    **MSCNN,
     "ROIWarpingParameter": "pooled_h: uint32 = 0, pooled_w: uint32 = 0, spatial_scale: float = 1",
     "MaskResizeParameter": "output_height: uint32 = 0, output_width: uint32 = 0",
     # DetectNet

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Container, Iterator, NamedTuple, Sequence
 from caffe_pylayers._nets.forks import evaluation, whole_net
 from caffe_pylayers._nets.forks.dialects import LEFT_OUT, Dialect
 from caffe_pylayers._nets.forks.messages import FIELDS_OF_LAYERS, is_default, message_class, of_forks, repeated
-from caffe_pylayers._nets.forks.names import fork_of_field
-from caffe_pylayers._nets.forks.reading import first_of
-from caffe_pylayers._nets.forks.table import KINDS, TOLD, dialect_of, is_unmarked
+from caffe_pylayers._nets.forks.names import fork_of_field, fork_of_type
+from caffe_pylayers._nets.forks.reading import first_of, set_fields
+from caffe_pylayers._nets.forks.table import DIALECTS, KINDS, TOLD, dialect_of, in_python, is_unmarked
 from caffe_pylayers._nets.forks.unknown import unknown_types
 from caffe_pylayers._nets.include_rules import title
 
@@ -65,7 +65,8 @@ def lower(net: Any, messages: Any, name: str | os.PathLike[str], blobs: AskBlobs
     equal here; the types that nothing here does stand beside them.
     """
     found = lowered(net, messages, blobs)
-    return _told(found, name, [] if not found.faults else unknown_types(found.message.layer))
+    others = (layer for layer in found.message.layer if layer.type not in KINDS)
+    return _told(found, name, unknown_types(others) if found.faults else [])
 
 
 def lower_solver(solver: Any, messages: Any, name: str | os.PathLike[str]) -> Any:
@@ -133,8 +134,7 @@ def lowered(net: Any, messages: Any, blobs: AskBlobs | None = None) -> Lowered:
         if not any(layer.type in kinds or is_unmarked(layer) for layer in net.layer):
             return found
         net = message_class(messages, "NetParameter").FromString(net.SerializeToString())
-    whole_net.settle(net)
-    found.doubts.extend(whole_net.doubts(net))
+    found.doubts.extend([*whole_net.settle(net), *whole_net.doubts(net)])
     shown = [] if blobs is None else _show_blobs(net, blobs)
     has = messages.LayerParameter.DESCRIPTOR.fields_by_name
     layers = []
@@ -143,6 +143,8 @@ def lowered(net: Any, messages: Any, blobs: AskBlobs | None = None) -> Lowered:
         dialect = dialect_of(layer)
         if dialect is not None and _foreign(layer, dialect, has):
             layers += _lower_layer(layer, dialect, found)
+        elif dialect is None and layer.type in KINDS and not in_python(layer):
+            found.faults.extend(_without_meaning(layer, has))
     for layer in shown:
         layer.ClearField("blobs")
     if len(layers) > len(net.layer):
@@ -176,6 +178,37 @@ def _foreign(layer: Any, dialect: Dialect, has: Container[str]) -> bool:
         return dialect.unmarked or bool(layer.blobs) or any(_fields_of_forks(layer))
     own = [param for param in dialect.params if param in FIELDS_OF_LAYERS]
     return not own or any(param not in has for param in own)
+
+
+def _without_meaning(layer: Any, has: Container[str]) -> list[str]:
+    """Say of a layer that is none of its type's meanings which of its fields makes it so, where one alone does."""
+    rows = [row for row in DIALECTS if row.kind == layer.type]
+    if not all(_foreign(layer, row, has) for row in rows):
+        return []
+    places = [
+        (param, name)
+        for param in dict.fromkeys(param for row in rows for param in row.params)
+        for name in set_fields(getattr(layer, param))
+    ]
+    unread = [place for place in places if _has_meaning_without(layer, *place)]
+    if unread:
+        return [_unread(layer, ".".join(place)) for place in unread]
+    fields = " and ".join(map(".".join, places)) or "no fields"
+    return [
+        f"{title(layer)}: of {fork_of_type(layer.type)}; nothing here is one with {_count(layer.bottom, 'bottom')}, "
+        f"{_count(layer.top, 'top')} and {fields}"
+    ]
+
+
+def _has_meaning_without(layer: Any, param: str, name: str) -> bool:
+    without = type(layer)()
+    without.CopyFrom(layer)
+    getattr(without, param).ClearField(name)
+    return dialect_of(without) is not None
+
+
+def _count(blobs: Sequence[str], what: str) -> str:
+    return f"{len(blobs)} {what}{'' if len(blobs) == 1 else 's'}"
 
 
 def _lower_layer(layer: Any, dialect: Dialect, found: Lowered) -> Sequence[Any]:

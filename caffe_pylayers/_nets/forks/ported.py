@@ -16,9 +16,9 @@ from caffe_pylayers._nets.python_param import python_param_problems
 
 def faults(found: Lowered, nets: Any) -> list[str]:
     """Return what of a fork's file has no equal here: fields, and layers of these NetParameters, or their values."""
-    return found.faults + [
-        f"{title(layer)}: {fault}" for net in nets for layer in net.layer for fault in _faults_of_layer(layer)
-    ]
+    of_layers = [(title(layer), fault) for net in nets for layer in net.layer for fault in _faults_of_layer(layer)]
+    told = {fault.partition(": ")[0] for fault in found.faults}
+    return found.faults + [f"{layer}: {fault}" for layer, fault in of_layers if layer not in told]
 
 
 def _faults_of_layer(layer: Any) -> list[str]:

@@ -66,7 +66,10 @@ def is_unmarked(layer: Any) -> bool:
 
 
 def engine_type(layer: Any) -> str:
-    """Return the type of Caffe that computes a lowered layer: its own, Python, or the one that a fork's type equals."""
+    """Return the type of Caffe that computes a lowered layer: its own, Python, or the one that a fork's type equals.
+
+    No layer of a fork's type with rows is lowered, and without a fault, that means none of them.
+    """
     return "Python" if in_python(layer) else EQUALS.get(layer.type, layer.type)
 
 

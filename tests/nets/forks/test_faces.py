@@ -147,7 +147,6 @@ def test_a_normface_net(tmp_path):
                 "positive_upper_bound": 1,
             },
         ),
-        ("type: 'FocalLoss' focal_loss_param { type: LINEAR }", "", {}),  # which no fork computes
     ],
 )
 def test_layers(text, layer, expected):

@@ -8,7 +8,7 @@ import pytest
 
 from caffe_pylayers import _engine
 from caffe_pylayers._layer.parameter import declared
-from caffe_pylayers._nets.forks.dialects import LEFT_OUT
+from caffe_pylayers._nets.forks.dialects import LEFT_OUT, always
 from caffe_pylayers._nets.forks.lowering import lower
 from caffe_pylayers._nets.forks.messages import message_class
 from caffe_pylayers._nets.forks.names import fork_of_type
@@ -215,6 +215,61 @@ def test_a_field_with_its_default_changes_nothing(text, caplog):
 def test_a_field_that_nothing_here_reads(text, message):
     with pytest.raises(ValueError, match=f'^my.prototxt: layer "a" {message}'):
         layer_of(text, "my.prototxt")
+
+
+READS = "nothing here does what"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        *[
+            (f"'Repeat' repeat_param {{ num_repeats: 2 axis: {axis} }}", rf"{READS} repeat_param.axis asks for: {axis}")
+            for axis in (2, 0, -2)
+        ],
+        ("'FocalLoss' focal_loss_param { type: LINEAR }", rf"{READS} focal_loss_param.type .*: LINEAR"),
+        (
+            "'InnerDistance' inner_distance_param { transpose: true }",
+            rf"{READS} inner_distance_param.transpose .*: true",
+        ),
+        (
+            "'ROIAlign' roi_pooling_param { pooled_h: 7 pooled_w: 7 bi_type: 1 }",
+            r"of unsky/FPN or makefile/frcnn; nothing here is one with 1 bottom, 1 top and "
+            r"roi_pooling_param.pooled_h and roi_pooling_param.pooled_w",
+        ),
+    ],
+)
+def test_a_type_that_is_here_in_another_meaning(text, message):
+    with pytest.raises(ValueError, match=rf'^my.prototxt: layer "a" \(\w+\): {message}$'):
+        layer_of(f"bottom: 'x' top: 'a' type: {text}", "my.prototxt")
+
+
+MEANT = sorted(KINDS - {row.kind for row in DIALECTS if row.meant is always})
+
+
+@pytest.mark.parametrize("kind", MEANT)
+def test_no_layer_of_such_a_type_is_lowered_without_a_fault(kind, monkeypatch):
+    """Its type alone does not say which type of Caffe computes it."""
+    for row in [row for row in DIALECTS if row.kind == kind]:
+        monkeypatch.setitem(row.__dict__, "meant", lambda layer: False)
+    message = rf'^n: layer "a" \({kind}\): of .*/.*; nothing here is one with 1 bottom, 0 tops and no fields$'
+    with pytest.raises(ValueError, match=message):
+        layer_of(f"bottom: 'x' type: '{kind}'", "n")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "type: 'Repeat' repeat_param { num_repeats: 3 }",
+        "type: 'ConvolutionDepthwise' convolution_param { num_output: 4 kernel_size: 3 }",
+        "type: 'Convolution3D' convolution_param { num_output: 4 kernel_size: 3 kernel_depth: 2 temporal_stride: 3 }",
+        "type: 'NdConvolution' convolution_param { num_output: 4 kernel_shape { dim: 2 dim: 3 dim: 3 } }",
+    ],
+)
+def test_a_net_that_has_been_read_stays_as_it_is(text):
+    net = parse_net(f"layer {{ name: 'a' bottom: 'x' top: 'y' {text} }}", "n")
+    again = type(net).FromString(net.SerializeToString())
+    assert lower(again, _engine.messages(), "n") == net
 
 
 def test_all_of_a_net_at_once():

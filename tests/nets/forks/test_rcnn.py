@@ -93,7 +93,6 @@ from tests.nets.forks.lowered import computed_by
             "roi_grids.ROIGrid",
             {"pooled_h": 7, "pooled_w": 7, "spatial_scale": 0.25, "pad_ratio": 0},
         ),
-        ("type: 'ROIAlign' roi_pooling_param { pooled_h: 7 pooled_w: 7 bi_type: 1 }", "", {}),  # makefile/frcnn's
         ("type: 'ScaleRoute' scale_route_param { low_scale: 112 }", "roi_levels.ScaleRoute", {"low_scale": 112}),
         (
             "type: 'ROIWarping' roi_warping_param { pooled_h: 28 pooled_w: 28 spatial_scale: 0.0625 }",

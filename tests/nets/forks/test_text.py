@@ -60,11 +60,32 @@ def net_of(values, boxes=1, field=""):
         (5, 1, "", False, "none"),  # whose sizes the layers then find fault with
     ],
 )
-def test_what_a_head_tells(values, boxes, field, denser, outline):
+def test_what_a_head_tells(values, boxes, field, denser, outline, caplog):
     net = parse_net(net_of(values, boxes, field), "my.prototxt")
+    assert [" read as TextBoxes'" in caplog.text, " read as TextBoxes++'s" in caplog.text] == [
+        denser and not field,
+        outline != "none",
+    ]
     found = {layer.name: in_library(layer)[1] for layer in net.layer}
     assert [found[name]["denser_prior_boxes"] for name in ("prior1", "prior2")] == [denser] * 2
     assert found["found"].get("outline", "none") == outline
+
+
+def test_what_is_a_guess(caplog):
+    """An SSD without a max_size looks like TextBoxes; a field says which it is."""
+    text = net_of(4, 2).replace("aspect_ratio: 5 flip: false", "").replace("max_size: 16", "")
+    text = text.replace("num_output: 24", "num_output: 8").replace("num_output: 12", "num_output: 4")
+    parse_net(text, "my.prototxt")
+    assert caplog.messages == [
+        'my.prototxt: layer "prior1" (PriorBox): read as TextBoxes\', with a second prior below each, as layer '
+        '"loc1" (Convolution) has outputs for 2 priors at a place, and 1 are given: write denser_prior_boxes: true in '
+        "each prior_box_param, or false for SSD's"
+    ]
+    caplog.clear()
+    net = parse_net(text.replace("min_size: 8", "min_size: 8 denser_prior_boxes: false"), "my.prototxt")
+    priors = [in_library(layer)[1] for layer in net.layer if layer.type == "PriorBox"]
+    assert [prior["denser_prior_boxes"] for prior in priors] == [False, False]
+    assert not caplog.messages
 
 
 @pytest.mark.parametrize(("values", "field", "columns"), [(4, "", 7), (12, "denser_prior_boxes: true", 15)])

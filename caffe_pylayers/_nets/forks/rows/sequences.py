@@ -80,6 +80,8 @@ def _fixed(layer: Any) -> dict[str, Any]:
 
 def _repeat(layer: Any) -> list[Any]:
     """Make a Repeat a Tile along axis 1, and a Reshape behind it that makes an axis of the copies."""
+    if layer.HasField("tile_param"):  # it is as this package has written it
+        return []
     param = layer.repeat_param
     if len(layer.top) != 1:
         raise ValueError(f"needs 1 top, got {len(layer.top)}")
@@ -201,5 +203,7 @@ ROWS = [
         read=" ".join(_THETA),
         more=_fixed,
     ),
-    Dialect("Repeat", equal="Tile", change=_repeat, meant=lambda layer: layer.repeat_param.axis == 1),
+    Dialect(
+        "Repeat", equal="Tile", param="repeat_param", change=_repeat, meant=lambda layer: layer.repeat_param.axis == 1
+    ),
 ]

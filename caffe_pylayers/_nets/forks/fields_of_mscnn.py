@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-DETECTORS = {
+MSCNN = {
     "BoxOutputParameter": "fg_thr: float = 0, iou_thr: float = 0.5, nms_type: string = IOU, field_h: uint32*, "
     "field_w: uint32*, downsample_rate: uint32*, field_whr: float = 2, field_xyr: float = 2, max_nms_num: uint32 = 0, "
     "max_post_nms_num: uint32 = 0, min_size: float = 15",
