@@ -254,9 +254,9 @@ class BoxesList(_Boxes):
             with open(self.settings, encoding="utf-8") as file:
                 content = json.load(file)
             given = {name: [float(n) for n in content[name].split(",")] for name in names if name in content}
-            (self.shorter,), (self.longer,), (self.mirror,), self.mean = (
-                tuple(map(kind, given[name])) for name, kind in _TAKEN.items()
-            )
+            taken = {name: tuple(map(kind, given[name])) for name, kind in _TAKEN.items()}
+            (self.shorter,), (self.longer,), (self.mirror,) = taken["scales"], taken["max_size"], taken["use_flipped"]
+            self.mean = taken["pixel_means"]
         except OSError as error:
             raise checks.error(self, f"parameter settings: {self.settings}: {error.strerror}") from error
         except (AttributeError, KeyError, TypeError, ValueError) as error:

@@ -27,7 +27,7 @@ import math
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.bases.learned import Learned
+from caffe_pylayers._layer.bases.learned import Filled, check_learned, learn
 from caffe_pylayers._layer.embeddings.class_losses import ClassDistanceLoss
 from caffe_pylayers._layer.embeddings.cosines import unit_vectors
 from caffe_pylayers._layer.embeddings.distances import squares_between
@@ -81,7 +81,7 @@ def _parts(x, w):
     return [slice(i, i + step) for i in range(0, len(w), step)]
 
 
-class InnerDistance(Learned):
+class InnerDistance(Filled):
     """The squared distance of each sample from the vector of each class, where an InnerProduct has their product.
 
     top[m, n] = |x_m - w_n|**2, or with p 1 sum(|x_m - w_n|)
@@ -125,12 +125,12 @@ class InnerDistance(Learned):
         if len(bottom) == 1:
             if self.num_classes is None:
                 raise checks.error(self, "needs num_classes, or the vectors as bottom[1]")
-            self.learn(self.num_classes, self._vectors_of(bottom[0].data)[1])
+            learn(self, self.filled(self.num_classes, self._vectors_of(bottom[0].data)[1]))
 
     def plan(self, x, w=None, labels=None):
         self._rows = self._vectors_of(x)
         if w is None:
-            self.check_learned(self._rows[1], "bottom[0] (x)")
+            check_learned(self, self._rows[1], "bottom[0] (x)")
             self._w = tuple(self.blobs[0].shape)
         else:
             self._w = (w.shape[0], math.prod(w.shape[1:])) if len(w.shape) else (1, 1)

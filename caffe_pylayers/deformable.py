@@ -22,7 +22,7 @@ import numpy as np
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.bases.learned import Learned, filled, learn
+from caffe_pylayers._layer.bases.learned import Filled, learn
 from caffe_pylayers._layer.functions.map_sampler import MapSampler
 
 __all__ = [
@@ -61,11 +61,12 @@ def grouped_product_backward(xp, weights, columns, d_out, d_weights=None, d_colu
         xp.matmul(weights.swapaxes(1, 2), d_out, out=d_columns)
 
 
-class DeformableConvolution(Learned):
+class DeformableConvolution(Filled):
     """Convolution whose windows are not rows and columns: each value of each window has an offset of its own.
 
-    top[n, o, p] = b[o] + sum over c, k of W[o, c, k] x[n, c] at p stride - pad + k dilation + offset[n, :, k, p],
-    between cells by bilinear interpolation, beyond the last ones by these; where it is outside [0, H) x [0, W), 0
+    top[n, o, p] = b[o] + sum over c, k of W[o, c, k] x[n, c] at p stride - pad + k dilation + offset[n, g, k, p],
+    over the channels c of the group that o is of, with g the deformable group of c; between cells by bilinear
+    interpolation, beyond the last ones by these; where it is outside [0, H) x [0, W), 0
 
     Bottom:
         [0] x (N, C, H, W)
@@ -74,7 +75,7 @@ class DeformableConvolution(Learned):
     Top:
         [0] (N, num_output, H', W'), H' = floor((H + 2 pad - dilation (kernel_size - 1) - 1) / stride) + 1
     Learned:
-        blobs[0] W (num_output, C / groups, kernel_size), blobs[1] b (num_output,), with bias_term
+        [0] W (num_output, C / groups, kernel_size); [1] b (num_output,), with bias_term
     Backward:
         The exact gradients of all; at a cell's centre, where that of the offset has a step, the one to the right and
         below.
@@ -110,14 +111,13 @@ class DeformableConvolution(Learned):
         checks.bottoms(self, bottom, "x", "offset")
         checks.tops(self, top, "convolved")
         self._kernel, self._stride, self._pad, self._dilation = (
-            tuple(values) * (3 - len(values)) for values in (self.kernel_size, self.stride, self.pad, self.dilation)
+            (*values, *values) if len(values) == 1 else tuple(values)
+            for values in (self.kernel_size, self.stride, self.pad, self.dilation)
         )
         channels = self._channels(bottom[0].data)
         if self.num_output % self.groups:
             raise checks.error(self, f"num_output {self.num_output} must be a multiple of groups {self.groups}")
-        weights = filled(
-            (self.num_output, channels // self.groups, *self._kernel), self.filler, self.filler_value, self.seed
-        )
+        weights = self.filled(self.num_output, channels // self.groups, *self._kernel)
         learn(self, weights, *[np.full(self.num_output, self.bias)] * self.bias_term)
 
     def plan(self, x, offset):
@@ -125,7 +125,7 @@ class DeformableConvolution(Learned):
         if channels != made_for:
             raise checks.error(self, f"bottom[0] (x) has {channels} channels, but W was made for {made_for}")
         count, _, *size = x.shape
-        windows = [self._windows(axis, size[axis]) for axis in range(2)]
+        windows = self._windows(size)
         values, each, deformed = math.prod(self._kernel), math.prod(windows), self.deformable_groups
         wanted = (count, 2 * values * deformed, *windows)
         if tuple(offset.shape) != wanted:
@@ -177,14 +177,17 @@ class DeformableConvolution(Learned):
                 raise checks.error(self, f"bottom[0] (x) must have a multiple of {name} channels, got shape {shape}")
         return int(shape[1])
 
-    def _windows(self, axis, size):
-        """Return how many windows there are along an axis."""
-        room = size + 2 * self._pad[axis] - (self._dilation[axis] * (self._kernel[axis] - 1) + 1)
-        if room < 0:
+    def _windows(self, size):
+        """Return how many windows there are, from top to bottom and from left to right."""
+        reach = [dilation * (kernel - 1) + 1 for kernel, dilation in zip(self._kernel, self._dilation)]
+        room = [n + 2 * pad - needed for n, pad, needed in zip(size, self._pad, reach)]
+        if min(room) < 0:
             raise checks.error(
-                self, f"a window of {self._kernel} is larger than bottom[0] (x) with its pad on axis {axis}"
+                self,
+                f"windows of {tuple(reach)} cells, kernel_size {self._kernel} with dilation {self._dilation}, need as "
+                f"many in bottom[0] (x) with pad, got {tuple(size)} with pad {self._pad}",
             )
-        return room // self._stride[axis] + 1
+        return [n // stride + 1 for n, stride in zip(room, self._stride)]
 
     def _matrix(self, values):
         return values.reshape(self.groups, self.num_output // self.groups, -1)

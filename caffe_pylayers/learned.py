@@ -36,7 +36,7 @@ import numpy as np
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Layer, Parameter
 from caffe_pylayers._layer.bases.kept_input import KeptInput
-from caffe_pylayers._layer.bases.learned import FILLERS, Learned, learn
+from caffe_pylayers._layer.bases.learned import FILLERS, Filled, learn
 from caffe_pylayers._layer.bases.learned_along import LearnedAlong
 from caffe_pylayers._layer.bases.pass_through import copy
 
@@ -92,11 +92,13 @@ def learned_matrix_forward(xp, values, matrix, mixed, bias=None):
         mixed += bias[:, None]
 
 
-def learned_matrix_backward(xp, values, matrix, d_mixed, d_values=None):
-    """Write the gradient of the values, if asked for, and return those of matrix and bias."""
+def learned_matrix_backward(xp, values, matrix, d_mixed, d_matrix, d_bias=None, d_values=None):
+    """Add the gradients of matrix and bias to theirs, and write that of the values; the last two if asked for."""
+    d_matrix += xp.matmul(d_mixed, values.swapaxes(1, 2)).sum(0)
+    if d_bias is not None:
+        d_bias += d_mixed.sum((0, 2))
     if d_values is not None:
         xp.matmul(matrix.T, d_mixed, out=d_values)
-    return xp.matmul(d_mixed, values.swapaxes(1, 2)).sum(0), d_mixed.sum((0, 2))
 
 
 class LearnedScale(LearnedAlong, KeptInput):
@@ -141,6 +143,10 @@ class LearnedScale(LearnedAlong, KeptInput):
     min_value = Parameter(float, None, doc="the least value of the blob")
     max_value = Parameter(float, None, doc="the largest value of the blob")
 
+    def setup(self, bottom, top):
+        checks.in_order(self, "min_value", "max_value")
+        super().setup(bottom, top)
+
     def forward(self, bottom, top):
         values = self.keep_input(bottom, top)
         if (self.min_value, self.max_value) != (None, None):
@@ -156,12 +162,10 @@ class LearnedScale(LearnedAlong, KeptInput):
         blob = self.blobs[0]
         blob.diff[...] += (d_factor * self._factor if self.exponential else d_factor).reshape(blob.diff.shape)
 
-    def learn(self, *shape):
-        if self.min_value is not None and self.max_value is not None and self.min_value > self.max_value:
-            raise checks.error(self, f"min_value {self.min_value} is above max_value {self.max_value}")
+    def filled(self, *shape, blob=0):
         if self.filler == "constant" and self.filler_value is None:
-            self.filler_value = 0.0 if self.exponential else 1.0
-        super().learn(*shape)
+            return np.full(shape, 0.0 if self.exponential else 1.0)
+        return super().filled(*shape, blob=blob)
 
 
 class LearnedShift(LearnedAlong):
@@ -214,7 +218,8 @@ class LearnedMatrix(Layer):
     Backward:
         d_bottom = W.T d; d_W += sum of d bottom.T, d_b += sum of d, over samples and positions.
     Raises:
-        ValueError for channels that the matrix was not made for, and in place.
+        ValueError for a diagonal of more values than channels, for channels that the matrix was not made for, and in
+        place.
     References:
         Convolution of lmb-freiburg/flownet2 with a weight_filler of type diagonal, num_output C and kernel_size 1: so
         its deploy nets, and LiteFlowNet's, bring the flow to the size of the image.
@@ -233,8 +238,10 @@ class LearnedMatrix(Layer):
         checks.bottoms(self, bottom, "features")
         checks.tops(self, top, "mixed")
         channels = self._channels(bottom[0].data)
-        diagonal = np.ones(channels)
-        diagonal[: len(self.diagonal)] = self.diagonal[:channels]
+        given = len(self.diagonal)
+        if given > channels:
+            raise checks.error(self, f"diagonal has {given} values, but bottom[0] (features) {channels} channels")
+        diagonal = np.array([*self.diagonal, *[1.0] * (channels - given)])
         learn(self, np.diag(diagonal)[:, :, None, None], *[np.zeros(channels)] * self.bias_term)
 
     def plan(self, features):
@@ -247,17 +254,17 @@ class LearnedMatrix(Layer):
     def forward(self, bottom, top):
         features, mixed = bottom[0].data.reshape(self._view), top[0].data.reshape(self._view)
         bias = self.blobs[1].data if self.bias_term else None
-        learned_matrix_forward(self.xp, features, self._matrix(), mixed, bias)
+        learned_matrix_forward(self.xp, features, self._matrix(self.blobs[0].data), mixed, bias)
 
     def backward(self, top, propagate_down, bottom):
         features, d_mixed = bottom[0].data.reshape(self._view), top[0].diff.reshape(self._view)
         d_features = bottom[0].diff.reshape(self._view) if propagate_down[0] else None
-        gradients = learned_matrix_backward(self.xp, features, self._matrix(), d_mixed, d_features)
-        for blob, gradient in zip(self.blobs, gradients):
-            blob.diff[...] += gradient.reshape(blob.diff.shape)
+        matrix, d_matrix = (self._matrix(values) for values in (self.blobs[0].data, self.blobs[0].diff))
+        d_bias = self.blobs[1].diff if self.bias_term else None
+        learned_matrix_backward(self.xp, features, matrix, d_mixed, d_matrix, d_bias, d_features)
 
-    def _matrix(self):
-        return self.blobs[0].data.reshape(self._view[1], self._view[1])
+    def _matrix(self, values):
+        return values.reshape(self._view[1], self._view[1])
 
     def _channels(self, features):
         if len(features.shape) < 2 or not features.shape[1]:
@@ -267,7 +274,7 @@ class LearnedMatrix(Layer):
         return features.shape[1]
 
 
-class LearnedParameter(Learned):
+class LearnedParameter(Filled):
     """A learned blob as a top.
 
     top = blobs[0], for each sample where there is a bottom
@@ -304,7 +311,7 @@ class LearnedParameter(Learned):
 
     def setup(self, bottom, top):
         checks.tops(self, top, "parameter")
-        self.learn(*self.shape)
+        learn(self, self.filled(*self.shape))
 
     def plan(self, reference=None):
         if reference is None:

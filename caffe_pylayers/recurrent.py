@@ -24,7 +24,7 @@ import numpy as np
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Layer, Parameter
-from caffe_pylayers._layer.bases.learned import Learned, filled, learn
+from caffe_pylayers._layer.bases.learned import Filled, check_learned, learn
 from caffe_pylayers._layer.functions.sigmoid import sigmoid
 
 __all__ = [
@@ -128,13 +128,13 @@ def _begun(cont):
     return [None if goes_on else ~step for goes_on, step in zip(all_go_on, cont)]
 
 
-class LSTM(Learned):
+class LSTM(Filled):
     """Long short-term memory, with the learned blobs of the LSTM that Caffe's forks had before Caffe.
 
     i, f, o = sigmoid and g = tanh of W x_t + U h_{t-1} + b;  c_t = f c_{t-1} + i g;  h_t = o tanh(c_t)
 
     Bottom:
-        [0] x (T, N, ...): T steps of N independent streams; with streams (T N, K) too, a step's N one behind the other
+        [0] x (T, N, ...): T steps of N independent streams; with batch_size (T N, K) too, each step's N in a row
         [1] optional, cont (T, N), or as many values in another shape: 0 where a sequence begins, with h and c of 0;
             else it goes on, at the first step from the last one of the forward before. Without it every forward begins
             sequences.
@@ -164,20 +164,17 @@ class LSTM(Learned):
     num_output = Parameter(int, low=1, doc="D, the size of h and c")
     clipping_threshold = Parameter(float, 0.0, low=0, doc="bound of the gradient of a gate's argument; 0: none")
     bias = Parameter(float, 0.0, doc="the biases before training")
-    streams = Parameter(int, None, low=1, doc="N, of an x (T N, K); one of three axes or more says it itself")
+    batch_size = Parameter(int, None, low=1, doc="N, of an x (T N, K); one of three axes or more says it itself")
 
     def setup(self, bottom, top):
         checks.bottoms(self, bottom, "x", "cont", optional=1)
         checks.tops(self, top, "h")
         rows, values = 4 * self.num_output, self._values(bottom[0])
-        weights, recurrent = (
-            filled((rows, n), self.filler, self.filler_value, self.seed + k)
-            for k, n in enumerate((values, self.num_output))
-        )
+        weights, recurrent = (self.filled(rows, n, blob=i) for i, n in enumerate((values, self.num_output)))
         learn(self, weights, recurrent, np.full(rows, self.bias))
 
     def plan(self, x, cont=None):
-        self.check_learned(self._values(x), "bottom[0] (x)")
+        check_learned(self, self._values(x), "bottom[0] (x)")
         steps, streams = self._steps_and_streams(x)
         if cont is not None and math.prod(cont.shape) != steps * streams:
             raise checks.error(
@@ -235,15 +232,15 @@ class LSTM(Learned):
 
     def _in_one_axis(self, x):
         """Return True for an x (T N, K)."""
-        return self.streams is not None and len(x.shape) == 2
+        return self.batch_size is not None and len(x.shape) == 2
 
     def _steps_and_streams(self, x):
         if not self._in_one_axis(x):
             return x.shape[:2]
-        steps, rest = divmod(x.shape[0], self.streams)
+        steps, rest = divmod(x.shape[0], self.batch_size)
         if rest:
-            raise checks.error(self, f"bottom[0] (x) must have a multiple of {self.streams} rows, got {x.shape[0]}")
-        return steps, self.streams
+            raise checks.error(self, f"bottom[0] (x) must have a multiple of {self.batch_size} rows, got {x.shape[0]}")
+        return steps, self.batch_size
 
 
 class ContinuationIndicator(Layer):

@@ -206,9 +206,10 @@ class PriorBox(NoGradient):
             raise checks.error(self, f"max_size has {len(self.max_size)} sizes and min_size {len(self.min_size)}")
         sizes = [self._whole(self.min_size), self._whole(self.max_size)]
         if min(sizes[0]) <= 0 or any(low >= high for low, high in zip(*sizes)):
-            raise checks.error(
-                self, f"each min_size must be above 0 and below its max_size, got {sizes[0]}, {sizes[1]}"
-            )
+            wanted = "each min_size must be above 0 and below its max_size"
+            if self.whole_sizes:
+                wanted += ", without what is behind the point, see whole_sizes"
+            raise checks.error(self, f"{wanted}; got {list(self.min_size)}, {list(self.max_size)}")
         if len(self.variance) not in (1, 4):
             raise checks.error(self, f"variance must be one number or four, got {len(self.variance)}")
         self._image, self._step = self._height_width("img_size", "img"), self._height_width("step", "step")
@@ -355,7 +356,7 @@ class DetectionOutput(NoGradient):
         top[0].data[...] = result
 
     def _decode(self, bottom, image, used):
-        """Return what the locations of those boxes of an image that are used lead to, (K, L, 4), outlines behind."""
+        """Return the boxes of those locations of an image that are used, (K, L, 4 + the outline's values)."""
         images, count, each = self._shape
         locations = bottom[0].data.reshape(images, count, each, self._codes)[image, used]
         boxes, variances = bottom[2].data.reshape(2, count, 1, 4)[:, used]

@@ -53,6 +53,13 @@ def _count(layer: Any, blobs: Any, side: str, names: tuple[str, ...], optional: 
     raise error(layer, f"needs {number} {side}{'' if high == 1 else 's'} ({listed}), got {got}")
 
 
+def in_order(layer: Any, low: str, high: str) -> None:
+    """Raise where a parameter is above the one that is its upper bound; low, high: their names."""
+    least, most = getattr(layer, low), getattr(layer, high)
+    if least is not None and most is not None and least > most:
+        raise error(layer, f"{low} {least} is above {high} {most}")
+
+
 def axis(layer: Any, value: int, axes: int, what: str) -> int:
     """Return a parameter ``axis`` counted from the front; ValueError unless it is one of ``axes`` axes.
 

@@ -108,7 +108,12 @@ def test_offsets_of_no_number_are_outside():
             r"a multiple of groups channels, got shape \(2, 4, 7, 6\)",
         ),
         ((2, 8, 6, 5), "kernel_size: [2], groups: 4", r"num_output 6 must be a multiple of groups 4"),
-        ((2, 2, 1, 1), "kernel_size: [8]", r"a window of \(8, 8\) is larger than bottom\[0\] \(x\)"),
+        (
+            (2, 2, 1, 1),
+            "kernel_size: [2, 3], dilation: [1, 5], pad: [0, 2]",
+            r"windows of \(2, 11\) cells, kernel_size \(2, 3\) with dilation \(1, 5\), need as many in "
+            r"bottom\[0\] \(x\) with pad, got \(7, 6\) with pad \(0, 2\)",
+        ),
     ],
 )
 def test_refused(shape, text, message):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from caffe_pylayers._layer.phases import TEST, TRAIN
-from caffe_pylayers.label_scores import LabelSpecificAdd, LabelSpecificRescale
+from caffe_pylayers.label_scores import LabelSpecificAdd, LabelSpecificRescale, changing_weight, rising_bias
 from caffe_pylayers.testing import LayerRun
 
 
@@ -17,6 +17,37 @@ def test_a_bias_of_the_labels():
     run = LayerRun(LabelSpecificAdd, [scores, [1, 0]], param_str=text, tops=2)
     biases = [run.forward()[1].item() for _ in range(3)]
     assert biases == pytest.approx([0.2, 0.1 + 1.5**2 - 1, 2])  # 0.1, 1.35 and 3.1, within [0.2, 2]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("bias_base: 0.25", [0.25, 0.25]),
+        ("bias_base: 0.25, bias_gamma: 1", [0.25, 1.25]),
+        ("bias_base: 0.25, bias_gamma: 1, bias_max: 0.75", [0.25, 0.75]),
+        ("bias_base: -2, bias_gamma: 1, bias_min: -1.5", [-1.5, -1]),
+        ("bias_base: -2, bias_max: -3", [-3, -3]),
+    ],
+)
+def test_a_bias_has_the_bounds_that_are_given(text, expected):
+    run = LayerRun(LabelSpecificAdd, [[[5.0]], [0]], param_str=f"{{{text}}}", tops=2)
+    assert [run.forward()[1].item() for _ in expected] == expected
+
+
+def test_powers_beyond_the_numbers():
+    assert rising_bias(1e6, -0.1, 1, 60, high=2) == 2
+    assert changing_weight(1e6, 3, 1, -60, high=2) == 2
+    assert changing_weight(1e6, 3, 1, 60, low=0.5) == 0.5
+    assert changing_weight(1e6, 0, 1, -60) == 0
+
+
+@pytest.mark.parametrize(
+    ("layer", "least", "largest"),
+    [(LabelSpecificAdd, "bias_min", "bias_max"), (LabelSpecificRescale, "positive_weight_min", "positive_weight_max")],
+)
+def test_bounds_the_wrong_way_round_are_refused(layer, least, largest):
+    with pytest.raises(ValueError, match=f"^{layer.__name__}: {least} 2.0 is above {largest} 1.0"):
+        LayerRun(layer, [[[5.0]], [0]], param_str=f"{{{least}: 2, {largest}: 1}}")
 
 
 SCORES, LABELS = [[0.5, -2.0, 3.0], [0.5, -2.0, 3.0], [0.5, -2.0, 3.0]], [0, 1, 2]

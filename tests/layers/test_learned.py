@@ -153,6 +153,12 @@ def test_a_parameter_is_learned_and_stored(caffe, tmp_path):
         (LearnedScale, [(3, 4)], "{min_value: 2, max_value: 1}", r"min_value 2.0 is above max_value 1.0"),
         (LearnedShift, [(3, 4)], "axes: [1, -1]", r"axes must be in ascending order"),
         (LearnedShift, [(3, 4)], "filler: orthogonal", r"filler must be one of constant, "),
+        (
+            LearnedMatrix,
+            [(3, 2)],
+            "diagonal: [1, 2, 3]",
+            r"diagonal has 3 values, but bottom\[0\] .* 2 channels",
+        ),
         (LearnedParameter, [], "", r"parameter shape is required"),
         (LearnedParameter, [], "shape: [0]", r"parameter shape\[0\] must be an integer >= 1, got 0"),
     ],

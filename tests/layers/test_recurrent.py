@@ -51,12 +51,12 @@ def test_pytorchs_lstm():
 
 
 def test_steps_and_streams_in_one_axis():
-    apart, one = lstm(X, CONT), lstm(X.reshape(T * N, K), CONT.reshape(-1), text=f"streams: {N}")
+    apart, one = lstm(X, CONT), lstm(X.reshape(T * N, K), CONT.reshape(-1), text=f"batch_size: {N}")
     np.testing.assert_array_equal(one.forward()[0], apart.forward()[0].reshape(T * N, D))
     np.testing.assert_array_equal(one.backward([D_Y.reshape(T * N, D)])[0], apart.backward([D_Y])[0].reshape(T * N, K))
     np.testing.assert_array_equal(one.layer.blobs[1].diff, apart.layer.blobs[1].diff)
     with pytest.raises(ValueError, match=r"LSTM: bottom\[0\] \(x\) must have a multiple of 4 rows, got 15"):
-        lstm(X.reshape(T * N, K), text="streams: 4")
+        lstm(X.reshape(T * N, K), text="batch_size: 4")
 
 
 NET = """

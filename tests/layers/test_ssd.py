@@ -120,7 +120,9 @@ def test_sizes_lose_what_is_behind_the_point(whole, size):
     [
         ("{min_size: [30], max_size: [60, 70]}", "max_size has 2 sizes and min_size 1"),
         ("{min_size: [30], max_size: [30]}", "each min_size must be above 0 and below its max_size"),
-        ("{min_size: [0.5]}", "each min_size must be above 0"),
+        ("{min_size: [0.4]}", r"each min_size must be above 0 .*, see whole_sizes; got \[0.4\], \[\]"),
+        ("{min_size: [9.5], max_size: [9.8]}", r".*see whole_sizes; got \[9.5\], \[9.8\]"),
+        ("{min_size: [9.5], max_size: [9.4], whole_sizes: false}", r".*below its max_size; got \[9.5\], \[9.4\]"),
         ("{min_size: [30], variance: [0.1, 0.2]}", "variance must be one number or four, got 2"),
         ("{min_size: [30], step_h: 8}", "needs step, or step_h and step_w, or none of them"),
         ("{min_size: [30], img_size: 8, img_h: 8, img_w: 8}", "needs img_size, or img_h and img_w, or none of them"),

@@ -11,7 +11,7 @@ from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Layer, Parameter
 from caffe_pylayers._layer.functions import draws
 
-__all__ = ["FILLERS", "Learned", "filled", "learn"]
+__all__ = ["FILLERS", "Filled", "check_learned", "filled", "learn"]
 
 FILLERS = ("constant", "uniform", "gaussian", "xavier", "msra", "gaussian_unitball")
 
@@ -34,6 +34,13 @@ def learn(layer: Any, *values: Any) -> None:
         layer.blobs.add_blob(*map(int, value.shape))
         data = layer.blobs[i].data
         data[...] = arrays.from_numpy(value, data)
+
+
+def check_learned(layer: Any, values: int, what: str) -> None:
+    """Raise unless the rows of a layer's blob 0 have so many values; what: has them now."""
+    rows = tuple(layer.blobs[0].shape)
+    if rows[1] != values:
+        raise checks.error(layer, f"{what} has {values} values a sample, but blobs[0] {rows} was made for {rows[1]}")
 
 
 def filled(shape: tuple[int, ...], filler: str, value: float | None = None, seed: int = 1) -> Any:
@@ -59,8 +66,8 @@ def filled(shape: tuple[int, ...], filler: str, value: float | None = None, seed
     return deviation * random.standard_normal(shape)
 
 
-class Learned(Layer):
-    """A layer with one learned blob that a filler fills.
+class Filled(Layer):
+    """A layer whose learned values a filler draws.
 
     The numbers are those of the seed, on every engine and machine: Caffe's own random numbers are out of a Python
     layer's reach.
@@ -72,12 +79,6 @@ class Learned(Layer):
     )
     seed = draws.fixed_seed_parameter("the filler's random numbers")
 
-    def learn(self, *shape: int) -> None:
-        """Make the blob and fill it, in setup."""
-        learn(self, filled(shape, self.filler, self.filler_value, self.seed))
-
-    def check_learned(self, values: int, what: str) -> None:
-        """Raise unless the blob's rows have so many values; what: has them now."""
-        rows = tuple(self.blobs[0].shape)
-        if rows[1] != values:
-            raise checks.error(self, f"{what} has {values} values a sample, but blobs[0] {rows} was made for {rows[1]}")
+    def filled(self, *shape: int, blob: int = 0) -> Any:
+        """Return the values before training of a learned blob of this shape; each blob has other random numbers."""
+        return filled(shape, self.filler, self.filler_value, self.seed + blob)

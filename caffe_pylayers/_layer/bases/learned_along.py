@@ -6,12 +6,12 @@ from typing import Any
 
 from caffe_pylayers._layer import checks
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.bases.learned import FILLERS, Learned
+from caffe_pylayers._layer.bases.learned import FILLERS, Filled, learn
 
 __all__ = ["LearnedAlong"]
 
 
-class LearnedAlong(Learned):
+class LearnedAlong(Filled):
     """A layer with a learned blob whose shape is its bottom's sizes on the axes, () for none.
 
     shape: the blob's with 1 on the other axes, as it broadcasts to the bottom. repeated: the others.
@@ -27,7 +27,7 @@ class LearnedAlong(Learned):
         checks.tops(self, top, "features")
         if len(bottom) == 1:  # plan says what is wrong with another number
             shape = tuple(bottom[0].shape)
-            self.learn(*(shape[axis] for axis in self._checked_axes(shape)))
+            learn(self, self.filled(*(shape[axis] for axis in self._checked_axes(shape))))
 
     def plan(self, features: Any) -> Any:
         shape = tuple(features.shape)

@@ -6,14 +6,14 @@ from typing import Any
 
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.bases.learned import Learned
+from caffe_pylayers._layer.bases.learned import Filled, check_learned, learn
 from caffe_pylayers._layer.embeddings.embedding_loss import EmbeddingLoss
 from caffe_pylayers._layer.embeddings.rows import check_rows
 
 __all__ = ["ClassVectors", "ClassVectorsLoss"]
 
 
-class ClassVectors(Learned):
+class ClassVectors(Filled):
     """Features (N, ...) and labels that are classes; the classes' vectors (C, D) are the learned blob 0."""
 
     array_api = True
@@ -22,11 +22,11 @@ class ClassVectors(Learned):
 
     def setup(self, bottom: Any, top: Any) -> None:
         super().setup(bottom, top)
-        self.learn(self.num_classes, check_rows(self, bottom[0].data)[1])
+        learn(self, self.filled(self.num_classes, check_rows(self, bottom[0].data)[1]))
 
     def plan_classes(self, features: Any, values: int) -> None:
         """Take the number of values of a sample."""
-        self.check_learned(values, "bottom[0] (features)")
+        check_learned(self, values, "bottom[0] (features)")
         self._classes = arrays.arange_like(features, self.num_classes)
 
     def classes_of(self, labels: Any) -> tuple[Any, Any]:

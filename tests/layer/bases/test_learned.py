@@ -4,17 +4,17 @@ import numpy as np
 import pytest
 
 from caffe_pylayers import _engine
-from caffe_pylayers._layer.bases.learned import FILLERS, Learned, filled
+from caffe_pylayers._layer.bases.learned import FILLERS, Filled, filled, learn
 from caffe_pylayers.testing import LayerRun
 
 SHAPE = (400, 50)
 
 
-class Rows(Learned):
+class Rows(Filled):
     """A learned blob (3, 2) as the top."""
 
     def setup(self, bottom, top):
-        self.learn(3, 2)
+        learn(self, self.filled(3, 2))
 
     def plan(self):
         return [(3, 2)]

@@ -26,7 +26,7 @@ CASES = {
         case([np.zeros((0, 4))]),
     ],
     "LearnedMatrix": [
-        case([maps], "{diagonal: [2, 2.5, 3, 4, 5]}"),
+        case([maps], "{diagonal: [2, 2.5, 3, 4]}"),
         case([maps[:1, :2, :1, :1]], "{diagonal: [2]}", exhaustive=True),
         case([maps], "{diagonal: [2, 3, 4], bias_term: false}"),
         case([maps[:, :, 0, 0]]),

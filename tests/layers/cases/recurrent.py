@@ -23,7 +23,7 @@ CASES = {
         lstm([x[:1]]),
         lstm([x[:, :1, 0]]),  # one value a step
         lstm([1e4 * x], gradient_atol=1e-6),
-        lstm([x.reshape(8, 3), cont.reshape(8, 1)], "{streams: 2}", wrt=[0], other_bottoms=()),
+        lstm([x.reshape(8, 3), cont.reshape(8, 1)], "{batch_size: 2}", wrt=[0], other_bottoms=()),
         lstm([x[:0]], other_bottoms=[x]),
         lstm([x[:, :0]], other_bottoms=[x]),
     ],

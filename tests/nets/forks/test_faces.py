@@ -66,7 +66,7 @@ def test_a_normface_net(tmp_path):
         (
             "type: 'LabelSpecificAdd' label_specific_add_param { bias: -0.35 transform_test: true }",
             "label_scores.LabelSpecificAdd",
-            {"bias": -0.35, "bias_gamma": 0, "bias_power": 1, "bias_min": 0, "bias_max": 0, "start_iter": 0},
+            {"bias": -0.35, "start_iter": 0},
         ),
         (
             "type: 'LabelSpecificAdd' label_specific_add_param { bias_base: 0 bias_gamma: 1 bias_min: -1 iteration: 3}",

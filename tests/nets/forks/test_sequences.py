@@ -130,7 +130,7 @@ LEGACY = {"legacy_gradient": True}
             "weight_filler { type: 'gaussian' std: 0.01 } bias_filler { type: 'constant' value: 0.5 } }",
             "recurrent.LSTM",
             {"num_output": 128, "clipping_threshold": 1, "filler": "gaussian", "filler_value": 0.01, "bias": 0.5}
-            | {"streams": 3},
+            | {"batch_size": 3},
         ),
         (
             "type: 'SpatialTransformer' st_param { output_H: 28 theta_1_2: 0 theta_2_3: 0.5 to_compute_dU: false }",

@@ -86,6 +86,12 @@ def _bound(param: str) -> Callable[[Any], dict[str, Any]]:
     return more
 
 
+def _rising_bias(param: Any) -> dict[str, Any]:
+    """Return what has a meaning where there is a bias_base: 0 is a bound there, even where none is given."""
+    names = ["bias_base", "bias_gamma", "bias_power", "bias_min", "bias_max"] if param.HasField("bias_base") else []
+    return {name: short_float(getattr(param, name)) for name in names}
+
+
 ROWS = [
     Dialect(
         "Accuracy",
@@ -208,14 +214,10 @@ ROWS = [
         "LabelSpecificAdd",
         "label_scores.LabelSpecificAdd",
         "label_specific_add_param",
-        "bias bias_gamma bias_power bias_min bias_max iteration=start_iter",
-        read="bias_base",
+        "bias iteration=start_iter",
+        read="bias_base bias_gamma bias_power bias_min bias_max",
         ignored="transform_test",  # which has no effect there
-        more=lambda layer: (
-            {"bias_base": short_float(layer.label_specific_add_param.bias_base)}
-            if layer.label_specific_add_param.HasField("bias_base")
-            else {}
-        ),
+        more=lambda layer: _rising_bias(layer.label_specific_add_param),
     ),
     Dialect(
         "LabelSpecificRescale",

@@ -104,7 +104,7 @@ ROWS = [
         "Lstm",
         "recurrent.LSTM",
         "lstm_param",
-        "num_output clipping_threshold bias_filler.value=bias batch_size=streams",
+        "num_output clipping_threshold bias_filler.value=bias batch_size",
         filler="weight_filler",
     ),
     Dialect(
