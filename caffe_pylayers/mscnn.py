@@ -5,7 +5,7 @@ layer {
   bottom: "LFCN_1_3x5"  bottom: "LFCN_2_3x5"  top: "proposals"
   python_param {
     module: "caffe_pylayers.mscnn"  layer: "BoxOutput"
-    param_str: "{field_w: [40, 80], field_h: [40, 80], downsample_rate: [8, 16], fg_thr: -5, iou_thr: 0.65}"
+    param_str: "{field_w: [40, 80], field_h: [40, 80], stride: [8, 16], conf_thr: -5, iou_thr: 0.65}"
   }
 }
 layer {
@@ -13,7 +13,7 @@ layer {
   bottom: "rpn_prob"  bottom: "rpn_bbox"  top: "proposals"
   python_param {
     module: "caffe_pylayers.mscnn"  layer: "BoxGroupOutput"
-    param_str: "{field_w: [[88, 44, 64]], field_h: [[44, 88, 64]], stride: [8], fg_thr: 0.1, iou_thr: 0.7}"
+    param_str: "{field_w: [[88, 44, 64]], field_h: [[44, 88, 64]], stride: [8], conf_thr: 0.1, iou_thr: 0.7}"
   }
 }
 layer {
@@ -42,15 +42,14 @@ from caffe_pylayers._layer import checks
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.bases.no_gradient import NoGradient
 from caffe_pylayers._layer.detection import box_blobs
+from caffe_pylayers._layer.detection.anchor_codes import (
+    CodedBoxes,
+    decode_anchors,
+)
+from caffe_pylayers._layer.detection.anchor_proposals import AnchorProposals, proposals
 from caffe_pylayers._layer.detection.box_codes import box_decode_forward
 from caffe_pylayers._layer.detection.boxes import sizes
-from caffe_pylayers._layer.detection.field_boxes import (
-    CodedBoxes,
-    decode_fields,
-    field_whr_parameter,
-    field_xyr_parameter,
-)
-from caffe_pylayers._layer.detection.nms import best_in_order, by_score, greedy_nms
+from caffe_pylayers._layer.detection.nms import best_in_order, greedy_nms
 from caffe_pylayers._layer.phases import TRAIN
 
 __all__ = [
@@ -59,25 +58,9 @@ __all__ = [
     "DecodeBBox",
     "FrcnnOutput",
     "cascade_detections",
-    "decode_fields",
+    "decode_anchors",
     "proposals",
 ]
-
-_NO_BOX = (0, 1, 1, 10, 10)  # what stands for the proposals of a batch that has none
-
-
-def proposals(boxes, scores, threshold, min_size, iou_thr, plus_one, before=None, after=None):
-    """Return (boxes, scores), the best first: what greedy suppression keeps of the good and large ones.
-
-    boxes, scores: (R, 4) and (R,). threshold: the least score. min_size: the least width and height. before, after: how
-    many boxes go into suppression, and come out; None: all.
-    """
-    good = (scores >= threshold) & (sizes(boxes, plus_one) >= min_size).all(1)
-    boxes, scores = boxes[good], scores[good]
-    order = by_score(scores, before)
-    boxes, scores = boxes[order], scores[order]
-    kept = greedy_nms(boxes, scores, iou_thr, plus_one, after)
-    return boxes[kept], scores[kept]
 
 
 def cascade_detections(probabilities, boxes, size, conf_thr, iou_thr, most=None):
@@ -102,66 +85,26 @@ def cascade_detections(probabilities, boxes, size, conf_thr, iou_thr, most=None)
     return rows[best_in_order(rows[:, 5], most)]
 
 
-class _Fields(CodedBoxes, NoGradient):
-    """A layer of maps with boxes at their cells, of which the best are proposed.
+class BoxOutput(AnchorProposals):
+    """Proposals of MS-CNN: at each cell of each map one box, of the size of the map's anchor.
 
-    A subclass has candidates(bottom, image), which yields (boxes x1 y1 x2 y2 (R, 4), scores (R,)) for each map, and
-    name(i), what to call a bottom.
-    """
+    x = (column + 0.5) stride + d_x field_w, w = field_w exp(d_w), and y and h with the row and field_h
 
-    fg_thr = Parameter(float, 0.0, doc="least score of an object")
-    iou_thr = Parameter(float, 0.5, low=0, high=1, doc="the largest IoU of two boxes that both stay")
-    field_xyr = field_xyr_parameter(2.0)
-    field_whr = field_whr_parameter(2.0)
-    max_nms_num = Parameter(int, 0, low=0, doc="boxes of an image that go into suppression, 0: all")
-    max_post_nms_num = Parameter(int, 0, low=0, doc="boxes of an image that come out, 0: all")
-    min_size = Parameter(float, 15.0, low=0, doc="least width and height, in pixels")
-
-    plus_one = False
-
-    def setup(self, bottom, top):
-        checks.tops(self, top, "proposals", "scored", optional=1)
-
-    def decode(self, deltas, fields, stride):
-        """Return x, y, w, h of the boxes of maps of deltas (G, 4, H, W)."""
-        return decode_fields(deltas, fields, stride, self.field_xyr, self.field_whr, self.bbox_mean, self.bbox_std)
-
-    def forward(self, bottom, top):
-        for i in range(len(bottom)):
-            checks.numbers(self, self.name(i), bottom[i].data)
-        found = []
-        for image in range(self._images):
-            boxes, scores = (np.concatenate(each) for each in zip(*self.candidates(bottom, image)))
-            limits = self.max_nms_num or None, self.max_post_nms_num or None
-            boxes, scores = proposals(boxes, scores, self.fg_thr, self.min_size, self.iou_thr, self.plus_one, *limits)
-            found.append(np.column_stack([np.full(len(scores), image), boxes, scores]))
-        rows = np.concatenate([np.zeros((0, 6)), *found])
-        any_box = len(rows) > 0
-        if not any_box:
-            rows = np.array([[*_NO_BOX, 0]])
-        top[0].reshape(len(rows), 5, 1, 1)
-        top[0].data[...] = rows[:, :5, None, None]
-        if len(top) > 1:
-            top[1].reshape(len(rows), 6, 1, 1)
-            top[1].data[...] = rows[:, :, None, None] if any_box else 0
-
-
-class BoxOutput(_Fields):
-    """Proposals of MS-CNN: at each cell of each map one box, of the size of the map's field.
-
-    A box's score is the largest score of a class less that of the background, before any softmax. Boxes are cut to the
-    image that the map covers; of those with a score of fg_thr or more, and of min_size, greedy non-maximum suppression
+    are the box's centre and size, of deltas d = bottom * bbox_std + bbox_mean with |d_x|, |d_y| <= 1 / field_xyr and
+    |d_w|, |d_h| <= log(field_whr). A box's score is the largest score of a class less that of the background, before
+    any softmax. A box that begins outside the image that the map covers is moved to its edge, and one that ends outside
+    is cut; of those with a score of conf_thr or more, and of min_size, greedy non-maximum suppression
     keeps the best.
 
     Bottom:
-        [i] maps (N, C + 4, H_i, W_i), one for each field: scores of C classes, background first, then 4 deltas
+        [i] maps (N, C + 4, H_i, W_i), one for each anchor: scores of C classes, background first, then 4 deltas
     Top:
         [0] ROIs (R, 5, 1, 1): the image's index, x1, y1, x2, y2; without any (0, 1, 1, 10, 10)
         [1] optional: ROIs and their scores (R, 6, 1, 1); without any zeros
     Backward:
         Zeros.
     Raises:
-        ValueError for maps that do not fit, for another number of them than of fields, and for values that are not
+        ValueError for maps that do not fit, for another number of them than of anchors, and for values that are not
         finite.
     References:
         Cai, Fan, Feris, Vasconcelos, "A Unified Multi-scale Deep Convolutional Neural Network for Fast Object
@@ -172,24 +115,24 @@ class BoxOutput(_Fields):
         >>> from caffe_pylayers.testing import LayerRun
         >>> maps = np.zeros((1, 6, 1, 2))
         >>> maps[0, 1] = 1, 2
-        >>> text = "{field_w: [20], field_h: [20], downsample_rate: [40]}"
+        >>> text = "{field_w: [20], field_h: [20], stride: [40]}"
         >>> LayerRun(BoxOutput, [maps], param_str=text).forward()[0][:, :, 0, 0]
         array([[ 0., 50., 10., 70., 30.],
                [ 0., 10., 10., 30., 30.]])
     """
 
-    field_w = Parameter([float], above=0, length=(1, None), doc="widths of the fields, in pixels, one for each bottom")
-    field_h = Parameter([float], above=0, length=(1, None), doc="heights of the fields, one for each bottom")
-    downsample_rate = Parameter([float], above=0, length=(1, None), doc="strides of the maps, one for each bottom")
+    field_w = Parameter([float], above=0, length=(1, None), doc="widths of the anchors, in pixels, one for each bottom")
+    field_h = Parameter([float], above=0, length=(1, None), doc="heights of the anchors, one for each bottom")
+    stride = Parameter([float], above=0, length=(1, None), doc="strides of the maps, one for each bottom")
 
     def plan(self, *maps):
         count = len(self.field_w)
         checks.bottoms(self, maps, *(f"maps_{i}" for i in range(count)))
-        if not count == len(self.field_h) == len(self.downsample_rate):
+        if not count == len(self.field_h) == len(self.stride):
             raise checks.error(
                 self,
-                f"parameters field_w, field_h and downsample_rate must have one number for each bottom, {count}, got "
-                f"{count}, {len(self.field_h)} and {len(self.downsample_rate)}",
+                f"parameters field_w, field_h and stride must have one number for each bottom, {count}, got "
+                f"{count}, {len(self.field_h)} and {len(self.stride)}",
             )
         self._images = len(maps[0])
         for i, each in enumerate(maps):
@@ -201,27 +144,28 @@ class BoxOutput(_Fields):
                 )
         return [(1, 5, 1, 1), (1, 6, 1, 1)]
 
-    def name(self, i):
-        return f"bottom[{i}]"
-
     def candidates(self, bottom, image):
-        for i, fields in enumerate(zip(self.field_w, self.field_h)):
-            maps, stride = bottom[i].data[image], self.downsample_rate[i]
-            x, y, w, h = self.decode(maps[None, -4:], [[side] for side in fields], stride)
+        for i, anchors in enumerate(zip(self.field_w, self.field_h)):
+            maps, stride = bottom[i].data[image], self.stride[i]
+            x, y, w, h = self.decode(maps[None, -4:], [[side] for side in anchors], stride)
             x, y = x.clip(0, None), y.clip(0, None)
             w, h = np.minimum(w, maps.shape[2] * stride - x), np.minimum(h, maps.shape[1] * stride - y)
             yield np.stack([x, y, x + w, y + h], -1).reshape(-1, 4), (maps[1:-4].max(0) - maps[0]).ravel()
 
 
-class BoxGroupOutput(_Fields):
-    """Proposals of Cascade R-CNN: at each cell of each map a box for each of its fields.
+class BoxGroupOutput(AnchorProposals):
+    """Proposals of Cascade R-CNN: at each cell of each map a box for each of its anchors.
 
-    A box's score is 1 less the probability of the background. Boxes are cut to the image that the map covers; of those
-    with a score of fg_thr or more, and of min_size, greedy non-maximum suppression keeps the best. Here x2 and y2 are
-    the last pixel inside.
+    x = (column + 0.5) stride + d_x field_w, w = field_w exp(d_w), and y and h with the row and field_h
+
+    are the box's centre and size, of deltas d = bottom * bbox_std + bbox_mean with |d_x|, |d_y| <= 1 / field_xyr and
+    |d_w|, |d_h| <= log(field_whr); x1 = x - w / 2, and x2 = x1 + w - 1 is the last pixel inside. Boxes are cut to
+    [0, W stride] and [0, H stride], a pixel beyond the last one of the image that the map covers, as in the Caffe whose
+    layer it is. A box's score is 1 less the probability of the background; of boxes with a score of conf_thr or more,
+    and of min_size, greedy non-maximum suppression keeps the best.
 
     Bottom:
-        [2 i] probabilities (N G_i, C, H_i, W_i), for G_i fields, background first
+        [2 i] probabilities (N G_i, C, H_i, W_i), for G_i anchors, background first
         [2 i + 1] deltas (N G_i, 4, H_i, W_i)
     Top:
         [0] ROIs (R, 5, 1, 1): the image's index, x1, y1, x2, y2; without any (0, 1, 1, 10, 10)
@@ -229,7 +173,7 @@ class BoxGroupOutput(_Fields):
     Backward:
         Zeros.
     Raises:
-        ValueError for maps that do not fit, for another number of them than of fields, and for values that are not
+        ValueError for maps that do not fit, for another number of them than of anchors, and for values that are not
         finite.
     References:
         Cai and Vasconcelos, "Cascade R-CNN: Delving into High Quality Object Detection", 2018, arXiv:1712.00726.
@@ -245,8 +189,8 @@ class BoxGroupOutput(_Fields):
                [ 0., 10., 20., 49., 39.]])
     """
 
-    field_w = Parameter([[float]], above=0, length=(1, None), doc="widths of each map's fields, in pixels")
-    field_h = Parameter([[float]], above=0, length=(1, None), doc="heights of each map's fields")
+    field_w = Parameter([[float]], above=0, length=(1, None), doc="widths of each map's anchors, in pixels")
+    field_h = Parameter([[float]], above=0, length=(1, None), doc="heights of each map's anchors")
     stride = Parameter([float], above=0, length=(1, None), doc="strides of the maps")
 
     plus_one = True
@@ -269,7 +213,7 @@ class BoxGroupOutput(_Fields):
                 raise checks.error(
                     self,
                     f"bottom[{2 * i}] and bottom[{2 * i + 1}] must be maps (N G, C, H, W) and (N G, 4, H, W) of G = "
-                    f"{group} fields, got {shape} and {deltas}",
+                    f"{group} anchors, got {shape} and {deltas}",
                 )
         return [(1, 5, 1, 1), (1, 6, 1, 1)]
 
@@ -277,10 +221,10 @@ class BoxGroupOutput(_Fields):
         return f"bottom[{i}] ({('probabilities', 'deltas')[i % 2]})"
 
     def candidates(self, bottom, image):
-        for i, fields in enumerate(zip(self.field_w, self.field_h)):
-            of_image = slice(image * len(fields[0]), (image + 1) * len(fields[0]))
+        for i, anchors in enumerate(zip(self.field_w, self.field_h)):
+            of_image = slice(image * len(anchors[0]), (image + 1) * len(anchors[0]))
             probabilities, deltas = (bottom[2 * i + k].data[of_image] for k in range(2))
-            x, y, w, h = self.decode(deltas, fields, self.stride[i])
+            x, y, w, h = self.decode(deltas, anchors, self.stride[i])
             right, lower = (size * self.stride[i] for size in (deltas.shape[3], deltas.shape[2]))
             ends = np.minimum(x + w - 1, right), np.minimum(y + h - 1, lower)
             boxes = np.stack([x.clip(0, None), y.clip(0, None), *ends], -1)

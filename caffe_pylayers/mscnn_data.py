@@ -39,37 +39,39 @@ import numpy as np
 from caffe_pylayers._layer import checks
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.data.samplers import Alternating, InOrder
-from caffe_pylayers._layer.detection.field_labels import Rules, field_labels, round_half_up
+from caffe_pylayers._layer.detection.map_labels import Rules, map_labels, round_half_up
 from caffe_pylayers._layer.images.augment import resize, scale_boxes
 from caffe_pylayers._layer.images.distortions import AMOUNTS, distort
 from caffe_pylayers._layer.images.window_data import GRID, LabelledWindows, WindowData, placed
 from caffe_pylayers._layer.phases import TRAIN
 from caffe_pylayers._layer.quote import short
 
-__all__ = ["DetectionData", "EvalData", "ImageGtData", "field_labels", "placed"]
+__all__ = ["DetectionData", "EvalData", "ImageGtData", "map_labels", "placed"]
 
 
 class ImageGtData(LabelledWindows):
     """Images and boxes of MS-CNN's window files, and what the cells of its maps are to find.
 
     In this order: mirrored, resized, scaled by a random factor that gives a random object another of the sizes from
-    min_scale to max_scale, in steps of the root of 2, a crop with that object in its middle, the mean subtracted,
-    scaled. A cell is to find the object that its field overlaps by an IoU above fg_threshold; an object that none does,
+    min_scale to max_scale, in steps of the root of 2, a crop with that object in its middle, moved by up to 10 pixels
+    at random, the mean subtracted, scaled. All of it happens in TEST too, where an image has the same numbers in each
+    pass. A cell is to find the object that its anchor overlaps by an IoU above fg_threshold; an object that none does,
     the cell at its middle.
 
     Bottom:
         none
     Top:
         [0] data (N, 3, H, W): BGR
-        [1 ..] labels (N, 6, H / stride, W / stride), for each field: class, x and y of a centre, width, height, and the
-            largest IoU with an object; 1 for cells that count for nothing
+        [1 ..] labels (N, 6, H / stride, W / stride), for each anchor: class, x and y of a centre, width, height, and
+            the largest IoU with an object; 1 for cells that count for nothing
         [F + 1] gt_boxes, optional, (G, 7, 1, 1): image, x1, y1, x2, y2, class, 1 for one to ignore, of all images;
             without any (0, 1, 1, 2, 2, 1, 1)
     Backward:
         none
     Raises:
         ValueError for a window file that cannot be read, and files that are not there, before the net is built; for
-        what is no image by the forward that was to use it. Each message names the file and the record.
+        what is no image, or not as large as its record says, by the forward that was to use it. Each message names the
+        file and the record.
     References:
         Cai, Fan, Feris, Vasconcelos, "A Unified Multi-scale Deep Convolutional Neural Network for Fast Object
         Detection", 2016, arXiv:1607.07155. ImageGtData of its Caffe, with the fields of its image_gt_data_param, in
@@ -115,24 +117,26 @@ class ImageGtData(LabelledWindows):
 class DetectionData(LabelledWindows):
     """Images and boxes of Cascade R-CNN's window files, and what the cells and fields of its maps are to find.
 
-    In this order: colours distorted, mirrored, resized, a random object moved to the middle of the canvas, the mean
-    subtracted, scaled. With shorter and longer the canvas is as high or as wide as longer, as the first image of the
-    batch is. Sides are multiples of 32. A cell is to find the object that its field overlaps by an IoU above
+    In this order: colours distorted, mirrored, resized, a random object moved to the middle of the canvas and by up to
+    10 pixels beside it, the mean subtracted, scaled. All of it happens in TEST too, where an image has the same numbers
+    in each pass. With shorter and longer the canvas is as high or as wide as longer, as the first image of the
+    batch is; its sides are then multiples of 32. A cell is to find the object that its anchor overlaps by an IoU above
     fg_threshold; an object that none does, the cell at its middle.
 
     Bottom:
         none
     Top:
         [0] data (N, 3, H, W): BGR
-        [1 ..] labels (N, 6, H / stride, W / stride), for each field: class, x and y of a centre, width, height, and the
-            largest IoU with an object; 1 for cells that count for nothing
+        [1 ..] labels (N, 6, H / stride, W / stride), for each anchor: class, x and y of a centre, width, height, and
+            the largest IoU with an object; 1 for cells that count for nothing
         [F + 1] gt_boxes, optional, (G, 8, 1, 1): image, x1, y1, x2, y2, class, 1 for one to ignore, 1 for a difficult
             one, of all images; without any a row of -1
     Backward:
         none
     Raises:
         ValueError for a window file that cannot be read, and files that are not there, before the net is built; for
-        what is no image by the forward that was to use it. Each message names the file and the record.
+        what is no image, or not as large as its record says, by the forward that was to use it. Each message names the
+        file and the record.
     References:
         Cai and Vasconcelos, "Cascade R-CNN: Delving into High Quality Object Detection", 2018, arXiv:1712.00726.
         DetectionData of its Caffe, with the fields of its detection_data_param that its nets have. Random numbers are
@@ -152,12 +156,12 @@ class DetectionData(LabelledWindows):
     """
 
     ignore_fg_threshold = Parameter(
-        float, 0.4, above=0, doc="share of a field in regions of no interest from which on it counts for nothing"
+        float, 0.4, above=0, doc="share of an anchor in regions of no interest from which on it counts for nothing"
     )
     anchor_ignore_margin_ratio = Parameter(
         float,
         None,
-        doc="fields that are farther beyond the image, in halves of a field, count for nothing; default: none",
+        doc="anchors that are farther beyond the image, in halves of an anchor, count for nothing; default: none",
     )
     pickup_iou_thr = Parameter(float, 0.2, doc="least IoU of the object that the cell at its middle is to find")
     distort = Parameter({str: float}, {}, low=0, doc=f"SSD's distort_param, by name: {', '.join(AMOUNTS)}")
@@ -217,8 +221,8 @@ class EvalData(WindowData):
         none
     Raises:
         ValueError for a window file that cannot be read, files that are not there, and a batch_size above 1 without
-        resize, before the net is built; for what is no image by the forward that was to use it. Each message names the
-        file and the record.
+        resize, before the net is built; for what is no image, or not as large as its record says, by the forward that
+        was to use it. Each message names the file and the record.
     References:
         Cai and Vasconcelos, "Cascade R-CNN", 2018, arXiv:1712.00726. EvalData of its Caffe, with the fields of its
         eval_data_param.

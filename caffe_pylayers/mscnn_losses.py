@@ -26,8 +26,13 @@ import numpy as np
 
 from caffe_pylayers._layer import checks
 from caffe_pylayers._layer.base import Parameter
+from caffe_pylayers._layer.detection.anchor_codes import (
+    bounds,
+    encode_anchors,
+    field_whr_parameter,
+    field_xyr_parameter,
+)
 from caffe_pylayers._layer.detection.at_cells import AtCells
-from caffe_pylayers._layer.detection.field_boxes import bounds, encode_fields, field_whr_parameter, field_xyr_parameter
 from caffe_pylayers._layer.detection.nms import by_score
 from caffe_pylayers._layer.detection.sampling import at_most
 from caffe_pylayers._layer.functions.draws import Draws, seed_parameter
@@ -36,10 +41,10 @@ from caffe_pylayers._layer.functions.softmax import log_softmax
 __all__ = [
     "DetectionGroupLoss",
     "DetectionLoss",
+    "anchor_loss_backward",
+    "anchor_loss_forward",
     "class_loss_backward",
     "class_loss_forward",
-    "field_loss_backward",
-    "field_loss_forward",
 ]
 
 
@@ -57,7 +62,7 @@ def class_loss_backward(p, labels, weights):
     return (p - one_hot) * weights[:, None] / max(len(labels), 1)
 
 
-def field_loss_forward(deltas, targets, means, stds, bound, smooth=True):
+def anchor_loss_forward(deltas, targets, means, stds, bound, smooth=True):
     """Return (loss, differences): the mean of smooth L1, or of d**2 / 2, of d = (t - target) / std.
 
     t = deltas * std + mean, moved into [-bound, bound]. deltas, targets: (P, 4).
@@ -69,8 +74,8 @@ def field_loss_forward(deltas, targets, means, stds, bound, smooth=True):
     return losses.sum() / max(losses.size, 1), differences
 
 
-def field_loss_backward(deltas, differences, means, stds, bound, smooth=True, legacy=False):
-    """Return d_deltas (P, 4) of field_loss_forward: 0 where t is beyond its bound.
+def anchor_loss_backward(deltas, differences, means, stds, bound, smooth=True, legacy=False):
+    """Return d_deltas (P, 4) of anchor_loss_forward: 0 where t is beyond its bound.
 
     legacy: as if t were not bounded, but for the differences.
     """
@@ -132,7 +137,7 @@ class _CellLoss(AtCells):
             diffs.scores[n, g, :, y, x] = g_loss * class_loss_backward(self._p, self._labels, self._weights)
         if propagate_down[1 if self.groups else 0]:
             n, g, y, x = self._objects
-            diffs.deltas[n, g, :, y, x] = g_box * field_loss_backward(
+            diffs.deltas[n, g, :, y, x] = g_box * anchor_loss_backward(
                 self._deltas, self._differences, *self._coding, self._smooth, self.legacy_gradient
             )
 
@@ -155,27 +160,33 @@ class _CellLoss(AtCells):
         boxes, self._deltas = cells.labels[n, g, 1:5, y, x], cells.deltas[n, g, :, y, x]
         checks.numbers(self, f"boxes of {'bottom[2]' if self.groups else 'bottom[1]'} (labels)", boxes)
         dtype = self._deltas.dtype
-        fields = np.stack([self.field_w, self.field_h], 1).astype(dtype)[g]
-        targets = encode_fields(boxes, np.stack([x, y], 1).astype(dtype), fields, self.stride)
+        anchors = np.stack([self.field_w, self.field_h], 1).astype(dtype)[g]
+        targets = encode_anchors(boxes, np.stack([x, y], 1).astype(dtype), anchors, self.stride)
         self._coding = (
             np.array(self.bbox_mean, dtype),
             np.array(self.bbox_std, dtype),
             bounds(self.field_xyr, self.field_whr, dtype),
         )
-        loss, self._differences = field_loss_forward(self._deltas, targets, *self._coding, self._smooth)
+        loss, self._differences = anchor_loss_forward(self._deltas, targets, *self._coding, self._smooth)
         return loss
 
 
 class DetectionLoss(_CellLoss):
-    """The loss of MS-CNN's proposals: one field of a map, scores and deltas in one bottom.
+    """The loss of MS-CNN's proposals: one anchor of a map, scores and deltas in one bottom.
 
-    loss = sum_i(w_i (-log p_i)) / K + loc_weight sum(rho(t - t*)) / (4 P)
+    loss = sum_i(w_i (-log p_i)) / K + loc_weight sum(rho((t - t*) / bbox_std)) / (4 P)
 
     over the K cells that are sampled, and the P of them that have an object. Of an image's background, class 0 and an
     IoU below bg_threshold, there are sampled by sample_mode: random: those that are hit by bg_multiple P draws of
     all cells, 4 (C - 1) at least; bootstrap: for each class the cells of its largest scores, bg_multiple for each of
-    its own, 4 at least; mixture: both, half as many each; all. Deltas t are bounded, see BoxOutput; t* is the code of
-    the object.
+    its own, 4 at least; mixture: both, half as many each; all.
+
+    t = deltas * bbox_std + bbox_mean, with |t_x|, |t_y| <= 1 / field_xyr and |t_w|, |t_h| <= log(field_whr).
+    t* codes the object of a cell whose middle is (x_c, y_c): ((x - x_c) / field_w, (y - y_c) / field_h,
+    log(w / field_w), log(h / field_h)), w and h of 2 pixels at least. rho(d) = d**2 / 2 where |d| < 1, else |d| - 1/2;
+    with Euclidean_L2 d**2 / 2 everywhere. w_i = 1; with pos_neg_weighted cells of objects weigh K / (1 + bg_multiple)
+    together, and the background's the rest of K; where no object
+    is sampled 1.
 
     Bottom:
         [0] maps (N, C + 4, H, W): scores before any softmax, the background's first, then 4 deltas
@@ -184,8 +195,10 @@ class DetectionLoss(_CellLoss):
         [0] loss (1,)
         [1] box loss, optional, (1,): its second term
     Backward:
-        d_scores = g w (p - [label]) / K, d_deltas = g loc_weight clip((t - t*) / std, -1, 1) / (4 P), with the loss
-        weight in g = top[0].diff[0]; 0 at other cells. What comes to top[1] is added. d_labels = 0.
+        d_scores = g w (p - [label]) / K, d_deltas = g loc_weight rho'((t - t*) / bbox_std) / (4 P), 0 where t is beyond
+        its bound, with rho'(d) = clip(d, -1, 1), or d of Euclidean_L2, and the loss weight in g = top[0].diff[0]; 0 at
+        other cells. What comes to top[1] is added to g of d_deltas. With legacy_gradient, as in the forks, a delta
+        beyond its bound gets the gradient of one at it. d_labels = 0.
     Raises:
         ValueError for shapes that do not fit, a class that is no integer in [0, num_classes), and boxes that are not
         finite.
@@ -230,25 +243,35 @@ class DetectionLoss(_CellLoss):
 
 
 class DetectionGroupLoss(_CellLoss):
-    """The loss of Cascade R-CNN's proposals: several fields at each cell of a map.
+    """The loss of Cascade R-CNN's proposals: several anchors at each cell of a map.
 
-    loss = sum_i(w_i (-log p_i)) / K + loc_weight sum(rho(t - t*)) / (4 P)
+    loss = sum_i(w_i (-log p_i)) / K + loc_weight sum(rho((t - t*) / bbox_std)) / (4 P)
 
-    over the K cells and fields that are sampled, and the P of them that have an object. Of each image batch_size are
+    over the K cells and anchors that are sampled, and the P of them that have an object. Of each image batch_size are
     drawn, 1 / (1 + bg_multiple) of them of objects at most; without batch_size all of objects, and bg_multiple times as
     many of the background, min_num_neg at least. Those of the background are drawn at random, or are the hardest
     (bootstrap), or half and half (mixture).
 
+    t = deltas * bbox_std + bbox_mean, with |t_x|, |t_y| <= 1 / field_xyr and |t_w|, |t_h| <= log(field_whr), where
+    these are given.
+    t* codes the object of a cell whose middle is (x_c, y_c): ((x - x_c) / field_w, (y - y_c) / field_h,
+    log(w / field_w), log(h / field_h)), w and h of 2 pixels at least. rho(d) = d**2 / 2 where |d| < 1, else |d| - 1/2;
+    with Euclidean_L2 d**2 / 2 everywhere. w_i = 1; with pos_neg_weighted cells of objects weigh K / (1 + bg_multiple)
+    together, and the background's the rest of K, also where
+    no object is sampled.
+
     Bottom:
-        [0] scores (N G, C, H, W) before any softmax, the background's first, for G fields
+        [0] scores (N G, C, H, W) before any softmax, the background's first, for G anchors
         [1] deltas (N G, 4, H, W)
         [2] labels (N G, 6, H, W) of DetectionData: class, x and y of a centre, w, h, in pixels, and IoU
     Top:
         [0] loss (1,)
         [1] box loss, optional, (1,): its second term
     Backward:
-        d_scores = g w (p - [label]) / K, d_deltas = g loc_weight clip((t - t*) / std, -1, 1) / (4 P), with the loss
-        weight in g = top[0].diff[0]; 0 at other cells. What comes to top[1] is added. d_labels = 0.
+        d_scores = g w (p - [label]) / K, d_deltas = g loc_weight rho'((t - t*) / bbox_std) / (4 P), 0 where t is beyond
+        its bound, with rho'(d) = clip(d, -1, 1), or d of Euclidean_L2, and the loss weight in g = top[0].diff[0]; 0 at
+        other cells. What comes to top[1] is added to g of d_deltas. With legacy_gradient, as in the forks, a delta
+        beyond its bound gets the gradient of one at it. d_labels = 0.
     Raises:
         ValueError for shapes that do not fit, a class that is no integer in [0, num_classes), boxes that are not
         finite, and one alone of field_xyr and field_whr.

@@ -32,16 +32,16 @@ import numpy as np
 from caffe_pylayers._layer import checks
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.detection import box_blobs
+from caffe_pylayers._layer.detection.anchor_codes import (
+    CodedBoxes,
+    decode_anchors,
+    field_whr_parameter,
+    field_xyr_parameter,
+)
 from caffe_pylayers._layer.detection.at_cells import AtCells
 from caffe_pylayers._layer.detection.box_codes import box_decode_forward
 from caffe_pylayers._layer.detection.box_similarity import box_similarity_forward
 from caffe_pylayers._layer.detection.boxes import centre_sizes
-from caffe_pylayers._layer.detection.field_boxes import (
-    CodedBoxes,
-    decode_fields,
-    field_whr_parameter,
-    field_xyr_parameter,
-)
 from caffe_pylayers._layer.metrics.metric import Metric
 
 __all__ = ["BboxAccuracy", "DetectionAccuracy", "DetectionGroupAccuracy", "cell_accuracy", "paired_iou"]
@@ -97,18 +97,18 @@ class _CellAccuracy(AtCells, Metric):
     def _at_objects(self, cells, positive):
         """Return the IoU of the box at each cell of an object with it."""
         checks.numbers(self, "the deltas", cells.deltas, positive[:, :, None])
-        fields = self.field_w, self.field_h
+        anchors = self.field_w, self.field_h
         bound = self.field_xyr, self.field_whr, self.bbox_mean, self.bbox_std
         found = []
         for deltas, labels, here in zip(cells.deltas, cells.labels, positive):
-            x, y, w, h = (part[here] for part in decode_fields(deltas, fields, self.stride, *bound))
+            x, y, w, h = (part[here] for part in decode_anchors(deltas, anchors, self.stride, *bound))
             objects = np.moveaxis(labels[:, 1:5], 1, -1)[here]
             found.append(box_similarity_forward(np.stack([x + w / 2, y + h / 2, w, h], -1), objects, "iou"))
         return np.concatenate([np.zeros(0), *found])
 
 
 class DetectionAccuracy(_CellAccuracy):
-    """How often MS-CNN's proposals are right: one field of a map, scores and deltas in one bottom.
+    """How often MS-CNN's proposals are right: one anchor of a map, scores and deltas in one bottom.
 
     accuracy = share of the cells whose best score is that of their class; of all that count, and of objects'
 
@@ -139,12 +139,13 @@ class DetectionAccuracy(_CellAccuracy):
 
 
 class DetectionGroupAccuracy(_CellAccuracy):
-    """How often Cascade R-CNN's proposals are right: several fields at each cell of a map.
+    """How often Cascade R-CNN's proposals are right: several anchors at each cell of a map.
 
-    accuracy = share of the cells and fields whose best score is that of their class; of all that count, and of objects'
+    accuracy = share of the cells and anchors whose best score is that of their class; of all that count, and of
+    objects'
 
     Bottom:
-        [0] scores (N G, C, H, W), the background's first, for G fields
+        [0] scores (N G, C, H, W), the background's first, for G anchors
         [1] deltas (N G, 4, H, W)
         [2] labels (N G, 6, H, W) of DetectionData
     Top:

@@ -14,7 +14,7 @@ layer {
   name: "hard_mining"  type: "Python"
   bottom: "per_roi_loss"  bottom: "rois"  bottom: "labels"  top: "hard_rois"  top: "hard_labels"
   python_param {
-    module: "caffe_pylayers.mscnn_targets"  layer: "HardMining"  param_str: "{num_image: 2, num_roi_per_image: 128}"
+    module: "caffe_pylayers.mscnn_targets"  layer: "HardMining"  param_str: "{images: 2, num_roi_per_image: 128}"
   }
 }
 """
@@ -29,9 +29,9 @@ from caffe_pylayers._layer import checks
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.bases.no_gradient import NoGradient
 from caffe_pylayers._layer.detection import box_blobs
+from caffe_pylayers._layer.detection.anchor_codes import CodedBoxes
 from caffe_pylayers._layer.detection.box_codes import box_encode_forward
 from caffe_pylayers._layer.detection.boxes import check_sizes
-from caffe_pylayers._layer.detection.field_boxes import CodedBoxes
 from caffe_pylayers._layer.detection.nms import by_score
 from caffe_pylayers._layer.detection.overlaps import box_iou_forward
 from caffe_pylayers._layer.detection.sampling import at_most
@@ -85,10 +85,10 @@ def hardest_rois(losses, image, images, count):
 class StageTarget(CodedBoxes, NoGradient):
     """ROIs drawn for training a stage, of all images together, with their labels, targets and objects.
 
-    A ROI is foreground if its largest IoU with an object of its image is fg_thr or more, unless that object is to be
-    ignored, and background if it is in [bg_thr_lw, bg_thr_hg). batch_size of them are drawn, fg_fraction of foreground
-    at most. Where there are not enough, the first of the others stand in for background, with pickup_discard; then
-    random boxes that overlap no object by fg_thr.
+    A ROI is foreground if its largest IoU with an object of its image is fg_threshold or more, unless that object is to
+    be ignored, and background if it is in [bg_thr_lw, bg_thr_hg). batch_size of them are drawn, fg_fraction of
+    foreground at most. Where there are not enough, the first of the others stand in for background, with
+    pickup_discard; then random boxes that overlap no object by fg_threshold.
 
     Bottom:
         [0] ROIs (R, 5): the image's index, x1, y1, x2, y2
@@ -126,7 +126,7 @@ class StageTarget(CodedBoxes, NoGradient):
     cls_aware = Parameter(bool, True, doc="a regression for each class; false: 8 columns, background and object")
     batch_size = Parameter(int, None, low=1, doc="ROIs drawn from a batch; default: all")
     fg_fraction = Parameter(float, 0.25, low=0, high=1, doc="the largest share of foreground")
-    fg_thr = Parameter(float, 0.5, above=0, high=1, doc="IoU with an object from which a ROI is foreground")
+    fg_threshold = Parameter(float, 0.5, above=0, high=1, doc="IoU with an object from which a ROI is foreground")
     bg_thr_hg = Parameter(float, 0.5, low=0, high=1, doc="IoU below which a ROI is background")
     bg_thr_lw = Parameter(float, 0.1, low=0, high=1, doc="IoU from which it is")
     bbox_thr_hg = Parameter(float, 10.0, doc="largest IoU of a ROI that has a regression; above 1: no bound")
@@ -149,8 +149,10 @@ class StageTarget(CodedBoxes, NoGradient):
         self._draws = Draws(self.seed)
         names = "rois", "labels", "bbox_targets", "bbox_inside_weights", "bbox_outside_weights", "objects", "weights"
         checks.tops(self, top, *names, optional=1)
-        if self.bg_thr_hg > self.fg_thr:
-            raise checks.error(self, f"bg_thr_hg must not be above fg_thr, got {self.bg_thr_hg:g} and {self.fg_thr:g}")
+        if self.bg_thr_hg > self.fg_threshold:
+            raise checks.error(
+                self, f"bg_thr_hg must not be above fg_threshold, got {self.bg_thr_hg:g} and {self.fg_threshold:g}"
+            )
 
     def plan(self, rois, gt_boxes):
         count = self.batch_size or max(len(box_blobs.rows(self, "bottom[0] (rois)", rois, 5)), 1)
@@ -162,7 +164,7 @@ class StageTarget(CodedBoxes, NoGradient):
         if self.append_gtbox:
             rois = np.concatenate([rois, objects])
         which, overlaps = nearest_objects(rois, objects)
-        of_object = overlaps >= self.fg_thr
+        of_object = overlaps >= self.fg_threshold
         foreground = np.flatnonzero(of_object)
         foreground = foreground[~ignored[which[foreground]]]
         between = ~of_object & (overlaps >= self.bg_thr_lw) & (overlaps < self.bg_thr_hg)
@@ -213,10 +215,10 @@ class StageTarget(CodedBoxes, NoGradient):
             boxes = random_boxes(
                 self._draws.host, count - len(found), self.images, self.img_width or 0, self.img_height or 0
             )
-            found = np.concatenate([found, boxes[nearest_objects(boxes, objects)[1] < self.fg_thr]])
+            found = np.concatenate([found, boxes[nearest_objects(boxes, objects)[1] < self.fg_threshold]])
             if len(found) == count:
                 return found
-        raise checks.error(self, f"finds no random box that overlaps no object by {self.fg_thr:g}")
+        raise checks.error(self, f"finds no random box that overlaps no object by {self.fg_threshold:g}")
 
     def _targets(self, rois, objects, classes, overlaps):
         """Return the tops' values, (K, ..) each; objects, classes, overlaps: of the foreground, which comes first."""
@@ -256,7 +258,7 @@ class HardMining(NoGradient):
         Zeros.
     Raises:
         ValueError for another number of bottoms than of tops and one, of rows than of ROIs, for a loss that is NaN, and
-        an index of an image that is no integer in [0, num_image).
+        an index of an image that is no integer in [0, images).
     References:
         Shrivastava et al., "Training Region-based Object Detectors with Online Hard Example Mining", 2016,
         arXiv:1604.03540. HardMining of Cascade R-CNN's Caffe, with its hard_mining_param. BoxAnnotatorOHEM keeps all
@@ -264,14 +266,14 @@ class HardMining(NoGradient):
     Example:
         >>> from caffe_pylayers.testing import LayerRun
         >>> rois = [[0, 0, 0, 9, 9], [0, 0, 0, 8, 8], [0, 0, 0, 7, 7]]
-        >>> text = "{num_image: 1, num_roi_per_image: 2}"
+        >>> text = "{images: 1, num_roi_per_image: 2}"
         >>> LayerRun(HardMining, [[0.1, 0.9, 0.5], rois], param_str=text).forward()[0]
         array([[0., 0., 0., 8., 8.],
                [0., 0., 0., 7., 7.]])
     """
 
     num_roi_per_image = Parameter(int, 128, low=1, doc="ROIs of an image")
-    num_image = Parameter(int, 4, low=1, doc="images of a batch")
+    images = Parameter(int, 4, low=1, doc="images of a batch")
 
     def setup(self, bottom, top):
         checks.bottoms(self, bottom, "losses", "rois", *(f"rows_{i}" for i in range(2, len(top) + 1)))
@@ -285,14 +287,14 @@ class HardMining(NoGradient):
                     f"bottom[{i}] must have {'a row' if i else 'one loss'} for each of {count} ROIs, "
                     f"got shape {tuple(blob.shape)}",
                 )
-        most = min(count, self.num_image * self.num_roi_per_image)
+        most = min(count, self.images * self.num_roi_per_image)
         return [(most, *blob.shape[1:]) for blob in blobs]
 
     def forward(self, bottom, top):
         losses = bottom[0].data.ravel()
         checks.numbers(self, "bottom[0] (losses)", bottom[0].data, None, -np.inf, np.inf)
         rois = box_blobs.rows(self, "bottom[1] (rois)", bottom[1].data, 5)
-        image = box_blobs.image_index(self, "bottom[1] (rois)", rois[:, 0], self.num_image)
-        kept = hardest_rois(losses, image, self.num_image, self.num_roi_per_image)
+        image = box_blobs.image_index(self, "bottom[1] (rois)", rois[:, 0], self.images)
+        kept = hardest_rois(losses, image, self.images, self.num_roi_per_image)
         for i in range(len(top)):
             top[i].data[...] = bottom[i + 1].data[kept]

@@ -28,27 +28,27 @@ def kept_of(boxes, iou_thr, plus_one, most):
     return kept[: most or None]
 
 
-def coded(deltas, row, column, field, stride, xyr, whr):
+def coded(deltas, row, column, anchor, stride, xyr, whr):
     """The middle and the size of a box on both axes."""
     found = []
     for axis, place in enumerate((column, row)):
         shift = min(max(deltas[axis], -1 / xyr), 1 / xyr)
         log = min(max(deltas[2 + axis], -math.log(whr)), math.log(whr))
-        found.append((shift * field[axis] + (place + 0.5) * stride, field[axis] * math.exp(log)))
+        found.append((shift * anchor[axis] + (place + 0.5) * stride, anchor[axis] * math.exp(log)))
     return found
 
 
 def test_a_box_of_each_cell():
     maps = [rng.standard_normal((2, 7, 4, 5)), rng.standard_normal((2, 7, 2, 3))]
-    fields, strides = [(26, 34), (42, 50)], [8, 16]
+    anchors, strides = [(26, 34), (42, 50)], [8, 16]
     expected = []
     for image in range(2):
         boxes = []
-        for each, field, stride in zip(maps, fields, strides):
+        for each, anchor, stride in zip(maps, anchors, strides):
             height, width = each.shape[2:]
             for row, column in np.ndindex(height, width):
                 values = each[image, :, row, column]
-                (x, w), (y, h) = coded(values[3:], row, column, field, stride, 1.5, 3)
+                (x, w), (y, h) = coded(values[3:], row, column, anchor, stride, 1.5, 3)
                 left, top = max(x - w / 2, 0), max(y - h / 2, 0)
                 w, h = min(w, width * stride - left), min(h, height * stride - top)
                 score = max(values[1:3]) - values[0]
@@ -56,7 +56,7 @@ def test_a_box_of_each_cell():
                     boxes.append((score, left, top, left + w, top + h))
         expected += [(image, *box, score) for score, *box in kept_of(boxes, 0.4, 0, 9)]
     text = {
-        "field_w": [26, 42], "field_h": [34, 50], "downsample_rate": [8, 16], "fg_thr": -0.5, "iou_thr": 0.4,
+        "field_w": [26, 42], "field_h": [34, 50], "stride": [8, 16], "conf_thr": -0.5, "iou_thr": 0.4,
         "field_xyr": 1.5, "field_whr": 3, "min_size": 9, "max_post_nms_num": 9,
     }  # fmt: skip
     rois, scored = LayerRun(BoxOutput, maps, param_str=str(text), tops=2).forward()
@@ -66,26 +66,26 @@ def test_a_box_of_each_cell():
 
 def test_boxes_of_each_cell():
     probabilities, deltas = rng.rand(4, 2, 3, 5), rng.standard_normal((4, 4, 3, 5))
-    fields, std = [(26, 22), (42, 34)], (0.1, 0.1, 0.2, 0.2)
+    anchors, std = [(26, 22), (42, 34)], (0.1, 0.1, 0.2, 0.2)
     expected = []
     for image in range(2):
         boxes = []
         for group, row, column in np.ndindex(2, 3, 5):
             n = image * 2 + group
-            (x, w), (y, h) = coded(deltas[n, :, row, column] * std, row, column, fields[group], 8, 2, 2)
+            (x, w), (y, h) = coded(deltas[n, :, row, column] * std, row, column, anchors[group], 8, 2, 2)
             x, y = x - w / 2, y - h / 2
             box = max(x, 0), max(y, 0), min(x + w - 1, 40), min(y + h - 1, 24)
             score = 1 - probabilities[n, 0, row, column]
             if score >= 0.3 and min(box[2] - box[0], box[3] - box[1]) + 1 >= 15:
                 boxes.append((score, *box))
         expected += [(image, *box, score) for score, *box in kept_of(boxes, 0.5, 1, 0)]
-    text = {"field_w": [[26, 42]], "field_h": [[22, 34]], "stride": [8], "fg_thr": 0.3, "bbox_std": std}
+    text = {"field_w": [[26, 42]], "field_h": [[22, 34]], "stride": [8], "conf_thr": 0.3, "bbox_std": std}
     _, scored = LayerRun(BoxGroupOutput, [probabilities, deltas], param_str=str(text), tops=2).forward()
     np.testing.assert_allclose(scored[:, :, 0, 0], expected)
 
 
 def test_no_box_at_all():
-    text = "{field_w: [26], field_h: [34], downsample_rate: [8], fg_thr: 99}"
+    text = "{field_w: [26], field_h: [34], stride: [8], conf_thr: 99}"
     rois, scored = LayerRun(BoxOutput, [rng.standard_normal((1, 6, 2, 2))], param_str=text, tops=2).forward()
     assert rois.ravel().tolist() == [0, 1, 1, 10, 10]
     assert scored.ravel().tolist() == [0] * 6
@@ -137,7 +137,7 @@ def test_images_have_a_size(size):
         LayerRun(FrcnnOutput, [[[0.25, 0.75]], np.zeros((1, 8)), [[0, 0, 0, 9, 9]], [size]]).forward()
 
 
-FIELD = "field_w: [9], field_h: [9], downsample_rate: [8]"
+ANCHOR = "field_w: [9], field_h: [9], stride: [8]"
 
 
 @pytest.mark.parametrize(
@@ -146,13 +146,13 @@ FIELD = "field_w: [9], field_h: [9], downsample_rate: [8]"
         (
             BoxOutput,
             [np.zeros((1, 6, 2, 2))],
-            FIELD.replace("8", "8, 8"),
+            ANCHOR.replace("8", "8, 8"),
             "parameters field_w",
         ),
         (
             BoxOutput,
             [np.zeros((1, 5, 2, 2))],
-            "field_w: [9], field_h: [9], downsample_rate: [8]",
+            "field_w: [9], field_h: [9], stride: [8]",
             r"bottom\[0\] must be",
         ),
         (

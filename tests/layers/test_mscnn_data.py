@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from caffe_pylayers._layer.data.samplers import Alternating
-from caffe_pylayers._layer.detection.field_labels import Rules, Scene, field_labels
+from caffe_pylayers._layer.detection.map_labels import Rules, Scene, map_labels
 from caffe_pylayers.mscnn_data import DetectionData, EvalData, ImageGtData, placed
 from caffe_pylayers.testing import LayerRun
 from tests.layers.files import image, text
@@ -18,11 +18,11 @@ SCENE = Scene(
     (48, 64),
     np.array([0, 0, 56, 48], float),
 )
-FIELDS, STRIDES = [(16, 16), (24, 32)], [8, 16]
+ANCHORS, STRIDES = [(16, 16), (24, 32)], [8, 16]
 
 
 def one_cell(scene, box, on_image, rules):
-    """Class, box and IoU of a cell with a field, and its IoU with each object; None where it counts for nothing."""
+    """Class, box and IoU of a cell with an anchor, and its IoU with each object; None where it counts for nothing."""
 
     def area(x1, y1, x2, y2):
         return max(x2 - x1 + rules.plus_one, 0) * max(y2 - y1 + rules.plus_one, 0)
@@ -45,9 +45,9 @@ def one_cell(scene, box, on_image, rules):
 
 @pytest.mark.parametrize("rules", [Rules(), Rules(True, 0.45, 0.3, True, 0.5), Rules(fg_threshold=0.9, pickup=0)])
 def test_cell_by_cell(rules):
-    found = field_labels(SCENE, FIELDS, STRIDES, rules)
+    found = map_labels(SCENE, ANCHORS, STRIDES, rules)
     expected, ious, matched = [], [], set()
-    for (w, h), stride in zip(FIELDS, STRIDES):
+    for (w, h), stride in zip(ANCHORS, STRIDES):
         rows, columns = round(48 / stride), round(64 / stride)
         labels, overlaps = np.zeros((6, rows, columns)), []
         for y, x in np.ndindex(rows, columns):

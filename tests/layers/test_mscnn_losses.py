@@ -14,8 +14,8 @@ ONE = {"num_classes": 3, "field_w": [9], "field_h": [7], "stride": 8, "bbox_std"
 TWO = {**ONE, "num_classes": 2, "field_w": [9, 15], "field_h": [7, 12], "objectness": True}
 
 
-def by_torch(scores, deltas, truth, fields, kept, weights=(1, 1), loc_weight=1.0, bound=0.69, shift=0.5, legacy=False):
-    """The loss and its gradients: scores (M, C, H, W), deltas, truth (M, ..), fields (M, 2), kept (M, H, W)."""
+def by_torch(scores, deltas, truth, anchors, kept, weights=(1, 1), loc_weight=1.0, bound=0.69, shift=0.5, legacy=False):
+    """The loss and its gradients: scores (M, C, H, W), deltas, truth (M, ..), anchors (M, 2), kept (M, H, W)."""
     torch = pytest.importorskip("torch")
     scores, deltas = (torch.tensor(x, dtype=torch.float64, requires_grad=True) for x in (scores, deltas))
     total, boxes, count, objects = 0, 0, int(kept.sum()), 0
@@ -28,8 +28,8 @@ def by_torch(scores, deltas, truth, fields, kept, weights=(1, 1), loc_weight=1.0
         objects += 1
         cx, cy, w, h = truth[m, 1:5, y, x]
         middle = (x + 0.5) * 8, (y + 0.5) * 8
-        code = [(c - mid) / f for c, mid, f in zip((cx, cy), middle, fields[m])]
-        code += [np.log(max(n, 2) / f) for n, f in zip((w, h), fields[m])]
+        code = [(c - mid) / f for c, mid, f in zip((cx, cy), middle, anchors[m])]
+        code += [np.log(max(n, 2) / f) for n, f in zip((w, h), anchors[m])]
         for k in range(4):
             t = deltas[m, k, y, x] * STD[k] + MEAN[k]
             limit = bound if k > 1 else shift
@@ -52,9 +52,9 @@ def test_one_field_as_torch_has_it(legacy):
     weights = 0.8 * count / (count - objects), 0.2 * count / objects
     text = {**ONE, "sample_mode": "all", "loc_weight": 0.5, "field_whr": math.exp(0.69), "pos_neg_weighted": True}
     text["legacy_gradient"] = legacy
-    fields = np.array([[9, 7]] * 2)
+    anchors = np.array([[9, 7]] * 2)
     loss, d_scores, d_deltas = by_torch(
-        bottoms[:, :3], bottoms[:, 3:], truth, fields, kept, weights, 0.5, legacy=legacy
+        bottoms[:, :3], bottoms[:, 3:], truth, anchors, kept, weights, 0.5, legacy=legacy
     )
     run = LayerRun(DetectionLoss, [bottoms, truth], param_str=str(text))
     np.testing.assert_allclose(run.forward()[0], loss, rtol=1e-9)
@@ -65,8 +65,8 @@ def test_several_fields_as_torch_has_them():
     truth = labels(4)
     scores, deltas = maps(2, 4), 2 * maps(4, 4)
     kept = (truth[:, 0] > 0) | (truth[:, 5] < 0.5)
-    fields = np.array([[9, 7], [15, 12]] * 2)
-    expected = by_torch(scores, deltas, truth, fields, kept, bound=2, shift=1)
+    anchors = np.array([[9, 7], [15, 12]] * 2)
+    expected = by_torch(scores, deltas, truth, anchors, kept, bound=2, shift=1)
     text = {**TWO, "min_num_neg": 99, "field_xyr": 1, "field_whr": math.exp(2)}
     run = LayerRun(DetectionGroupLoss, [scores, deltas, truth], param_str=str(text))
     np.testing.assert_allclose(run.forward()[0], expected[0], rtol=1e-9)
@@ -187,7 +187,7 @@ WRONG[0, 0, 1, 2] = 3
             DetectionGroupLoss,
             [maps(2, 3), maps(4, 3), labels(3)],
             TWO,
-            r"bottoms must have shapes \(N G, C, H, W\), .* G = 2 fields",
+            r"bottoms must have shapes \(N G, C, H, W\), .* G = 2 anchors",
         ),
         (
             DetectionGroupLoss,

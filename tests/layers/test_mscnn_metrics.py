@@ -15,7 +15,7 @@ def iou(box, other):
     return shared / (sum(areas) - shared)
 
 
-def cell_by_cell(scores, deltas, truth, fields, xyr, whr):
+def cell_by_cell(scores, deltas, truth, anchors, xyr, whr):
     right, found = [], []
     for m, y, x in np.ndindex(*truth[:, 0].shape):
         label, cx, cy, w, h, overlap = truth[m, :, y, x]
@@ -25,9 +25,9 @@ def cell_by_cell(scores, deltas, truth, fields, xyr, whr):
         if label:
             box, size, middle = [], [], ((x + 0.5) * 8, (y + 0.5) * 8)
             for k in range(2):
-                field = fields[m % len(fields)][k]
-                size.append(field * np.exp(np.clip(deltas[m, 2 + k, y, x], -np.log(whr), np.log(whr))))
-                box.append(middle[k] + field * np.clip(deltas[m, k, y, x], -1 / xyr, 1 / xyr))
+                anchor = anchors[m % len(anchors)][k]
+                size.append(anchor * np.exp(np.clip(deltas[m, 2 + k, y, x], -np.log(whr), np.log(whr))))
+                box.append(middle[k] + anchor * np.clip(deltas[m, k, y, x], -1 / xyr, 1 / xyr))
             corners = [box[0] - size[0] / 2, box[1] - size[1] / 2, box[0] + size[0] / 2, box[1] + size[1] / 2]
             found.append(iou(corners, [cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2]))
     right = np.array(right)

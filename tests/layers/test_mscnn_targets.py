@@ -17,7 +17,7 @@ ROIS = [
     [1, 80, 80, 89, 89],  # of none
     [1, 10, 10, 29, 24],  # 0.75 of the third
 ]
-TEXT = {"num_classes": 3, "images": 2, "bbox_std": (0.1, 0.1, 0.2, 0.2), "fg_thr": 0.6, "bg_thr_hg": 0.4}
+TEXT = {"num_classes": 3, "images": 2, "bbox_std": (0.1, 0.1, 0.2, 0.2), "fg_threshold": 0.6, "bg_thr_hg": 0.4}
 
 
 def run(text, rois=ROIS, gt=GT, tops=6):
@@ -73,7 +73,7 @@ def test_limits_of_regression():
 @pytest.mark.parametrize(
     ("text", "rois", "gt", "message"),
     [
-        ({"fg_thr": 0.3}, ROIS, GT, "bg_thr_hg must not be above fg_thr"),
+        ({"fg_threshold": 0.3}, ROIS, GT, "bg_thr_hg must not be above fg_threshold"),
         ({}, [[2, 0, 0, 9, 9]], GT, r"bottom\[0\] \(rois\) has the batch index 2"),
         ({}, ROIS, [[0, 0, 0, 9, 9, 3, 0]], r"class 3 at index 0 is outside \[0, 3\)"),
         ({}, ROIS, [[0, 0, 0, 9, 9, 0, 0]], "class 0 at index 0 is the background's"),
@@ -87,7 +87,7 @@ def test_refused(text, rois, gt, message):
 
 
 def test_images_full_of_one_object_have_no_room_for_random_boxes():
-    text = {"batch_size": 9, "img_width": 50, "img_height": 50, "fg_thr": 1e-9, "bg_thr_hg": 0}
+    text = {"batch_size": 9, "img_width": 50, "img_height": 50, "fg_threshold": 1e-9, "bg_thr_hg": 0}
     gt = [[0, 0, 0, 99, 99, 1, 0], [1, 0, 0, 99, 99, 1, 0]]
     with pytest.raises(ValueError, match=r"^StageTarget: finds no random box that overlaps no object by 1e-09"):
         run(text, ROIS[:1], gt).forward()
@@ -98,7 +98,7 @@ def test_hardest():
     assert hardest_rois(losses, image, 2, 2).tolist() == [1, 2, 3, 4]
     assert hardest_rois(losses, image, 2, 1).tolist() == [1, 4]
     assert hardest_rois(losses, image, 2, 9).tolist() == [0, 1, 2, 3, 4]
-    for bottoms, text in (([[0.1, np.nan], ROIS[:2]], "{}"), ([[0.1, 0.2], ROIS[4:]], "{num_image: 1}")):
+    for bottoms, text in (([[0.1, np.nan], ROIS[:2]], "{}"), ([[0.1, 0.2], ROIS[4:]], "{images: 1}")):
         with pytest.raises(ValueError, match=r"^HardMining: bottom\[[01]\]"):
             LayerRun(HardMining, bottoms, param_str=text).forward()
 

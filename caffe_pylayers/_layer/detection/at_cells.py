@@ -8,11 +8,11 @@ import numpy as np
 
 from caffe_pylayers._layer import checks
 from caffe_pylayers._layer.base import Parameter
-from caffe_pylayers._layer.detection.field_boxes import CodedBoxes
+from caffe_pylayers._layer.detection.anchor_codes import CodedBoxes
 
 
 class Cells(NamedTuple):
-    """Maps of N images and G fields: scores (N, G, C, H, W), deltas (N, G, 4, H, W), labels (N, G, 6, H, W)."""
+    """Maps of N images and G anchors: scores (N, G, C, H, W), deltas (N, G, 4, H, W), labels (N, G, 6, H, W)."""
 
     scores: Any
     deltas: Any
@@ -26,8 +26,8 @@ class AtCells(CodedBoxes):
     """
 
     num_classes = Parameter(int, low=2, doc="C, the background, 0, among them")
-    field_w = Parameter([float], above=0, length=(1, None), doc="widths of the fields, in pixels")
-    field_h = Parameter([float], above=0, length=(1, None), doc="heights of the fields")
+    field_w = Parameter([float], above=0, length=(1, None), doc="widths of the anchors, in pixels")
+    field_h = Parameter([float], above=0, length=(1, None), doc="heights of the anchors")
     stride = Parameter(float, above=0, doc="of the map, in pixels")
     bg_threshold = Parameter(float, 0.5, doc="cells of class 0 and an IoU of this or more count for nothing")
     objectness = Parameter(bool, False, doc="all classes but the background count as one, 1")
@@ -38,23 +38,23 @@ class AtCells(CodedBoxes):
     def plan_cells(self, *maps: Any) -> None:
         """Check the bottoms' number and shapes."""
         checks.bottoms(self, maps, *(("scores", "deltas", "labels") if self.groups else ("maps", "labels")))
-        fields, shapes = len(self.field_w), [tuple(each.shape) for each in maps]
-        if len(self.field_h) != fields or (fields > 1 and not self.groups):
-            number = "as many widths as heights" if self.groups else "one field"
+        anchors, shapes = len(self.field_w), [tuple(each.shape) for each in maps]
+        if len(self.field_h) != anchors or (anchors > 1 and not self.groups):
+            number = "as many widths as heights" if self.groups else "one anchor"
             raise checks.error(
                 self,
-                f"parameters field_w and field_h must have {number}, got {fields} and {len(self.field_h)}",
+                f"parameters field_w and field_h must have {number}, got {anchors} and {len(self.field_h)}",
             )
         channels = (self.num_classes, 4, 6) if self.groups else (self.num_classes + 4, 6)
         first = shapes[0]
         wanted = [(*first[:1], count, *first[2:]) for count in channels]
-        if len(first) != 4 or first[0] % fields or shapes != wanted:
+        if len(first) != 4 or first[0] % anchors or shapes != wanted:
             names = ("N G", *("C", "4", "6")) if self.groups else ("N", "C + 4", "6")
             listed = ", ".join(f"({names[0]}, {name}, H, W)" for name in names[1:])
             raise checks.error(
                 self,
                 f"bottoms must have shapes {listed} for C = {self.num_classes} classes"
-                f"{f' and G = {fields} fields' if self.groups else ''}, got {', '.join(map(str, shapes))}",
+                f"{f' and G = {anchors} anchors' if self.groups else ''}, got {', '.join(map(str, shapes))}",
             )
 
     def cells(self, bottom: Any, name: str = "data") -> Cells:
@@ -63,8 +63,8 @@ class AtCells(CodedBoxes):
         if not self.groups:
             maps, labels = (array[:, None] for array in arrays)
             return Cells(maps[:, :, : self.num_classes], maps[:, :, self.num_classes :], labels)
-        fields = len(self.field_w)
-        return Cells(*(array.reshape(len(array) // fields, fields, *array.shape[1:]) for array in arrays))
+        anchors = len(self.field_w)
+        return Cells(*(array.reshape(len(array) // anchors, anchors, *array.shape[1:]) for array in arrays))
 
     def read(self, labels: Any) -> Any:
         """Return (classes, positive, negative), (N, G, H, W): an int64 index, and booleans of cells that count."""

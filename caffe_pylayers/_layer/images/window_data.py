@@ -10,7 +10,7 @@ from caffe_pylayers._layer import checks
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.data.prefetched_data import PrefetchedData
 from caffe_pylayers._layer.detection.boxes import centre_sizes
-from caffe_pylayers._layer.detection.field_labels import Rules, Scene, field_labels, round_half_up
+from caffe_pylayers._layer.detection.map_labels import Rules, Scene, map_labels, round_half_up
 from caffe_pylayers._layer.images.augment import mirror, mirror_boxes, resize, scale_boxes
 from caffe_pylayers._layer.images.image_files import opencv, read_image
 from caffe_pylayers._layer.images.mean import MeanSubtracted
@@ -93,13 +93,13 @@ class WindowData(MeanSubtracted, PrefetchedData):
 
 
 class LabelledWindows(WindowData):
-    """Images on a canvas, mirrored, scaled and moved at random, and the labels of fields."""
+    """Images on a canvas, mirrored, scaled and moved at random, and the labels of anchors."""
 
     crop = Parameter((int, int), None, low=1, doc="height and width of what is seen; default: the resized image's")
     mirror = Parameter(bool, False, doc="half of the images left to right")
     stride = Parameter([float], (), above=0, doc="of the maps, in pixels, one for each of the labels")
-    field_w = Parameter([float], (), above=0, doc="widths of the fields, in pixels")
-    field_h = Parameter([float], (), above=0, doc="heights of the fields")
+    field_w = Parameter([float], (), above=0, doc="widths of the anchors, in pixels")
+    field_h = Parameter([float], (), above=0, doc="heights of the anchors")
     fg_threshold = Parameter(float, 0.5, above=0, doc="IoU with an object above which a cell is to find it")
     min_gt_width = Parameter(float, 0.0, doc="objects that are less wide are ignored, in pixels of the net's input")
     min_gt_height = Parameter(float, 0.0, doc="objects that are less high are ignored")
@@ -141,13 +141,13 @@ class LabelledWindows(WindowData):
         rows[:, 5] = (rows[:, 5] != 0) | self._too_small(rows, canvas)
         window = np.array([x, y, x + seen_w, y + seen_h], np.float64)
         scene = Scene(rows[:, :4], rows[:, 4], rows[:, 5] != 0, regions, canvas, window)
-        fields = np.stack([self.field_w, self.field_h], 1) if self.stride else ()
-        return (data, *field_labels(scene, fields, self.stride, self.rules()), rows)
+        anchors = np.stack([self.field_w, self.field_h], 1) if self.stride else ()
+        return (data, *map_labels(scene, anchors, self.stride, self.rules()), rows)
 
     # --- what the two kinds of it differ in --------------------------------------------------------
 
     def rules(self) -> Rules:
-        """Return when a field belongs to an object."""
+        """Return when an anchor belongs to an object."""
         return Rules(fg_threshold=self.fg_threshold)
 
     def colours(self, rng: Any, pixels: Any) -> Any:

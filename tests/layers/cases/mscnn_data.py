@@ -16,11 +16,11 @@ LISTS = [
     text(FOLDER / name, *(f"# {i}\n{i}.ppm\n3\n{h}\n{w}\n{rows[i]}" for i, (h, w) in enumerate(SIZES)))
     for name, rows in (("one.txt", ONE), ("two.txt", TWO))
 ]
-FIELDS = {"stride": [8, 16], "field_w": [16, 24], "field_h": [16, 20], "fg_threshold": 0.4}
+ANCHORS = {"stride": [8, 16], "field_w": [16, 24], "field_h": [16, 20], "fg_threshold": 0.4}
 
 
-def data(which, tops, phase=0, fields=FIELDS, **options):
-    options = {"source": str(LISTS[which]), "root": str(FOLDER), **fields, **options}
+def data(which, tops, phase=0, anchors=ANCHORS, **options):
+    options = {"source": str(LISTS[which]), "root": str(FOLDER), **anchors, **options}
     return case([], str(options), tops=tops, phase=phase, repeatable=False)
 
 
@@ -31,7 +31,7 @@ CASES = {
         data(0, 4, batch_size=2, resize=[48, 64], crop=[32, 48], mirror=True, mean=[104, 117, 123], min_gt_height=12),
         data(0, 4, batch_size=3, resize=[48, 64], min_scale=10, max_scale=40, workers=2),
         data(0, 3, batch_size=3, crop=[80, 72], scale=0.5, phase=1, min_scale=30, max_scale=300),
-        data(0, 2, fields={}, phase=1, workers=0),
+        data(0, 2, anchors={}, phase=1, workers=0),
     ],
     "DetectionData": [
         data(1, 4, batch_size=3, aspect_run=0, mirror=True, mean=[104, 117, 123], **SIDES),
@@ -40,8 +40,8 @@ CASES = {
         data(1, 4, phase=1, pickup_iou_thr=0, min_gt_width=25, shuffle=False),
     ],
     "EvalData": [
-        data(1, 3, fields={}, mean=[104, 117, 123], **SIDES),
-        data(1, 2, fields={}, batch_size=2, resize=[32, 64], phase=1),
-        data(1, 3, fields={}, workers=0, scale=0.1),
+        data(1, 3, anchors={}, mean=[104, 117, 123], **SIDES),
+        data(1, 2, anchors={}, batch_size=2, resize=[32, 64], phase=1),
+        data(1, 3, anchors={}, workers=0, scale=0.1),
     ],
 }

@@ -56,8 +56,8 @@ from tests.nets.forks.lowered import computed_by
             {
                 "field_w": [20, 28],
                 "field_h": [40, 56],
-                "downsample_rate": [8, 8],
-                "fg_thr": -5,
+                "stride": [8, 8],
+                "conf_thr": -5,
                 "iou_thr": 0.65,
                 "field_whr": 2,
                 "field_xyr": 2,
@@ -71,7 +71,7 @@ from tests.nets.forks.lowered import computed_by
             "field_h: 44 stride: 4 } box_group_param { field_w: 64 field_h: 64 stride: 8 } nms_type: 'IOU' }",
             "mscnn.BoxGroupOutput",
             {
-                "fg_thr": 0,
+                "conf_thr": 0,
                 "iou_thr": 0.5,
                 "field_whr": 2,
                 "field_xyr": 2,

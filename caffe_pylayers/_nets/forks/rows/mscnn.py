@@ -8,7 +8,7 @@ from caffe_pylayers._nets.forks.dialects import Dialect
 from caffe_pylayers._nets.forks.normalize import NORMALIZATIONS, by_normalize
 from caffe_pylayers._nets.forks.reading import short_float
 
-_FIELDS = "fg_thr iou_thr field_whr field_xyr max_nms_num max_post_nms_num min_size"
+_BOXES = "fg_thr=conf_thr iou_thr field_whr field_xyr max_nms_num max_post_nms_num min_size"
 
 
 def _groups(layer: Any) -> dict[str, Any]:
@@ -133,13 +133,13 @@ ROWS = [
         "ProposalTarget",
         "mscnn_targets.StageTarget",
         "proposal_target_param bbox_reg_param",
-        "cls_num=num_classes fg_fraction num_img_per_batch=images fg_thr bg_thr_hg bg_thr_lw img_width img_height "
-        f"iou_weighted bbox_thr_lw bbox_thr_hg pickup_discard append_gtbox cls_aware {_CODES}",
+        "cls_num=num_classes fg_fraction num_img_per_batch=images fg_thr=fg_threshold bg_thr_hg bg_thr_lw img_width "
+        f"img_height iou_weighted bbox_thr_lw bbox_thr_hg pickup_discard append_gtbox cls_aware {_CODES}",
         read="batch_size",
         more=_batch_size("proposal_target_param"),
     ),
     Dialect("BboxAccuracy", "mscnn_metrics.BboxAccuracy", "bbox_reg_param", f"cls_aware {_CODES}"),
-    Dialect("HardMining", "mscnn_targets.HardMining", "hard_mining_param", "num_roi_per_image num_image"),
+    Dialect("HardMining", "mscnn_targets.HardMining", "hard_mining_param", "num_roi_per_image num_image=images"),
     # Its top with a loss for each ROI is what HardMining takes.
     Dialect(
         "SoftmaxWithLoss",
@@ -156,14 +156,14 @@ ROWS = [
         "BoxOutput",
         "mscnn.BoxOutput",
         "box_output_param bbox_reg_param",
-        f"field_w field_h downsample_rate {_FIELDS} bbox_mean bbox_std",
+        f"field_w field_h downsample_rate=stride {_BOXES} bbox_mean bbox_std",
         ignored="cls_aware",
     ),
     Dialect(
         "BoxGroupOutput",
         "mscnn.BoxGroupOutput",
         "box_group_output_param bbox_reg_param",
-        f"{_FIELDS} bbox_mean bbox_std",
+        f"{_BOXES} bbox_mean bbox_std",
         read="box_group_param",
         ignored="cls_aware",
         more=_groups,

@@ -1,4 +1,4 @@
-"""What each cell of MS-CNN's maps is to find: the object that its field overlaps."""
+"""What each cell of MS-CNN's maps is to find: the object that its anchor overlaps."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class Scene(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """When a field belongs to an object.
+    """When an anchor belongs to an object.
 
-    plus_one: x2 and y2 are the last pixels inside. fg_threshold: IoU above which a field does. ignore_threshold: the
-    share of a field in regions of no interest from which on it counts for nothing. objects_first: but for one of an
-    object. margin: so many halves of a field it may be beyond the image; None: any. pickup: the least IoU of an object
-    that no field belongs to with a field, for it to get the cell at its middle.
+    plus_one: x2 and y2 are the last pixels inside. fg_threshold: IoU above which an anchor does. ignore_threshold: the
+    share of an anchor in regions of no interest from which on it counts for nothing. objects_first: an anchor that
+    belongs to an object counts all the same. margin: so many halves of an anchor it may be beyond the image; None: any.
+    pickup: the least IoU with an anchor of an object that none belongs to, for it to get the cell at its middle.
     """
 
     plus_one: bool = False
@@ -47,26 +47,26 @@ def round_half_up(value: float) -> int:
     return math.floor(value + 0.5)
 
 
-def field_labels(scene: Scene, fields: Any, strides: Sequence[float], rules: Rules) -> list[Any]:
-    """Return for each field and stride labels (6, H, W): class, x and y of a centre, width, height, and IoU.
+def map_labels(scene: Scene, anchors: Any, strides: Sequence[float], rules: Rules) -> list[Any]:
+    """Return for each anchor and stride labels (6, H, W): class, x and y of a centre, width, height, and IoU.
 
     A cell of an object has its class, 0 where it is ignored, and its box; others have zeros. The IoU is the largest
     with an object, and 1 where a cell is to count for nothing.
 
-    fields: (F, 2), widths and heights.
+    anchors: (F, 2), widths and heights.
     """
-    if not len(fields):
+    if not len(anchors):
         return []
     count = len(scene.objects)
-    best, of_field, matched, labels = np.zeros(count), np.zeros(count, np.int64), np.zeros(count, bool), []
-    for i, (field, stride) in enumerate(zip(fields, strides)):
-        found, iou, own = _of_field(scene, np.asarray(field, np.float64), stride, rules)
+    best, of_anchor, matched, labels = np.zeros(count), np.zeros(count, np.int64), np.zeros(count, bool), []
+    for i, (anchor, stride) in enumerate(zip(anchors, strides)):
+        found, iou, own = _of_anchor(scene, np.asarray(anchor, np.float64), stride, rules)
         labels.append(found)
         matched[own] = True
-        of_field[iou > best] = i
+        of_anchor[iou > best] = i
         best = np.maximum(best, iou)
     for which in np.flatnonzero(~matched & ~scene.ignored & (best >= rules.pickup)):
-        found, stride = labels[of_field[which]], strides[of_field[which]]
+        found, stride = labels[of_anchor[which]], strides[of_anchor[which]]
         box = centre_sizes(scene.objects[[which]], rules.plus_one)[0]
         x, y = (min(max(int(box[k] // stride), 0), found.shape[2 - k] - 1) for k in range(2))
         if found[0, y, x] == 0:
@@ -76,15 +76,15 @@ def field_labels(scene: Scene, fields: Any, strides: Sequence[float], rules: Rul
     return labels
 
 
-def _of_field(scene: Scene, field: Any, stride: float, rules: Rules) -> Any:
-    """Return the labels of a field, each object's largest IoU with a cell, and the objects that cells belong to."""
+def _of_anchor(scene: Scene, anchor: Any, stride: float, rules: Rules) -> Any:
+    """Return the labels of an anchor, each object's largest IoU with a cell, and the objects that cells belong to."""
     height, width = (round_half_up(n / stride) for n in scene.size)
     y, x = (each.ravel() for each in np.mgrid[:height, :width])
     centre = (np.stack([x, y], 1) + 0.5) * stride
-    cells = np.concatenate([centre - field / 2, centre + field / 2], 1)
+    cells = np.concatenate([centre - anchor / 2, centre + anchor / 2], 1)
     counts = _on_image(scene.window, x, y, stride)
     if rules.margin is not None:
-        reach = rules.margin * np.tile(field / 2, 2) * [-1, -1, 1, 1]
+        reach = rules.margin * np.tile(anchor / 2, 2) * [-1, -1, 1, 1]
         low, high = np.split(scene.window + reach, 2)
         counts &= (cells[:, :2] >= low).all(1) & (cells[:, 2:] < high).all(1)
     shared = intersections(cells, scene.regions, rules.plus_one).sum(1) / areas(cells, rules.plus_one)

@@ -1,4 +1,4 @@
-"""Boxes coded relative to fields, boxes of fixed sizes at the middles of a map's cells, as MS-CNN has them."""
+"""Boxes coded relative to anchors, boxes of fixed sizes at the middles of a map's cells, as MS-CNN has them."""
 
 from __future__ import annotations
 
@@ -38,21 +38,21 @@ def bounds(field_xyr: Any, field_whr: Any, dtype: Any) -> Any:
     return np.array([centre, centre, size, size], dtype)
 
 
-def decode_fields(
+def decode_anchors(
     deltas: Any,
-    fields: Any,
+    anchors: Any,
     stride: float,
     field_xyr: Any = 2.0,
     field_whr: Any = 2.0,
     means: Any = 0.0,
     stds: Any = 1.0,
 ) -> Any:
-    """Return x, y, w, h, each (G, H, W), of boxes coded relative to a field at the middle of each cell.
+    """Return x, y, w, h, each (G, H, W), of boxes coded relative to an anchor at the middle of each cell.
 
-    A centre is moved by a share of the field's size, 1 / field_xyr at most; a size is the field's times exp of a delta,
-    field_whr or one over it at most.
+    A centre is moved by a share of the anchor's size, 1 / field_xyr at most; a size is the anchor's times exp of a
+    delta, field_whr or one over it at most.
 
-    deltas: (G, 4, H, W), times stds plus means. fields: (widths, heights) of the G fields, in pixels.
+    deltas: (G, 4, H, W), times stds plus means. anchors: (widths, heights) of the G anchors, in pixels.
     """
     shape = (1, 4, 1, 1)
     deltas = deltas * np.broadcast_to(stds, 4).reshape(shape) + np.broadcast_to(means, 4).reshape(shape)
@@ -60,20 +60,20 @@ def decode_fields(
     deltas = deltas.clip(-bound, bound)
     found = []
     for axis in range(2):
-        field = np.asarray(fields[axis], deltas.dtype)[:, None, None]
+        anchor = np.asarray(anchors[axis], deltas.dtype)[:, None, None]
         cells = (np.arange(deltas.shape[3 - axis]) + 0.5) * stride
         middle = cells if axis == 0 else cells[:, None]
-        length = field * np.exp(deltas[:, 2 + axis])
-        found.append((deltas[:, axis] * field + middle - length / 2, length))
+        length = anchor * np.exp(deltas[:, 2 + axis])
+        found.append((deltas[:, axis] * anchor + middle - length / 2, length))
     (x, w), (y, h) = found
     return x, y, w, h
 
 
-def encode_fields(boxes: Any, places: Any, fields: Any, stride: float) -> Any:
-    """Return the deltas (P, 4) of boxes relative to a field at the middle of a cell each.
+def encode_anchors(boxes: Any, places: Any, anchors: Any, stride: float) -> Any:
+    """Return the deltas (P, 4) of boxes relative to an anchor at the middle of a cell each.
 
-    boxes: (P, 4), the x and y of a centre, width and height. places: (P, 2), the cells' columns and rows. fields:
+    boxes: (P, 4), the x and y of a centre, width and height. places: (P, 2), the cells' columns and rows. anchors:
     (P, 2), widths and heights.
     """
-    shift = (boxes[:, :2] - (places + 0.5) * stride) / fields
-    return np.concatenate([shift, np.log(np.maximum(boxes[:, 2:], _LEAST) / fields)], 1)
+    shift = (boxes[:, :2] - (places + 0.5) * stride) / anchors
+    return np.concatenate([shift, np.log(np.maximum(boxes[:, 2:], _LEAST) / anchors)], 1)
