@@ -12,9 +12,10 @@ from typing import Any, Iterator, Mapping, Sequence
 
 from caffe_pylayers._layer.quote import plain, quoted
 from caffe_pylayers._nets.forks.names import LOSSES
-from caffe_pylayers._nets.include_rules import State, included_layers, rule_faults, title
+from caffe_pylayers._nets.include_rules import State, included_layers, rule_faults
 from caffe_pylayers._nets.learned_blobs import lr_mults
 from caffe_pylayers._nets.splits import insert_splits
+from caffe_pylayers._nets.titles import title
 
 
 @dataclass(frozen=True)

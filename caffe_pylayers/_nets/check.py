@@ -17,8 +17,9 @@ from caffe_pylayers._nets.forks import wording
 from caffe_pylayers._nets.forks.names import fork_of_type
 from caffe_pylayers._nets.forks.table import KINDS, engine_type, in_python, is_done
 from caffe_pylayers._nets.forks.unknown import types_by_fork
-from caffe_pylayers._nets.include_rules import State, included_layers, title
+from caffe_pylayers._nets.include_rules import State, included_layers
 from caffe_pylayers._nets.python_param import python_param_problems
+from caffe_pylayers._nets.titles import title
 
 
 def problems(

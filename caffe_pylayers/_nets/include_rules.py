@@ -5,11 +5,10 @@ Works on the messages alone, whichever caffe's they are.
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
-from typing import Any, Collection, Iterator
+from typing import Any, Collection
 
-from caffe_pylayers._layer.quote import plain, quoted
+from caffe_pylayers._nets.titles import title
 
 
 @dataclass(frozen=True)
@@ -40,24 +39,6 @@ def rule_faults(net: Any) -> list[str]:
     """Return a message for each layer with both include and exclude rules."""
     both = [layer for layer in net.layer if layer.include and layer.exclude]
     return [f"{title(layer)}: both include and exclude; Caffe takes one of them" for layer in both]
-
-
-def title(layer: Any) -> str:
-    """Return what messages call a layer: ``layer "loss" (Python)``. layer: anything that has its name and type."""
-    return f"layer {quoted(layer.name)}{f' ({plain(layer.type)})' if layer.type else ''}"
-
-
-@contextlib.contextmanager
-def naming(path: Any) -> Iterator[None]:
-    """Have errors that begin with a layer begin with the file of its net; path: None where there is none."""
-    try:
-        yield
-    except Exception as error:
-        if path is not None and str(error).startswith(("layer ", "unknown layer type")):
-            error.args = (f"{path}: {error}",)
-            if isinstance(error, ImportError):
-                error.msg = error.args[0]
-        raise
 
 
 def stages_named(net: Any) -> set[str]:

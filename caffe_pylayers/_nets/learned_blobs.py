@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Callable
 
 from caffe_pylayers._nets.forks.table import engine_type
-from caffe_pylayers._nets.include_rules import title
+from caffe_pylayers._nets.titles import title
 
 
 def _recurrent(matrices: int, states: int) -> Callable[[Any], int]:

@@ -6,7 +6,8 @@ import argparse
 from typing import TYPE_CHECKING, Any, Sequence
 
 from caffe_pylayers._layer.phases import PHASES
-from caffe_pylayers._nets.include_rules import State, naming
+from caffe_pylayers._nets.include_rules import State
+from caffe_pylayers._nets.titles import naming
 from caffe_pylayers.cli import UserError, add_engine_arguments, translate_old_code
 from caffe_pylayers.cli._parser import given, given_paths
 

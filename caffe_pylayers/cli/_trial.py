@@ -18,8 +18,9 @@ from caffe_pylayers import _engine
 from caffe_pylayers._compat.advice import WHAT_HELPS, advice
 from caffe_pylayers._layer.quote import quoted
 from caffe_pylayers._nets.forks.table import in_python
-from caffe_pylayers._nets.include_rules import State, included_layers, title
+from caffe_pylayers._nets.include_rules import State, included_layers
 from caffe_pylayers._nets.python_param import reshapes_late
+from caffe_pylayers._nets.titles import title
 from caffe_pylayers.cli._errors import line_of, place_of, raised_here
 
 

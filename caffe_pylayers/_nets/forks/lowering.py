@@ -20,7 +20,7 @@ from caffe_pylayers._nets.forks.names import fork_of_field, fork_of_type
 from caffe_pylayers._nets.forks.reading import first_of, set_fields
 from caffe_pylayers._nets.forks.table import DIALECTS, KINDS, TOLD, dialect_of, in_python, is_unmarked
 from caffe_pylayers._nets.forks.unknown import unknown_types
-from caffe_pylayers._nets.include_rules import title
+from caffe_pylayers._nets.titles import title
 
 if TYPE_CHECKING:
     from caffe_pylayers._nets.stored import AskBlobs

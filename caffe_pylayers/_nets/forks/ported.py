@@ -10,8 +10,8 @@ from caffe_pylayers._nets.forks import wording
 from caffe_pylayers._nets.forks.lowering import Lowered
 from caffe_pylayers._nets.forks.names import fork_of_type
 from caffe_pylayers._nets.forks.table import engine_type, in_python, is_done
-from caffe_pylayers._nets.include_rules import title
 from caffe_pylayers._nets.python_param import python_param_problems
+from caffe_pylayers._nets.titles import title
 
 
 def faults(found: Lowered, nets: Any) -> list[str]:

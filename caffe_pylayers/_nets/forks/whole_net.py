@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Iterator
 
 from caffe_pylayers._nets.forks.names import WINDOWS, fork_of_type
-from caffe_pylayers._nets.include_rules import title
+from caffe_pylayers._nets.titles import title
 
 _HEADS = {"DetectionOutput": "detection_output_param", "MultiBoxLoss": "multibox_loss_param"}
 _REARRANGED = {"Permute", "Flatten", "Reshape"}

@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from caffe_pylayers._layer.quote import quoted
-from caffe_pylayers._nets.include_rules import title
+from caffe_pylayers._nets.titles import title
 
 LOGGER = logging.getLogger("caffe_pylayers.runtime")  # which caffe.init_log shows
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, NoReturn
 
 from caffe_pylayers._layer.quote import one_line, plain, quoted
-from caffe_pylayers._nets.include_rules import title
+from caffe_pylayers._nets.titles import title
 from caffe_pylayers.runtime.files import blob_proto
 from caffe_pylayers.runtime.memory import allocator
 from caffe_pylayers.runtime.memory.blob import Blob

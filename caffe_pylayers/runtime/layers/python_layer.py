@@ -10,7 +10,7 @@ import torch
 
 from caffe_pylayers._layer.quote import plain, quoted
 from caffe_pylayers._nets.forks import wording
-from caffe_pylayers._nets.include_rules import title
+from caffe_pylayers._nets.titles import title
 from caffe_pylayers.runtime.layers.layer import Layer, register
 from caffe_pylayers.runtime.memory import device
 from caffe_pylayers.runtime.memory.blob import Blob

@@ -11,7 +11,8 @@ from caffe_pylayers._nets.backward_plan import loss_weights, plan_layers, wired_
 from caffe_pylayers._nets.forks.names import fork_of_type
 from caffe_pylayers._nets.forks.table import KINDS, engine_type
 from caffe_pylayers._nets.forks.unknown import types_by_fork
-from caffe_pylayers._nets.include_rules import State, title
+from caffe_pylayers._nets.include_rules import State
+from caffe_pylayers._nets.titles import title
 from caffe_pylayers.runtime import _openmp
 from caffe_pylayers.runtime.layers.layer import LAYERS, Count, Layer, LayerError
 from caffe_pylayers.runtime.memory.blob import Blob

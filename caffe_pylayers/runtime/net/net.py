@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from caffe_pylayers._layer.quote import quoted
-from caffe_pylayers._nets.include_rules import naming
+from caffe_pylayers._nets.titles import naming
 from caffe_pylayers.runtime.files import weights
 from caffe_pylayers.runtime.layers.layer import LayerError
 from caffe_pylayers.runtime.memory import allocator

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 from caffe_pylayers._layer.quote import plain
 from caffe_pylayers._nets import prototxt, solver_rules
 from caffe_pylayers._nets.forks import evaluation
-from caffe_pylayers._nets.include_rules import naming
 from caffe_pylayers._nets.solver_rules import SolverNet
 from caffe_pylayers._nets.stored import AskBlobs
+from caffe_pylayers._nets.titles import naming
 from caffe_pylayers.runtime.files.weights import Source
 from caffe_pylayers.runtime.net.net import Net
 from caffe_pylayers.runtime.process import LOGGER
