@@ -113,7 +113,8 @@ class AffineGrid(Sized):
 class GridSample(Sampled):
     """A map's values at the places of a grid, between its pixels by bilinear interpolation.
 
-    top[n, c, h, w] = sum over the four pixels around grid[n, h, w] of (1 - |dx|) (1 - |dy|) x[n, c]
+    top[n, c, h, w] = sum over the four pixels around grid[n, h, w] of (1 - |dx|) (1 - |dy|) x[n, c]; 0 at a place that
+    is no number
 
     Bottom:
         [0] features x (N, C, H, W)
@@ -126,8 +127,9 @@ class GridSample(Sampled):
     Raises:
         ValueError for shapes that do not fit, and in place.
     References:
-        Jaderberg et al., "Spatial Transformer Networks", 2015, arXiv:1506.02025; PyTorch's grid_sample, mode bilinear.
-        FlowWarp of lmb-freiburg/flownet2 takes offsets in pixels, this takes places.
+        Jaderberg et al., "Spatial Transformer Networks", 2015, arXiv:1506.02025; PyTorch's grid_sample, mode bilinear;
+        with padding border it reads the first pixel where a place is no number. FlowWarp of lmb-freiburg/flownet2 takes
+        offsets in pixels, this takes places.
     Example:
         >>> from caffe_pylayers.testing import LayerRun
         >>> LayerRun(GridSample, [[[[[1, 3]]]], [[[[0, 0], [-0.5, 0]]]]]).forward()[0]

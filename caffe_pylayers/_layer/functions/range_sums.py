@@ -43,8 +43,9 @@ def range_sums(xp: Any, maps: Any, which: Any, rows: Any, columns: Any) -> Any:
         sums[arrays.index_like(mine, sums)] = found
         finite = arrays.to_numpy(xp.isfinite(above[-1, -1]).all(1))
         for i in mine[~finite[group]].tolist():
-            place = slice(rows[0][i], rows[1][i]), slice(columns[0][i], columns[1][i])
-            sums[i] = arrays.astype(maps.reshape(-1, *maps.shape[2:])[which[i]][place], sums).sum((0, 1))
+            cells_of_map = maps[image, int(which[i]) - image * maps.shape[1]]
+            rectangle = cells_of_map[rows[0][i] : rows[1][i], columns[0][i] : columns[1][i]]
+            sums[i] = arrays.astype(rectangle, sums).sum((0, 1))
     return sums
 
 
