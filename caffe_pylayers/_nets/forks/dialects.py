@@ -176,8 +176,11 @@ def _fields(names: str) -> Iterator[tuple[list[list[str]], str]]:
 
 
 def behind(layer: Any, kind: str) -> Any:
-    """Return a layer that works in place on another one's top, for what a fork's layer does at its end."""
-    found = type(layer)(name=f"{layer.name}/{kind.lower()}", type=kind, bottom=layer.top, top=layer.top)
+    """Return a layer that works in place on another one's top, for what a fork's layer does at its end.
+
+    Its name has no ``/``, which HDF5 takes for a folder.
+    """
+    found = type(layer)(name=f"{layer.name}.{kind.lower()}", type=kind, bottom=layer.top, top=layer.top)
     found.include.extend(layer.include)
     found.exclude.extend(layer.exclude)
     return found

@@ -137,12 +137,15 @@ def lowered(net: Any, messages: Any, blobs: AskBlobs | None = None) -> Lowered:
     found.doubts.extend([*whole_net.settle(net), *whole_net.doubts(net)])
     shown = [] if blobs is None else _show_blobs(net, blobs)
     has = messages.LayerParameter.DESCRIPTOR.fields_by_name
-    layers = []
+    layers, names = [], {layer.name for layer in net.layer}
     for layer in net.layer:
         layers.append(layer)
         dialect = dialect_of(layer)
+        if dialect is None and layer.blobs:
+            dialect = _by_fields(layer)
+            found.faults.extend([] if dialect is None else [_misfit(layer)])
         if dialect is not None and _foreign(layer, dialect, has):
-            layers += _lower_layer(layer, dialect, found)
+            layers += _unlike(names, _lower_layer(layer, dialect, found))
         elif dialect is None and layer.type in KINDS and not in_python(layer):
             found.faults.extend(_without_meaning(layer, has))
     for layer in shown:
@@ -159,6 +162,14 @@ def lowered(net: Any, messages: Any, blobs: AskBlobs | None = None) -> Lowered:
     stock = messages.NetParameter.FromString(net.SerializeToString())
     stock.DiscardUnknownFields()
     return found._replace(message=stock)
+
+
+def _unlike(names: Container[str], layers: Sequence[Any]) -> Sequence[Any]:
+    """Give layers that come behind others names that none of the net has."""
+    for layer in layers:
+        while layer.name in names:
+            layer.name += "_"
+    return layers
 
 
 def _show_blobs(net: Any, blobs: AskBlobs) -> list[Any]:
@@ -247,15 +258,25 @@ def _changed(layer: Any, dialect: Dialect, found: Lowered) -> Sequence[Any]:
 def _contradicted(layer: Any, dialect: Dialect) -> list[str]:
     """Say that the blobs in its weights make a layer another than its fields do; nothing where they do not."""
     unread = dialect.unread(layer) if layer.blobs else []
-    by_fields = type(layer)()
-    by_fields.CopyFrom(layer)
-    by_fields.ClearField("blobs")
-    if not unread or dialect_of(by_fields) in (dialect, None):
+    if not unread or _by_fields(layer) in (dialect, None):
         return []
     return [
         f"{title(layer)}: with {len(layer.blobs)} learned blobs, as its weights have them, it takes no "
         f"{' and no '.join(unread)}; are these weights of this net?"
     ]
+
+
+def _misfit(layer: Any) -> str:
+    """Say that no layer of this type has as many blobs as it has in its weights."""
+    return f"{title(layer)}: none has {len(layer.blobs)} learned blobs, as its weights have them; are they of this net?"
+
+
+def _by_fields(layer: Any) -> Dialect | None:
+    """Return the row of a layer without its blobs."""
+    fields = type(layer)()
+    fields.CopyFrom(layer)
+    fields.ClearField("blobs")
+    return dialect_of(fields)
 
 
 def _fields_of_forks(message: Any, before: str = "") -> Iterator[tuple[str, Any]]:

@@ -2,12 +2,16 @@
 
 import json
 
+from caffe_pylayers._nets.forks.unknown import unknown_types
 from caffe_pylayers._nets.prototxt import parse_net
 
 
 def layers_of(text, net="net"):
-    """Return the layer, lowered, and those that come behind it."""
-    return list(parse_net(f"layer {{ name: 'a' {text} }}", net).layer)
+    """Return the layer, lowered, and those that come behind it; lowered again they are the same."""
+    found = parse_net(f"layer {{ name: 'a' {text} }}", net)
+    if not unknown_types(found.layer):
+        assert parse_net(str(found), net) == found
+    return list(found.layer)
 
 
 def layer_of(text, net="net"):

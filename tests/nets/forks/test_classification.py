@@ -26,7 +26,7 @@ def test_holes_are_dilation(kind, hole, dilation):
 )
 def test_a_relu_in_a_layer(text, slope):
     layer, relu = layers_of(f"bottom: 'x' top: 'y' {text}")
-    assert (relu.name, relu.type, list(relu.bottom), list(relu.top)) == ("a/relu", "ReLU", ["y"], ["y"])
+    assert (relu.name, relu.type, list(relu.bottom), list(relu.top)) == ("a.relu", "ReLU", ["y"], ["y"])
     assert relu.relu_param.negative_slope == slope
     assert "relu" not in str(layer)
 
@@ -55,7 +55,7 @@ def test_selu(text, parameters):
 def test_one_process_has_nothing_to_gather(kind):
     first, second = layers_of(f"type: '{kind}' bottom: 'x' bottom: 'label' top: 'y' top: 'z'")
     assert (first.name, engine_type(first), list(first.bottom), list(first.top)) == ("a", "Split", ["x"], ["y"])
-    assert (second.name, second.type, list(second.bottom), list(second.top)) == ("a/1", "Split", ["label"], ["z"])
+    assert (second.name, second.type, list(second.bottom), list(second.top)) == ("a.1", "Split", ["label"], ["z"])
 
 
 @pytest.mark.parametrize("text", ["ceil_mode: false", "ceil_mode: false kernel_h: 3 kernel_w: 2 pad: 1 stride_h: 2"])

@@ -47,3 +47,18 @@ def test_fields():
         {"num_output": 8, "kernel_size": [3, 1], "pad": [1, 0], "stride": [2], "groups": 2, "deformable_groups": 1}
         | {"bias_term": False, "filler": "constant"},
     )
+
+
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        ("kernel_size: 3 kernel_h: 3 kernel_w: 1", "takes kernel_size, or kernel_h and kernel_w: not both"),
+        ("kernel_size: 3 pad: 1 pad_h: 2", "takes pad, or pad_h and pad_w: not both"),
+        ("kernel_size: 3 stride: 1 stride_w: 2", "takes stride, or stride_h and stride_w: not both"),
+        ("kernel_h: 3", r"deformable_convolution_param\.kernel_w is missing"),
+        ("kernel_size: 3 stride_w: 3", r"deformable_convolution_param\.stride_h is missing"),
+    ],
+)
+def test_sizes_that_caffes_convolution_refuses_too(sizes, message):
+    with pytest.raises(ValueError, match=rf'^net: layer "a" \(DeformableConvolution\): .*{message}$'):
+        computed_by(f"type: 'DeformableConvolution' deformable_convolution_param {{ num_output: 8 {sizes} }}")

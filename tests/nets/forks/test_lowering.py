@@ -149,9 +149,55 @@ def test_depthwise_convolutions(kind):
     assert (found.type, engine_type(found), found.convolution_param.group) == (kind, "Convolution", 6)
 
 
-def test_what_is_written_is_read_again():
-    found = layer_of("type: 'PriorBox' prior_box_param { min_size: 30 }")
-    assert layer_of(str(found).replace('name: "a"\n', "")) == found
+# A layer for each row that changes more than python_param, or works on Caffe's own types.
+CHANGED = """
+DepthwiseConvolution convolution_param { num_output: 6 group: 6 hole: 2 relu: true }
+ConvolutionDepthwise convolution_param { num_output: 6 kernel_size: 3 }
+Convolution convolution_param { num_output: 6 hole_h: 2 hole_w: 3 relu: true negative_slope: 0.5 }
+Deconvolution convolution_param { num_output: 6 hole: 3 }
+Eltwise eltwise_param { relu: true }
+Gather
+Scatter
+Dropout dropout_param { sample_weights_test: true scale_train: false }
+Pooling pooling_param { kernel_size: 2 ceil_mode: false }
+BN bn_param { scale_filler { value: 1 } }
+BN bn_param { scale_filler { value: 1 } decay: 0.1 }
+BN bn_param { frozen: true }
+BatchNorm batch_norm_param { scale_bias: true relu: true }
+BatchNorm batch_norm_param { stats_batch_size: 8 }
+SoftmaxWithLoss loss_param { class_weighting: 1 class_weighting: 2 weight_by_label_freqs: true }
+SoftmaxWithLoss loss_param { class_weighting: 2 }
+SigmoidCrossEntropyLoss loss_param { balanced: true }
+FrcnnRoiData top: "image" top: "info" top: "boxes" window_data_param { source: "list" }
+NdConvolution convolution_param { num_output: 2 kernel_shape { dim: 3 dim: 2 dim: 1 } }
+Convolution3D convolution_param { num_output: 2 kernel_size: 3 kernel_depth: 2 }
+Repeat repeat_param { num_repeats: 3 }
+DeformableConvolution deformable_convolution_param { num_output: 2 kernel_size: 3 }
+"""
+
+
+@pytest.mark.parametrize("layer", CHANGED.strip().splitlines())
+def test_a_net_that_has_been_read_is_read_as_it_is(layer):
+    """A net is read more than once, and what is saved is read again."""
+    kind, _, rest = layer.partition(" ")
+    top = "" if "top:" in rest else "top: 'y'"
+    layer = f"layer {{ name: 'a' type: '{kind}' bottom: 'x' {top} {rest} }}"
+    for net in (layer, f"bn_stats_batch_size: 2 {layer} layer {{ name: 'b' type: 'BatchNorm' bottom: 'z' top: 'z' }}"):
+        found = parse_net(net)
+        assert parse_net(str(found)) == found
+        assert lower(found, _engine.messages(), "net") == found
+
+
+def test_every_row_without_fields_is_read_twice():
+    for kind in {row.kind for row in DIALECTS if row.meant is always}:
+        found = parse_net(f"layer {{ name: 'a' type: '{kind}' bottom: 'x' top: 'y' }}")
+        assert parse_net(str(found)) == found, kind
+
+
+def test_a_layer_behind_another_has_a_name_of_its_own():
+    behind = "layer { name: 'c' type: 'Eltwise' eltwise_param { relu: true } }"
+    net = parse_net(f"{behind} layer {{ name: 'c.relu' type: 'PReLU' }} {behind.replace(repr('c'), repr('d'))}")
+    assert [layer.name for layer in net.layer] == ["c", "c.relu_", "c.relu", "d", "d.relu"]
 
 
 # --- fields --------------------------------------------------------------------------------------

@@ -96,7 +96,7 @@ def test_a_relu_in_it():
         "layer { name: 'bn' type: 'BatchNorm' bottom: 'x' top: 'y' batch_norm_param { scale_bias: true relu: true } "
         "include { phase: TEST } } layer { name: 'next' type: 'ReLU' bottom: 'y' top: 'z' }"
     )
-    assert [layer.name for layer in net.layer] == ["bn", "bn/relu", "next"]
+    assert [layer.name for layer in net.layer] == ["bn", "bn.relu", "next"]
     relu = net.layer[1]
     assert (relu.type, list(relu.bottom), list(relu.top)) == ("ReLU", ["y"], ["y"])
     assert relu.include == net.layer[0].include
@@ -169,3 +169,12 @@ def test_parts_of_a_batch_by_caffes_batch_norm(tmp_path):
         assert whole.blobs["bn"].data[part] == pytest.approx(stock.blobs["bn"].data, abs=1e-6)
     for mine, theirs in zip(whole.params["bn"], stock.params["bn"]):
         assert mine.data == pytest.approx(theirs.data, rel=1e-5)
+
+
+def test_weights_of_no_such_layer():
+    net = parse("layer { name: 'n' type: 'Normalize' }", "NetParameter", _engine.messages())
+    for _ in range(2):
+        net.layer[0].blobs.add().shape.dim.append(3)
+    message = r'^net: layer "n" \(Normalize\): none has 2 learned blobs, as its weights have them; .* this net\?$'
+    with pytest.raises(ValueError, match=message):
+        lower(net, _engine.messages(), "net")

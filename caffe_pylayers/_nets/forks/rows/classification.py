@@ -41,7 +41,7 @@ def _splits(layer: Any) -> list[Any]:
     """Make a Split of each bottom: in one process nothing is gathered, and nothing is scattered."""
     found = []
     for i, (bottom, top) in enumerate(zip(layer.bottom[1:], layer.top[1:]), 1):
-        split = type(layer)(name=f"{layer.name}/{i}", type="Split", bottom=[bottom], top=[top])
+        split = type(layer)(name=f"{layer.name}.{i}", type="Split", bottom=[bottom], top=[top])
         split.include.extend(layer.include)
         split.exclude.extend(layer.exclude)
         found.append(split)

@@ -20,6 +20,20 @@ def _windows(layer: Any) -> dict[str, Any]:
     return found
 
 
+def _refuse_two_ways(layer: Any) -> None:
+    """Refuse what Caffe's convolution does: a size given both ways, or on one side alone."""
+    param = layer.deformable_convolution_param
+    for name, both in (("kernel", "kernel_size"), ("stride", "stride"), ("pad", "pad")):
+        sides = [f"{name}_h", f"{name}_w"]
+        missing = [side for side in sides if not param.HasField(side)]
+        if len(missing) == len(sides):
+            continue
+        if getattr(param, both):
+            raise ValueError(f"deformable_convolution_param takes {both}, or {' and '.join(sides)}: not both")
+        if missing and name != "pad":  # a side without pad has 0
+            raise ValueError(f"deformable_convolution_param.{missing[0]} is missing")
+
+
 ROWS = [
     Dialect(
         "DeformableConvolution",
@@ -29,5 +43,6 @@ ROWS = [
         read="kernel_size kernel_h kernel_w stride stride_h stride_w pad pad_h pad_w dilation",
         filler="weight_filler",
         more=_windows,
+        change=_refuse_two_ways,
     ),
 ]

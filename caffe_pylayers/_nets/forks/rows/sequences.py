@@ -83,13 +83,15 @@ def _repeat(layer: Any) -> list[Any]:
     if layer.HasField("tile_param"):  # it is as this package has written it
         return []
     param = layer.repeat_param
+    if layer.HasField("tile_param"):  # it is as this package has written it
+        return []
     if len(layer.top) != 1:
         raise ValueError(f"needs 1 top, got {len(layer.top)}")
     layer.tile_param.axis, layer.tile_param.tiles = param.axis, param.num_repeats
     shape = behind(layer, "Reshape")
     shape.reshape_param.axis, shape.reshape_param.num_axes = param.axis, 1
     shape.reshape_param.shape.dim.extend([param.num_repeats, -1])
-    layer.top[0] = shape.bottom[0] = f"{layer.name}/tile"
+    layer.top[0] = shape.bottom[0] = f"{layer.name}.tile"
     layer.ClearField("repeat_param")
     return [shape]
 
