@@ -93,8 +93,7 @@ class BoxOutput(AnchorProposals):
     are the box's centre and size, of deltas d = bottom * bbox_std + bbox_mean with |d_x|, |d_y| <= 1 / field_xyr and
     |d_w|, |d_h| <= log(field_whr). A box's score is the largest score of a class less that of the background, before
     any softmax. A box that begins outside the image that the map covers is moved to its edge, and one that ends outside
-    is cut; of those with a score of conf_thr or more, and of min_size, greedy non-maximum suppression
-    keeps the best.
+    is cut; of those with a score of conf_thr or more, and of min_size, greedy non-maximum suppression keeps the best.
 
     Bottom:
         [i] maps (N, C + 4, H_i, W_i), one for each anchor: scores of C classes, background first, then 4 deltas

@@ -185,8 +185,7 @@ class DetectionLoss(_CellLoss):
     t* codes the object of a cell whose middle is (x_c, y_c): ((x - x_c) / field_w, (y - y_c) / field_h,
     log(w / field_w), log(h / field_h)), w and h of 2 pixels at least. rho(d) = d**2 / 2 where |d| < 1, else |d| - 1/2;
     with Euclidean_L2 d**2 / 2 everywhere. w_i = 1; with pos_neg_weighted cells of objects weigh K / (1 + bg_multiple)
-    together, and the background's the rest of K; where no object
-    is sampled 1.
+    together, and the background's the rest of K; 1 where no object is sampled.
 
     Bottom:
         [0] maps (N, C + 4, H, W): scores before any softmax, the background's first, then 4 deltas
@@ -200,8 +199,8 @@ class DetectionLoss(_CellLoss):
         other cells. What comes to top[1] is added to g of d_deltas. With legacy_gradient, as in the forks, a delta
         beyond its bound gets the gradient of one at it. d_labels = 0.
     Raises:
-        ValueError for shapes that do not fit, a class that is no integer in [0, num_classes), and boxes that are not
-        finite.
+        ValueError for shapes that do not fit, a class that is no integer in [0, num_classes), boxes that are not
+        finite, and an IoU of the background that is NaN.
     References:
         Cai, Fan, Feris, Vasconcelos, "A Unified Multi-scale Deep Convolutional Neural Network for Fast Object
         Detection", 2016, arXiv:1607.07155. DetectionLoss of MS-CNN's Caffe, with the fields of its
@@ -274,7 +273,7 @@ class DetectionGroupLoss(_CellLoss):
         beyond its bound gets the gradient of one at it. d_labels = 0.
     Raises:
         ValueError for shapes that do not fit, a class that is no integer in [0, num_classes), boxes that are not
-        finite, and one alone of field_xyr and field_whr.
+        finite, an IoU of the background that is NaN, and one alone of field_xyr and field_whr.
     References:
         Cai and Vasconcelos, "Cascade R-CNN: Delving into High Quality Object Detection", 2018, arXiv:1712.00726.
         DetectionGroupLoss of its Caffe, with the fields of its detection_group_loss_param; its top has the box loss as
