@@ -252,12 +252,10 @@ class DetectionGroupLoss(_CellLoss):
     (bootstrap), or half and half (mixture).
 
     t = deltas * bbox_std + bbox_mean, with |t_x|, |t_y| <= 1 / field_xyr and |t_w|, |t_h| <= log(field_whr), where
-    these are given.
-    t* codes the object of a cell whose middle is (x_c, y_c): ((x - x_c) / field_w, (y - y_c) / field_h,
-    log(w / field_w), log(h / field_h)), w and h of 2 pixels at least. rho(d) = d**2 / 2 where |d| < 1, else |d| - 1/2;
-    with Euclidean_L2 d**2 / 2 everywhere. w_i = 1; with pos_neg_weighted cells of objects weigh K / (1 + bg_multiple)
-    together, and the background's the rest of K, also where
-    no object is sampled.
+    these are given. t* codes the object of a cell whose middle is (x_c, y_c): ((x - x_c) / field_w,
+    (y - y_c) / field_h, log(w / field_w), log(h / field_h)), w and h of 2 pixels at least. rho(d) = d**2 / 2 where
+    |d| < 1, else |d| - 1/2; with Euclidean_L2 d**2 / 2 everywhere. w_i = 1; with pos_neg_weighted cells of objects
+    weigh K / (1 + bg_multiple) together, and the background's the rest of K, also where no object is sampled.
 
     Bottom:
         [0] scores (N G, C, H, W) before any softmax, the background's first, for G anchors
