@@ -79,9 +79,9 @@ class _Port:
 
     def _add_net(self, net: Any, output: Path, weights: str | None = None) -> None:
         from caffe_pylayers._nets.forks import evaluation, lowering, ported
-        from caffe_pylayers.cli._training.weights import nothing_in_common, read_model
+        from caffe_pylayers.cli._training.weights import nothing_in_common, read_whole
 
-        model = None if weights is None else read_model(Path(weights), port=True)
+        model, stored = (None, None) if weights is None else read_whole(Path(weights), port=True)
         if model is not None and not {layer.name for layer in net.layer} & set(model.layers):
             raise UserError(nothing_in_common(str(weights), model))
         found = lowering.lowered(net, self._messages, None if model is None else lambda: model.layers)
@@ -93,12 +93,11 @@ class _Port:
         if weights is None or model is None:
             return
         self.read.add(Path(weights).resolve())
-        content = Path(weights).read_bytes()
         beside = output.with_suffix(".caffemodel.h5" if model.hdf5 else ".caffemodel")
         if beside == output:
             raise UserError(f"{output}: the weights go there; name the net otherwise, {output.stem}.prototxt say")
         # HDF5 holds the layers' names and blobs, and no more.
-        self.written[beside] = content if model.hdf5 else ported.weights(content, self._messages, weights)
+        self.written[beside] = Path(weights).read_bytes() if stored is None else ported.weights(stored)
 
     def _add_solver(self, solver: Any) -> None:
         from caffe_pylayers._nets.forks import evaluation, lowering, ported

@@ -7,6 +7,7 @@ import pytest
 
 from caffe_pylayers import _engine
 from caffe_pylayers._nets import check, prototxt
+from caffe_pylayers._nets.stored import parse_model
 from caffe_pylayers.cli import main
 
 NET = """
@@ -69,6 +70,19 @@ def test_what_is_read_is_not_written_over(capsys, tmp_path):
             f"caffe-pylayers port: {kept}: what is read would be written over; give OUTPUT another name\n",
         )
         assert kept.read_bytes() == before
+
+
+def test_weights_are_parsed_once(capsys, tmp_path, monkeypatch):
+    fork, weights = tmp_path / "fork.prototxt", tmp_path / "fork.caffemodel"
+    fork.write_text(NET)
+    model = _engine.messages().NetParameter()
+    model.layer.add(name="norm", type="Normalize").blobs.add(data=[1, 2, 3, 4]).shape.dim.append(4)
+    weights.write_bytes(model.SerializeToString())
+    parsed = []
+    where = "caffe_pylayers._nets.stored.parse_model"
+    monkeypatch.setattr(where, lambda *args: parsed.append(args[2]) or parse_model(*args))
+    assert port(capsys, fork, weights, "-o", tmp_path / "ported.prototxt")[0] == 0
+    assert parsed == [weights]
 
 
 def test_weights_that_this_caffe_cannot_read(capsys, tmp_path):

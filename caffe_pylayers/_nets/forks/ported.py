@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from caffe_pylayers._nets import stored
 from caffe_pylayers._nets.backward_plan import loss_weights
 from caffe_pylayers._nets.forks import wording
 from caffe_pylayers._nets.forks.lowering import Lowered
@@ -51,14 +50,12 @@ def solver_text(found: Lowered) -> str:
     return "".join(f"# left out: {place}\n" for _, place in found.left_out) + str(solver)
 
 
-def weights(content: bytes, messages: Any, path: Any) -> bytes:
+def weights(model: Any) -> bytes:
     """Return a caffemodel of the layers' names, types and blobs alone: the rest is the fork's, or in the net.
 
-    ValueError, with ``path``, for content that is none.
+    model: the NetParameter of the fork's, in the current format.
     """
-    model, ported = messages.NetParameter(), messages.NetParameter()
-    stored.parse_model(content, model, path)
-    ported.name = model.name
+    ported = type(model)(name=model.name)
     for layer in model.layer:
         written = ported.layer.add(name=layer.name, type=layer.type)
         written.blobs.extend(layer.blobs)

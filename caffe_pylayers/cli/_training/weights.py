@@ -18,11 +18,17 @@ from caffe_pylayers._nets.stored import Model
 from caffe_pylayers.cli import UserError
 
 
-def read_model(path: Path, port: bool = False) -> Model:
-    """Return the blobs' shapes in a caffemodel, binary or HDF5. UserError unless it is there and whole.
+def read_model(path: Path) -> Model:
+    """Return the blobs' shapes in a caffemodel, binary or HDF5. UserError unless it is there and whole."""
+    return read_whole(path)[0]
+
+
+def read_whole(path: Path, port: bool = False) -> tuple[Model, Any]:
+    """Return what read_model returns, and the NetParameter in a binary caffemodel; None for HDF5.
 
     port: a fork's is taken, which this engine's caffe may not read.
     """
+    net = None
     try:
         if hdf5.is_hdf5(path):
             with hdf5.reading(path) as file:
@@ -32,14 +38,14 @@ def read_model(path: Path, port: bool = False) -> Model:
             as_it_is = stored.parse_model(path.read_bytes(), net, path)
             if not (as_it_is or port or _engine.on_runtime()):
                 raise UserError(f"weights {path}: a fork's, which this caffe cannot read; see `caffe-pylayers port`")
-            model = Model({layer.name: stored.layer_blobs(layer) for layer in net.layer}, hdf5=False)
+            model = Model(stored.model_blobs(net), hdf5=False)
     except OSError as error:
         raise UserError(f"weights {path}: {error.strerror}") from None
     except ValueError as error:
         raise UserError(f"weights {error}") from None
     if not model.layers:
         raise UserError(f"weights {path}: no caffemodel, or not a whole one")
-    return model
+    return model, net
 
 
 class ModelFile:
