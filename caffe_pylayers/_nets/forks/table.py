@@ -68,7 +68,7 @@ def is_unmarked(layer: Any) -> bool:
 def engine_type(layer: Any) -> str:
     """Return the type of Caffe that computes a lowered layer: its own, Python, or the one that a fork's type equals.
 
-    No layer of a fork's type with rows is lowered, and without a fault, that means none of them.
+    The type alone tells: a layer that has none of its type's meanings is a fault of the net, which lowering finds.
     """
     return "Python" if in_python(layer) else EQUALS.get(layer.type, layer.type)
 
