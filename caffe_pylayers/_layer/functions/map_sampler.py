@@ -23,6 +23,9 @@ __all__ = ["MapSampler"]
 class MapSampler:
     """Reads maps (N, C, H, W) at x and y (N, P) each, and keeps what its backward needs.
 
+    PyTorch's kernel, where there is one, counts from the middle of a map: its places are exact to 2^-24 of the map's
+    side, which is what float32 resolves at the far edge.
+
     like: an array like the maps. shape: the maps'. places: P. padding: what is outside the maps, see `settled`.
     fill: with padding inside, what a place that is outside gets.
     """
