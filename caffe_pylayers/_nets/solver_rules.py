@@ -51,6 +51,11 @@ def train_net(param: Any) -> SolverNet:
     return SolverNet(field, getattr(param, field), TRAIN, (param.train_state,))
 
 
+def weight_files(param: Any) -> list[str]:
+    """Return the files of weights that a SolverParameter names, in order; none where this caffe has no such field."""
+    return [path.strip() for names in getattr(param, "weights", ()) for path in names.split(",")]
+
+
 def test_nets(param: Any) -> list[SolverNet]:
     """Return the test nets in Caffe's order: test_net_param, test_net, and the generic net for each test_iter left.
 

@@ -46,11 +46,22 @@ Blobs = Mapping[int, BlobShape]  # by their number in the layer
 AskBlobs = Callable[[], Mapping[str, Blobs]]  # by layer, for those who may not need them
 
 
+def of_all(files: Sequence[AskBlobs]) -> AskBlobs | None:
+    """Return what tells each layer's blobs in the last of these files that has some, which stay; None for no files."""
+    if not files:
+        return None
+    return lambda: {layer: blobs for file in files for layer, blobs in file().items() if blobs}
+
+
 class Model(NamedTuple):
     """The blobs' shapes of each layer of a stored model; hdf5: it is HDF5, where a shared blob is there once."""
 
     layers: dict[str, Blobs]
     hdf5: bool
+
+    def blobs(self) -> Mapping[str, Blobs]:
+        """Return the blobs' shapes of each layer, for ``prototxt.read_net``."""
+        return self.layers
 
 
 class Learned(NamedTuple):

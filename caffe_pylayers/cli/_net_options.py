@@ -85,12 +85,12 @@ def read_net(args: argparse.Namespace, models: Sequence[ModelFile] | None = None
 
     quiet()  # before the engine is loaded
     translate_old_code(args)
-    from caffe_pylayers._nets import check, prototxt
+    from caffe_pylayers._nets import check, prototxt, stored
 
     if models is None:
         models = model_files(args)
     state = State(PHASES[args.phase], args.level, tuple(args.stage.split(",")) if args.stage else ())
-    net = prototxt.read_net(args.model, blobs=models[0].blobs if models else None)
+    net = prototxt.read_net(args.model, blobs=stored.of_all([each.blobs for each in models]))
     problems = check.problems(net, args.model, [state.phase], state.level, state.stages)
     if problems:
         raise UserError("\n  ".join(problems))

@@ -142,7 +142,7 @@ def test_a_python_layer_of_a_fork(capsys, tmp_path):
     net.write_text(RPN)
     code, out, _ = port(capsys, net, "-o", output)
     became = "proposal (Python rpn.proposal_layer.ProposalLayer): caffe_pylayers.proposals.Proposal"
-    assert (code, out.splitlines()[0]) == (0, became)
+    assert (code, out.splitlines()) == (0, [became, f"{output}: 1 of 2 layers were a fork's"])
     caffe = _engine.caffe()
     ported = caffe.Net(str(output), caffe.TEST)
     ported.blobs["im_info"].data[...] = [[32, 32, 1]]
@@ -162,7 +162,7 @@ def test_a_python_layer_of_a_fork_that_is_there(capsys, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "net.prototxt").write_text(RPN)
     assert "Proposal" not in port(capsys, tmp_path / "net.prototxt", "-o", tmp_path / "ported.prototxt")[1]
-    monkeypatch.delitem(sys.modules, "rpn")
+    del sys.modules["rpn"]  # for good
 
 
 def test_weights_in_hdf5(capsys, tmp_path):
@@ -263,3 +263,49 @@ def test_two_nets_of_one_name(capsys, tmp_path, monkeypatch):
     solver = prototxt.read_solver("ported.prototxt")
     names = [prototxt.read_net(path).name for path in (solver.train_net, *solver.test_net)]
     assert names == ["a", "b"]
+
+
+def bn_weights(path, name, *shapes):
+    model = _engine.messages().NetParameter()
+    layer = model.layer.add(name=name, type="BN")
+    for shape in shapes:
+        layer.blobs.add(data=[2] * int(np.prod(shape))).shape.dim.extend(shape)
+    path.write_bytes(model.SerializeToString())
+
+
+def test_weights_that_a_solver_names(capsys, tmp_path, monkeypatch):
+    """They tell which layers its nets have, whichever of the files holds a layer's blobs."""
+    caffe = _engine.caffe()
+    if "weights" not in _engine.messages().SolverParameter.DESCRIPTOR.fields_by_name:
+        pytest.skip("this caffe's solvers name no weights")
+    monkeypatch.chdir(tmp_path)
+    bn = 'input: "x" input_shape { dim: 2 dim: 3 } layer { name: "bn" type: "BN" bottom: "x" top: "y" } '
+    loss = 'layer { name: "l" type: "EuclideanLoss" bottom: "y" bottom: "x" top: "l" }'
+    (tmp_path / "net.prototxt").write_text(bn + loss)
+    bn_weights(tmp_path / "other.caffemodel", "other", (1, 3))
+    bn_weights(tmp_path / "bn.caffemodel", "bn", (1, 3), (1, 3))
+    rates = "base_lr: 0.1 lr_policy: 'fixed'"
+    (tmp_path / "solver.prototxt").write_text(f"net: 'net.prototxt' weights: 'other.caffemodel, bn.caffemodel' {rates}")
+    code, out, err = port(capsys, "solver.prototxt", "-o", "ported.prototxt")
+    assert (code, err) == (0, "")
+    assert "ported_bn.caffemodel: the weights" in out.splitlines()
+    written = "ported_other.caffemodel,ported_bn.caffemodel"
+    assert list(prototxt.read_solver("ported.prototxt").weights) == [written]
+    bn = next(layer for layer in prototxt.read_net("ported_net.prototxt").layer if layer.name == "bn")
+    assert '"learned": ["scale", "shift"]' in bn.python_param.param_str
+    if _engine.on_runtime():
+        for solver in ("ported.prototxt", "solver.prototxt"):
+            assert [blob.data.flat[0] for blob in caffe.get_solver(solver).net.params["bn"]] == [2, 2]
+    (tmp_path / "bn.caffemodel").unlink()
+    code, out, _ = port(capsys, "solver.prototxt", "-o", "again.prototxt")
+    assert (code, out.splitlines()[0].partition(",")[0]) == (0, "bn.caffemodel: not there")
+    assert list(prototxt.read_solver("again.prototxt").weights) == ["again_other.caffemodel,bn.caffemodel"]
+
+
+def test_what_is_wrong_with_a_python_layer_of_a_fork(capsys, tmp_path):
+    net = tmp_path / "net.prototxt"
+    net.write_text(RPN.partition("param_str")[0] + 'param_str: "[1" } }')
+    code, _, err = port(capsys, net, "-o", tmp_path / "ported.prototxt")
+    first, second = err.splitlines()
+    assert (code, first.endswith(f"{net}: cannot be ported, and nothing is written:")) == (1, True)
+    assert second.startswith('  layer "proposal" (Python): param_str ')

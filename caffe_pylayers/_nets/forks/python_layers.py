@@ -6,7 +6,8 @@ import importlib.util
 import json
 from typing import Any
 
-from caffe_pylayers._layer.param_str import parse_param_str
+from caffe_pylayers._layer.param_str import ParamStrError, parse_param_str
+from caffe_pylayers._nets.titles import title
 
 # By ``module.Class``, as py-faster-rcnn and what is built on it have them: the library's, ``module.Class``.
 _SAME = {
@@ -28,9 +29,12 @@ def advice(param: Any) -> str:
     )
 
 
-def replace(net: Any) -> list[tuple[str, str, str]]:
-    """Write the library's layers into a NetParameter where modules are not there: (layer, what it was, what it is)."""
-    replaced = []
+def replace(net: Any) -> tuple[list[tuple[str, str, str]], list[str]]:
+    """Write the library's layers into a NetParameter where modules are not there.
+
+    Returns for each (layer, what it was, what it is), and what is wrong with a param_str.
+    """
+    replaced, faults = [], []
     for layer in net.layer:
         param = layer.python_param
         theirs = f"{param.module}.{param.layer}"
@@ -38,9 +42,12 @@ def replace(net: Any) -> list[tuple[str, str, str]]:
             module, param.layer = _SAME[theirs].split(".")
             param.module = f"caffe_pylayers.{module}"
             if param.param_str:  # in YAML, for which a stock Caffe may have no reader
-                param.param_str = json.dumps(parse_param_str(param.param_str))
+                try:
+                    param.param_str = json.dumps(parse_param_str(param.param_str))
+                except ParamStrError as error:
+                    faults.append(f"{title(layer)}: {error}")
             replaced.append((layer.name, f"Python {theirs}", f"{param.module}.{param.layer}"))
-    return replaced
+    return replaced, faults
 
 
 def _is_there(module: str) -> bool:

@@ -50,6 +50,7 @@ DIALECTS.sort(key=lambda row: row.meant is always)  # what any other layer of a 
 
 KINDS = frozenset(row.kind for row in DIALECTS if fork_of_type(row.kind))  # the others are Caffe's own
 TOLD = KINDS | {"BatchNorm"}  # whose rows may look at the blobs of a caffemodel
+BY_BLOBS = frozenset(["BN", "BatchNorm", "Normalize"])  # by these their rows are told
 _UNMARKED = [row for row in DIALECTS if row.unmarked]
 EQUALS = {row.kind: row.equal for row in DIALECTS if row.equal and row.kind in KINDS}  # by a fork's type, Caffe's
 _IN_PYTHON = {"Python"} | {row.kind for row in DIALECTS if row.layer}

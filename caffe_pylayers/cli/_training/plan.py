@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from caffe_pylayers import _engine
+from caffe_pylayers._nets import solver_rules
 from caffe_pylayers._nets.forks.table import is_done
-from caffe_pylayers._nets.stored import AskBlobs, Model
+from caffe_pylayers._nets.stored import AskBlobs, Model, of_all
 from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._training import solver_file
 from caffe_pylayers.cli._training.earlier import refuse_earlier
@@ -147,7 +148,7 @@ def _blobs(snapshot: Snapshot | None, models: list[ModelFile]) -> AskBlobs | Non
     """Return what tells the blobs' shapes in the weights that the training starts from, or goes on from."""
     if snapshot is not None:
         return lambda: snapshot.model.layers
-    return models[0].blobs if models else None
+    return of_all([each.blobs for each in models])
 
 
 def _raise(path: Path, problems: list[str]) -> None:
@@ -159,7 +160,7 @@ def _weight_files(options: Options, param: Any, snapshot: Snapshot | None) -> li
     """Return the files to start from, as the caffe program has it: the options go before the solver's own."""
     if not solver_file.has_field(param, "weights"):
         return list(options.weights)
-    own = [Path(name.strip()).absolute() for names in param.weights for name in names.split(",")]
+    own = [Path(name).absolute() for name in solver_rules.weight_files(param)]
     chosen = [] if snapshot is not None else list(options.weights) or own
     param.ClearField("weights")
     param.weights.extend(map(str, chosen))

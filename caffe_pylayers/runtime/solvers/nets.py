@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -10,7 +11,7 @@ from caffe_pylayers._layer.quote import plain
 from caffe_pylayers._nets import prototxt, solver_rules
 from caffe_pylayers._nets.forks import evaluation
 from caffe_pylayers._nets.solver_rules import SolverNet
-from caffe_pylayers._nets.stored import AskBlobs
+from caffe_pylayers._nets.stored import AskBlobs, of_all
 from caffe_pylayers._nets.titles import naming
 from caffe_pylayers.runtime.files.weights import Source
 from caffe_pylayers.runtime.net.net import Net
@@ -38,9 +39,9 @@ def test_nets(param: Any, name: str) -> list[Net]:
 
 def _make(wanted: SolverNet, param: Any, name: str) -> Net:
     """Build a net in its state, with the solver's weights, which tell types that forks spell alike."""
-    weights = [Source(path.strip()) for names in param.weights for path in names.split(",")]
+    weights = [Source(path) for path in solver_rules.weight_files(param)]
     file = wanted.source if isinstance(wanted.source, str) else None
-    blobs = (lambda: _asked(weights[0], name, Source.blobs)) if weights else None
+    blobs = of_all([functools.partial(_asked, source, name, Source.blobs) for source in weights])
     net_param = _copy(wanted.source) if file is None else _read(file, name, blobs)
     precision = evaluation.ap_version(param, caffe_pb2) if wanted.phase == caffe_pb2.TEST else ""
     if precision:

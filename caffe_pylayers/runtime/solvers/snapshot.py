@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from caffe_pylayers._disk.hdf5 import ContentError
 from caffe_pylayers._layer.data.resuming import resume
 from caffe_pylayers._layer.quote import plain, quoted
+from caffe_pylayers._nets.forks.table import BY_BLOBS
 from caffe_pylayers.runtime.files import solver_state
 from caffe_pylayers.runtime.memory import device
 from caffe_pylayers.runtime.process import LOGGER
@@ -57,7 +59,15 @@ def restore(solver: Solver, path: str) -> None:
     """
     if not os.path.exists(path):
         raise RuntimeError(f"Could not open file {path}")
-    state = solver_state.load_state(path, [blob.shape for blob in solver.history])
+    try:
+        state = solver_state.load_state(path, [blob.shape for blob in solver.history])
+    except ContentError as error:
+        kind = next((layer.type for layer in solver.net.layers if layer.type in BY_BLOBS), None)
+        if kind is None:
+            raise
+        raise ContentError(
+            f"{error}; weights may have told which {kind} the net has: name the snapshot's as the solver's weights"
+        ) from None
     history = [torch.as_tensor(array, dtype=torch.float32) for array in state.history]
     if state.learned_net:
         if not os.path.exists(state.learned_net):

@@ -73,8 +73,16 @@ def test_weights_tell_what_a_layer_of_a_fork_is(project):
     assert [layer.type for layer in written.layer if layer.name == "bn"] == ["BN"]
     again = project.train(snapshot=project.out / "tiny_iter_3.solverstate", output_dir="again")
     assert project.weights(again.model) == project.weights(result.model)
-    project.solver("mine", weights=f'"{weights}"', snapshot_prefix=f'"{project.root}/mine"')
-    assert len(_engine.caffe().get_solver(str(project.path)).net.params["bn"]) == 2
+    other = project.root / "other.caffemodel"  # whose layers tell nothing of the net's
+    other.write_bytes(messages.NetParameter(layer=[{"name": "data"}]).SerializeToString())
+    project.solver("mine", weights=f'"{other}, {weights}"', snapshot_prefix=f'"{project.root}/mine"')
+    solver = _engine.caffe().get_solver(str(project.path))
+    assert len(solver.net.params["bn"]) == 2
+    project.solver("mine")
+    with pytest.raises(
+        ValueError, match=r"of history, this solver .*; weights may have told which BN the net has: name"
+    ):
+        _engine.caffe().get_solver(str(project.path)).restore(str(project.out / "tiny_iter_3.solverstate"))
 
 
 def test_old_solver_type(project):

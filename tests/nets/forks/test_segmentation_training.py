@@ -1,11 +1,15 @@
 """SegNet's and PSPNet's blocks, as their nets have them, trained beside the same written in PyTorch."""
 
+import csv
+
 import numpy as np
 import pytest
 
 pytest.importorskip("torch")  # which the runtime needs
 
 from caffe_pylayers import pycaffe
+from caffe_pylayers.cli import main
+from caffe_pylayers.cli.train import train
 
 torch = pytest.importorskip("torch")
 functional = torch.nn.functional
@@ -197,3 +201,33 @@ def test_pspnets_pyramid(tmp_path, monkeypatch):
     ours, theirs = losses_beside(tmp_path, monkeypatch, PSPNET, pspnet)
     np.testing.assert_allclose(ours, theirs, atol=1e-3)
     assert np.mean(ours[-BATCHES:]) < 0.95 * np.mean(ours[:BATCHES])
+
+
+@pytest.mark.parametrize("said", ["", "loss_param { balanced: true }", "loss_param { balanced: false }"])
+def test_heds_loss_is_the_same_however_it_is_run(tmp_path, monkeypatch, capsys, said):
+    """A net is read by the program, and what has been read by the runtime again."""
+    cv2 = pytest.importorskip("cv2")
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.RandomState(0)
+    cv2.imwrite("a.png", rng.randint(0, 256, (6, 5, 3)).astype(np.uint8))
+    cv2.imwrite("e.png", (255 * (rng.rand(6, 5) < 0.2)).astype(np.uint8))
+    (tmp_path / "list.txt").write_text("a.png e.png\n")
+    (tmp_path / "net.prototxt").write_text(
+        'layer { name: "d" type: "ImageLabelmapData" top: "d" top: "l" '
+        'image_data_param { root_folder: "./" source: "list.txt" batch_size: 1 } }\n'
+        'layer { name: "c" type: "Convolution" bottom: "d" top: "c" convolution_param { '
+        'num_output: 1 kernel_size: 1 weight_filler { type: "constant" value: 0.001 } } }\n'
+        f'layer {{ name: "loss" type: "SigmoidCrossEntropyLoss" bottom: "c" bottom: "l" top: "loss" {said} }}'
+    )
+    (tmp_path / "solver.prototxt").write_text(
+        'net: "net.prototxt" base_lr: 0 lr_policy: "fixed" max_iter: 1 snapshot_prefix: "out/x" display: 1'
+    )
+    net = pycaffe.Net("net.prototxt", pycaffe.TRAIN)
+    loss = net.forward()["loss"].item()
+    net.save("x.caffemodel")
+    with open(train("solver.prototxt").log) as rows:
+        (row,) = csv.DictReader(rows)
+    assert float(row["loss"]) == pytest.approx(loss, rel=1e-5)
+    capsys.readouterr()
+    assert main(["test", "--model", "net.prototxt", "--weights", "x.caffemodel", "--iterations", "1", "--quiet"]) == 0
+    assert float(capsys.readouterr().out.split()[1]) == pytest.approx(loss, rel=1e-4)

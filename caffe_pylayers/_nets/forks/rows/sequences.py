@@ -83,8 +83,6 @@ def _repeat(layer: Any) -> list[Any]:
     if layer.HasField("tile_param"):  # it is as this package has written it
         return []
     param = layer.repeat_param
-    if layer.HasField("tile_param"):  # it is as this package has written it
-        return []
     if len(layer.top) != 1:
         raise ValueError(f"needs 1 top, got {len(layer.top)}")
     layer.tile_param.axis, layer.tile_param.tiles = param.axis, param.num_repeats
