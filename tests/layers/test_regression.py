@@ -128,8 +128,10 @@ def test_smooth_l1_losses_of_rfcn():
     d_each = rng.standard_normal(each.shape)  # a gradient that comes to the losses goes on
     expected = d_each * W * np.clip(W * (P - T), -1, 1)
     np.testing.assert_allclose(made.backward([0.0, d_each])[0], expected, atol=1e-12)
-    with pytest.raises(ValueError, match=r"^SmoothL1Loss: top\[1\] \(losses\) does not go with bottom\[3\]"):
-        run("SmoothL1Loss", [P, T, W, W], tops=2)
+    made, within = run("SmoothL1Loss", [P, T, W, W], tops=2), W * (P - T)
+    terms = W * np.where(np.abs(within) < 1, within**2 / 2, np.abs(within) - 0.5)
+    np.testing.assert_allclose(made.forward()[1], terms.sum(1, keepdims=True), rtol=1e-12)
+    np.testing.assert_allclose(made.backward([0.0, d_each])[0], W * expected, atol=1e-12)
 
 
 def test_quantiles_as_scikit_learn():

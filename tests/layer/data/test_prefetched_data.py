@@ -317,7 +317,7 @@ def test_an_item_that_hangs_does_not_keep_the_process():
     begin = time.monotonic()
     made.layer.stop_workers()
     assert time.monotonic() - begin < 10
-    assert children() == before
+    assert set(children()) <= set(before)
 
 
 # --- the end -----------------------------------------------------------------------------------------
