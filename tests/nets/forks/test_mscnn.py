@@ -5,6 +5,7 @@ import pytest
 
 from tests.nets.forks.lowered import computed_by
 from tests.nets.forks.mscnn_nets import CODES, cascade, first_stage
+from tests.nets.forks.twin import Twin
 
 CODED = {"bbox_mean": [0, 0, 0, 0], "bbox_std": [0.1, 0.1, 0.2, 0.2]}
 CELL = {"field_whr": 2, "field_xyr": 2, "bg_threshold": 0.5, "objectness": False}
@@ -119,16 +120,8 @@ def solver_of(folder, net, rate=0.005):
     return pycaffe.SGDSolver(str(folder / "solver.prototxt"))
 
 
-class Twin:
-    """The first stage by PyTorch, on the data and labels of the net's blobs, with Caffe's SGD."""
-
-    def __init__(self, torch, net):
-        self.torch, self.f = torch, torch.nn.functional
-        self.learned = {
-            name: [torch.tensor(np.array(blob.data), requires_grad=True) for blob in blobs]
-            for name, blobs in net.params.items()
-        }
-        self.history = {name: [torch.zeros_like(w) for w in each] for name, each in self.learned.items()}
+class FirstStage(Twin):
+    """The first stage by PyTorch, on the data and labels of the net's blobs."""
 
     def losses(self, blobs):
         data = self.torch.tensor(np.array(blobs["data"].data))
@@ -164,22 +157,12 @@ class Twin:
         t = t + (torch.minimum(torch.maximum(t, -bound), bound) - t).detach()
         return loss + 0.5 * f.smooth_l1_loss(t / std, targets / std)
 
-    def step(self, losses, rate=0.005, momentum=0.9, decay=0.0005):
-        sum(losses).backward()
-        with self.torch.no_grad():
-            for name, blobs in self.learned.items():
-                for k, blob in enumerate(blobs):
-                    history = self.history[name][k]
-                    history.mul_(momentum).add_((1 + k) * rate * (blob.grad + (1 - k) * decay * blob))
-                    blob.sub_(history)
-                    blob.grad = None
-
 
 def test_the_first_stage_trains_as_by_torch(tmp_path):
     torch = pytest.importorskip("torch")
     pytest.importorskip("cv2")
     solver = solver_of(tmp_path, first_stage(tmp_path))
-    net, twin = solver.net, Twin(torch, solver.net)
+    net, twin = solver.net, FirstStage(torch, solver.net)
     assert [layer.type for layer in net.layers if "Detection" in layer.type] == [
         "DetectionLoss",
         "DetectionAccuracy",
@@ -188,7 +171,7 @@ def test_the_first_stage_trains_as_by_torch(tmp_path):
     for _ in range(40):
         solver.step(1)
         losses = list(twin.losses(net.blobs))
-        twin.step(losses)
+        twin.step(losses, rate=0.005)
         ours.append([net.blobs[f"loss_{i}"].data.item() for i in (1, 2)])
         theirs.append([loss.item() for loss in losses])
     np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-4)

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from tests.nets.forks.twin import Twin
+
 SIZE, ROIS, CLASSES = 32, 12, 3  # pixels of the images, ROIs and classes of a batch
 
 
@@ -139,16 +141,8 @@ layer { name: 'loss_bbox' type: 'SmoothL1LossOHEM' bottom: 'bbox_pred' bottom: '
 )
 
 
-class Twin:
-    """The same net by PyTorch, with Caffe's SGD."""
-
-    def __init__(self, torch, net):
-        self.torch, self.f = torch, torch.nn.functional
-        self.learned = {
-            name: [torch.tensor(np.array(blob.data), requires_grad=True) for blob in blobs]
-            for name, blobs in net.params.items()
-        }
-        self.history = {name: [torch.zeros_like(w) for w in each] for name, each in self.learned.items()}
+class Detectors(Twin):
+    """The same net by PyTorch."""
 
     def body(self, data):
         x = self.f.max_pool2d(self.convolved("conv1", data), 2)
@@ -196,18 +190,6 @@ class Twin:
         maps = maps[rois[:, 0].long()].unflatten(1, (-1, 3, 3))
         return self.torch.einsum("rdijyx,riy,rjx->rd", maps, *sides) / 9
 
-    def step(self, losses, rate=0.05, momentum=0.9, decay=0.0005):
-        sum(losses).backward()
-        with self.torch.no_grad():
-            for name, (weight, bias) in self.learned.items():
-                for blob, lr, wd, history in (
-                    (weight, rate, decay, self.history[name][0]),
-                    (bias, 2 * rate, 0, self.history[name][1]),
-                ):
-                    history.mul_(momentum).add_(lr * (blob.grad + wd * blob))
-                    blob.sub_(history)
-                    blob.grad = None
-
 
 def trained(tmp_path, text, twin_name, change):
     """Train a net on the runtime and its twin; return the losses of each iteration, (50, 2) of each."""
@@ -220,7 +202,7 @@ def trained(tmp_path, text, twin_name, change):
         "random_seed: 3 display: 0"
     )
     solver = pycaffe.SGDSolver(str(tmp_path / "solver.prototxt"))
-    twin = Twin(torch, solver.net)
+    twin = Detectors(torch, solver.net)
     data = [change(batch) for batch in batches(10)]
     ours, theirs = [], []
     for i in range(50):
@@ -235,7 +217,7 @@ def trained(tmp_path, text, twin_name, change):
         boxes = [torch.tensor(batch[f"bbox_{name}"], dtype=torch.float32) for name in ("targets", "inside_weights")]
         losses = getattr(twin, twin_name)(*tensors, labels, *boxes)
         theirs.append([loss.item() for loss in losses])
-        twin.step(losses)
+        twin.step(losses, rate=0.05)
     return np.array(ours), np.array(theirs)
 
 
