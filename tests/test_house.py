@@ -32,11 +32,16 @@ MAY_IMPORT = {
     "runtime.memory": {"runtime._openmp"},
     "runtime.rng": {"runtime._openmp", "runtime.memory"},
     "runtime.timer": {"runtime._openmp", "runtime.memory"},
-    "runtime.nccl": set(),
     "runtime.files": {"_disk", "_layer", "_nets", "runtime.memory", "runtime.process", "runtime.proto"},
 }
 _BELOW = {"_disk", "_engine", "_layer", "_nets", *(room for room in MAY_IMPORT if room.startswith("runtime."))}
-for room in ("runtime.data", "runtime.layers", "runtime.net", "runtime.solvers"):  # each may import those before it
+for room in (
+    "runtime.data",
+    "runtime.layers",
+    "runtime.net",
+    "runtime.solvers",
+    "runtime.parallel",
+):  # each may import those before it
     MAY_IMPORT[room] = set(_BELOW)
     _BELOW.add(room)
 MAY_IMPORT["pycaffe"] = set(_BELOW)

@@ -5,8 +5,8 @@ from caffe_pylayers.runtime.layers.python_layer import PythonLayerBase as Layer
 from caffe_pylayers.runtime.memory.blob import Blob
 from caffe_pylayers.runtime.memory.blob_vec import BlobVec
 from caffe_pylayers.runtime.memory.device import set_device, set_mode_cpu, set_mode_gpu
-from caffe_pylayers.runtime.nccl import NCCL, has_nccl
 from caffe_pylayers.runtime.net.net import Net
+from caffe_pylayers.runtime.parallel.nccl import NCCL, has_nccl
 from caffe_pylayers.runtime.process import (
     init_log,
     log,

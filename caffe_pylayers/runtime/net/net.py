@@ -120,6 +120,11 @@ class Net:
         return self._names.bottoms
 
     @property
+    def shares_weights(self) -> bool:
+        """True if several of its layers have a learned blob together, by its param's name."""
+        return bool(self._graph.parameters.owners)
+
+    @property
     def _layer_names(self) -> list[str]:
         return [step.layer.name for step in self._steps]
 

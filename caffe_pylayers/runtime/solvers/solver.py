@@ -157,8 +157,15 @@ class Solver:
             raise TypeError(f"takes a net, got {net!r}")
         net.share_with(self.net)
 
-    def add_callback(self, on_start: Callable[[], Any], on_gradient: Callable[[], Any]) -> None:
-        """Call back in each iteration: before the first forward, and when the gradients are complete."""
+    def add_callback(self, on_start: Any, on_gradient: Callable[[], Any] | None = None) -> None:
+        """Call back in each iteration: before the first forward, and when the gradients are complete.
+
+        on_start: a function, with on_gradient another one; or, alone, an object with both, such as a caffe.NCCL.
+        """
+        if on_gradient is None:
+            if not hasattr(on_start, "on_gradients"):
+                raise TypeError(f"takes two functions, or a caffe.NCCL, got {on_start!r}")
+            on_start, on_gradient = on_start.on_start, on_start.on_gradients
         self._callbacks.append((on_start, on_gradient))
 
     def set_action_function(self, function: Callable[[], int]) -> None:

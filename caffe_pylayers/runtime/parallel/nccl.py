@@ -1,0 +1,69 @@
+"""``caffe.NCCL``, as scripts use it, on torch.distributed: NCCL between GPUs, gloo between CPUs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch.distributed as dist
+
+from caffe_pylayers.runtime import process
+from caffe_pylayers.runtime.parallel import group
+from caffe_pylayers.runtime.parallel.gradients import Gradients
+from caffe_pylayers.runtime.solvers.solver import Solver
+
+
+def has_nccl() -> bool:
+    """Return True if several processes can train together: PyTorch is built with torch.distributed."""
+    return dist.is_available()
+
+
+class NCCL:
+    """This process's part in a training by several, each with a solver of the same file.
+
+    Before it is made, each process says who it is: ``set_solver_count(count)``, ``set_solver_rank(rank)``. Then
+    ``nccl.bcast()``, ``solver.add_callback(nccl)``, and, where the gradients of a layer are to be on their way while
+    the layers before it are computed, ``solver.net.after_backward(nccl)``.
+
+    Gradients are summed and divided by the number of solvers. Those of nets with shared weights, and of several
+    batches (iter_size), are sent when all are complete.
+
+    uid: of ``NCCL.new_uid()``, the same for all; or "env://", where torchrun started them: its variables say the rest.
+    Raises TypeError for what is no solver or no text, ValueError for a uid or a rank that cannot be, RuntimeError where
+    the others cannot be reached, or have another net.
+    """
+
+    def __init__(self, solver: Any, uid: Any) -> None:
+        if not isinstance(solver, Solver):
+            raise TypeError(f"takes a solver, got {solver!r}")
+        if not isinstance(uid, str):
+            raise TypeError(f"takes the text that NCCL.new_uid() returns, got {uid!r}")
+        self._net = net = solver.net
+        self._group = group.Group(uid, process.solver_rank(), process.solver_count())
+        self._group.check_equal("net", str([(name, [blob.shape for blob in net.params[name]]) for name in net.params]))
+        learned = set(map(id, net.learnable))
+        layers = [[blob for blob in step.layer.blobs if id(blob) in learned] for step in net._steps]
+        self._early = solver.param.iter_size == 1 and not net.shares_weights
+        self._gradients = Gradients(self._group, layers)
+
+    @staticmethod
+    def new_uid() -> str:
+        """Return a uid of a new training; this process has to live as long as it."""
+        return group.new_uid()
+
+    def bcast(self) -> None:
+        """Give the first solver's learned values to all."""
+        for blob in self._net.learnable:
+            values = blob.update()
+            self._group.broadcast(values)
+
+    def on_start(self) -> None:
+        """Nothing: what a solver calls before an iteration."""
+
+    def on_gradients(self) -> None:
+        """Have the mean of all solvers' gradients in the net's: what a solver calls before it updates the values."""
+        self._gradients.finish()
+
+    def __call__(self, layer: int) -> None:
+        """Send a layer's gradients: what a net calls after its backward."""
+        if self._early:
+            self._gradients.layer_done(layer)

@@ -1,0 +1,57 @@
+"""Training by several processes, as scripts do it with caffe.NCCL."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from caffe_pylayers import pycaffe
+
+SCRIPT = Path(__file__).with_name("several.py")
+NET = """
+layer { name: "data" type: "HDF5Data" top: "data" top: "label" hdf5_data_param { source: "data.txt" batch_size: %d } }
+layer { name: "ip1" type: "InnerProduct" bottom: "data" top: "ip1" inner_product_param { num_output: 5
+  weight_filler { type: "xavier" } } }
+layer { name: "relu" type: "ReLU" bottom: "ip1" top: "ip1" }
+layer { name: "ip2" type: "InnerProduct" bottom: "ip1" top: "ip2" %s inner_product_param { num_output: 3
+  weight_filler { type: "xavier" } } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip2" bottom: "label" top: "loss" }
+"""
+
+
+def written(folder, name, batch, solver="", param=""):
+    (folder / f"{name}.prototxt").write_text(NET % (batch, param))
+    rule = 'base_lr: 0.1 lr_policy: "fixed" momentum: 0.9 weight_decay: 0.001 random_seed: 1 snapshot_prefix: "x"'
+    (folder / f"{name}_solver.prototxt").write_text(f'net: "{name}.prototxt" {rule} {solver}')
+    return f"{name}_solver.prototxt"
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    rng = np.random.RandomState(0)
+    with h5py.File(tmp_path / "data.h5", "w") as file:
+        file["data"] = rng.standard_normal((24, 4)).astype(np.float32)
+        file["label"] = (np.arange(24) % 3).astype(np.float32)
+    (tmp_path / "data.txt").write_text("data.h5\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("solver", "param"),
+    [("", ""), ("layer_wise_reduce: false", ""), ("iter_size: 2 clip_gradients: 0.5", "param { lr_mult: 0 }")],
+)
+def test_two_processes_are_one_with_twice_the_batch(folder, solver, param):
+    two = written(folder, "two", 4, solver, param)
+    command = [sys.executable, str(SCRIPT), two, "2", "6", "two.caffemodel"]
+    said = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+    assert said.returncode == 0, said.stderr
+    one = pycaffe.SGDSolver(written(folder, "one", 8, solver, param))
+    one.step(6)
+    together = pycaffe.Net("two.prototxt", pycaffe.TRAIN, weights="two.caffemodel")
+    for name, blobs in one.net.params.items():
+        for ours, theirs in zip(blobs, together.params[name]):
+            np.testing.assert_allclose(theirs.data, ours.data, rtol=1e-5, atol=1e-6)
