@@ -156,6 +156,11 @@ class Blob:
         """The layout in which the gradients are now."""
         return self._diff.layout(self._shape)
 
+    @property
+    def diff_is_shown(self) -> bool:
+        """True if somebody outside may hold an array of the gradients, which is kept as it is."""
+        return self._diff.shown
+
     def share_data(self, other: Blob) -> None:
         """Have the other's values, in one memory; the counts agree."""
         self._check_count(other)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import operator
 import os
 from collections import OrderedDict
@@ -56,6 +57,8 @@ class Net:
             self._graph = Graph(self._param, given.state)
         self._names = Names(self._graph)
         self._steps: list[Step] = self._graph.steps
+        starts = itertools.accumulate((len(unit.steps) for unit in self._graph.units), initial=0)
+        self._numbered_units = list(zip(starts, self._graph.units))
         self._callbacks: dict[str, list[Callable[[int], None]]] = {name: [] for name in _CALLBACKS}
         self._input_arrays: list[Any] = []
         parameters = self._graph.parameters
@@ -118,11 +121,6 @@ class Net:
     def bottom_names(self) -> OrderedDict[str, list[str]]:
         """The names of each layer's bottoms."""
         return self._names.bottoms
-
-    @property
-    def shares_weights(self) -> bool:
-        """True if several of its layers have a learned blob together, by its param's name."""
-        return bool(self._graph.parameters.owners)
 
     @property
     def _layer_names(self) -> list[str]:
@@ -259,8 +257,9 @@ class Net:
         if first < 0 or not 0 <= last < len(self._steps):
             raise IndexError(f"layers {first} to {last}: the net has layers 0 to {len(self._steps) - 1}")
         whole = first == 0 and last == len(self._steps) - 1
-        if whole and not self.debug_info and not any(self._callbacks.values()):
-            return list(enumerate(self._graph.units))
+        callbacks = itertools.chain.from_iterable(self._callbacks.values())
+        if whole and not self.debug_info and all(getattr(callback, "by_unit", False) for callback in callbacks):
+            return self._numbered_units
         return list(enumerate(self._steps))[first : last + 1]
 
     def forward_loss(self) -> float:
@@ -320,7 +319,11 @@ class Net:
         self._callbacks["before_backward"].append(callback)
 
     def after_backward(self, callback: Callable[[int], None]) -> None:
-        """Call back with a layer's index after each layer's backward."""
+        """Call back with a layer's index after each layer's backward.
+
+        A callback with an attribute ``by_unit``, which is true, is called once for layers that the net computes
+        together, with the first's index; any other has the net compute each layer by itself.
+        """
         self._callbacks["after_backward"].append(callback)
 
     # --- parameters and files --------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from caffe_pylayers.runtime.memory.blob import Blob
+from caffe_pylayers.runtime.memory.blob import Blob, arrays_in_step
 from caffe_pylayers.runtime.parallel.group import Group
 from caffe_pylayers.runtime.solvers import foreach
 
@@ -18,65 +18,116 @@ BUCKET = 25 << 20
 class Gradients:
     """Replaces the gradients of a net's learned blobs by their mean over a group, bucket by bucket.
 
-    layers: the learned blobs of each of the net's layers, none of them twice. What is complete may be sent before the
-    rest is: ``layer_done``; ``finish`` sends what is left, and waits.
+    layers: the learned blobs of each of the net's layers; one that several share with the first of them, whose backward
+    is the last to add to it.
+
+    In an iteration: ``begin``, then ``layer_done`` as its backward passes go, which sends what is complete, then
+    ``finish``. Each process sends the buckets in the same order, once: in an iteration that fails before ``finish``,
+    what is on its way counts for the next one, since the others have it.
     """
 
     def __init__(self, group: Group, layers: Sequence[Sequence[Blob]]) -> None:
         self._group = group
-        self._buckets = [_Bucket(blobs) for blobs in _split(layers)]
-        self._bucket_of = {id(blob): bucket for bucket in self._buckets for blob in bucket.blobs}
-        self._layers = layers
+        self._blobs = [blob for blobs in layers for blob in blobs]
+        self._buckets = [_Bucket(layer, blobs) for layer, blobs in _split(layers)]
+        self._sent = 0  # buckets on their way
+        self._passes = 0  # until the gradients are complete
+
+    def begin(self, passes: int) -> None:
+        """Begin an iteration of so many backward passes."""
+        self._passes = passes
+        for bucket in self._buckets[: self._sent]:
+            bucket.keep(self._group)
 
     def layer_done(self, layer: int) -> None:
-        """Say that a layer's gradients are complete in this process."""
-        for blob in self._layers[layer]:
-            bucket = self._bucket_of[id(blob)]
-            bucket.missing -= 1
-            if not bucket.missing:
-                bucket.send(self._group)
+        """Say that a backward pass is through with this layer and those after it."""
+        if self._passes == 1:
+            self._send(layer)
+        if layer == 0:
+            self._passes -= 1
 
     def finish(self) -> None:
         """Have the means in the blobs' gradients."""
-        for bucket in self._buckets:
-            if bucket.work is None:
-                bucket.send(self._group)
-        for bucket in self._buckets:
-            bucket.receive(self._group)
+        with arrays_in_step(self._blobs):
+            self._send(0)
+            for bucket in self._buckets:
+                bucket.receive(self._group)
+        self._sent = self._passes = 0
+
+    def _send(self, layer: int) -> None:
+        for bucket in self._buckets[self._sent :]:
+            if bucket.layer < layer:
+                break
+            bucket.send(self._group)
+            self._sent += 1
 
 
 class _Bucket:
-    """Gradients that are summed as one tensor."""
+    """Gradients that are summed as one tensor, in Caffe's order, whatever their layout is in this process.
 
-    def __init__(self, blobs: list[Blob]) -> None:
-        self.blobs = blobs
-        self.missing = len(blobs)
-        self.work: Any = None
-        self._diffs: list[torch.Tensor] = []
-        self._sums = torch.empty(0)
+    layer: the first whose blobs are among them; they are complete when its backward is.
+    """
+
+    def __init__(self, layer: int, blobs: Sequence[Blob]) -> None:
+        self.layer = layer
+        self._blobs = blobs
+        self._memory = torch.empty(0)
+        self._sums = self._memory
+        self._work: Any = None
 
     def send(self, group: Group) -> None:
-        # Flattened in Caffe's order, whatever the layout is in this process.
-        self._diffs = [blob.update_diff(blob.diff_layout) for blob in self.blobs]
-        self._sums = torch.cat([diff.reshape(-1) for diff in self._diffs])
-        self.work = group.sum(self._sums)
+        """Begin to sum the gradients."""
+        diffs = [blob.update_diff(blob.diff_layout) for blob in self._blobs]
+        if len(diffs) == 1 and diffs[0].is_contiguous() and not self._blobs[0].diff_is_shown:
+            self._sums = diffs[0].view(-1)
+        else:
+            if not self._memory.numel() or self._memory.device != diffs[0].device:
+                self._memory = diffs[0].new_empty(sum(diff.numel() for diff in diffs))
+            self._sums = self._memory
+            foreach.copy_(self._parts(diffs), diffs)
+        self._work = group.sum(self._sums)
+
+    def keep(self, group: Group) -> None:
+        """Have the sums in memory of their own: other gradients come before they are received."""
+        group.finish(self._work)
+        if self._sums is not self._memory:
+            self._sums = self._sums.clone()
 
     def receive(self, group: Group) -> None:
-        group.finish(self.work)
+        """Have the means in the gradients."""
+        group.finish(self._work)
         self._sums.div_(group.count)
-        parts = torch.split(self._sums, [diff.numel() for diff in self._diffs])
-        foreach.copy_(self._diffs, [part.view(diff.shape) for part, diff in zip(parts, self._diffs)])
-        self.work, self.missing, self._diffs = None, len(self.blobs), []
+        diffs = [blob.write_diff(blob.diff_layout) for blob in self._blobs]
+        if diffs[0].data_ptr() != self._sums.data_ptr():
+            foreach.copy_(diffs, self._parts(diffs))
+        self._work, self._sums = None, self._memory
+
+    def _parts(self, diffs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """Return the part of the sums that is each gradient's."""
+        parts = torch.split(self._sums, [diff.numel() for diff in diffs])
+        return [part.view(diff.shape) for part, diff in zip(parts, diffs)]
 
 
-def _split(layers: Sequence[Sequence[Blob]]) -> Iterator[list[Blob]]:
-    """Yield the blobs in buckets, in the order in which a backward pass completes them."""
+def _split(layers: Sequence[Sequence[Blob]]) -> Iterator[tuple[int, list[Blob]]]:
+    """Yield the blobs in buckets, in the order in which a backward pass completes them, each with its first layer.
+
+    A blob of a bucket's size is sent alone, from where it is.
+    """
     bucket: list[Blob] = []
-    for blobs in reversed(layers):
+    first = 0
+    for layer, blobs in reversed(list(enumerate(layers))):
         for blob in blobs:
-            bucket.append(blob)
-            if 4 * sum(one.count for one in bucket) >= BUCKET:
-                yield bucket
-                bucket = []
+            if _bytes([blob]) >= BUCKET:
+                yield layer, [blob]
+            else:
+                bucket.append(blob)
+                first = layer
+        if _bytes(bucket) >= BUCKET:
+            yield first, bucket
+            bucket = []
     if bucket:
-        yield bucket
+        yield first, bucket
+
+
+def _bytes(blobs: Sequence[Blob]) -> int:
+    return 4 * sum(blob.count for blob in blobs)

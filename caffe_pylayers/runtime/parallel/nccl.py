@@ -7,6 +7,7 @@ from typing import Any
 import torch.distributed as dist
 
 from caffe_pylayers.runtime import process
+from caffe_pylayers.runtime.memory.blob import arrays_in_step
 from caffe_pylayers.runtime.parallel import group
 from caffe_pylayers.runtime.parallel.gradients import Gradients
 from caffe_pylayers.runtime.solvers.solver import Solver
@@ -24,13 +25,15 @@ class NCCL:
     ``nccl.bcast()``, ``solver.add_callback(nccl)``, and, where the gradients of a layer are to be on their way while
     the layers before it are computed, ``solver.net.after_backward(nccl)``.
 
-    Gradients are summed and divided by the number of solvers. Those of nets with shared weights, and of several
-    batches (iter_size), are sent when all are complete.
+    Gradients are summed and divided by the number of solvers; those of several batches (iter_size) when the last one's
+    are there. Those of blobs with lr_mult 0 are not sent, unless clip_gradients takes the norm of all.
 
     uid: of ``NCCL.new_uid()``, the same for all; or "env://", where torchrun started them: its variables say the rest.
     Raises TypeError for what is no solver or no text, ValueError for a uid or a rank that cannot be, RuntimeError where
     the others cannot be reached, or have another net.
     """
+
+    by_unit = True  # a net calls it once for several layers that it computes together, with the first's index
 
     def __init__(self, solver: Any, uid: Any) -> None:
         if not isinstance(solver, Solver):
@@ -40,9 +43,10 @@ class NCCL:
         self._net = net = solver.net
         self._group = group.Group(uid, process.solver_rank(), process.solver_count())
         self._group.check_equal("net", str([(name, [blob.shape for blob in net.params[name]]) for name in net.params]))
-        learned = set(map(id, net.learnable))
-        layers = [[blob for blob in step.layer.blobs if id(blob) in learned] for step in net._steps]
-        self._early = solver.param.iter_size == 1 and not net.shares_weights
+        self._param = param = solver.param
+        clips = param.clip_gradients >= 0  # by the norm of all gradients, those of frozen blobs too
+        sent = {id(blob) for blob, rate in zip(net.learnable, net.lr_mults) if rate or clips}
+        layers = [[blob for blob in step.layer.blobs if id(blob) in sent] for step in net._steps]
         self._gradients = Gradients(self._group, layers)
 
     @staticmethod
@@ -52,18 +56,18 @@ class NCCL:
 
     def bcast(self) -> None:
         """Give the first solver's learned values to all."""
-        for blob in self._net.learnable:
-            values = blob.update()
-            self._group.broadcast(values)
+        with arrays_in_step(self._net.learnable):
+            for blob in self._net.learnable:
+                self._group.broadcast(blob.update())
 
     def on_start(self) -> None:
-        """Nothing: what a solver calls before an iteration."""
+        """Expect the gradients of an iteration: what a solver calls before it."""
+        self._gradients.begin(self._param.iter_size)
 
     def on_gradients(self) -> None:
         """Have the mean of all solvers' gradients in the net's: what a solver calls before it updates the values."""
         self._gradients.finish()
 
     def __call__(self, layer: int) -> None:
-        """Send a layer's gradients: what a net calls after its backward."""
-        if self._early:
-            self._gradients.layer_done(layer)
+        """Send the gradients that are complete with this layer's: what a net calls after its backward."""
+        self._gradients.layer_done(layer)
