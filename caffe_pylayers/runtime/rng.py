@@ -1,4 +1,8 @@
-"""Random numbers: one generator for each device, seeded together, as Caffe's are."""
+"""Random numbers: one generator for each device, seeded together, as Caffe's are.
+
+Of several solvers that train together each has the same generators while its nets are made, and its own from then on.
+So all know in which order all read the data.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +23,16 @@ def seed(number: int) -> None:
         raise OverflowError(f"a random seed must be in [0, 2^32), got {number}")
     _seed = number
     _generators.clear()
+
+
+def seeded() -> bool:
+    """Return True once the generators have been seeded."""
+    return _seed is not None
+
+
+def draw_seed() -> int:
+    """Return a number that the host's generator draws, for a generator of one's own, such as a thread's."""
+    return int(torch.randint(2**31, (), generator=generator(device.HOST)))
 
 
 def generator(place: torch.device | None = None) -> torch.Generator:

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 
 from caffe_pylayers.runtime import rng
 from caffe_pylayers.runtime.data.image import decode, opencv, planes
+from caffe_pylayers.runtime.data.shard import Shard
 from caffe_pylayers.runtime.files.binaryproto import read_array
-from caffe_pylayers.runtime.memory import device
 from caffe_pylayers.runtime.proto.caffe_pb2 import TRAIN
 
 Shape = tuple[int, ...]
@@ -26,12 +25,14 @@ class DataTransformer:
     shape, or a ``mean_value`` for all channels or for each. Caffe's DataTransformer.
 
     It draws from a generator of its own, seeded from the process's, so that a thread may run it; with draws
-    made before, several threads may. ValueError for what Caffe refuses.
+    made before, several threads may. Of several solvers that train together each takes its share of what one
+    would draw. ValueError for what Caffe refuses.
     """
 
     def __init__(self, param: Any, phase: int) -> None:
         self._param = param
         self._train = phase == TRAIN
+        self._shard = Shard(phase)
         self._mean: Any = None
         self._mean_values = np.array(param.mean_value, np.float32)
         if param.HasField("mean_file"):
@@ -40,8 +41,7 @@ class DataTransformer:
             self._mean = read_array(param.mean_file)
             self._mean = self._mean.reshape((1,) * (4 - self._mean.ndim) + self._mean.shape)[0]
         if param.mirror or (param.crop_size and self._train):
-            seed = torch.randint(2**31, (), generator=rng.generator(device.HOST))
-            self._random = np.random.default_rng(int(seed))
+            self._random = np.random.default_rng(rng.draw_seed())
 
     def read(self, datum: Any) -> Any:
         """Return a Datum's values (channels, height, width): uint8 of its data, or float32 of its float_data."""
@@ -68,7 +68,8 @@ class DataTransformer:
     def draw(self, count: int) -> list[list[int]]:
         """Return the random numbers for ``count`` items: mirror, row and column, each below 2^31."""
         if self._param.mirror or (self._param.crop_size and self._train):
-            draws: list[list[int]] = self._random.integers(2**31, size=(count, 3)).tolist()
+            drawn = self._random.integers(2**31, size=(count * self._shard.count, 3))
+            draws: list[list[int]] = self._shard.of(drawn).tolist()
             return draws
         return [[0, 0, 0]] * count
 

@@ -14,8 +14,6 @@ from caffe_pylayers.runtime.data.transformer import DataTransformer
 from caffe_pylayers.runtime.layers.layer import Layer
 from caffe_pylayers.runtime.memory.blob import Blob
 from caffe_pylayers.runtime.memory.limits import INT_MAX, check_shape
-from caffe_pylayers.runtime.process import solver_count, solver_rank
-from caffe_pylayers.runtime.proto.caffe_pb2 import TEST
 
 MOST_AHEAD = 1 << 16  # batches
 
@@ -94,24 +92,6 @@ def _memory() -> float:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):  # Windows; a system that does not know
         return math.inf
-
-
-class Shard:
-    """This solver's share of the records: of several that train together each takes every solver_count()-th.
-
-    whole: True if the share is all records, as in the TEST phase and with one solver.
-    """
-
-    def __init__(self, phase: int) -> None:
-        self._count, self._rank = (1, 0) if phase == TEST else (solver_count(), solver_rank())
-        self._seen = 0
-        self.whole = self._count == 1
-
-    def takes_next(self) -> bool:
-        """Count a record; return True if it is of this shard."""
-        mine = self._seen % self._count == self._rank
-        self._seen += 1
-        return mine
 
 
 class Workers:

@@ -7,10 +7,10 @@ from typing import Any
 from caffe_pylayers.runtime.data import datums
 from caffe_pylayers.runtime.data.database import Records
 from caffe_pylayers.runtime.data.prefetch import Batch
+from caffe_pylayers.runtime.data.shard import Shard
 from caffe_pylayers.runtime.data.transformer import DataTransformer
 from caffe_pylayers.runtime.layers._prefetched import (
     PrefetchedLayer,
-    Shard,
     Workers,
     check_batch_size,
     fill_from_images,
@@ -71,9 +71,8 @@ class _Datums:
         labels[:] = [datum.label for datum in found]
 
     def _next_records(self) -> list[bytes]:
-        """Return the records of the next batch, of this solver's shard."""
+        """Return the records of the next batch, of this solver's share."""
         found: list[bytes] = []
         while len(found) < self._size:
-            taken = self._records.take(self._size - len(found))
-            found += taken if self._shard.whole else [record for record in taken if self._shard.takes_next()]
+            found += self._shard.of(self._records.take(self._size - len(found)))
         return found

@@ -7,15 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import torch
 
 from caffe_pylayers._disk import hdf5
 from caffe_pylayers._nets.sources import hdf5_files
-from caffe_pylayers.runtime import rng
 from caffe_pylayers.runtime.data.prefetch import Batch
-from caffe_pylayers.runtime.layers._prefetched import PrefetchedLayer, Shard, check_batch_size
+from caffe_pylayers.runtime.data.shard import Shard
+from caffe_pylayers.runtime.layers._prefetched import PrefetchedLayer, check_batch_size
 from caffe_pylayers.runtime.layers.layer import register
-from caffe_pylayers.runtime.memory import device
 
 
 @register("HDF5Data")
@@ -43,8 +41,7 @@ class _Rows:
         self._source, self._files = param.source, hdf5_files(param.source)
         self._shard, self._shuffle = Shard(phase), param.shuffle
         if self._shuffle:
-            seed = torch.randint(2**31, (), generator=rng.generator(device.HOST))
-            self._random = np.random.default_rng(int(seed))
+            self._random = self._shard.order(layer_param.name)
         self._file_order = self._order(len(self._files))
         self._file = 0
         self._load()
@@ -57,14 +54,12 @@ class _Rows:
         tops = batch.reshape(*self._shapes)
         filled = 0
         while filled < self._size:
-            mine: list[int] = []
-            while self._row < len(self._rows) and filled + len(mine) < self._size:
-                if self._shard.takes_next():
-                    mine.append(self._rows[self._row])
-                self._row += 1
+            rows = self._rows[self._row : self._row + (self._size - filled) * self._shard.count]
+            mine = self._shard.of(rows)
             for top, values in zip(tops, self._values):
                 top[filled : filled + len(mine)] = values[mine]
             filled += len(mine)
+            self._row += len(rows)
             if self._row == len(self._rows):
                 self._next_file()
 

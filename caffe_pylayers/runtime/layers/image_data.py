@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
 
 from caffe_pylayers._nets.sources import ImageLine, image_lines
-from caffe_pylayers.runtime import rng
 from caffe_pylayers.runtime.data.image import channels_first, read_pixels, resize
 from caffe_pylayers.runtime.data.prefetch import Batch
+from caffe_pylayers.runtime.data.shard import Shard
 from caffe_pylayers.runtime.data.transformer import DataTransformer
 from caffe_pylayers.runtime.layers._prefetched import (
     PrefetchedLayer,
@@ -20,10 +19,7 @@ from caffe_pylayers.runtime.layers._prefetched import (
     naming,
 )
 from caffe_pylayers.runtime.layers.layer import register
-from caffe_pylayers.runtime.memory import device
 from caffe_pylayers.runtime.memory.limits import check_shape
-from caffe_pylayers.runtime.process import LOGGER, solver_rank
-from caffe_pylayers.runtime.proto.caffe_pb2 import TRAIN
 
 
 @register("ImageData")
@@ -35,15 +31,13 @@ class ImageData(PrefetchedLayer):
     of the first rand_skip images.
 
     Top: [0] data (batch_size, C, H, W), transformed by transform_param and of the size of the batch's first
-    image; [1] labels (batch_size). As Caffe's ImageData: several solvers each read the whole list.
+    image; [1] labels (batch_size). Where several solvers train together each takes every solver_count()-th image, in
+    Caffe all of them. In all else as Caffe's ImageData.
     """
 
     tops = 2
 
     def source(self) -> _Images:
-        param = self.layer_param.image_data_param
-        if self.phase == TRAIN and solver_rank() > 0 and not (param.shuffle or param.rand_skip):
-            LOGGER.warning('layer "%s": every solver reads the same images: use shuffle or rand_skip', self.name)
         return _Images(self.layer_param, self.phase)
 
 
@@ -58,8 +52,9 @@ class _Images:
             check_shape((param.batch_size, 3 if param.is_color else 1, param.new_height, param.new_width))
         self._transformer, self._workers = DataTransformer(layer_param.transform_param, phase), Workers()
         self._lines = image_lines(param.source, param.root_folder)
+        self._shard = Shard(phase)
         if param.shuffle or param.rand_skip:
-            self._random = np.random.default_rng(int(torch.randint(2**31, (), generator=rng.generator(device.HOST))))
+            self._random = self._shard.order(layer_param.name)
         self._order = np.arange(len(self._lines))
         if param.shuffle:
             self._random.shuffle(self._order)
@@ -75,7 +70,7 @@ class _Images:
 
     def fill(self, batch: Batch) -> None:
         size = self._param.batch_size
-        lines = [self._next() for _ in range(size)]
+        lines = self._shard.of([self._next() for _ in range(size * self._shard.count)])
         fill_from_images(
             batch,
             self._transformer,

@@ -8,18 +8,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from caffe_pylayers._layer.quote import quoted
 from caffe_pylayers._nets.sources import integer, window_words
 from caffe_pylayers.runtime import rng
 from caffe_pylayers.runtime.data.image import decode_pixels, planes, resize
 from caffe_pylayers.runtime.data.prefetch import Batch
+from caffe_pylayers.runtime.data.shard import Shard
 from caffe_pylayers.runtime.files.binaryproto import read_array
 from caffe_pylayers.runtime.layers._prefetched import PrefetchedLayer, Workers, check_batch_size, naming
 from caffe_pylayers.runtime.layers._window_crop import Box, crop
 from caffe_pylayers.runtime.layers.layer import register
-from caffe_pylayers.runtime.memory import device
 
 CHANNELS = 3
 
@@ -43,17 +42,18 @@ class WindowData(PrefetchedLayer):
     "square" the smallest square around the window is taken. mirror, mean_value and mean_file, of which the middle
     counts, are transform_param's; scale is window_data_param's.
 
-    Top: [0] data (batch_size, 3, crop_size, crop_size); [1] labels (batch_size). As Caffe's WindowData.
+    Top: [0] data (batch_size, 3, crop_size, crop_size); [1] labels (batch_size). Several solvers that train together
+    share the windows that one would draw. As Caffe's WindowData.
     """
 
     tops = 2
 
     def source(self) -> _Windows:
-        return _Windows(self.layer_param)
+        return _Windows(self.layer_param, self.phase)
 
 
 class _Windows:
-    def __init__(self, layer_param: Any) -> None:
+    def __init__(self, layer_param: Any, phase: int) -> None:
         self._param, self._transform = layer_param.window_data_param, layer_param.transform_param
         check_batch_size("window_data_param", self._param.batch_size)
         self._crop = self._transform.crop_size
@@ -68,7 +68,8 @@ class _Windows:
             self._cache = [_content(path) for path in self._images] if self._param.cache_images else []
         self._mean = self._read_mean()
         self._workers = Workers()
-        self._random = np.random.default_rng(int(torch.randint(2**31, (), generator=rng.generator(device.HOST))))
+        self._random = np.random.default_rng(rng.draw_seed())
+        self._shard = Shard(phase)
 
     def shapes(self) -> list[tuple[int, ...]]:
         size = self._param.batch_size
@@ -76,14 +77,16 @@ class _Windows:
 
     def fill(self, batch: Batch) -> None:
         data, labels = batch.reshape(*self.shapes())
-        size = self._param.batch_size
+        size, solvers = self._param.batch_size, self._shard.count
         foreground = int(np.float32(size) * np.float32(self._param.fg_fraction))
-        chosen = [
+        drawn = [
             windows[self._random.integers(len(windows))]
             for windows, count in ((self._background, size - foreground), (self._foreground, foreground))
-            for _ in range(count)
+            for _ in range(count * solvers)
         ]
-        mirrored = self._random.integers(2, size=size) if self._transform.mirror else [0] * size
+        chosen = self._shard.of(drawn)
+        turns = self._random.integers(2, size=size * solvers) if self._transform.mirror else [0] * size * solvers
+        mirrored = self._shard.of(turns)
         labels[:] = [window.label for window in chosen]
         self._workers.each(lambda i: self._fill_one(chosen[i], bool(mirrored[i]), data[i]), size)
 

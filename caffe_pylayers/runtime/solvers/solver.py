@@ -85,11 +85,14 @@ class Solver:
         self._refuse(solver_rules.update_problems(self.param, self.type))
         if self._is_root:
             snapshot.check_writable(self.param, self.error)
-        if self.param.random_seed >= 0:
-            rng.seed((self.param.random_seed + process.solver_rank()) % 2**32)
+        seed, rank = self.param.random_seed, process.solver_rank()
+        if seed >= 0:
+            rng.seed(seed % 2**32)  # of all solvers that train together, which share the data in one order
         self._net: Net = nets.train_net(self.param, self._name)
         self._test_nets: list[Net] = nets.test_nets(self.param, self._name)
         learnable = self.net.learnable
+        if seed >= 0 and rank:
+            rng.seed((seed + rank) % 2**32)
         for net in self.test_nets:
             net.debug_info = self.param.debug_info
         self.history = [Blob(blob.shape) for _ in range(self.histories) for blob in learnable]

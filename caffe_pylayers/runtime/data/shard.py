@@ -1,0 +1,44 @@
+"""Each solver's share of the data, where several train together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from caffe_pylayers.runtime import rng
+from caffe_pylayers.runtime.process import LOGGER, solver_count, solver_rank
+from caffe_pylayers.runtime.proto.caffe_pb2 import TEST
+
+
+class Shard:
+    """This solver's share of a stream of items: every solver_count()-th, from the one of its rank on.
+
+    So all solvers together read in an iteration what one does whose batch is as large as theirs together. In the TEST
+    phase, in which the first solver alone runs, the share is all.
+
+    count: the solvers that share.
+    """
+
+    def __init__(self, phase: int) -> None:
+        self.count, self._rank = (1, 0) if phase == TEST else (solver_count(), solver_rank())
+        self._seen = 0
+
+    def of(self, items: Any) -> Any:
+        """Return those of the stream's next items that are this solver's; a list or an array."""
+        first = (self._rank - self._seen) % self.count
+        self._seen += len(items)
+        return items[first :: self.count]
+
+    def order(self, name: str) -> np.random.Generator:
+        """Return the generator of the stream's random order, for the layer of this name: the same for all solvers.
+
+        Unseeded ones each have another order: then the shares overlap.
+        """
+        if self.count > 1 and self._rank == 0 and not rng.seeded():
+            LOGGER.warning(
+                'layer "%s": each solver shuffles for itself, so that they read some items twice and others not at'
+                " all: set the solver's random_seed",
+                name,
+            )
+        return np.random.default_rng(rng.draw_seed())
