@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 import os
-import sys
 import weakref
 from typing import Any, Sequence
 
 import numpy as np
 
-from caffe_pylayers._layer import checks
+from caffe_pylayers._layer import checks, solvers
 from caffe_pylayers._layer.base import Layer, Parameter
 from caffe_pylayers._layer.data import samplers
 from caffe_pylayers._layer.data.batch import ItemError, batch_shapes, make_batch, make_item
@@ -82,12 +81,16 @@ class PrefetchedData(Layer):
     items come in order, and an item is the same in each pass. Where the items of an epoch do not
     fill a batch, it goes on with the next epoch's, as in Caffe's data layers.
 
-    Of several solvers that train together each takes every solver_count-th batch.
+    Of several solvers that train together each takes every solver_count-th batch, so that items and their
+    augmentation are those of one solver, whatever their number. They need ``seed``, the same for all, or
+    the driver's (``random_seed``).
 
-    ``start_at_batch(n)`` goes on as after n batches. The driver and the runtime's ``restore`` call it with
-    the iterations behind a snapshot; with another solver, do so: ``net.layers[0].start_at_batch(n)``. The
-    ``caffe`` program does not: there the data begins anew.
-    A training that is to go on needs ``seed``, or one of the driver's (``random_seed``).
+    ``start_at_batch(n)`` goes on as after n batches of this layer. The driver and the runtime's ``restore``
+    call it with the iterations behind a snapshot; with another solver, do so:
+    ``net.layers[0].start_at_batch(n)``. The ``caffe`` program does not: there the data begins anew.
+    A training that is to go on needs ``seed``, or one of the driver's (``random_seed``); where it had another
+    batch_size or number of solvers before, ``start_at_batch(items before / (batch_size * solver_count))`` goes on
+    behind the items that were read.
 
     Workers start with the first forward, and end with the layer and with the process. Real Caffe never frees
     a Python layer: there ``stop_workers()`` ends those of a net that is not needed any more.
@@ -168,7 +171,7 @@ class PrefetchedData(Layer):
     def setup(self, bottom: Any, top: Any) -> None:
         checks.bottoms(self, bottom)
         self.top_count = len(top)
-        self._rank, self._solvers = self._place_among_solvers()
+        self._rank, self._solvers = (solvers.rank(), solvers.count()) if self.phase == TRAIN else (0, 1)
         self.item_seed = self._seed()
         if self.worker_type == "process" and self.workers and not hasattr(os, "fork"):
             raise checks.error(self, "worker_type process needs a system with fork, which this is not; take thread")
@@ -260,11 +263,8 @@ class PrefetchedData(Layer):
     # --- setup's parts -----------------------------------------------------------------------------
 
     def _shapes_of_first(self) -> list[tuple[int, ...]]:
-        first = self._first(0)
-        (index,) = self._order.indices(first, 1)
-        shapes = batch_shapes(
-            self, [make_item(self, index, first, samplers.Generators(self.item_seed))], self.batch_size
-        )
+        (index,) = self._order.indices(0, 1)  # whoever's it is: so all solvers make the same net
+        shapes = batch_shapes(self, [make_item(self, index, 0, samplers.Generators(self.item_seed))], self.batch_size)
         shaped = [array.shape for array in self.as_tops([np.broadcast_to(np.float32(0), shape) for shape in shapes])]
         # Without rows in the first item: real Caffe has no memory, and so no data, for a blob that was always empty.
         return [tuple(max(size, 1) for size in shape) for shape in shaped]
@@ -283,19 +283,12 @@ class PrefetchedData(Layer):
                 f"{needed >> 20} MiB in all, more than this machine's memory: set a smaller batch_size or prefetch",
             )
 
-    def _place_among_solvers(self) -> tuple[int, int]:
-        """Return this process's rank among the solvers that train together, and their number."""
-        caffe = sys.modules.get("caffe")
-        if self.phase != TRAIN or not hasattr(caffe, "solver_count"):
-            return 0, 1
-        return caffe.solver_rank(), caffe.solver_count()  # type: ignore[union-attr]
-
     def _seed(self) -> int:
         if self.seed is not None:
             return int(self.seed)
         if self.phase != TRAIN:
             return 0
-        if self._solvers > 1:
+        if not solvers.draw_alike():
             raise checks.error(self, "needs the parameter seed where several solvers train together, the same for all")
         return draws.seed_of(None)
 

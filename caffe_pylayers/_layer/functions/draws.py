@@ -3,7 +3,8 @@
 - What is drawn anew in each forward, such as noise or a choice of boxes, comes from ``Draws``: a generator of the
   layer's own, so that no other code changes what it draws. The layer's parameter ``seed`` starts it; without one, a
   number does that is drawn in setup from numpy's own generator. So ``np.random.seed`` before a net is made repeats what
-  all its layers draw, and so does the solver's random_seed in caffe-pylayers train.
+  all its layers draw, and so does the solver's random_seed in caffe-pylayers train. Each of several solvers that
+  train together draws numbers of its own, from the same seed too.
 - What has to be the same in each net and with each version of numpy, such as values before training or hashes, comes
   from ``fixed``: of the parameter ``seed``, which has a number as its default.
 - What an item of data needs, its place in the order and its augmentation, follows from the seed and the item's
@@ -16,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from caffe_pylayers._layer import arrays
+from caffe_pylayers._layer import arrays, solvers
 from caffe_pylayers._layer.base import Parameter
 
 __all__ = ["Draws", "fixed", "fixed_seed_parameter", "seed_of", "seed_parameter"]
@@ -56,7 +57,8 @@ class Draws:
     """
 
     def __init__(self, seed: int | None) -> None:
-        self.host = np.random.default_rng(seed_of(seed))
+        start, rank = seed_of(seed), solvers.rank()
+        self.host = np.random.default_rng([start, rank] if rank else start)
         self._device: Any = None
 
     def normal(self, out: Any) -> None:

@@ -10,12 +10,12 @@ import sys
 import textwrap
 import threading
 import time
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from caffe_pylayers import PrefetchedData
+from caffe_pylayers import PrefetchedData, _engine
+from caffe_pylayers._layer.solvers import drawing_alike
 from caffe_pylayers.testing import LayerRun, check_layer
 from tests.layer.data.data_layers import Numbers, Plain, Shapes
 
@@ -114,24 +114,45 @@ def test_it_goes_on_at_a_number_of_batches_alone(number):
 
 
 @pytest.fixture
-def solvers(monkeypatch):
+def solvers():
     """Take the part of a solver of several: solvers(rank, count)."""
+    caffe = _engine.caffe()
 
     def take(rank, count):
-        fake = SimpleNamespace(solver_rank=lambda: rank, solver_count=lambda: count)
-        monkeypatch.setitem(sys.modules, "caffe", fake)
+        caffe.set_solver_rank(rank)
+        caffe.set_solver_count(count)
 
-    return take
+    yield take
+    take(0, 1)
 
 
-def test_solvers_share_the_items(solvers):
-    alone = batches(run(batch_size=2, seed=3), 6)
+@pytest.mark.parametrize("count", [2, 3, 4, 8])
+@pytest.mark.parametrize(("workers", "start"), [(0, 0), (2, 0), (2, 3)])
+def test_solvers_share_the_items(solvers, count, workers, start):
+    iterations = 20 // (2 * count) + 2  # more than two epochs
+    one = run(batch_size=2 * count, seed=3)
+    one.layer.start_at_batch(start)
     shares = []
-    for rank in range(3):
-        solvers(rank, 3)
-        shares.append(batches(run(batch_size=2, seed=3), 2))
-    together = [share[i] for i in range(2) for share in shares]
-    np.testing.assert_array_equal(together, alone)
+    for rank in range(count):
+        solvers(rank, count)
+        share = run(batch_size=2, seed=3, workers=workers)
+        share.layer.start_at_batch(start)
+        shares.append(batches(share, iterations))
+    np.testing.assert_array_equal(np.concatenate(shares, -1), batches(one, iterations))
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_solvers_share_rows_and_padded_items(solvers, count):
+    """A solver pads to its own largest item, and counts its own items from 0 in the rows."""
+    one = batches(run(Shapes, batch_size=2 * count, seed=3, varied="pad"), 5)
+    for rank in range(count):
+        solvers(rank, count)
+        mine = slice(2 * rank, 2 * rank + 2)
+        for (data, rows), (all_data, all_rows) in zip(batches(run(Shapes, batch_size=2, seed=3, varied="pad"), 5), one):
+            np.testing.assert_array_equal(data, all_data[mine, : data.shape[1]])
+            assert (all_data[mine, data.shape[1] :] == -1).all()
+            expected = all_rows[all_rows[:, 0] // 2 == rank] - [2 * rank, 0, 0, 0]
+            np.testing.assert_array_equal(rows, expected)
 
 
 def test_each_solver_tests_on_all(solvers):
@@ -139,8 +160,14 @@ def test_each_solver_tests_on_all(solvers):
     assert indices(run(phase=1, batch_size=4), 1) == [0, 1, 2, 3]
 
 
-def test_solvers_need_a_seed(solvers):
-    solvers(1, 2)
+def test_solvers_need_a_seed_or_draw_alike(solvers):
+    found = []
+    for rank in range(2):
+        solvers(rank, 2)
+        np.random.seed(3)
+        with drawing_alike():
+            found += indices(run(batch_size=5), 2)
+    assert sorted(found) == sorted([*range(10)] * 2)
     with pytest.raises(ValueError, match=r"^Numbers: needs the parameter seed where several solvers train together"):
         run()
 
