@@ -7,6 +7,8 @@ Alone that costs 2 or 3 in 100.
 
 A forked process inherits none of these threads, but libgomp's belief that they are there, and would wait for them
 for ever. So the child of a process that has made a net computes with one thread, which libgomp does not ask for.
+
+PyTorch's own log stays away: it shows the insides of torch.distributed where another process ends.
 """
 
 import os
@@ -14,16 +16,21 @@ import os
 __all__ = ["torch"]
 
 TURNS = "20000"  # some 50 us: mostly longer than from one kernel to the next
-CHOICES = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")  # of the user's, which stand
+# Read when PyTorch and libgomp are loaded; each gives way to the user's choice, by the variables behind it.
+_SETTINGS = {
+    "GOMP_SPINCOUNT": (TURNS, ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")),
+    "TORCH_CPP_LOG_LEVEL": ("FATAL", ("TORCH_CPP_LOG_LEVEL",)),  # what fails in its code raises, and is said once
+}
 
-_chosen = any(name in os.environ for name in CHOICES)
-if not _chosen:
-    os.environ["GOMP_SPINCOUNT"] = TURNS
+_ours = {
+    name: value for name, (value, choices) in _SETTINGS.items() if not any(choice in os.environ for choice in choices)
+}
+os.environ.update(_ours)
 try:
-    import torch  # libgomp reads its variables when it is loaded
+    import torch
 finally:
-    if not _chosen:
-        del os.environ["GOMP_SPINCOUNT"]
+    for _name in _ours:
+        del os.environ[_name]
 
 _started = False
 

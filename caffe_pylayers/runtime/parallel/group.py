@@ -3,106 +3,140 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
+import ctypes
+import itertools
 import os
-import socket
+import sys
+import time
+import weakref
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from multiprocessing import util
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch.distributed import TCPStore  # type: ignore[attr-defined]
-from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.distributed_c10d import PrefixStore, _set_pg_timeout
 from torch.distributed.rendezvous import rendezvous
 
 from caffe_pylayers.runtime.memory import device
+from caffe_pylayers.runtime.parallel import addresses
+from caffe_pylayers.runtime.parallel.presence import LOOK, MEETING, REACH, GroupError, Presence
 
-MEETING = timedelta(minutes=5)  # until the others are there
-# Between two sums: the first process may test for long while the others wait. One that ends is noticed at once.
-WORK = timedelta(days=7)
+__all__ = ["ENVIRONMENT", "Group", "GroupError", "new_uid"]
+
 ENVIRONMENT = "env://"  # the uid of a training that torchrun starts
+# Between two sums: the first process may test for long while the others wait. One that ends is noticed otherwise.
+WORK = timedelta(days=7)
 
-# Of uids made here: a store serves for as long as its object lives.
-_served: list[Any] = []
-
-
-class GroupError(RuntimeError):
-    """The others cannot be reached, or are not what they should be."""
+_served: list[Any] = []  # stores of uids made here: each serves for as long as its object lives
+_met: Counter[str] = Counter()  # how many groups this process has been in, by uid
+_users = 0  # groups that use torch.distributed's, one for the process
 
 
 def new_uid() -> str:
     """Return a name for a new group, ``host:port``: of a place to meet, which this process keeps until it ends."""
-    store = TCPStore("localhost", 0, is_master=True, wait_for_workers=False, timeout=MEETING)
+    store = TCPStore("localhost", 0, is_master=True, wait_for_workers=False)
     _served.append(store)
-    return f"{_host()}:{store.port}"
-
-
-def _host() -> str:
-    """Return an address by which other machines find this one; its own name for itself where it has none."""
-    with contextlib.suppress(OSError):
-        return socket.gethostbyname(socket.gethostname())
-    return "localhost"
+    return f"{addresses.outward()}:{store.port}"
 
 
 class Group:
     """The processes that have met, in the order of their ranks.
 
-    Every process calls the same methods in the same order. GroupError where another one does not answer.
+    Every process calls the same methods in the same order. Where another one has ended, or is not what it should be,
+    each of them raises GroupError, which says who and why: within seconds, whatever it waits for.
 
     uid: what ``new_uid`` returned in one process, for all of them; or ``env://``, where torchrun started them and its
-        variables say who they are (RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT).
+        variables say where they meet (MASTER_ADDR, MASTER_PORT).
     """
 
     def __init__(self, uid: str, rank: int, count: int) -> None:
         if not 0 <= rank < count:
             raise ValueError(f"solver_rank {rank} is outside [0, {count}), as solver_count has it")
         self.rank, self.count = rank, count
-        with self._telling(f"cannot meet the others at {uid}"):
-            self._store = _store(uid, rank, count)
-            backend = "gloo" if device.current() == device.HOST else "cpu:gloo,cuda:nccl"
-            # Of its own: PyTorch keeps its addresses there.
-            meeting = PrefixStore("torch", self._store)
-            dist.init_process_group(backend, store=meeting, rank=rank, world_size=count, timeout=WORK)
+        host, port = _place(uid, rank, count)
+        self._store = _store(uid, host, port)
+        self._presence = Presence(self._store, host, rank, count)
+        self._under_way = 0  # sums
+        self._joined = False
+        self._process = os.getpid()
+        self._exit = util.Finalize(None, _exit, [weakref.ref(self)], exitpriority=100)  # before data layers' workers
+        try:
+            ways = self._presence.meet()
+            with self._reaching():
+                _join(self._store, rank, count, addresses.among(ways[rank], ways))
+                self._joined = True
+        except BaseException as error:
+            self.fail(error)
+            self.close()
+            raise
 
     def close(self) -> None:
         """Leave the group."""
-        if dist.is_initialized():
-            dist.destroy_process_group()
+        if self._process != os.getpid() or not self._exit.still_active():
+            return
+        self._exit.cancel()
+        if self._under_way:
+            self._presence.end(f"{self._presence.name(self.rank)} has left in an iteration")
+        if self._joined:
+            _part(broken=self._under_way > 0 or self._presence.ended)
+        self._presence.leave()
+
+    __del__ = close
+
+    def fail(self, error: BaseException) -> None:
+        """Tell the others that this process ends, and why. Nothing if one of them has told."""
+        text = str(error).strip().splitlines()
+        said = f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+        self._presence.end(f"{self._presence.name(self.rank)}: {said}")
+
+    def check(self) -> None:
+        """GroupError if one of the others has ended; for who works long without them, as a test does."""
+        self._presence.check()
+
+    # --- words -------------------------------------------------------------------------------------
 
     def first(self, what: str, text: str) -> str:
         """Return the text that the first process gives."""
-        with self._telling(f"waiting for the first solver's {what}"):
-            if self.rank == 0:
-                self._store.set(f"first/{what}", text)
-            return str(self._store.get(f"first/{what}").decode())
+        key = f"first/{what}"
+        if self.rank == 0:
+            self._store.set(key, text)
+        self._presence.wait_for(key, "")
+        return str(self._store.get(key).decode())
 
     def check_equal(self, what: str, text: str) -> None:
-        """GroupError if a text, of ``what``, is not the same in all processes."""
-        digest = hashlib.sha256(text.encode()).hexdigest()
-        with self._telling(f"waiting for the others' {what}"):
-            self._store.set(f"{what}/{self.rank}", digest)
-            others = [self._store.get(f"{what}/{rank}").decode() for rank in range(self.count)]
-        different = [rank for rank, other in enumerate(others) if other != others[0]]
-        if different:
-            raise GroupError(
-                f"solver {self.rank} of {self.count}: solver {different[0]} has another {what} than solver 0"
+        """GroupError if a text, of ``what``, is not the same in all processes; it has the first line that differs."""
+        firsts = self.first(what, text)
+        if text != firsts:
+            raise self._presence.end(
+                f"{self._presence.name(self.rank)} has another {what} than solver 0{_difference(text, firsts)}"
             )
+        if self._store.add(f"same/{what}", 1) == self.count:
+            self._store.set(f"all/{what}", "")
+        self._presence.wait_for(f"all/{what}", "")
+
+    # --- tensors -----------------------------------------------------------------------------------
 
     def broadcast(self, tensor: torch.Tensor) -> None:
         """Give a tensor of the first process to all."""
-        with self._telling("receiving the first solver's values"):
-            dist.broadcast(tensor, 0)
+        with self._reaching():
+            work = dist.broadcast(tensor, 0, async_op=True)
+        self._wait(work, tensor.device)
 
     def sum(self, tensor: torch.Tensor) -> Any:
         """Begin to replace a tensor by its sum over the processes; return what ``finish`` waits for."""
-        with self._telling("summing the gradients"):
-            return dist.all_reduce(tensor, async_op=True)
+        with self._reaching():
+            work = dist.all_reduce(tensor, async_op=True)
+        self._under_way += 1
+        return work, tensor.device
 
     def finish(self, work: Any) -> None:
         """Wait for what ``sum`` began."""
-        with self._telling("summing the gradients"):
-            work.wait()
+        self._wait(*work)
+        self._under_way -= 1
 
     def sums(self, values: Sequence[float]) -> list[float]:
         """Return the sums over the processes of a few numbers."""
@@ -110,27 +144,129 @@ class Group:
         self.finish(self.sum(tensor))
         return [float(value) for value in tensor]
 
+    def _wait(self, work: Any, where: torch.device) -> None:
+        """Wait for work of torch.distributed, as long as the others are there."""
+        while where.type != "cpu" and not work.is_completed():  # NCCL goes on for ever without one of the others
+            self._presence.check()
+            time.sleep(1e-4)
+        while True:
+            self._presence.check()
+            with self._reaching():
+                try:
+                    work.wait(LOOK)
+                    return
+                except RuntimeError:  # LOOK is over, or the work has failed
+                    if work.is_completed():
+                        raise
+
     @contextlib.contextmanager
-    def _telling(self, doing: str) -> Iterator[None]:
+    def _reaching(self) -> Iterator[None]:
+        """Have the errors of torch.distributed, which hold addresses of its own code, say who has ended."""
         try:
             yield
-        except RuntimeError as error:  # torch.distributed's are, and have the addresses of its own code in them
-            if isinstance(error, GroupError):
-                raise
-            reason = str(error).strip().splitlines()[0]
-            raise GroupError(
-                f"solver {self.rank} of {self.count}: {doing}: another one has ended, or cannot be reached: {reason}"
-            ) from error
+        except GroupError:
+            raise
+        except RuntimeError as error:
+            raise self._presence.explain(str(error).strip().splitlines()[0]) from error
 
 
-def _store(uid: str, rank: int, count: int) -> Any:
-    """Return the store in which the processes of a uid leave each other word."""
-    if uid == ENVIRONMENT:
-        missing = [name for name in ("MASTER_ADDR", "MASTER_PORT") if not os.environ.get(name)]
-        if missing:
-            raise ValueError(f"uid {uid} needs torchrun's variables, and there is no {' and no '.join(missing)}")
-        return next(iter(rendezvous(uid, rank, count, timeout=MEETING)))[0]
-    host, _, port = uid.rpartition(":")
-    if not (host and port.isdigit()):
-        raise ValueError(f"a uid is what NCCL.new_uid() returns, got {uid!r}")
-    return TCPStore(host, int(port), is_master=False, timeout=MEETING)
+def _exit(group: weakref.ref[Group]) -> None:
+    """Leave a group as the process ends; the others are told by what error it does."""
+    left = group()
+    if left is None:
+        return
+    error = sys.exc_info()[1] or getattr(sys, "last_value", None)
+    if error is not None and not (isinstance(error, SystemExit) and not error.code):
+        left.fail(error)
+    left.close()
+
+
+# --- torch.distributed's group ---------------------------------------------------------------------
+
+
+def _join(store: Any, rank: int, count: int, address: str) -> None:
+    """Have torch.distributed's group, one for all groups of this process."""
+    global _users
+    if not dist.is_initialized():
+        backend = "gloo" if device.current() == device.HOST else "cpu:gloo,cuda:nccl"
+        with _interface(address):
+            # In this time the others, which have come, answer.
+            limit = timedelta(seconds=REACH)
+            dist.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=limit)
+        _set_pg_timeout(WORK)
+    elif (dist.get_rank(), dist.get_world_size()) != (rank, count):
+        earlier = f"solver {dist.get_rank()} of {dist.get_world_size()}"
+        raise ValueError(f"solver {rank} of {count} is {earlier} in a group that it has not left")
+    _users += 1
+
+
+def _part(broken: bool) -> None:
+    """Leave torch.distributed's group, if no other group of this process needs it."""
+    global _users
+    _users -= 1
+    if broken:  # it would wait for what the others no longer send: no more of it than that it is there
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(dist.group.WORLD))
+    elif not _users:
+        dist.destroy_process_group()
+
+
+@contextlib.contextmanager
+def _interface(address: str) -> Iterator[None]:
+    """Have gloo use the network interface of an address, unless the user has chosen."""
+    name = addresses.interface(address)
+    if os.environ.get(addresses.VARIABLE) or name is None:
+        yield
+        return
+    os.environ[addresses.VARIABLE] = name
+    try:
+        yield
+    finally:
+        del os.environ[addresses.VARIABLE]
+
+
+# --- where processes meet --------------------------------------------------------------------------
+
+
+def _place(uid: str, rank: int, count: int) -> tuple[str, int]:
+    """Return the host and port of the store of a uid."""
+    if uid != ENVIRONMENT:
+        host, _, number = uid.rpartition(":")
+        if not (host and number.isdigit()):
+            raise ValueError(f"a uid is what NCCL.new_uid() returns, got {uid!r}")
+        return host, int(number)
+    missing = [name for name in ("MASTER_ADDR", "MASTER_PORT") if not os.environ.get(name)]
+    if missing:
+        raise ValueError(f"uid {uid} needs torchrun's variables, and there is no {' and no '.join(missing)}")
+    host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    try:  # the store is torchrun's, or the first process makes it
+        _served.append(next(iter(rendezvous(uid, rank, count, timeout=timedelta(seconds=MEETING))))[0])
+    except RuntimeError as error:
+        if "EADDRINUSE" in str(error):
+            raise GroupError(f"port {port} of this machine is in use: set MASTER_PORT to another one") from error
+        raise GroupError(f"solver {rank} of {count} cannot reach the meeting place at {host}:{port}") from error
+    return host, port
+
+
+def _store(uid: str, host: str, port: int) -> Any:
+    """Return the store in which the processes of a group leave each other word: each group of a uid has its own."""
+    try:
+        store = TCPStore(host, port, is_master=False, timeout=timedelta(seconds=REACH / 4))
+    except RuntimeError as error:
+        raise GroupError(
+            f"nothing answers at {host}:{port}, where the solvers of this uid meet: the process that made it has "
+            "ended, or this machine does not reach it"
+        ) from error
+    _met[uid] += 1
+    return PrefixStore(f"{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}/{_met[uid]}", store)
+
+
+def _difference(text: str, firsts: str) -> str:
+    """Return ``: its line, not the first's`` for the first line that differs; nothing for long ones."""
+    for mine, other in itertools.zip_longest(text.splitlines(), firsts.splitlines(), fillvalue="nothing"):
+        if mine != other:
+            return f": {_short(mine)}, not {_short(other)}"
+    return ""
+
+
+def _short(line: str) -> str:
+    return line if len(line) < 100 else line[:97] + "..."

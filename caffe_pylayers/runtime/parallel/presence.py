@@ -1,0 +1,254 @@
+"""Who of the processes that train together is still there, and why one that is not has ended."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import selectors
+import socket
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from torch.distributed import DistStoreError
+
+from caffe_pylayers.runtime.parallel import addresses
+
+MEETING = 300.0  # seconds, until the others have come
+LOOK = timedelta(seconds=1)  # from one look at whether the others are there to the next
+REACH = 20.0  # seconds, until one that has come answers
+NEWS = 5.0  # seconds, until all know that one has ended
+# A machine that goes with all it has closes no connection. After 10 s of silence it is asked, 15 s later given up.
+KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
+_LEFT = "left"
+
+_present: weakref.WeakSet[Presence] = weakref.WeakSet()
+
+
+class GroupError(RuntimeError):
+    """The others cannot be reached, or are not what they should be; one line.
+
+    quiet: True where another process says the same: to people it need not be said again.
+    """
+
+    def __init__(self, message: str, quiet: bool = False) -> None:
+        super().__init__(message)
+        self.quiet = quiet
+
+
+class Presence:
+    """This process among those that train together, as long as it lives.
+
+    Each process watches the next one by a connection, which the system closes however a process ends. The one that
+    notices tells the one that watches it, and so on around: all know at once, whatever they are computing.
+
+    store: where they meet, and host: the machine that keeps it.
+    """
+
+    def __init__(self, store: Any, host: str, rank: int, count: int) -> None:
+        self.rank, self.count = rank, count
+        self._store, self._host = store, host
+        self._next = (rank + 1) % count
+        self._people: dict[int, dict[str, Any]] = {}
+        self._lock = threading.Lock()
+        self._end: tuple[str, bool] | None = None  # why the training ends, and whether another one says it
+        self._news = threading.Event()
+        self._next_left = False
+        self._watchers: list[socket.socket] = []
+        self._listener = socket.create_server(("", 0))
+        self._awake, self._wake = socket.socketpair()
+        self._connections = [self._listener, self._awake, self._wake]
+        self._thread: threading.Thread | None = None
+        _present.add(self)
+
+    # --- the meeting -------------------------------------------------------------------------------
+
+    def meet(self) -> list[str]:
+        """Wait until all have come; return their addresses on the ways to the host.
+
+        GroupError for one that does not come, or is not what it should be.
+        """
+        way, port = addresses.towards(self._host), self._listener.getsockname()[1]
+        me = {"machine": socket.gethostname(), "process": os.getpid(), "count": self.count, "way": way, "port": port}
+        self._people[self.rank] = me
+        first = json.loads(self._asked(lambda: self._store.compare_set(f"here/{self.rank}", "", json.dumps(me))))
+        if first != me:
+            raise self.end(f"solver {self.rank} is there twice: {_process(first)} and {_process(me)}")
+        for rank in [*range(self._next, self.count), *range(self._next)]:
+            self.wait_for(f"here/{rank}", f"solver {rank} of {self.count} has not come", MEETING)
+            self._people[rank] = there = json.loads(self._store.get(f"here/{rank}"))
+            if there["count"] != self.count:
+                raise self.end(f"{self.name(rank)}: its solver_count is {there['count']}, solver {self.rank}'s another")
+            if rank == self._next != self.rank:
+                self._watch(there)
+        return [self._people[rank]["way"] for rank in range(self.count)]
+
+    def wait_for(self, key: str, otherwise: str, limit: float = math.inf) -> None:
+        """Wait for word of another in the store. GroupError with ``otherwise`` after a limit of seconds."""
+        last = time.monotonic() + limit
+        while True:
+            self.check()
+            try:
+                self._asked(lambda: self._store.wait([key], LOOK))
+                return
+            except DistStoreError:  # nothing yet
+                if self._asked(lambda: self._store.check(["end"])):
+                    self._hear(self._store.get("end").decode())
+                elif time.monotonic() > last:
+                    raise self.end(otherwise) from None
+
+    def _asked(self, question: Callable[[], Any]) -> Any:
+        """Return the store's answer; GroupError where it is gone."""
+        try:
+            return question()
+        except DistStoreError:
+            raise
+        except RuntimeError as error:
+            raise self.end(f"the process that keeps the meeting place, on {self._host}, has ended") from error
+
+    # --- word of an end ----------------------------------------------------------------------------
+
+    def name(self, rank: int) -> str:
+        """Return what people call a process."""
+        there = self._people.get(rank)
+        return f"solver {rank} of {self.count}" + (f" ({_process(there)})" if there else "")
+
+    @property
+    def ended(self) -> bool:
+        """True if one has ended."""
+        return self._end is not None
+
+    def check(self) -> None:
+        """GroupError if one has ended."""
+        if self._end is not None:
+            raise GroupError(*self._end)
+
+    def end(self, reason: str) -> GroupError:
+        """Tell all why the training ends; return the error that says it: with what was told before, if that is so."""
+        if self._hear(reason, quiet=False):
+            with contextlib.suppress(RuntimeError):  # the store may be what has ended
+                self._store.compare_set("end", "", reason)
+        return GroupError(*(self._end or (reason, False)))
+
+    def explain(self, reason: str) -> GroupError:
+        """Return the error that tells why this process does not reach the others; ``reason`` if nobody knows more."""
+        self._news.wait(NEWS)
+        if self._next_left:
+            return self.end(f"{self.name(self._next)} has left, and solver {self.rank} goes on")
+        return self.end(f"{self.name(self.rank)} does not reach the others, which are there: {reason}")
+
+    def leave(self) -> None:
+        """Be there no more, by intention."""
+        self._tell(_LEFT)
+        self._wake.close()
+        if self._thread is not None:
+            self._thread.join()
+        self.forget()
+
+    def forget(self) -> None:
+        """Close all connections, without a word: a child of a fork has them, too, but they are its parent's."""
+        for connection in self._connections + self._watchers:
+            connection.close()
+        _present.discard(self)
+
+    def _hear(self, reason: str, quiet: bool = True) -> bool:
+        """Know why the training ends, and pass it on. Return False if that was known."""
+        with self._lock:
+            if self._end is not None:
+                return False
+            self._end = reason, quiet
+        self._news.set()
+        self._tell(reason)
+        return True
+
+    def _tell(self, text: str) -> None:
+        with self._lock:
+            for watcher in self._watchers:
+                with contextlib.suppress(OSError):
+                    watcher.sendall(text.replace("\n", " ").encode() + b"\n")
+
+    # --- the connections ---------------------------------------------------------------------------
+
+    def _watch(self, there: dict[str, Any]) -> None:
+        """Connect to the next process, and watch it from now on."""
+        host = self._host if addresses.is_local(there["way"]) else there["way"]
+        try:
+            watched = socket.create_connection((host, there["port"]), timeout=REACH)
+        except ConnectionRefusedError:
+            raise self.end(f"{self.name(self._next)} has ended") from None
+        except OSError as error:
+            here = self._people[self.rank]["machine"]
+            raise self.end(
+                f"{self.name(self._next)} cannot be reached from machine {here}, at {host}: {error}. Which network "
+                f"interface is used {addresses.VARIABLE} says"
+            ) from None
+        watched.settimeout(None)
+        watched.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in KEEPALIVE.items():
+            if hasattr(socket, option):
+                watched.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+        self._connections.append(watched)
+        self._thread = threading.Thread(target=self._listen, args=[watched], name="presence", daemon=True)
+        self._thread.start()
+
+    def _listen(self, watched: socket.socket) -> None:
+        """Hear what the next process tells, and let others watch this one, until this one leaves."""
+        with selectors.DefaultSelector() as selector:
+            for connection in (self._listener, watched, self._awake):
+                selector.register(connection, selectors.EVENT_READ)
+            heard = b""
+            while True:
+                ready = [key.fileobj for key, _ in selector.select()]
+                if self._awake in ready:
+                    return
+                if self._listener in ready:
+                    self._let_watch()
+                if watched in ready:
+                    more = _received(watched)
+                    heard += more
+                    if not more or b"\n" in heard:
+                        selector.unregister(watched)
+                        self._hear_next(heard.partition(b"\n")[0].decode())
+
+    def _let_watch(self) -> None:
+        """Accept one that watches this process."""
+        watcher, _ = self._listener.accept()
+        with self._lock:
+            self._watchers.append(watcher)
+        if self._end is not None:
+            self._tell(self._end[0])
+
+    def _hear_next(self, text: str) -> None:
+        """Hear the last word of the next process; it ends without one where it is killed."""
+        if text == _LEFT:
+            self._next_left = True
+        elif text:
+            self._hear(text)
+        else:
+            self.end(f"{self.name(self._next)} has ended")
+
+
+def _received(connection: socket.socket) -> bytes:
+    """Return what has arrived; nothing if the other end is closed."""
+    try:
+        return connection.recv(4096)
+    except OSError:
+        return b""
+
+
+def _process(there: dict[str, Any]) -> str:
+    return f"process {there['process']} on machine {there['machine']}"
+
+
+def _forget_all() -> None:
+    for presence in list(_present):
+        presence.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all)
