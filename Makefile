@@ -2,7 +2,8 @@
 #              (ENGINE=caffe: on real Caffe instead of the runtime)
 # make test    the tests, on real Caffe and on the runtime, and of one against the other
 # make caffe   only the real Caffe, in .caffe/
-# make bench   the speed of the layers, of whole nets and of reading data, beside real Caffe's, OpenCV's and PyTorch's
+# make bench   the speed of the layers, of whole nets, of reading data and of several processes, beside real Caffe's,
+#              OpenCV's and PyTorch's
 #              (FACE_SSD=DIR with OpenCV's face detector: that too)
 # make lint    ruff, mypy, shellcheck
 # make clean   removes what make installed, built and downloaded; what was trained stays in output/
@@ -44,6 +45,7 @@ bench: caffe $(tools)
 	$(runtime_python) benchmarks/boundary.py
 	$(runtime_python) benchmarks/nets.py
 	$(runtime_python) benchmarks/data.py
+	$(runtime_python) benchmarks/processes.py
 
 lint: $(tools)
 	.venv/bin/ruff check

@@ -1,0 +1,277 @@
+"""Nets trained by several processes, beside one process and PyTorch's DistributedDataParallel: Markdown tables.
+
+    python benchmarks/processes.py [NET ...] [--rounds N]
+
+Processes of one thread, each on a core of its own while there are some, train as scripts do: ``solver.step`` with
+caffe.NCCL. A net's columns take turns in the same processes; a figure is the median of the rounds. Input blobs stand
+for the data, a batch for each process.
+"""
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parent.parent)]
+
+import nets
+from engines import Engine, answer
+
+from caffe_pylayers import _engine
+
+TORCH = ("lenet_python", "caffenet")  # those that are written for PyTorch too
+NETS = {"lenet_python": "LeNet with the two Python layers", "caffenet": "CaffeNet", "resnet50": "ResNet-50"}
+nets.BATCHES.update(caffenet=16, resnet50=4)  # of each process: an iteration lasts about a second
+SECONDS = 0.7  # of one column in one round, one iteration at least
+BUCKETS = (1, 5, 25, 100)  # MB
+DEFAULT = 25  # of them the runtime's
+SIZES = (24, 100_000, 1_000_000, 10_000_000, 100_000_000)  # bytes
+
+TRAINED = {  # what is asked, of how many processes
+    "one": ("train", 1),
+    "apart": ("train", 2),
+    "at the end": ("end", 2),
+    **{f"{size} MB": (f"early {size}", 2) for size in BUCKETS},
+}
+PYTORCH = {"torch": ("torch", 1), "DDP": ("ddp", 2)}
+REDUCED = {"sum": "sum", **{f"{size} MB": f"reduce {size}" for size in BUCKETS}}
+SUMMED = {f"{size:,} B": f"sum {size}" for size in SIZES}
+
+TABLES = {
+    "Efficiency": (
+        "net, batch of each",
+        *("one process, ms", "two apart", "two, reduced at the end", "two, layer-wise"),
+        *("efficiency", "the machine's", "the exchange's", "spread of an iteration, %"),
+    ),
+    "PyTorch": ("net, batch of each", "PyTorch, ms", "DDP of two", "its efficiency", "ours/theirs, one", "of two"),
+    "Buckets": ("net, batch of each", "ms", "one all_reduce", *(f"buckets of {size} MB" for size in BUCKETS)),
+    "Sums": ("processes, ms of an all_reduce", *SUMMED),
+}
+
+
+# --- in a process that trains ---------------------------------------------------------------------
+
+
+def serve(name, uid, rank, count):
+    """Answer "TIMES WHAT" by the mean of the seconds that it takes, and their standard deviation."""
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {cores[rank % len(cores)]})  # before there are threads
+    import torch
+
+    torch.set_num_threads(1)
+    calls = ours(name, uid, rank, count) | pytorchs(name)
+    for question in sys.stdin:
+        times, what = question.strip().split(" ", 1)
+        seconds = []
+        for _ in range(int(times)):
+            start = time.perf_counter()
+            calls[what]()
+            seconds.append(time.perf_counter() - start)
+        answer(statistics.mean(seconds), statistics.pstdev(seconds))
+
+
+def ours(name, uid, rank, count):
+    """What can be asked of the runtime, and of torch.distributed alone."""
+    import torch
+    import torch.distributed as dist
+
+    from caffe_pylayers.runtime.parallel import gradients, group
+
+    caffe = _engine.caffe()
+    caffe.set_solver_count(count)
+    caffe.set_solver_rank(rank)
+    solver = caffe.get_solver(f"{name}.solver")
+    data = solver.net.blobs["data"].data
+    data[...] = torch.randn(data.shape).numpy()
+    solver.step(1)
+
+    meeting = group.Group(uid, rank, count)
+    group.Group = lambda *_: meeting  # one for all of the process's NCCL
+    exchanges = {}
+    for size in BUCKETS:
+        gradients.BUCKET = size << 20
+        exchanges[size] = caffe.NCCL(solver, uid)
+    exchanges[DEFAULT].bcast()
+
+    def train(exchange=None, early=True):
+        solver._callbacks[:] = [(exchange.on_start, exchange.on_gradients)] if exchange else []
+        solver.net._callbacks["after_backward"][:] = [exchange] if exchange and early else []
+        solver.step(1)
+
+    def reduce(exchange):
+        exchange.on_start()
+        exchange.on_gradients()
+
+    calls = {"train": train, "end": lambda: train(exchanges[DEFAULT], early=False)}
+    for size, exchange in exchanges.items():
+        calls[f"early {size}"] = lambda exchange=exchange: train(exchange)
+        calls[f"reduce {size}"] = lambda exchange=exchange: reduce(exchange)
+    sums = {f"sum {size}": size for size in SIZES} | {"sum": learned_bytes(solver.net)}
+    for what, size in sums.items():
+        tensor = torch.zeros(size // 4)
+        calls[what] = lambda tensor=tensor: dist.all_reduce(tensor)
+    return calls
+
+
+def learned_bytes(net):
+    return 4 * sum(blob.count for blobs in net.params.values() for blob in blobs)
+
+
+def pytorchs(name):
+    """What can be asked of PyTorch, of a plain module of the same mathematics; nothing for other nets than TORCH."""
+    from torch import nn, optim, randint, randn
+    from torch.nn import functional
+    from torch.nn.parallel import DistributedDataParallel
+
+    def conv(bottoms, tops, kernel, **options):
+        return nn.Conv2d(bottoms, tops, kernel, **options), nn.ReLU(inplace=True)
+
+    def shrink():
+        return nn.MaxPool2d(3, 2, ceil_mode=True), nn.LocalResponseNorm(5)
+
+    def fully(bottoms, tops):
+        return nn.Linear(bottoms, tops), nn.ReLU(inplace=True), nn.Dropout()
+
+    if name == "lenet_python":
+        shape, classes = (64, 1, 28, 28), 10
+        layers = [nn.Conv2d(1, 20, 5), nn.MaxPool2d(2), nn.Conv2d(20, 50, 5), nn.MaxPool2d(2), nn.Flatten()]
+        layers += [nn.Linear(800, 500), nn.ReLU(inplace=True), nn.Linear(500, 10)]
+    elif name == "caffenet":
+        shape, classes = (nets.BATCHES[name], 3, 227, 227), 1000
+        layers = [*conv(3, 96, 11, stride=4), *shrink(), *conv(96, 256, 5, padding=2, groups=2), *shrink()]
+        layers += [*conv(256, 384, 3, padding=1), *conv(384, 384, 3, padding=1, groups=2)]
+        layers += [*conv(384, 256, 3, padding=1, groups=2), nn.MaxPool2d(3, 2, ceil_mode=True), nn.Flatten()]
+        layers += [*fully(9216, 4096), *fully(4096, 4096), nn.Linear(4096, 1000)]
+    else:
+        return {}
+    data, labels = randn(shape), randint(classes, shape[:1])
+
+    def trained(model):
+        rule = optim.SGD(model.parameters(), lr=0.0001, momentum=0.9, weight_decay=0.0005)
+
+        def step():
+            rule.zero_grad()
+            scores = model(data)
+            if name == "lenet_python":
+                loss = functional.mse_loss(scores, functional.one_hot(labels, classes).float())
+            else:
+                loss = functional.cross_entropy(scores, labels)
+            loss.backward()
+            rule.step()
+
+        return step
+
+    model = nn.Sequential(*layers)
+    return {"torch": trained(model), "ddp": trained(DistributedDataParallel(model, gradient_as_bucket_view=True))}
+
+
+# --- in the process that asks ---------------------------------------------------------------------
+
+
+@contextmanager
+def processes(name, count):
+    """The function that asks so many processes of a net, or the first few, at once: the means of their answers."""
+    uid = _engine.caffe().NCCL.new_uid()
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(count) as pool:
+        nets.write(folder, name)
+        engines = [
+            Engine("runtime", __file__, name, "--serve", uid, "--count", count, "--rank", rank, cwd=folder)
+            for rank in range(count)
+        ]
+
+        def ask(what, of=count, times=1):
+            answers = list(pool.map(lambda engine: engine.ask(f"{times} {what}"), engines[:of]))
+            return [statistics.mean(numbers) for numbers in zip(*answers)]
+
+        yield ask
+        for engine in engines:
+            engine.close()
+
+
+class Figures:
+    """Milliseconds of columns that take turns, round after round; ``columns``: what is asked, of how many, by name."""
+
+    def __init__(self, ask, columns, rounds, seconds):
+        times = {}
+        for column, asked in columns.items():
+            ask(*asked)
+            times[column] = max(1, round(seconds / ask(*asked)[0]))
+        self._found = {column: [] for column in columns}
+        for _ in range(rounds):
+            for column, asked in columns.items():
+                self._found[column].append(ask(*asked, times[column]))
+
+    def ms(self, column):
+        """How long a column takes."""
+        value = 1e3 * statistics.median(mean for mean, _ in self._found[column])
+        return f"{value:.{0 if value > 100 else 1}f}"
+
+    def spread(self, column):
+        """The standard deviation within a round, in percent of the mean."""
+        return f"{100 * statistics.median(spread / mean for mean, spread in self._found[column]):.1f}"
+
+    def ratio(self, column, other):
+        """How many times as long as the other a column takes."""
+        return f"{statistics.median(a / b for (a, _), (b, _) in zip(self._found[column], self._found[other])):.2f}"
+
+
+def rows(name, rounds):
+    """A net's rows, each with the title of its table."""
+    net, early = f"{NETS[name]}, {nets.BATCHES.get(name, 64)}", f"{DEFAULT} MB"
+    for count in (2, 4):
+        with processes(name, count) as ask:
+            if count == 2:
+                found = Figures(ask, TRAINED | (PYTORCH if name in TORCH else {}), rounds, SECONDS)
+                times = map(found.ms, ("one", "apart", "at the end", early))
+                ratios = (found.ratio(*pair) for pair in (("one", early), ("one", "apart"), ("apart", early)))
+                yield "Efficiency", [net, *times, *ratios, found.spread("apart")]
+                yield "Buckets", [net, "iteration of 2", "", *(found.ms(f"{size} MB") for size in BUCKETS)]
+                if name in TORCH:
+                    ratios = (found.ratio(*pair) for pair in (("torch", "DDP"), ("torch", "one"), ("DDP", early)))
+                    yield "PyTorch", [net, found.ms("torch"), found.ms("DDP"), *ratios]
+            found = Figures(ask, {column: (what, count) for column, what in REDUCED.items()}, rounds, SECONDS / 4)
+            yield "Buckets", [net, f"reduction of {count}", *map(found.ms, REDUCED)]
+            if name == "lenet_python":
+                found = Figures(ask, {column: (what, count) for column, what in SUMMED.items()}, rounds, SECONDS / 4)
+                yield "Sums", [str(count), *map(found.ms, SUMMED)]
+
+
+def table(title, heads, found):
+    """Print a table in Markdown."""
+    print(f"\n{title}\n")
+    for cells in (heads, ["---"] * len(heads), *found):
+        print(f"| {' | '.join(cells)} |")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("nets", nargs="*", metavar="NET", help=f"of {', '.join(NETS)}; all by default")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--serve", metavar="UID", help=argparse.SUPPRESS)
+    parser.add_argument("--rank", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--count", type=int, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    unknown = set(args.nets) - set(NETS)
+    if unknown:
+        parser.error(f"no net {', '.join(sorted(unknown))}; there are {', '.join(NETS)}")
+    if args.serve:
+        serve(args.nets[0], args.serve, args.rank, args.count)
+        return
+
+    print(f"{os.cpu_count()} cores, PyTorch {version('torch')}")
+    tables = {title: [] for title in TABLES}
+    for name in args.nets or NETS:
+        for title, row in rows(name, args.rounds):
+            tables[title].append(row)
+    for title, found in tables.items():
+        table(title, TABLES[title], found)
+
+
+if __name__ == "__main__":
+    main()
