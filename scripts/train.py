@@ -9,4 +9,5 @@ import _init_paths  # noqa: F401
 
 from caffe_pylayers import cli
 
-sys.exit(cli.main(verb="train"))
+if __name__ == "__main__":  # and not in the processes that it starts
+    sys.exit(cli.main(verb="train"))

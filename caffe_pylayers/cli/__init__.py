@@ -75,9 +75,9 @@ def translate_old_code(args: argparse.Namespace) -> None:
 
 def _parse(given: list[str], verb: str | None) -> argparse.Namespace:
     if verb is not None:
-        return _verb_parser(verb, None).parse(given)
+        return _verb_parser(verb, None, given).parse(given)
     if given and given[0] in VERBS:
-        return _verb_parser(given[0], f"caffe-pylayers {given[0]}").parse(given[1:])
+        return _verb_parser(given[0], f"caffe-pylayers {given[0]}", given[1:]).parse(given[1:])
     parser = Parser(
         prog="caffe-pylayers",
         usage="caffe-pylayers VERB ...",
@@ -90,11 +90,11 @@ def _parse(given: list[str], verb: str | None) -> argparse.Namespace:
     parser.error(f"no verb {name!r}{meant(name, VERBS)}; caffe-pylayers --help lists all")
 
 
-def _verb_parser(verb: str, prog: str | None) -> Parser:
+def _verb_parser(verb: str, prog: str | None, given: list[str]) -> Parser:
     module = _module(verb)
     parser = Parser(prog=prog, description=module.__doc__)
     module.add_arguments(parser)
-    parser.set_defaults(run=module.run, prog=parser.prog)
+    parser.set_defaults(run=module.run, prog=parser.prog, given=given)
     return parser
 
 

@@ -22,6 +22,13 @@ A folder is for one training. Where it holds snapshots, give one of these:
   --overwrite      remove them and start anew
 The rows of a log that are not gone on from are moved to log.1.csv.
 
+Several processes train together, each with the net's batch_size and its share of the data:
+  --processes 4                                on this machine's CPU cores
+  --gpu 0,1 and --gpu all                      on its GPUs
+  torchrun --nproc-per-node 4 --nnodes 2 ... -m caffe_pylayers train --solver ...
+                                               on several machines, see docs/scaling.md
+Gradients are averaged over them. The first one tests, and writes all files.
+
 Ctrl-C and SIGTERM end the training after the iteration that runs, with a snapshot; a second one
 ends it at once. SIGHUP takes a snapshot and goes on. The exit code is 0 at max_iter and after
 Ctrl-C, 143 after SIGTERM, and 1 after any failure. GLOG_minloglevel=0 shows Caffe's own log.
@@ -38,17 +45,18 @@ from pathlib import Path
 from typing import Sequence
 
 from caffe_pylayers._engine.interrupts import held
-from caffe_pylayers.cli import UserError, add_engine_arguments, translate_old_code
+from caffe_pylayers.cli import UserError, add_engine_arguments, main, translate_old_code
 from caffe_pylayers.cli._device import quiet
-from caffe_pylayers.cli._net_options import gpu_number
 from caffe_pylayers.cli._parser import given_path, given_paths
 from caffe_pylayers.cli._training.options import Options, Result
+from caffe_pylayers.cli._training.team import started
 
 __all__ = ["Result", "add_arguments", "run", "train"]
 
 # The options that a training that goes on is given again, and their defaults.
 _RESUMED = {
-    **dict.fromkeys(("max_iter", "output_dir", "level", "stage", "gpu", "seed", "log_csv", "engine")),
+    **dict.fromkeys(("max_iter", "output_dir", "level", "stage", "processes", "seed", "log_csv", "engine")),
+    "gpu": (),
     "sigint_effect": "stop",
     "sighup_effect": "snapshot",
     "compat": False,
@@ -84,8 +92,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--level", "-level", type=int, metavar="N", help="the train net's level")
     parser.add_argument("--stage", "-stage", metavar="S[,S...]", help="the train net's stages, besides the file's")
     mode = parser.add_mutually_exclusive_group()
-    mode.add_argument("--gpu", "-gpu", type=gpu_number, metavar="N", help="train on this GPU")
+    mode.add_argument(
+        *("--gpu", "-gpu"),
+        type=_gpus,
+        default=(),
+        metavar="N[,N...]",
+        help="train on these GPUs, or on all of them: all",
+    )
     mode.add_argument("--cpu", action="store_true", help="train on the CPU")
+    parser.add_argument("--processes", type=int, metavar="N", help="train by so many processes on this machine")
     add_engine_arguments(parser)
     parser.add_argument("--seed", type=int, metavar="N", help="seed of Caffe, numpy and random, for Python layers")
     parser.add_argument(
@@ -103,6 +118,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train; return the exit code."""
     quiet()
+    count = _processes(args)
+    if count > 1 and started() == 1:
+        return _launch(count, args.given)
     translate_old_code(args)
     try:
         result = train(
@@ -148,7 +166,7 @@ def train(
     output_dir: str | os.PathLike[str] | None = None,
     level: int | None = None,
     stages: Sequence[str] = (),
-    gpu: int | None = None,
+    gpu: int | Sequence[int] = (),
     cpu: bool = False,
     seed: int | None = None,
     log_csv: str | os.PathLike[str] | None = None,
@@ -157,7 +175,8 @@ def train(
 ) -> Result:
     """Train a net, as the command line does.
 
-    solver: its file; the options are the command line's, and None what the file says.
+    solver: its file; the options are the command line's, and None what the file says. Several GPUs, and several
+        processes, are a launcher's to start: then each process calls this.
     Raises UserError for what is wrong with the files and options, TrainingError and DivergedError,
     both UserErrors, for what goes wrong in training.
     """
@@ -176,7 +195,7 @@ def train(
             output_dir=None if output_dir is None else _absolute(output_dir),
             level=level,
             stages=list(stages),
-            gpu=gpu,
+            gpus=[gpu] if isinstance(gpu, int) else list(gpu),
             cpu=cpu,
             seed=seed,
             log_csv=None if log_csv is None else _absolute(log_csv),
@@ -184,6 +203,38 @@ def train(
             sighup_effect=sighup_effect,
         )
     )
+
+
+def _gpus(text: str) -> Sequence[int]:
+    """Return the GPUs that an argument names."""
+    if text == "all":
+        from caffe_pylayers.runtime.memory import device
+
+        return range(device.count())
+    return [int(number) for number in text.split(",")]
+
+
+def _processes(args: argparse.Namespace) -> int:
+    """Return how many processes the options ask for on this machine."""
+    asked = len(args.gpu) or 1
+    if args.processes is None:
+        return asked
+    if args.processes < 1:
+        raise UserError(f"--processes takes a number from 1; is {args.processes}")
+    if args.gpu and asked != args.processes:
+        raise UserError(f"--processes {args.processes} is another number than that of the GPUs, {asked}: leave it out")
+    return int(args.processes)
+
+
+def _launch(count: int, given: Sequence[str]) -> int:
+    """Start processes with this command line; return the exit code."""
+    from caffe_pylayers import _engine
+
+    if not _engine.on_runtime():
+        raise UserError("several processes train together on the runtime alone: --engine runtime")
+    from caffe_pylayers.runtime.parallel.launch import launch
+
+    return launch(count, main, ["train", *given])
 
 
 def _absolute(path: str | os.PathLike[str]) -> Path:
@@ -198,7 +249,8 @@ def _resume_command(args: argparse.Namespace, snapshot: Path) -> str:
         if value is True:
             words.append(f"--{name}")
         elif value != default:
-            words += [f"--{name.replace('_', '-')}", str(value)]
+            text = ",".join(map(str, value)) if name == "gpu" else str(value)
+            words += [f"--{name.replace('_', '-')}", text]
     return " ".join(map(shlex.quote, words))
 
 

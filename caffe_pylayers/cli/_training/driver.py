@@ -3,54 +3,59 @@
 from __future__ import annotations
 
 import functools
-import random
+import secrets
 import sys
 import traceback
 from pathlib import Path
 from typing import Any, Callable, List
 
-import numpy as np
-
-from caffe_pylayers import _engine
 from caffe_pylayers._disk import files
 from caffe_pylayers._layer.data.resuming import resume
 from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._curves.log import Log, Row, read_log
 from caffe_pylayers.cli._errors import line_of, one_line
 from caffe_pylayers.cli._training import solver_file
+from caffe_pylayers.cli._training.building import build
 from caffe_pylayers.cli._training.earlier import move_later, remove_earlier
 from caffe_pylayers.cli._training.evaluation import Evaluation, Objective
+from caffe_pylayers.cli._training.follower import follow
 from caffe_pylayers.cli._training.lock import locked
-from caffe_pylayers.cli._training.loop import TrainingLoop, blame
-from caffe_pylayers.cli._training.mode import enter_mode
+from caffe_pylayers.cli._training.loop import TrainingLoop
 from caffe_pylayers.cli._training.options import Options, Result
 from caffe_pylayers.cli._training.pictures import draw_nothing, draw_pictures
 from caffe_pylayers.cli._training.plan import SEEDS, Plan, make_plan, solver_param, write_record
 from caffe_pylayers.cli._training.progress import make_progress
 from caffe_pylayers.cli._training.signals import Signals
 from caffe_pylayers.cli._training.snapshot_writer import FOLDER, SnapshotWriter, check_names
+from caffe_pylayers.cli._training.team import Alone, joined
 from caffe_pylayers.cli._training.weights import check_finite, check_model
 
 Plot = Callable[[List[str], List[Row], Path, str], None]
 
 
 def drive(options: Options) -> Result:
-    """Check what was asked for, and train."""
-    param = solver_param(options)
-    with files.working_directory(solver_file.base_folder(param, options.solver, Path.cwd())):
-        plan = make_plan(options, param)
-        if plan.finished:
-            return _nothing_left(plan)
-        try:
-            with Signals({"SIGINT": plan.sigint_effect, "SIGHUP": plan.sighup_effect}) as signals, locked(plan.output):
-                return _run(plan, signals, _plotter())
-        except OSError as error:  # not a layer's: those are TrainingErrors
-            _free_nets(error)
-            error.filename = error.filename or str(plan.output)
-            raise UserError(line_of(error)) from error
-        except BaseException as error:
-            _free_nets(error)
-            raise
+    """Check what was asked for, and train: alone, or with the other processes that a launcher started."""
+    with joined() as team:
+        param = solver_param(options, team)
+        with files.working_directory(solver_file.base_folder(param, options.solver, Path.cwd())):
+            try:
+                return _lead(options, param, team) if team.leads() else follow(options, param, team)
+            except BaseException as error:
+                _free_nets(error)
+                raise
+
+
+def _lead(options: Options, param: Any, team: Alone) -> Result:
+    plan = make_plan(options, param)
+    if plan.finished:
+        team.first("solver", "")
+        return _nothing_left(plan)
+    try:
+        with Signals({"SIGINT": plan.sigint_effect, "SIGHUP": plan.sighup_effect}) as signals, locked(plan.output):
+            return _run(plan, team, signals, _plotter())
+    except OSError as error:  # not a layer's: those are TrainingErrors
+        error.filename = error.filename or str(plan.output)
+        raise UserError(line_of(error)) from error
 
 
 def _nothing_left(plan: Plan) -> Result:
@@ -67,11 +72,11 @@ def _free_nets(error: BaseException | None) -> None:
         error = error.__cause__ or error.__context__
 
 
-def _run(plan: Plan, signals: Signals, plot: Plot | None) -> Result:
+def _run(plan: Plan, team: Alone, signals: Signals, plot: Plot | None) -> Result:
     param, output = plan.param, plan.output
-    enter_mode(param)
-    _seed(param.random_seed)
-    solver = _solver(plan)
+    if team.count > 1 and param.random_seed < 0:
+        param.random_seed = secrets.randbelow(SEEDS)  # one for all of them
+    solver = _solver(plan, team)
     objective = Objective(solver.net, param.iter_size)
     if not (objective or plan.force_backward):
         raise UserError(f"{plan.solver}: no blob of its train net has a loss weight, so nothing would be learned")
@@ -83,12 +88,13 @@ def _run(plan: Plan, signals: Signals, plot: Plot | None) -> Result:
         print(f"rows of {log.path} beyond iteration {solver.iter} were moved to {log.aside}", flush=True)
     record = write_record(plan)
     _clear_folder(plan, solver.iter)
+    team.join(solver, resumed=plan.snapshot is not None)
     progress = make_progress(solver.iter, param.max_iter, param.display, param.average_loss)
     draw = functools.partial(draw_pictures, output) if plot is not None else draw_nothing
-    loop = TrainingLoop(solver, param, objective, evaluation, snapshots, log, progress, plan.model, draw)
+    loop = TrainingLoop(solver, param, objective, evaluation, snapshots, log, progress, plan.model, draw, team)
     picture = output / "train.png"
     try:
-        progress.say(f"training {plan.solver} from iteration {solver.iter} on {_device(param)}, into {output}")
+        progress.say(f"training {plan.solver} from iteration {solver.iter} on {_devices(param, team)}, into {output}")
         loop.run(signals)
     except KeyboardInterrupt:
         plot = None  # at once
@@ -107,7 +113,7 @@ def _run(plan: Plan, signals: Signals, plot: Plot | None) -> Result:
         log=log.path,
         plot=picture if plot is not None else None,
         solver=record,
-        stopped_by=None if loop.reached else signals.stop,
+        stopped_by=None if loop.reached else team.stop(signals),
     )
 
 
@@ -134,20 +140,13 @@ def _draw(plot: Plot, log: Path, picture: Path, title: str) -> None:
         print(f"no plot: {picture}: {error.strerror}", file=sys.stderr)
 
 
-def _seed(seed: int) -> None:
-    """Seed what Python layers draw from; Caffe's own generator is the solver's to seed."""
-    if seed >= 0:
-        random.seed(seed)
-        np.random.seed(seed % SEEDS)
-
-
-def _solver(plan: Plan) -> Any:
-    """Build the engine's solver."""
+def _solver(plan: Plan, team: Alone) -> Any:
+    """Build the engine's solver; give it to the other processes."""
     engine_param = solver_file.for_engine(plan.param, plan.output / FOLDER / plan.prefix.name, plan.told)
+    team.first("solver", engine_param.SerializeToString().hex())
     with files.partial(plan.output / "solver.prototxt") as temporary:
         solver_file.write(engine_param, temporary, "What the engine reads.")
-        with blame("building the nets"):
-            solver = _engine.caffe().get_solver(str(temporary))
+        solver = build(plan.param, str(temporary), team)
     if plan.param.snapshot_format == plan.param.HDF5:
         check_names(solver.net)
     return solver
@@ -178,5 +177,7 @@ def _clear_folder(plan: Plan, iteration: int) -> None:
         print(f"snapshots beyond iteration {iteration} were moved to {folder}", flush=True)
 
 
-def _device(param: Any) -> str:
+def _devices(param: Any, team: Alone) -> str:
+    if team.count > 1:
+        return f"{team.count} {'CPU processes' if param.solver_mode == param.CPU else 'GPUs'}"
     return "the CPU" if param.solver_mode == param.CPU else f"GPU {param.device_id}"

@@ -28,6 +28,7 @@ from caffe_pylayers.cli._training.pictures import Pictures
 from caffe_pylayers.cli._training.progress import Progress
 from caffe_pylayers.cli._training.signals import Signals
 from caffe_pylayers.cli._training.snapshot_writer import DivergedError, SnapshotError, SnapshotWriter
+from caffe_pylayers.cli._training.team import Alone
 
 
 class TrainingError(UserError):
@@ -46,6 +47,7 @@ class TrainingLoop:
     param: its SolverParameter, tests and snapshots included.
     model: the file of the weights once max_iter is reached.
     draw: called with the pictures of a test and its iteration.
+    team: the processes that train together, of which this one leads.
     tests: the last test's results.
     """
 
@@ -58,6 +60,7 @@ class TrainingLoop:
     progress: Progress
     model: Path
     draw: Callable[[Pictures, int], None]
+    team: Alone
     tests: Results = field(default_factory=dict)
 
     def run(self, signals: Signals) -> None:
@@ -92,20 +95,16 @@ class TrainingLoop:
 
     def _iterate(self, signals: Signals) -> None:
         self._complete(self.log.first, signals)
-        while not self.reached and not signals.stop:
+        while not self.reached and not self.team.stop(signals):
             begin = time.monotonic()
-            row = self._step()
+            row = self._step(signals)
             self.progress.update(row["iteration"], row["loss"], row.get("lr"), time.monotonic() - begin)
             self._complete(row, signals)
-            if signals.hung_up() or (self.param.snapshot > 0 and self.solver.iter % self.param.snapshot == 0):
+            if self.team.hung_up(signals) or (self.param.snapshot > 0 and self.solver.iter % self.param.snapshot == 0):
                 self._save()
 
-    def _step(self) -> Row:
-        row: Row = {"iteration": self.solver.iter + 1}
-        with blame(f"iteration {row['iteration']}"):
-            lr = getattr(self.solver, "lr", None)  # the next step's; older engines do not tell
-            self.solver.step(1)
-            row.update(loss=self.objective.value(), **({} if lr is None else {"lr": lr}))
+    def _step(self, signals: Signals) -> Row:
+        row = iterate(self.solver, self.objective, self.team, signals)
         if not math.isfinite(row["loss"]):
             self.log.write(row)
             raise DivergedError(f"iteration {row['iteration']}: the loss is {row['loss']}")
@@ -152,6 +151,17 @@ class TrainingLoop:
             + (f"the last good one is {last}" if last else "there is none before it")
             + f"; a base_lr below {self.param.base_lr:g} may help"
         )
+
+
+def iterate(solver: Any, objective: Objective, team: Alone, signals: Signals) -> Row:
+    """Do one iteration; return its row, whose loss is that of all processes."""
+    row: Row = {"iteration": solver.iter + 1}
+    with blame(f"iteration {row['iteration']}"):
+        lr = getattr(solver, "lr", None)  # the next step's; older engines do not tell
+        solver.step(1)
+        loss = team.mean(objective.value(), signals)
+    row.update(loss=loss, **({} if lr is None else {"lr": lr}))
+    return row
 
 
 @contextlib.contextmanager

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Sequence
 
 from caffe_pylayers import _engine
 from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._device import gpu_problem
 
 
-def choose_mode(param: Any, gpu: int | None, cpu: bool) -> None:
+def choose_mode(param: Any, gpus: Sequence[int], cpu: bool, local_rank: int | None) -> None:
     """Write the mode to run in into a SolverParameter: the one asked for, the file's own, or CPU.
 
     A solver_mode that is not given is CPU here as in the caffe program, though the message's
     default is GPU.
+
+    gpus: one for each process on this machine, where they are asked for. local_rank: the place of this one among
+        them, whose GPU has that number where none are asked for; None where it trains alone.
     """
-    if gpu is not None:
-        param.solver_mode, param.device_id = param.GPU, gpu
+    if gpus:
+        param.solver_mode, param.device_id = param.GPU, gpus[local_rank or 0]
     elif cpu or not param.HasField("solver_mode"):
         param.solver_mode = param.CPU
+    elif local_rank is not None:
+        param.device_id = local_rank
 
 
 def check_mode(param: Any, asked_by: str) -> None:

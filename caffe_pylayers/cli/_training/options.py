@@ -10,7 +10,10 @@ from typing import Mapping, Sequence
 
 @dataclass(frozen=True)
 class Options:
-    """The options of ``train``; paths are absolute, and None stands for what the solver file says."""
+    """The options of ``train``; paths are absolute, and None stands for what the solver file says.
+
+    gpus: one for each process on this machine.
+    """
 
     solver: Path
     max_iter: int | None = None
@@ -21,7 +24,7 @@ class Options:
     output_dir: Path | None = None
     level: int | None = None
     stages: Sequence[str] = ()
-    gpu: int | None = None
+    gpus: Sequence[int] = ()
     cpu: bool = False
     seed: int | None = None
     log_csv: Path | None = None

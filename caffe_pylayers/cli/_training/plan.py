@@ -20,6 +20,7 @@ from caffe_pylayers.cli._training.options import Options
 from caffe_pylayers.cli._training.snapshot_file import Snapshot, newest_snapshot, read_snapshot
 from caffe_pylayers.cli._training.solver_check import solver_problems
 from caffe_pylayers.cli._training.solver_file import SolverNet
+from caffe_pylayers.cli._training.team import Alone
 from caffe_pylayers.cli._training.weights import ModelFile
 
 SEEDS = 2**32
@@ -83,8 +84,8 @@ class Plan:
         return self.model.stat().st_mtime_ns >= self.snapshot.path.stat().st_mtime_ns
 
 
-def solver_param(options: Options) -> Any:
-    """Return the file's SolverParameter with the options in it, checked by itself."""
+def solver_param(options: Options, team: Alone) -> Any:
+    """Return the file's SolverParameter with the options in it, checked by itself, for this process's device."""
     param = solver_file.read(options.solver)
     if options.max_iter is not None:
         param.max_iter = options.max_iter
@@ -95,9 +96,11 @@ def solver_param(options: Options) -> Any:
         if not 0 <= options.seed < SEEDS:
             raise UserError(f"--seed must be in [0, {SEEDS}); is {options.seed}")
         param.random_seed = options.seed
-    if options.gpu is not None and options.gpu < 0:
-        raise UserError(f"--gpu takes a device number from 0; is {options.gpu}")
-    choose_mode(param, options.gpu, options.cpu)
+    if any(number < 0 for number in options.gpus) or len(set(options.gpus)) < len(options.gpus):
+        raise UserError(f"--gpu takes device numbers from 0, each once; is {','.join(map(str, options.gpus))}")
+    if options.gpus and len(options.gpus) != team.local_count():
+        raise UserError(f"--gpu names {len(options.gpus)} GPUs, for {team.local_count()} processes on this machine")
+    choose_mode(param, options.gpus, options.cpu, team.local_rank() if team.count > 1 else None)
     _raise(options.solver, solver_problems(param))
     return param
 
@@ -117,7 +120,7 @@ def make_plan(options: Options, param: Any) -> Plan:
     nets = solver_file.nets(param, options.solver, _blobs(snapshot, models))
     _raise(options.solver, solver_file.net_problems(nets))
     _raise(options.solver, solver_file.refusals(nets))
-    check_mode(param, f"--gpu {options.gpu}" if options.gpu is not None else f"{options.solver}: solver_mode: GPU")
+    check_mode(param, f"--gpu {param.device_id}" if options.gpus else f"{options.solver}: solver_mode: GPU")
     weights = {each.path: each.model for each in models}
     effects = options.sigint_effect, options.sighup_effect
     plan = Plan(options.solver, param, nets, weights, snapshot, options.overwrite, output, log, *effects)

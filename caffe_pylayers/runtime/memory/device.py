@@ -20,6 +20,11 @@ def current() -> torch.device:
     return _device
 
 
+def count() -> int:
+    """Return the number of GPUs that this PyTorch sees."""
+    return torch.cuda.device_count()
+
+
 def set_mode_cpu() -> None:
     """Compute on the CPU."""
     global _device
@@ -63,7 +68,7 @@ def _kept_on_cpu(call: str) -> bool:
 
 
 def _check(number: int) -> None:
-    found = torch.cuda.device_count()
+    found = count()
     if 0 <= number < found:
         return
     sees = f"sees GPUs 0 to {found - 1}" if found else "sees no GPU"

@@ -38,10 +38,10 @@ class NCCL:
     def __init__(self, solver: Any, uid: Any) -> None:
         if not isinstance(solver, Solver):
             raise TypeError(f"takes a solver, got {solver!r}")
-        if not isinstance(uid, str):
+        if not isinstance(uid, (str, group.Group)):
             raise TypeError(f"takes the text that NCCL.new_uid() returns, got {uid!r}")
         self._net = net = solver.net
-        self._group = group.Group(uid, process.solver_rank(), process.solver_count())
+        self._group = _met(uid)
         self._group.check_equal("net", str([(name, [blob.shape for blob in net.params[name]]) for name in net.params]))
         self._param = param = solver.param
         clips = param.clip_gradients >= 0  # by the norm of all gradients, those of frozen blobs too
@@ -71,3 +71,8 @@ class NCCL:
     def __call__(self, layer: int) -> None:
         """Send the gradients that are complete with this layer's: what a net calls after its backward."""
         self._gradients.layer_done(layer)
+
+
+def _met(uid: Any) -> group.Group:
+    """Return the group of a uid; a group that has met is its own."""
+    return uid if isinstance(uid, group.Group) else group.Group(uid, process.solver_rank(), process.solver_count())

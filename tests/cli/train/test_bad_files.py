@@ -125,7 +125,9 @@ def test_gpu_without_one(project):
     assert project.error().startswith(f"{project.path}: solver_mode: GPU: GPU 1 cannot be used: ")
     assert not project.out.exists()
     assert "solver_mode: CPU" in project.train(cpu=True).solver.read_text()
-    assert project.error(gpu=-1) == "--gpu takes a device number from 0; is -1"
+    assert project.error(gpu=-1) == "--gpu takes device numbers from 0, each once; is -1"
+    assert project.error(gpu=[0, 0]) == "--gpu takes device numbers from 0, each once; is 0,0"
+    assert project.error(gpu=[0, 1]) == "--gpu names 2 GPUs, for 1 processes on this machine"
 
 
 def test_no_solver_mode_is_cpu(project):

@@ -1,0 +1,36 @@
+"""The engine's solver, built in its mode and from its seeds."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+
+from caffe_pylayers import _engine
+from caffe_pylayers._layer.solvers import drawing_alike
+from caffe_pylayers.cli._training.loop import blame
+from caffe_pylayers.cli._training.mode import enter_mode
+from caffe_pylayers.cli._training.plan import SEEDS
+from caffe_pylayers.cli._training.team import Alone
+
+
+def build(param: Any, source: Any, team: Alone) -> Any:
+    """Return a solver of its param's mode, made of a file or a message.
+
+    Python layers draw from the same seed in all processes while they are set up, so that data layers agree upon an
+    order, and from one of each process's own after that. Caffe's own generator is the solver's to seed.
+    """
+    enter_mode(param)
+    _seed(param.random_seed)
+    with blame("building the nets"), drawing_alike():
+        solver = _engine.caffe().get_solver(source)
+    if team.count > 1:
+        _seed(param.random_seed + team.rank)
+    return solver
+
+
+def _seed(seed: int) -> None:
+    if seed >= 0:
+        random.seed(seed)
+        np.random.seed(seed % SEEDS)

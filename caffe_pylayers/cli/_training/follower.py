@@ -1,0 +1,44 @@
+"""What a process of a training does that another one leads: it computes gradients of its share of the data."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from caffe_pylayers import _engine
+from caffe_pylayers.cli._training.building import build
+from caffe_pylayers.cli._training.evaluation import Objective
+from caffe_pylayers.cli._training.loop import iterate
+from caffe_pylayers.cli._training.options import Options, Result
+from caffe_pylayers.cli._training.signals import Signals
+from caffe_pylayers.cli._training.solver_file import snapshot_prefix
+from caffe_pylayers.cli._training.team import Alone
+
+
+def follow(options: Options, param: Any, team: Alone) -> Result:
+    """Train with the leader's solver until the leader stops; param: this process's own, whose device counts."""
+    output = options.output_dir or snapshot_prefix(param, options.solver).parent
+    led = team.first("solver")
+    if not led:
+        return Result(0, {}, output)
+    with Signals({"SIGINT": options.sigint_effect, "SIGHUP": options.sighup_effect}) as signals:
+        iteration = _train(_for_this_process(led, param), team, signals)
+        return Result(iteration, {}, output, stopped_by=team.stop(signals))
+
+
+def _for_this_process(led: str, param: Any) -> Any:
+    solver = _engine.messages().SolverParameter.FromString(bytes.fromhex(led))
+    for field in ("test_net", "test_net_param", "test_iter", "test_interval", "test_state"):
+        solver.ClearField(field)
+    solver.solver_mode, solver.device_id = param.solver_mode, param.device_id
+    return solver
+
+
+def _train(param: Any, team: Alone, signals: Signals) -> int:
+    solver = build(param, param, team)
+    objective = Objective(solver.net, param.iter_size)
+    team.join(solver)
+    while solver.iter < param.max_iter and not team.stop(signals):
+        if not math.isfinite(iterate(solver, objective, team, signals)["loss"]):
+            break  # the leader says so
+    return int(solver.iter)
