@@ -13,7 +13,7 @@ PyTorch's own log stays away: it shows the insides of torch.distributed where an
 
 import os
 
-__all__ = ["torch"]
+__all__ = ["settings", "torch"]
 
 TURNS = "20000"  # some 50 us: mostly longer than from one kernel to the next
 # Read when PyTorch and libgomp are loaded; each gives way to the user's choice, by the variables behind it.
@@ -22,9 +22,13 @@ _SETTINGS = {
     "TORCH_CPP_LOG_LEVEL": ("FATAL", ("TORCH_CPP_LOG_LEVEL",)),  # what fails in its code raises, and is said once
 }
 
-_ours = {
-    name: value for name, (value, choices) in _SETTINGS.items() if not any(choice in os.environ for choice in choices)
-}
+
+def settings() -> dict[str, str]:
+    """Return the variables that have to be there as PyTorch is loaded, but for those that the user has chosen."""
+    return {name: value for name, (value, choices) in _SETTINGS.items() if not any(map(os.environ.get, choices))}
+
+
+_ours = settings()
 os.environ.update(_ours)
 try:
     import torch

@@ -14,6 +14,8 @@ from types import FrameType
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+from caffe_pylayers.runtime import _openmp
+
 FORWARDED = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
@@ -26,6 +28,7 @@ def launch(count: int, main: Callable[[list[str]], int], arguments: Sequence[str
     for name in ("torch.distributed.elastic", "torch.multiprocessing"):  # the processes speak for themselves
         logging.getLogger(name).setLevel(logging.CRITICAL)
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, _cores() // count)))
+    os.environ.update(_openmp.settings())  # the processes load PyTorch before anything of this package
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,
