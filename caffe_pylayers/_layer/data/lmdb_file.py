@@ -7,6 +7,7 @@ value to a key, as Caffe writes it.
 
 from __future__ import annotations
 
+import itertools
 import os
 import struct
 from typing import BinaryIO, Callable, Iterator, NamedTuple, TypeVar
@@ -59,9 +60,21 @@ class Place(NamedTuple):
     key: bytes
 
 
-def values(path: str) -> Iterator[bytes]:
-    """Give the values in a file, in the order of their keys; ValueError where they cannot be read."""
-    return _each(path, _Pages.values)
+def count(path: str) -> int:
+    """Return how many values a file has; ValueError where that cannot be read."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return _last_meta(file).entries
+    except (OSError, ValueError) as error:
+        raise _damaged(path, 0, error) from error
+
+
+def values(path: str, first: int = 0) -> Iterator[bytes]:
+    """Give the values in a file from the first-th on, in the order of their keys; ValueError where they cannot be read.
+
+    Those before it are not read.
+    """
+    return _each(path, lambda pages: pages.values(first), first)
 
 
 def places(path: str) -> list[Place]:
@@ -79,8 +92,7 @@ def value_at(path: str, place: Place) -> bytes:
     return value
 
 
-def _each(path: str, of: Callable[[_Pages], Iterator[Found]]) -> Iterator[Found]:
-    count = 0
+def _each(path: str, of: Callable[[_Pages], Iterator[Found]], count: int = 0) -> Iterator[Found]:
     try:
         with open(path, "rb", buffering=0) as file:
             meta = _last_meta(file)
@@ -121,9 +133,9 @@ class _Pages:
         self._file, self._meta = file, meta
         self._ahead, self._ahead_from = b"", 0
 
-    def values(self) -> Iterator[bytes]:
-        """Give the values of all leaves."""
-        for page, _, start, size, elsewhere in self._leaf_nodes():
+    def values(self, first: int) -> Iterator[bytes]:
+        """Give the values of all leaves, from the first-th on."""
+        for page, _, start, size, elsewhere in itertools.islice(self._leaf_nodes(), first, None):
             yield self._big(page, start, size) if elsewhere else page[start : start + size]
 
     def places(self) -> Iterator[Place]:

@@ -10,7 +10,10 @@ from typing import Any
 
 
 def resume(net: Any, batches: int) -> None:
-    """Have the net's Python layers that can, go on as after so many batches: those with a ``start_at_batch``."""
+    """Have the net's layers that can, go on as after so many batches: those with a ``start_at_batch``.
+
+    batches: of this process; of several solvers that train together each has read as many.
+    """
     for layer in net.layers:
         start = getattr(layer, "start_at_batch", None)
         if callable(start):

@@ -24,9 +24,13 @@ class _LMDB:
         self._file = os.path.join(path, "data.mdb")
         lmdb_file.check_whole(self._file)
 
-    def values(self) -> Iterator[bytes]:
-        """Give the values in the order of their keys, once."""
-        return lmdb_file.values(self._file)
+    def count(self) -> int:
+        """Return how many values there are."""
+        return lmdb_file.count(self._file)
+
+    def values(self, first: int) -> Iterator[bytes]:
+        """Give the values from the first-th on in the order of their keys, once."""
+        return lmdb_file.values(self._file, first)
 
 
 class _LevelDB:
@@ -54,10 +58,14 @@ class _LevelDB:
             if found < int(size):
                 raise ValueError(f"{files[0]} is cut off: it has {found} bytes of {int(size)}")
 
-    def values(self) -> Iterator[bytes]:
-        """Give the values in the order of their keys, once."""
-        values: Iterator[bytes] = self._db.iterator(include_key=False, verify_checksums=True, fill_cache=False)
-        return values
+    def count(self) -> int:
+        """Return how many values there are, once all have been read."""
+        return sum(1 for _ in self._db.iterator(include_value=False, fill_cache=False))
+
+    def values(self, first: int) -> Iterator[bytes]:
+        """Give the values from the first-th on in the order of their keys, once; those before it are read, too."""
+        values = self._db.iterator(include_key=False, verify_checksums=True, fill_cache=False)
+        return itertools.islice(values, first, None)
 
 
 # By path: a process may not open a LevelDB twice, and several layers may read the same.
@@ -87,6 +95,10 @@ class Records:
         self._source = path, backend
         self._pass = _Pass(path, backend)
 
+    def start_at(self, position: int) -> None:
+        """Go on with the value at a position of the stream."""
+        self._pass = _Pass(*self._source, position)
+
     def once(self) -> Iterator[bytes]:
         """Give all values, once."""
         values = _Pass(*self._source)
@@ -113,9 +125,9 @@ class Records:
 class _Pass:
     """Once over a database, which is open while there is one."""
 
-    def __init__(self, path: str, backend: int) -> None:
+    def __init__(self, path: str, backend: int, position: int = 0) -> None:
         self._database = _open(path, backend)
-        self._path, self._count = path, 0
+        self._path, self._count = path, position % self._database.count() if position else 0
         self._failed: Exception | None = None
         self._values: Iterator[bytes] | None = None
 
@@ -124,7 +136,7 @@ class _Pass:
         found: list[bytes] = []
         try:
             if self._values is None:
-                self._values = itertools.islice(self._database.values(), self._count, None)
+                self._values = self._database.values(self._count)
             if self._failed is not None:
                 raise self._failed
             found.extend(itertools.islice(self._values, count))  # which keeps those before an error

@@ -77,6 +77,12 @@ class Prefetch:
         if self._worker is not None:
             self._worker.have_filled([batch])
 
+    def stop(self) -> None:
+        """Have fill return, and call it no more."""
+        if self._worker is not None:
+            self._worker.stop()
+            self._worker.join()
+
     def _next(self) -> Batch:
         if not self._depth:
             self._fill(self._batch)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from caffe_pylayers.runtime import rng
 from caffe_pylayers.runtime.process import LOGGER, solver_count, solver_rank
 from caffe_pylayers.runtime.proto.caffe_pb2 import TEST
@@ -30,10 +28,15 @@ class Shard:
         self._seen += len(items)
         return items[first :: self.count]
 
-    def order(self, name: str) -> np.random.Generator:
-        """Return the generator of the stream's random order, for the layer of this name: the same for all solvers.
+    def start_at(self, number: int) -> int:
+        """Go on where each solver has had so many items; return how many of the stream that are."""
+        self._seen = number * self.count
+        return self._seen
 
-        Unseeded ones each have another order: then the shares overlap.
+    def draw_seed(self, name: str) -> int:
+        """Return the seed of the stream's random order, for the layer of this name: the same for all solvers.
+
+        Unseeded ones each have another: then the shares overlap.
         """
         if self.count > 1 and self._rank == 0 and not rng.seeded():
             LOGGER.warning(
@@ -41,4 +44,4 @@ class Shard:
                 " all: set the solver's random_seed",
                 name,
             )
-        return np.random.default_rng(rng.draw_seed())
+        return rng.draw_seed()

@@ -40,8 +40,10 @@ class DataTransformer:
                 raise ValueError("transform_param takes mean_file or mean_value, not both")
             self._mean = read_array(param.mean_file)
             self._mean = self._mean.reshape((1,) * (4 - self._mean.ndim) + self._mean.shape)[0]
-        if param.mirror or (param.crop_size and self._train):
-            self._random = np.random.default_rng(rng.draw_seed())
+        self._draws = param.mirror or (param.crop_size and self._train)
+        if self._draws:
+            self._seed = rng.draw_seed()
+            self._random = np.random.default_rng(self._seed)
 
     def read(self, datum: Any) -> Any:
         """Return a Datum's values (channels, height, width): uint8 of its data, or float32 of its float_data."""
@@ -67,11 +69,19 @@ class DataTransformer:
 
     def draw(self, count: int) -> list[list[int]]:
         """Return the random numbers for ``count`` items: mirror, row and column, each below 2^31."""
-        if self._param.mirror or (self._param.crop_size and self._train):
+        if self._draws:
             drawn = self._random.integers(2**31, size=(count * self._shard.count, 3))
             draws: list[list[int]] = self._shard.of(drawn).tolist()
             return draws
         return [[0, 0, 0]] * count
+
+    def start_at(self, number: int) -> None:
+        """Let the next random numbers be those after so many items."""
+        if self._draws:
+            self._random = np.random.default_rng(self._seed)
+            pairs, left = divmod(3 * self._shard.start_at(number), 2)  # which the generator makes at a time
+            self._random.bit_generator.advance(pairs)  # type: ignore[attr-defined]
+            self._random.integers(2**31, size=left)
 
     def transform(self, items: Sequence[Any], out: Any, draws: Sequence[list[int]] | None = None) -> None:
         """Transform the items into out (items, channels, height, width), float32."""

@@ -9,6 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol
 
+import numpy as np
+
+from caffe_pylayers._layer.quote import short
 from caffe_pylayers.runtime.data.prefetch import Batch, Prefetch
 from caffe_pylayers.runtime.data.transformer import DataTransformer
 from caffe_pylayers.runtime.layers.layer import Layer
@@ -27,9 +30,14 @@ class Source(Protocol):
     def fill(self, batch: Batch) -> None:
         """Make the next batch."""
 
+    def start_at(self, number: int) -> None:
+        """Let the next batch be the one after so many."""
+
 
 class PrefetchedLayer(Layer):
     """A layer whose Source, made in setup, runs ``data_param.prefetch`` batches ahead, as in Caffe.
+
+    ``start_at_batch`` goes on as after a number of batches: what a solver that restores a snapshot calls.
 
     An error in the making of a batch is raised as LayerError by the forward that was to use the batch.
     """
@@ -43,8 +51,8 @@ class PrefetchedLayer(Layer):
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         depth = self.layer_param.data_param.prefetch
         try:
-            source = self.source()
-            shapes = source.shapes()
+            self._source = self.source()
+            shapes = self._source.shapes()
             for shape in shapes:
                 check_shape(shape)
             _check_memory(shapes, depth)
@@ -52,7 +60,18 @@ class PrefetchedLayer(Layer):
             raise self._named(error) from error
         for blob, shape in zip(top, shapes):
             blob.reshape(*shape)
-        self._prefetch = Prefetch(source.fill, depth)
+        self._prefetch = Prefetch(self._source.fill, depth)
+
+    def start_at_batch(self, number: int) -> None:
+        """Go on as after this many batches of this layer; LayerError for what is no such number."""
+        if not isinstance(number, (int, np.integer)) or isinstance(number, bool) or number < 0:
+            raise self.error(f"start_at_batch takes the number of batches before, got {short(number)}")
+        self._prefetch.stop()
+        try:
+            self._source.start_at(int(number))
+        except Exception as error:
+            raise self._named(error) from error
+        self._prefetch = Prefetch(self._source.fill, self.layer_param.data_param.prefetch)
 
     def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         """Do nothing: forward gives the tops the shapes of their batch."""

@@ -70,6 +70,10 @@ class _Datums:
             self._transformer.transform(items, data)
         labels[:] = [datum.label for datum in found]
 
+    def start_at(self, number: int) -> None:
+        self._records.start_at(self._shard.start_at(number * self._size))
+        self._transformer.start_at(number * self._size)
+
     def _next_records(self) -> list[bytes]:
         """Return the records of the next batch, of this solver's share."""
         found: list[bytes] = []

@@ -41,11 +41,12 @@ class _Rows:
         self._source, self._files = param.source, hdf5_files(param.source)
         self._shard, self._shuffle = Shard(phase), param.shuffle
         if self._shuffle:
-            self._random = self._shard.order(layer_param.name)
-        self._file_order = self._order(len(self._files))
-        self._file = 0
+            self._seed = self._shard.draw_seed(layer_param.name)
+        self._shapes: list[tuple[int, ...]] = []
+        self._counts: dict[str, int] = {}  # rows of files
+        self._loaded = ""
+        self._begin()
         self._load()
-        self._shapes = [(self._size, *values.shape[1:]) for values in self._values]
 
     def shapes(self) -> list[tuple[int, ...]]:
         return self._shapes
@@ -54,6 +55,7 @@ class _Rows:
         tops = batch.reshape(*self._shapes)
         filled = 0
         while filled < self._size:
+            self._load()
             rows = self._rows[self._row : self._row + (self._size - filled) * self._shard.count]
             mine = self._shard.of(rows)
             for top, values in zip(tops, self._values):
@@ -63,30 +65,58 @@ class _Rows:
             if self._row == len(self._rows):
                 self._next_file()
 
-    def _next_file(self) -> None:
-        if len(self._files) > 1:
-            self._file += 1
-            if self._file == len(self._files):
-                self._file, self._file_order = 0, self._order(len(self._files))
-            self._load()
-            for name, values, shape in zip(self._names, self._values, self._shapes):
-                if values.shape[1:] != shape[1:]:
-                    path = self._files[self._file_order[self._file]]
-                    raise ValueError(f"{path}: dataset {name} has rows of {values.shape[1:]}, before of {shape[1:]}")
-        self._row, self._rows = 0, self._order(len(self._values[0]))
+    def start_at(self, number: int) -> None:
+        self._begin()
+        self._row = self._shard.start_at(number * self._size)
+        while self._row >= len(self._rows):
+            row = self._row - len(self._rows)
+            self._next_file()
+            self._row = row
 
-    def _load(self) -> None:
-        path = self._files[self._file_order[self._file]]
+    def _begin(self) -> None:
+        if self._shuffle:
+            self._random = np.random.default_rng(self._seed)
+        self._file = len(self._files)
+        self._next_file()
+
+    def _next_file(self) -> None:
+        """Go to the first row of the next file, without reading it."""
+        self._file += 1
+        if self._file >= len(self._files):
+            self._file, self._file_order = 0, self._order(len(self._files))
+        self._row, self._rows = 0, self._order(self._count(self._path()))
+
+    def _path(self) -> str:
+        path: str = self._files[self._file_order[self._file]]
+        return path
+
+    def _count(self, path: str) -> int:
+        """Return how many rows a file has; it is opened for it once."""
+        if path in self._counts:
+            return self._counts[path]
         with self._listed(path), hdf5.reading(path) as file:
             shapes = [_shape(file, name, path) for name in self._names]
-            for name, shape in zip(self._names, shapes):
-                if shape[0] != shapes[0][0] or not shape[0]:
-                    rows = f"{shapes[0][0]} of {self._names[0]}"
-                    raise hdf5.ContentError(
-                        f"{path}: dataset {name} has {shape[0]} rows, beside {rows}: takes as many, from 1"
-                    )
-            self._values = [hdf5.values(file[name], f"{path}: {name}") for name in self._names]
-        self._row, self._rows = 0, self._order(len(self._values[0]))
+        self._shapes = self._shapes or [(self._size, *shape[1:]) for shape in shapes]
+        for name, shape, before in zip(self._names, shapes, self._shapes):
+            if shape[0] != shapes[0][0] or not shape[0]:
+                rows = f"{shapes[0][0]} of {self._names[0]}"
+                raise hdf5.ContentError(
+                    f"{path}: dataset {name} has {shape[0]} rows, beside {rows}: takes as many, from 1"
+                )
+            if shape[1:] != before[1:]:
+                raise ValueError(f"{path}: dataset {name} has rows of {shape[1:]}, before of {before[1:]}")
+        self._counts[path] = shapes[0][0]
+        return self._counts[path]
+
+    def _load(self) -> None:
+        """Have the file's values, which takes a while where it was another's before."""
+        path = self._path()
+        if path != self._loaded:
+            with self._listed(path), hdf5.reading(path) as file:
+                self._values = [hdf5.values(file[name], f"{path}: {name}") for name in self._names]
+            self._loaded = path
+            if any(len(values) != len(self._rows) for values in self._values):
+                raise ValueError(f"{path} has changed since it was first read")
 
     @contextlib.contextmanager
     def _listed(self, path: str) -> Iterator[None]:

@@ -54,13 +54,19 @@ class _Images:
         self._lines = image_lines(param.source, param.root_folder)
         self._shard = Shard(phase)
         if param.shuffle or param.rand_skip:
-            self._random = self._shard.order(layer_param.name)
+            self._seed = self._shard.draw_seed(layer_param.name)
+        self._begin()
+        if self._at >= len(self._lines):
+            raise ValueError(f"rand_skip skips {self._at} images, source {param.source} lists {len(self._lines)}")
+
+    def _begin(self) -> None:
+        param = self._param
+        if param.shuffle or param.rand_skip:
+            self._random = np.random.default_rng(self._seed)
         self._order = np.arange(len(self._lines))
         if param.shuffle:
             self._random.shuffle(self._order)
         self._at = int(self._random.integers(param.rand_skip)) if param.rand_skip else 0
-        if self._at >= len(self._lines):
-            raise ValueError(f"rand_skip skips {self._at} images, source {param.source} lists {len(self._lines)}")
 
     def shapes(self) -> list[tuple[int, ...]]:
         size = self._param.batch_size
@@ -80,14 +86,21 @@ class _Images:
             where=lambda i: lines[i].where,
         )
 
+    def start_at(self, number: int) -> None:
+        self._begin()
+        self._pass_over(self._shard.start_at(number * self._param.batch_size))
+        self._transformer.start_at(number * self._param.batch_size)
+
     def _next(self) -> ImageLine:
         line: ImageLine = self._lines[self._order[self._at]]
-        self._at += 1
-        if self._at == len(self._lines):
-            self._at = 0
-            if self._param.shuffle:
-                self._random.shuffle(self._order)
+        self._pass_over(1)
         return line
+
+    def _pass_over(self, count: int) -> None:
+        passes, self._at = divmod(self._at + count, len(self._lines))
+        if self._param.shuffle:
+            for _ in range(passes):
+                self._random.shuffle(self._order)
 
     def _read(self, line: ImageLine) -> Any:
         param = self._param

@@ -68,7 +68,8 @@ class _Windows:
             self._cache = [_content(path) for path in self._images] if self._param.cache_images else []
         self._mean = self._read_mean()
         self._workers = Workers()
-        self._random = np.random.default_rng(rng.draw_seed())
+        self._seed = rng.draw_seed()
+        self._random = np.random.default_rng(self._seed)
         self._shard = Shard(phase)
 
     def shapes(self) -> list[tuple[int, ...]]:
@@ -77,18 +78,24 @@ class _Windows:
 
     def fill(self, batch: Batch) -> None:
         data, labels = batch.reshape(*self.shapes())
+        background, foreground, mirrored = map(self._shard.of, self._draw())
+        chosen = [self._background[i] for i in background] + [self._foreground[i] for i in foreground]
+        labels[:] = [window.label for window in chosen]
+        self._workers.each(lambda i: self._fill_one(chosen[i], bool(mirrored[i]), data[i]), len(chosen))
+
+    def start_at(self, number: int) -> None:
+        self._random = np.random.default_rng(self._seed)
+        for _ in range(number):
+            self._draw()
+
+    def _draw(self) -> list[Any]:
+        """Draw for the batches of all solvers: background windows, foreground windows, and which are mirrored."""
         size, solvers = self._param.batch_size, self._shard.count
         foreground = int(np.float32(size) * np.float32(self._param.fg_fraction))
-        drawn = [
-            windows[self._random.integers(len(windows))]
-            for windows, count in ((self._background, size - foreground), (self._foreground, foreground))
-            for _ in range(count * solvers)
-        ]
-        chosen = self._shard.of(drawn)
-        turns = self._random.integers(2, size=size * solvers) if self._transform.mirror else [0] * size * solvers
-        mirrored = self._shard.of(turns)
-        labels[:] = [window.label for window in chosen]
-        self._workers.each(lambda i: self._fill_one(chosen[i], bool(mirrored[i]), data[i]), size)
+        counts = (len(self._background), size - foreground), (len(self._foreground), foreground)
+        windows = [self._random.integers(among, size=count * solvers) for among, count in counts]
+        turns = (size * solvers,)
+        return [*windows, self._random.integers(2, size=turns) if self._transform.mirror else np.zeros(turns)]
 
     def _fill_one(self, window: _Window, mirror: bool, out: Any) -> None:
         path = self._images[window.image]

@@ -21,7 +21,7 @@ def state(project, iteration, fmt="BINARYPROTO"):
 
 @pytest.mark.parametrize("kind", ["SGD", "Adam"])
 def test_equals_a_run_without_a_break(project, fmt, kind):
-    # Data layers start anew on resuming: 6 iterations are two epochs, and tests take whole epochs.
+    # Caffe's data layers start anew on resuming: 6 iterations are two epochs, and tests take whole epochs.
     project.solver(type=f'"{kind}"', snapshot=6, snapshot_format=fmt, lr_policy='"inv"', gamma=0.1, power=0.75)
     whole = project.train()
     expected, log = project.weights(whole.model), rows(project)

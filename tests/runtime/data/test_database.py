@@ -40,6 +40,14 @@ def test_taken_in_order_and_over_again(source):
     assert list(records.once()) == VALUES
 
 
+@pytest.mark.parametrize("position", [0, 1, 29, 30, 95])
+def test_it_goes_on_at_any_position(source, position):
+    records = Records(*source)
+    records.take(3)
+    records.start_at(position)
+    assert [bytes(next(records)) for _ in range(31)] == (VALUES * 5)[position : position + 31]
+
+
 def test_values_are_readable_after_the_end(source):
     records = Records(*source)
     passes = [records.take(100) for _ in range(3)]

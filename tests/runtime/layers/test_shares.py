@@ -10,6 +10,7 @@ import pytest
 from google.protobuf import text_format
 
 from caffe_pylayers.runtime import process, rng
+from caffe_pylayers.runtime.layers.layer import LayerError
 from caffe_pylayers.runtime.memory import device
 from caffe_pylayers.runtime.proto.caffe_pb2 import Datum, SolverParameter
 from caffe_pylayers.runtime.solvers import SGDSolver
@@ -80,11 +81,19 @@ def solvers():
     take(0, 1)
 
 
-def batches(name, size, count, phase=TRAIN):
-    """The tops of the layer's next batches, copied."""
+def made(name, size, phase=TRAIN):
     rng.seed(5)
     kind, param = LAYERS[name]
-    layer, bottom, top = one_layer(kind, param % size, tops=2, phase=phase)
+    return one_layer(kind, param % size, tops=2, phase=phase)
+
+
+def batches(name, size, count, phase=TRAIN):
+    """The tops of the layer's first batches."""
+    return following(*made(name, size, phase), count)
+
+
+def following(layer, bottom, top, count):
+    """The tops of the layer's next batches, copied."""
     found = []
     for _ in range(count):
         layer.forward(bottom, top)
@@ -102,6 +111,27 @@ def test_solvers_share_the_batch_of_one(solvers, name, count):
         for mine, all_of_it in zip(batches(name, BATCH, iterations), one):
             for values, of_all in zip(mine, all_of_it):
                 np.testing.assert_array_equal(values, of_all[rank::count])
+
+
+@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("rank", [0, 2])
+def test_it_goes_on_at_any_batch(solvers, name, rank):
+    solvers(rank, 3)
+    expected = batches(name, BATCH, 12)
+    layer, bottom, top = made(name, BATCH)
+    for start in (0, 9, 3, 4, 11):
+        layer.start_at_batch(start)
+        for mine, theirs in zip(following(layer, bottom, top, min(3, 12 - start)), expected[start:]):
+            for values, others in zip(mine, theirs):
+                np.testing.assert_array_equal(values, others)
+
+
+@pytest.mark.parametrize("number", [-1, 1.0, True, None])
+def test_it_goes_on_at_a_number_of_batches_alone(number):
+    with pytest.raises(
+        LayerError, match=r"^layer \"l\" \(Data\): start_at_batch takes the number of batches before, got"
+    ):
+        made("records", 2)[0].start_at_batch(number)
 
 
 @pytest.mark.parametrize("name", LAYERS)

@@ -2,9 +2,12 @@
 
 import os
 
+import h5py
 import numpy as np
 import pytest
+from google.protobuf import text_format
 
+from caffe_pylayers.runtime.proto.caffe_pb2 import SolverParameter
 from caffe_pylayers.runtime.solvers import SOLVERS, get_solver
 from tests.runtime.solvers.nets import NET, feed, weights
 
@@ -42,6 +45,27 @@ def test_restored_is_uninterrupted(solver_of, tmp_path, kind, text, suffix):
     np.testing.assert_array_equal(weights(resumed.net), weights(straight.net))
     for ours, theirs in zip(resumed.history, straight.history):
         np.testing.assert_array_equal(ours.data, theirs.data)
+
+
+def test_data_goes_on(tmp_path):
+    with h5py.File(tmp_path / "data.h5", "w") as file:
+        file["data"] = np.random.RandomState(0).standard_normal((11, 2))
+    (tmp_path / "data.txt").write_text(f"{tmp_path}/data.h5\n")
+    net = f"""layer {{ name: "data" type: "HDF5Data" top: "data"
+      hdf5_data_param {{ source: "{tmp_path}/data.txt" batch_size: 4 shuffle: true }} }}
+    layer {{ name: "ip" type: "InnerProduct" bottom: "data" top: "ip" loss_weight: 1
+      inner_product_param {{ num_output: 3 weight_filler {{ type: "xavier" }} }} }}"""
+    text = f'type: "SGD" base_lr: 0.1 lr_policy: "fixed" iter_size: 2 random_seed: 1 snapshot_prefix: "{tmp_path}/s"'
+    straight, resumed = (
+        get_solver(text_format.Parse(f"net_param {{ {net} }} {text}", SolverParameter())) for _ in "12"
+    )
+    straight.step(3)
+    straight.snapshot()
+    straight.step(3)
+    resumed.step(1)
+    resumed.restore(tmp_path / "s_iter_3.solverstate")
+    resumed.step(3)
+    np.testing.assert_array_equal(weights(resumed.net), weights(straight.net))
 
 
 @pytest.mark.parametrize(("text", "suffix"), [BINARY, HDF5])
