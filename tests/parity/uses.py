@@ -15,12 +15,12 @@ ROWS = INPUT % "dim: 2 dim: 3"
 IMAGES = INPUT % "dim: 2 dim: 2 dim: 3 dim: 3"
 
 
-def make(caffe, text):
+def make(caffe, text, phase=TRAIN):
     """The net of a prototxt."""
     with tempfile.NamedTemporaryFile("w", suffix=".prototxt") as file:
         file.write(text)
         file.flush()
-        return caffe.Net(file.name, TRAIN)
+        return caffe.Net(file.name, phase)
 
 
 def stored(*shape, first=1, extra=""):

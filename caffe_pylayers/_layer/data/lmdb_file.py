@@ -69,12 +69,12 @@ def count(path: str) -> int:
         raise _damaged(path, 0, error) from error
 
 
-def values(path: str, first: int = 0) -> Iterator[bytes]:
-    """Give the values in a file from the first-th on, in the order of their keys; ValueError where they cannot be read.
+def values(path: str, first: int = 0, step: int = 1) -> Iterator[bytes]:
+    """Give every step-th of the values in a file from the first-th on, in the order of their keys.
 
-    Those before it are not read.
+    Those between are not read. ValueError where they cannot be.
     """
-    return _each(path, lambda pages: pages.values(first), first)
+    return _each(path, lambda pages: pages.values(first, step), first, step)
 
 
 def places(path: str) -> list[Place]:
@@ -92,14 +92,15 @@ def value_at(path: str, place: Place) -> bytes:
     return value
 
 
-def _each(path: str, of: Callable[[_Pages], Iterator[Found]], count: int = 0) -> Iterator[Found]:
+def _each(path: str, of: Callable[[_Pages], Iterator[Found]], first: int = 0, step: int = 1) -> Iterator[Found]:
+    count = first
     try:
         with open(path, "rb", buffering=0) as file:
             meta = _last_meta(file)
             for found in of(_Pages(file, meta)):
                 yield found
-                count += 1
-            if count != meta.entries:
+                count += step
+            if count != first + step * len(range(first, meta.entries, step)):
                 raise ValueError(f"it should have {meta.entries}")
     except (OSError, ValueError) as error:
         raise _damaged(path, count, error) from error
@@ -133,9 +134,9 @@ class _Pages:
         self._file, self._meta = file, meta
         self._ahead, self._ahead_from = b"", 0
 
-    def values(self, first: int) -> Iterator[bytes]:
-        """Give the values of all leaves, from the first-th on."""
-        for page, _, start, size, elsewhere in itertools.islice(self._leaf_nodes(), first, None):
+    def values(self, first: int, step: int) -> Iterator[bytes]:
+        """Give every step-th of the values of all leaves, from the first-th on."""
+        for page, _, start, size, elsewhere in itertools.islice(self._leaf_nodes(), first, None, step):
             yield self._big(page, start, size) if elsewhere else page[start : start + size]
 
     def places(self) -> Iterator[Place]:

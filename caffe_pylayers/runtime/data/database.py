@@ -28,9 +28,9 @@ class _LMDB:
         """Return how many values there are."""
         return lmdb_file.count(self._file)
 
-    def values(self, first: int) -> Iterator[bytes]:
-        """Give the values from the first-th on in the order of their keys, once."""
-        return lmdb_file.values(self._file, first)
+    def values(self, first: int, step: int) -> Iterator[bytes]:
+        """Give every step-th of the values from the first-th on in the order of their keys, once."""
+        return lmdb_file.values(self._file, first, step)
 
 
 class _LevelDB:
@@ -49,6 +49,7 @@ class _LevelDB:
         except (plyvel.Error, OSError) as error:
             raise ValueError(f"{path} cannot be opened as LevelDB: {_told(error)}") from error
         self._check_whole()
+        self._count: int | None = None
 
     def _check_whole(self) -> None:
         """ValueError where a table is cut off: LevelDB passes over its records."""
@@ -59,13 +60,19 @@ class _LevelDB:
                 raise ValueError(f"{files[0]} is cut off: it has {found} bytes of {int(size)}")
 
     def count(self) -> int:
-        """Return how many values there are, once all have been read."""
-        return sum(1 for _ in self._db.iterator(include_value=False, fill_cache=False))
+        """Return how many values there are; for this all keys are read, unless all values have been."""
+        if self._count is None:
+            self._count = sum(1 for _ in self._db.iterator(include_value=False, fill_cache=False))
+        return self._count
 
-    def values(self, first: int) -> Iterator[bytes]:
-        """Give the values from the first-th on in the order of their keys, once; those before it are read, too."""
-        values = self._db.iterator(include_key=False, verify_checksums=True, fill_cache=False)
-        return itertools.islice(values, first, None)
+    def values(self, first: int, step: int) -> Iterator[bytes]:
+        """Give every step-th of the values from the first-th on in the order of their keys, once; read all of them."""
+        count = 0
+        for value in self._db.iterator(include_key=False, verify_checksums=True, fill_cache=False):
+            if count >= first and not (count - first) % step:
+                yield value
+            count += 1
+        self._count = count
 
 
 # By path: a process may not open a LevelDB twice, and several layers may read the same.
@@ -88,16 +95,18 @@ def _open(path: str, backend: int) -> _LMDB | _LevelDB:
 class Records:
     """An endless iterator over a database's values; ValueError where it cannot be opened or read, or is empty.
 
-    backend: DataParameter.LMDB or LEVELDB. As nothing but next() and take() touches it, a thread may own it.
+    backend: DataParameter.LMDB or LEVELDB. first, step: of the values, over and over, every step-th is given, from the
+    first-th on. As nothing but next(), take() and start_at() touches it, a thread may own it.
     """
 
-    def __init__(self, path: str, backend: int = DataParameter.LMDB) -> None:
+    def __init__(self, path: str, backend: int = DataParameter.LMDB, first: int = 0, step: int = 1) -> None:
         self._source = path, backend
-        self._pass = _Pass(path, backend)
+        self._step = step
+        self._pass = _Pass(path, backend, first, step)
 
     def start_at(self, position: int) -> None:
-        """Go on with the value at a position of the stream."""
-        self._pass = _Pass(*self._source, position)
+        """Go on with the value at a position of the endless stream of all."""
+        self._pass = _Pass(*self._source, position % self._pass.count(), self._step)
 
     def once(self) -> Iterator[bytes]:
         """Give all values, once."""
@@ -115,28 +124,36 @@ class Records:
         """Return the next values, up to so many: at least one, fewer at the end and before one that cannot be read."""
         found = self._pass.take(count)
         if not found:
-            self._pass = _Pass(*self._source)
+            self.start_at(self._pass.position)
             found = self._pass.take(count)
-        if not found:
-            raise ValueError(f"{self._source[0]} has no records")
         return found
 
 
 class _Pass:
-    """Once over a database, which is open while there is one."""
+    """Once over a database, which is open while there is one.
 
-    def __init__(self, path: str, backend: int, position: int = 0) -> None:
+    position: of the value that comes next, from the number of values on once all have been given.
+    """
+
+    def __init__(self, path: str, backend: int, first: int = 0, step: int = 1) -> None:
         self._database = _open(path, backend)
-        self._path, self._count = path, position % self._database.count() if position else 0
+        self._path, self.position, self._step = path, first, step
         self._failed: Exception | None = None
         self._values: Iterator[bytes] | None = None
+
+    def count(self) -> int:
+        """Return how many values all of them are; ValueError where there are none."""
+        count = self._database.count()
+        if not count:
+            raise ValueError(f"{self._path} has no records")
+        return count
 
     def take(self, count: int) -> list[bytes]:
         """Return the next values; fewer at the end, and before one that cannot be read."""
         found: list[bytes] = []
         try:
             if self._values is None:
-                self._values = self._database.values(self._count)
+                self._values = self._database.values(self.position, self._step)
             if self._failed is not None:
                 raise self._failed
             found.extend(itertools.islice(self._values, count))  # which keeps those before an error
@@ -147,13 +164,13 @@ class _Pass:
         except BaseException:  # an interrupt may have ended the iterator: the next one goes on after those taken
             self._values = None
             raise
-        self._count += len(found)
+        self.position += self._step * len(found)
         return found
 
     def _damaged(self, error: Exception) -> Exception:
         if isinstance(error, ValueError):  # that says so
             return error
-        return ValueError(f"{self._path} is damaged: after {self._count} records: {_told(error)}")
+        return ValueError(f"{self._path} is damaged: after {self.position} records: {_told(error)}")
 
 
 def _told(error: Exception) -> str:

@@ -15,16 +15,16 @@ class Shard:
     So all solvers together read in an iteration what one does whose batch is as large as theirs together. In the TEST
     phase, in which the first solver alone runs, the share is all.
 
-    count: the solvers that share.
+    count: the solvers that share. rank: the place of this one.
     """
 
     def __init__(self, phase: int) -> None:
-        self.count, self._rank = (1, 0) if phase == TEST else (solver_count(), solver_rank())
+        self.count, self.rank = (1, 0) if phase == TEST else (solver_count(), solver_rank())
         self._seen = 0
 
     def of(self, items: Any) -> Any:
         """Return those of the stream's next items that are this solver's; a list or an array."""
-        first = (self._rank - self._seen) % self.count
+        first = (self.rank - self._seen) % self.count
         self._seen += len(items)
         return items[first :: self.count]
 
@@ -38,7 +38,7 @@ class Shard:
 
         Unseeded ones each have another: then the shares overlap.
         """
-        if self.count > 1 and self._rank == 0 and not rng.seeded():
+        if self.count > 1 and self.rank == 0 and not rng.seeded():
             LOGGER.warning(
                 'layer "%s": each solver shuffles for itself, so that they read some items twice and others not at'
                 " all: set the solver's random_seed",

@@ -41,7 +41,8 @@ class _Datums:
         self._path, self._size = param.source, param.batch_size
         self._transformer = DataTransformer(layer_param.transform_param, phase)
         self._first = next(Records(param.source, param.backend))
-        self._records, self._shard = Records(param.source, param.backend), Shard(phase)
+        self._shard = Shard(phase)
+        self._records = Records(param.source, param.backend, self._shard.rank, self._shard.count)
         self._workers = Workers()
 
     def shapes(self) -> list[tuple[int, ...]]:
@@ -71,12 +72,12 @@ class _Datums:
         labels[:] = [datum.label for datum in found]
 
     def start_at(self, number: int) -> None:
-        self._records.start_at(self._shard.start_at(number * self._size))
+        self._records.start_at(self._shard.start_at(number * self._size) + self._shard.rank)
         self._transformer.start_at(number * self._size)
 
     def _next_records(self) -> list[bytes]:
         """Return the records of the next batch, of this solver's share."""
         found: list[bytes] = []
         while len(found) < self._size:
-            found += self._shard.of(self._records.take(self._size - len(found)))
+            found += self._records.take(self._size - len(found))
         return found

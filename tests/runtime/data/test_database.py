@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import lmdb
 import pytest
 
+from caffe_pylayers._layer.data import lmdb_file
 from caffe_pylayers.runtime.data import database
 from caffe_pylayers.runtime.data.database import Records
 from caffe_pylayers.runtime.proto.caffe_pb2 import DataParameter
@@ -46,6 +47,25 @@ def test_it_goes_on_at_any_position(source, position):
     records.take(3)
     records.start_at(position)
     assert [bytes(next(records)) for _ in range(31)] == (VALUES * 5)[position : position + 31]
+
+
+@pytest.mark.parametrize(("first", "step"), [(0, 1), (1, 3), (6, 7), (33, 40)])
+def test_every_step_th(source, first, step):
+    records = Records(*source, first, step)
+    assert [bytes(next(records)) for _ in range(70)] == (VALUES * 100)[first::step][:70]
+    records.start_at(first + 8 * step)
+    assert bytes(next(records)) == (VALUES * 100)[first + 8 * step]
+
+
+def test_what_lies_between_is_not_read(tmp_path, monkeypatch):
+    """Of records that have pages of their own."""
+    with lmdb.open(str(tmp_path / "db"), map_size=1 << 22) as env, env.begin(write=True) as txn:
+        for i in range(8):
+            txn.put(b"%d" % i, bytes([i]) * (1 << 18))
+    read, big = [], lmdb_file._Pages._big
+    monkeypatch.setattr(lmdb_file._Pages, "_big", lambda pages, *where: read.append(where) or big(pages, *where))
+    assert [value[0] for value in lmdb_file.values(str(tmp_path / "db" / "data.mdb"), 1, 4)] == [1, 5]
+    assert len(read) == 2
 
 
 def test_values_are_readable_after_the_end(source):
