@@ -87,20 +87,26 @@ class _Bucket:
             foreach.copy_(self._parts(diffs), diffs)
         self._work = group.sum(self._sums)
 
+    def wait(self, group: Group) -> None:
+        """Have the sums."""
+        if self._work is not None:
+            group.finish(self._work)
+        self._work = None
+
     def keep(self, group: Group) -> None:
         """Have the sums in memory of their own: other gradients come before they are received."""
-        group.finish(self._work)
+        self.wait(group)
         if self._sums is not self._memory:
             self._sums = self._sums.clone()
 
     def receive(self, group: Group) -> None:
         """Have the means in the gradients."""
-        group.finish(self._work)
+        self.wait(group)
         self._sums.div_(group.count)
         diffs = [blob.write_diff(blob.diff_layout) for blob in self._blobs]
         if diffs[0].data_ptr() != self._sums.data_ptr():
             foreach.copy_(diffs, self._parts(diffs))
-        self._work, self._sums = None, self._memory
+        self._sums = self._memory
 
     def _parts(self, diffs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         """Return the part of the sums that is each gradient's."""
