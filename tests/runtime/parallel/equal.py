@@ -46,6 +46,14 @@ def softmax(name, bottom, text="", loss=""):
     return layer(name, "SoftmaxWithLoss", f"{bottom} label", f"{text} loss_param {{ {loss} }}")
 
 
+def recurrent(kind):
+    time_first = "permute_param { order: 1 order: 0 order: 2 }"
+    cont = layer("cont", "Permute", "continues", "permute_param { order: 1 order: 0 }")
+    param = f"recurrent_param {{ num_output: 4 {FILLER} }}"
+    steps = layer("time", "Permute", "sequence", time_first) + cont + layer("rnn", kind, "time cont", param)
+    return steps + layer("back", "Permute", "rnn", time_first) + ip("ip", "back") + softmax("loss", "ip")
+
+
 RELU = layer("relu", "ReLU", "conv", top="conv")
 LOSS = softmax("loss", "ip")
 TWO = "param { lr_mult: 1 } param { lr_mult: 2 decay_mult: 0 }"
@@ -54,7 +62,6 @@ CONV = conv("conv", "data", TWO) + RELU + ip("ip", "conv", 3, TWO) + LOSS
 EUCLIDEAN = python("one_hot", "label ip", "one_hot", "label2one_hot") + python(
     "loss", "ip one_hot", "pyloss", "EuclideanLossLayer", "loss_weight: 1"
 )
-TIME_FIRST = "permute_param { order: 1 order: 0 order: 2 }"
 SGD = "base_lr: 0.05 momentum: 0.9 weight_decay: 0.01"
 FIXED = "batch_norm_param { use_global_stats: true eps: 1 }"  # of statistics that are zero
 
@@ -71,13 +78,6 @@ class Case:
     kind: str = "SGD"
     script: str = ""
     alike: bool = True
-
-
-def recurrent(kind):
-    cont = layer("cont", "Permute", "continues", "permute_param { order: 1 order: 0 }")
-    param = f"recurrent_param {{ num_output: 4 {FILLER} }}"
-    steps = layer("time", "Permute", "sequence", TIME_FIRST) + cont + layer("rnn", kind, "time cont", param)
-    return steps + layer("back", "Permute", "rnn", TIME_FIRST) + ip("ip", "back") + LOSS
 
 
 CASES = {
@@ -144,6 +144,7 @@ CASES = {
     "held": Case(script="holds arrays"),
     "looked at": Case(script="runs backward in one process, between iterations"),
     "failed": Case(script="goes on after a failure in one process", alike=False),
+    "failed and held": Case(script="goes on after a failure in one process, and holds arrays", alike=False),
     # by what each process normalizes
     "normalized": Case(
         conv("conv", "data")
