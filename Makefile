@@ -46,6 +46,7 @@ bench: caffe $(tools)
 	$(runtime_python) benchmarks/nets.py
 	$(runtime_python) benchmarks/data.py
 	$(runtime_python) benchmarks/processes.py
+	$(runtime_python) benchmarks/scaling.py
 
 lint: $(tools)
 	.venv/bin/ruff check

@@ -33,12 +33,10 @@ BUCKETS = (1, 5, 25, 100)  # MB
 DEFAULT = 25  # of them the runtime's
 SIZES = (24, 100_000, 1_000_000, 10_000_000, 100_000_000)  # bytes
 
-TRAINED = {  # what is asked, of how many processes
-    "one": ("train", 1),
-    "apart": ("train", 2),
-    "at the end": ("end", 2),
-    **{f"{size} MB": (f"early {size}", 2) for size in BUCKETS},
-}
+# What is asked, of how many processes.
+EARLY = f"{DEFAULT} MB"
+TRAINED = {"one": ("train", 1), "apart": ("train", 2), "at the end": ("end", 2), EARLY: (f"early {DEFAULT}", 2)}
+SIZED = {f"{size} MB": (f"early {size}", 2) for size in BUCKETS}
 PYTORCH = {"torch": ("torch", 1), "DDP": ("ddp", 2)}
 REDUCED = {"sum": "sum", **{f"{size} MB": f"reduce {size}" for size in BUCKETS}}
 SUMMED = {f"{size:,} B": f"sum {size}" for size in SIZES}
@@ -200,8 +198,8 @@ class Figures:
     def __init__(self, ask, columns, rounds, seconds):
         times = {}
         for column, asked in columns.items():
-            ask(*asked)
-            times[column] = max(1, round(seconds / ask(*asked)[0]))
+            lasts = ask(*asked)[0]  # the first may last longer
+            times[column] = max(1, round(seconds / ask(*asked)[0])) if lasts < seconds else 1
         self._found = {column: [] for column in columns}
         for _ in range(rounds):
             for column, asked in columns.items():
@@ -213,8 +211,10 @@ class Figures:
         return f"{value:.{0 if value > 100 else 1}f}"
 
     def spread(self, column):
-        """The standard deviation within a round, in percent of the mean."""
-        return f"{100 * statistics.median(spread / mean for mean, spread in self._found[column]):.1f}"
+        """The standard deviation of a column, within the rounds and between them, in percent of the mean."""
+        means, within = zip(*self._found[column])
+        variance = statistics.pvariance(means) + statistics.mean(deviation**2 for deviation in within)
+        return f"{100 * variance**0.5 / statistics.mean(means):.1f}"
 
     def ratio(self, column, other):
         """How many times as long as the other a column takes."""
@@ -223,30 +223,35 @@ class Figures:
 
 def rows(name, rounds):
     """A net's rows, each with the title of its table."""
-    net, early = f"{NETS[name]}, {nets.BATCHES.get(name, 64)}", f"{DEFAULT} MB"
-    for count in (2, 4):
-        with processes(name, count) as ask:
-            if count == 2:
-                found = Figures(ask, TRAINED | (PYTORCH if name in TORCH else {}), rounds, SECONDS)
-                times = map(found.ms, ("one", "apart", "at the end", early))
-                ratios = (found.ratio(*pair) for pair in (("one", early), ("one", "apart"), ("apart", early)))
-                yield "Efficiency", [net, *times, *ratios, found.spread("apart")]
-                yield "Buckets", [net, "iteration of 2", "", *(found.ms(f"{size} MB") for size in BUCKETS)]
-                if name in TORCH:
-                    ratios = (found.ratio(*pair) for pair in (("torch", "DDP"), ("torch", "one"), ("DDP", early)))
-                    yield "PyTorch", [net, found.ms("torch"), found.ms("DDP"), *ratios]
-            found = Figures(ask, {column: (what, count) for column, what in REDUCED.items()}, rounds, SECONDS / 4)
-            yield "Buckets", [net, f"reduction of {count}", *map(found.ms, REDUCED)]
-            if name == "lenet_python":
-                found = Figures(ask, {column: (what, count) for column, what in SUMMED.items()}, rounds, SECONDS / 4)
-                yield "Sums", [str(count), *map(found.ms, SUMMED)]
+    net = f"{NETS[name]}, {nets.BATCHES.get(name, 64)}"
+    with processes(name, 2) as ask:
+        found = Figures(ask, TRAINED | (SIZED | PYTORCH if name in TORCH else {}), rounds, SECONDS)
+        ratios = (found.ratio(*pair) for pair in (("one", EARLY), ("one", "apart"), ("apart", EARLY)))
+        yield "Efficiency", [net, *map(found.ms, TRAINED), *ratios, found.spread("apart")]
+        if name not in TORCH:
+            return
+        ratios = (found.ratio(*pair) for pair in (("torch", "DDP"), ("torch", "one"), ("DDP", EARLY)))
+        yield "PyTorch", [net, *map(found.ms, PYTORCH), *ratios]
+        yield "Buckets", [net, "iteration of 2", "", *map(found.ms, SIZED)]
+        yield from reductions(net, name, ask, 2, rounds)
+    with processes(name, 4) as ask:
+        yield from reductions(net, name, ask, 4, rounds)
+
+
+def reductions(net, name, ask, count, rounds):
+    """The rows of what so many processes sum without training."""
+    found = Figures(ask, {column: (what, count) for column, what in REDUCED.items()}, rounds, SECONDS / 4)
+    yield "Buckets", [net, f"reduction of {count}", *map(found.ms, REDUCED)]
+    if name == "lenet_python":
+        found = Figures(ask, {column: (what, count) for column, what in SUMMED.items()}, rounds, SECONDS / 4)
+        yield "Sums", [str(count), *map(found.ms, SUMMED)]
 
 
 def table(title, heads, found):
     """Print a table in Markdown."""
     print(f"\n{title}\n")
     for cells in (heads, ["---"] * len(heads), *found):
-        print(f"| {' | '.join(cells)} |")
+        print(f"| {' | '.join(map(str, cells))} |")
 
 
 def main():
