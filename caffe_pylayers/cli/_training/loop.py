@@ -158,8 +158,7 @@ def iterate(solver: Any, objective: Objective, team: Alone, signals: Signals) ->
     row: Row = {"iteration": solver.iter + 1}
     with blame(f"iteration {row['iteration']}"):
         lr = getattr(solver, "lr", None)  # the next step's; older engines do not tell
-        solver.step(1)
-        loss = team.mean(objective.value(), signals)
+        loss = team.step(solver, objective, signals)
     row.update(loss=loss, **({} if lr is None else {"lr": lr}))
     return row
 

@@ -15,6 +15,7 @@ from caffe_pylayers import _engine
 from caffe_pylayers._layer.data.resuming import resume
 from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._errors import line_of
+from caffe_pylayers.cli._training.evaluation import Objective
 from caffe_pylayers.cli._training.signals import Signals
 
 VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # torchrun's
@@ -50,9 +51,10 @@ class Alone:
     def join(self, solver: Any, resumed: bool = False) -> None:
         """Give all solvers the leader's values and state. resumed, of the leader: it goes on from a snapshot."""
 
-    def mean(self, loss: float, signals: Signals) -> float:
-        """Return the mean of all processes' losses; called in each, once an iteration."""
-        return loss
+    def step(self, solver: Any, objective: Objective, signals: Signals) -> float:
+        """Do one iteration; return the mean of all processes' losses. Called in each."""
+        solver.step(1)
+        return objective.value()
 
     def stop(self, signals: Signals) -> signal.Signals | None:
         """Return the signal that ends the training here, None while there is none."""
@@ -87,7 +89,7 @@ class Several(Alone):
     def join(self, solver: Any, resumed: bool = False) -> None:
         from caffe_pylayers.runtime.parallel.nccl import NCCL
 
-        nccl = NCCL(solver, self._group)
+        self._nccl = nccl = NCCL(solver, self._group, numbers=4)
         nccl.bcast()
         if self.first("resumed", str(resumed)) == "True":
             self._share_state(solver)
@@ -103,14 +105,18 @@ class Several(Alone):
             solver.resume(iteration, step)
             resume(solver.net, iteration * solver.param.iter_size)
 
-    def mean(self, loss: float, signals: Signals) -> float:
-        here = signals.stop
-        told = [here == signal.SIGTERM, here is not None, signals.hung_up()]
-        loss, terminated, stopped, hung_up = self._group.sums([loss, *map(float, told)])
+    def step(self, solver: Any, objective: Objective, signals: Signals) -> float:
+        def numbers() -> list[float]:
+            here = signals.stop
+            return [objective.value(), here == signal.SIGTERM, here is not None, signals.hung_up()]
+
+        self._nccl.numbers = numbers
+        solver.step(1)
+        loss, terminated, stopped, hung_up = self._nccl.means
         if stopped and self._stop is None:
             self._stop = signal.SIGTERM if terminated else signal.SIGINT
         self._hung_up = self._hung_up or bool(hung_up)
-        return loss / self.count
+        return loss
 
     def stop(self, signals: Signals) -> signal.Signals | None:
         return self._stop

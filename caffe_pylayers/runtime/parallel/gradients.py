@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -24,10 +24,14 @@ class Gradients:
     In an iteration: ``begin``, then ``layer_done`` as its backward passes go, which sends what is complete, then
     ``finish``. Each process sends the buckets in the same order, once: in an iteration that fails before ``finish``,
     what is on its way counts for the next one, since the others have it.
+
+    complete: called before the last bucket is sent.
     """
 
-    def __init__(self, group: Group, layers: Sequence[Sequence[Blob]]) -> None:
-        self._group = group
+    def __init__(
+        self, group: Group, layers: Sequence[Sequence[Blob]], complete: Callable[[], None] = lambda: None
+    ) -> None:
+        self._group, self._complete = group, complete
         self._blobs = [blob for blobs in layers for blob in blobs]
         self._buckets = [_Bucket(layer, blobs) for layer, blobs in _split(layers)]
         self._sent = 0  # buckets on their way
@@ -58,6 +62,8 @@ class Gradients:
         for bucket in self._buckets[self._sent :]:
             if bucket.layer < layer:
                 break
+            if bucket is self._buckets[-1]:
+                self._complete()
             bucket.send(self._group)
             self._sent += 1
 

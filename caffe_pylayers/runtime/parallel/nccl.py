@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 import torch.distributed as dist
 
 from caffe_pylayers.runtime import process
-from caffe_pylayers.runtime.memory.blob import arrays_in_step
+from caffe_pylayers.runtime.memory import device
+from caffe_pylayers.runtime.memory.blob import Blob, arrays_in_step
 from caffe_pylayers.runtime.parallel import group
 from caffe_pylayers.runtime.parallel.gradients import Gradients
 from caffe_pylayers.runtime.solvers.solver import Solver
@@ -28,6 +31,8 @@ class NCCL:
     Gradients are summed and divided by the number of solvers; those of several batches (iter_size) when the last one's
     are there. Those of blobs with lr_mult 0 are not sent, unless clip_gradients takes the norm of all.
 
+    numbers: how many numbers of each process go with the gradients, in single precision: ``numbers()`` returns them
+        when the backward passes of an iteration are through, ``means`` are those of all.
     uid: of ``NCCL.new_uid()``, the same for all; or "env://", where torchrun started them: its variables say the rest.
     Raises TypeError for what is no solver or no text, ValueError for a uid or a rank that cannot be, RuntimeError where
     the others cannot be reached, or have another net.
@@ -35,7 +40,7 @@ class NCCL:
 
     by_unit = True  # a net calls it once for several layers that it computes together, with the first's index
 
-    def __init__(self, solver: Any, uid: Any) -> None:
+    def __init__(self, solver: Any, uid: Any, numbers: int = 0) -> None:
         if not isinstance(solver, Solver):
             raise TypeError(f"takes a solver, got {solver!r}")
         if not isinstance(uid, (str, group.Group)):
@@ -47,7 +52,12 @@ class NCCL:
         clips = param.clip_gradients >= 0  # by the norm of all gradients, those of frozen blobs too
         sent = {id(blob) for blob, rate in zip(net.learnable, net.lr_mults) if rate or clips}
         layers = [[blob for blob in step.layer.blobs if id(blob) in sent] for step in net._steps]
-        self._gradients = Gradients(self._group, layers)
+        # The numbers go with the gradients of the first layer: a sum of their own would take as long as its messages.
+        self.numbers: Callable[[], Sequence[float]] = list
+        self._exchanged = Blob([numbers])
+        if numbers:
+            layers[0].append(self._exchanged)
+        self._gradients = Gradients(self._group, layers, self._put_numbers)
 
     @staticmethod
     def new_uid() -> str:
@@ -67,6 +77,15 @@ class NCCL:
     def on_gradients(self) -> None:
         """Have the mean of all solvers' gradients in the net's: what a solver calls before it updates the values."""
         self._gradients.finish()
+
+    @property
+    def means(self) -> list[float]:
+        """The means of all solvers' numbers in the last iteration."""
+        return self._exchanged.read_diff().tolist()
+
+    def _put_numbers(self) -> None:
+        if self._exchanged.count:
+            self._exchanged.take_diff(torch.tensor(self.numbers(), dtype=torch.float32, device=device.current()))
 
     def __call__(self, layer: int) -> None:
         """Send the gradients that are complete with this layer's: what a net calls after its backward."""
