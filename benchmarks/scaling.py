@@ -24,6 +24,7 @@ from processes import table
 NETS = {"lenet_python": "LeNet", "caffenet": "CaffeNet", "resnet50": "ResNet-50"}
 CHECKED = {"lenet_python": (0.014, 0.05), "caffenet": (0.3, 1.0), "resnet50": (0.3, 1.0)}  # seconds that layers sleep
 TIMES = 5  # iterations of each, in the check
+SMALL, LARGE = 4096, 100 << 20  # bytes of sums, whose times tell the latency and the bandwidth
 BATCHES = {"lenet_python": 64, "caffenet": 256, "resnet50": 32}  # of a GPU
 COUNTS = (8, 64, 1024)
 READS = {"lenet_python": 64000}  # images a second, of docs/performance.md; the others' are JPEG
@@ -190,27 +191,26 @@ def measured(count, questions):
 
 def check():
     """Print measured iterations beside the model's."""
-    small, large = 4096, 100 << 20
-    pings = measured(2, [(0.0, 0.0, [(size, 0.0)]) for size in (small, large)])
-    latency = pings[0] / 2  # ring(small, 2)
-    bandwidth = large / (pings[1] - 2 * latency)
-    print(f"Two processes: a step takes {latency * 1e3:.2f} ms, {bandwidth / 1e9:.2f} GB/s each")
     cases = []
     for name, computes in CHECKED.items():
-        found = costs(name)
+        net = costs(name)
         for compute in computes:
             backward = 2 / 3 * compute
-            buckets = [(size, backward * flops) for size, flops, _ in found.buckets]
-            cases.append((name, compute, backward, buckets))
+            cases.append((name, compute, backward, [(size, backward * flops) for size, flops, _ in net.buckets]))
+    questions = [(compute - backward, backward, buckets) for _, compute, backward, buckets in cases]
+    pings = [(0.0, 0.0, [(size, 0.0)]) for size in (SMALL, LARGE)] * TIMES
+    found = {2: measured(2, questions + pings), 4: measured(4, questions)}
+    small, large = (statistics.median(found[2][len(cases) + i :: 2]) for i in (0, 1))
+    latency, bandwidth = small / 2, LARGE / (large - small)
+    print(f"Two processes: a step takes {latency * 1e3:.2f} ms, {bandwidth / 1e9:.2f} GB/s each")
     rows = []
-    for count in (2, 4):
+    for count, times in found.items():
         # The memory of one machine is what all have together: N processes move N/2 times as many bytes as two.
         reduce = partial(ring, count=count, latency=latency, bandwidth=bandwidth * 2 / count)
-        questions = [(compute - backward, backward, buckets) for _, compute, backward, buckets in cases]
-        for (name, compute, backward, buckets), seconds in zip(cases, measured(count, questions)):
+        for (name, compute, backward, buckets), seconds in zip(cases, times):
             model = compute + exposed(buckets, backward, reduce)
-            times = (f"{value * 1e3:.0f}" for value in (compute, seconds, model))
-            rows.append([NETS[name], count, *times, f"{model / seconds - 1:+.0%}"])
+            cells = (f"{value * 1e3:.0f}" for value in (compute, seconds, model))
+            rows.append([NETS[name], count, *cells, f"{model / seconds - 1:+.0%}"])
     table("Check", ("net", "processes", "sleeps, ms", "iteration, ms", "model, ms", "model's error"), rows)
 
 
