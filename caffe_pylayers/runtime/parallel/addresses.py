@@ -19,10 +19,10 @@ _SIOCGIFADDR = 0x8915  # Linux's question for the address of an interface
 
 
 def outward() -> str:
-    """Return this machine's address on the way out; where there is none, one that means itself."""
+    """Return this machine's address on the way out; without one that of its first network, or one that means itself."""
     with contextlib.suppress(OSError):
         return towards(_ELSEWHERE)
-    return "127.0.0.1"
+    return next((address for address in _interfaces().values() if not is_local(address)), "127.0.0.1")
 
 
 def towards(host: str) -> str:
@@ -55,11 +55,16 @@ def is_local(address: str) -> bool:
 
 def interface(address: str) -> str | None:
     """Return the name of the network interface that has an address; None where the system does not say."""
+    return next((name for name, of in _interfaces().items() if of == address), None)
+
+
+def _interfaces() -> dict[str, str]:
+    """Return the addresses of the network interfaces that have one, by name; none where the system does not say."""
+    found = {}
     for _, name in socket.if_nameindex():
         with contextlib.suppress(OSError):
-            if _address(name) == address:
-                return name
-    return None
+            found[name] = _address(name)
+    return found
 
 
 def _address(name: str) -> str:
