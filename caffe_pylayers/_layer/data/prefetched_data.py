@@ -89,7 +89,7 @@ class PrefetchedData(Layer):
     call it with the iterations behind a snapshot; with another solver, do so:
     ``net.layers[0].start_at_batch(n)``. The ``caffe`` program does not: there the data begins anew.
     A training that is to go on needs ``seed``, or one of the driver's (``random_seed``); where it had another
-    batch_size or number of solvers before, ``start_at_batch(items before / (batch_size * solver_count))`` goes on
+    batch_size or number of solvers before, ``start_at_batch(items before // (batch_size * solver_count))`` goes on
     behind the items that were read.
 
     Workers start with the first forward, and end with the layer and with the process. Real Caffe never frees

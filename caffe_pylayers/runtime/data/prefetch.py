@@ -78,10 +78,11 @@ class Prefetch:
             self._worker.have_filled([batch])
 
     def stop(self) -> None:
-        """Have fill return, and call it no more."""
-        if self._worker is not None:
-            self._worker.stop()
-            self._worker.join()
+        """Have fill return, and forget what it has made: the next give calls it anew."""
+        worker, self._worker, self._error = self._worker, None, None
+        if worker is not None:
+            worker.stop()
+            worker.join()
 
     def _next(self) -> Batch:
         if not self._depth:

@@ -71,7 +71,6 @@ class PrefetchedLayer(Layer):
             self._source.start_at(int(number))
         except Exception as error:
             raise self._named(error) from error
-        self._prefetch = Prefetch(self._source.fill, self.layer_param.data_param.prefetch)
 
     def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         """Do nothing: forward gives the tops the shapes of their batch."""

@@ -121,6 +121,21 @@ def start(seconds, end):
     return subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+@pytest.mark.parametrize("depth", [0, 3])
+def test_stopped_it_begins_anew(depth, workers):
+    """With what fill makes then; also after an error."""
+    fill, state = counter(fail_at=4)
+    prefetch = Prefetch(fill, depth)
+    for made in (range(4), range(2), range(4)):
+        assert [take(prefetch) for _ in made] == list(made)
+        if len(made) == 4:
+            with pytest.raises(RuntimeError, match="^batch 4$"):
+                take(prefetch)
+        prefetch.stop()
+        assert not workers()
+        state["made"] = 0
+
+
 def test_ends_with_the_process():
     said, errors = start(0.01, "print(threading.active_count())").communicate(timeout=60)
     assert (said, errors) == ("ready\n2\n", "")
