@@ -129,7 +129,7 @@ def test_stopped_it_begins_anew(depth, workers):
     for made in (range(4), range(2), range(4)):
         assert [take(prefetch) for _ in made] == list(made)
         if len(made) == 4:
-            with pytest.raises(RuntimeError, match="^batch 4$"):
+            with pytest.raises(RuntimeError, match=r"^batch 4$"):
                 take(prefetch)
         prefetch.stop()
         assert not workers()
