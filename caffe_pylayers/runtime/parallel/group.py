@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import itertools
 import os
+import socket
 import sys
 import time
 import weakref
@@ -53,6 +54,8 @@ class Group:
         variables say where they meet (MASTER_ADDR, MASTER_PORT).
     """
 
+    _exit: util.Finalize | None = None
+
     def __init__(self, uid: str, rank: int, count: int) -> None:
         if not 0 <= rank < count:
             raise ValueError(f"solver_rank {rank} is outside [0, {count}), as solver_count has it")
@@ -61,8 +64,10 @@ class Group:
         self._store = _store(uid, host, port)
         self._presence = Presence(self._store, host, rank, count)
         self._under_way = 0  # sums
+        self._words = 0
         self._joined = False
         self._process = os.getpid()
+        self.earlier = _last_error()
         self._exit = util.Finalize(None, _exit, [weakref.ref(self)], exitpriority=100)  # before data layers' workers
         try:
             ways = self._presence.meet()
@@ -76,7 +81,7 @@ class Group:
 
     def close(self) -> None:
         """Leave the group."""
-        if self._process != os.getpid() or not self._exit.still_active():
+        if self._exit is None or self._process != os.getpid() or not self._exit.still_active():
             return
         self._exit.cancel()
         if self._under_way:
@@ -101,10 +106,10 @@ class Group:
 
     def first(self, what: str, text: str) -> str:
         """Return the text that the first process gives."""
-        key = f"first/{what}"
+        key = self._key(what)
         if self.rank == 0:
             self._store.set(key, text)
-        self._presence.wait_for(key, "")
+        self._presence.wait_for(key)
         return str(self._store.get(key).decode())
 
     def check_equal(self, what: str, text: str) -> None:
@@ -114,9 +119,15 @@ class Group:
             raise self._presence.end(
                 f"{self._presence.name(self.rank)} has another {what} than solver 0{_difference(text, firsts)}"
             )
-        if self._store.add(f"same/{what}", 1) == self.count:
-            self._store.set(f"all/{what}", "")
-        self._presence.wait_for(f"all/{what}", "")
+        key = self._key(what)
+        if self._store.add(f"{key}/same", 1) == self.count:
+            self._store.set(key, "")
+        self._presence.wait_for(key)
+
+    def _key(self, what: str) -> str:
+        """Return a name for the store, the same in all processes and of this call alone."""
+        self._words += 1
+        return f"{what}/{self._words}"
 
     # --- tensors -----------------------------------------------------------------------------------
 
@@ -175,10 +186,15 @@ def _exit(group: weakref.ref[Group]) -> None:
     left = group()
     if left is None:
         return
-    error = sys.exc_info()[1] or getattr(sys, "last_value", None)
-    if error is not None and not (isinstance(error, SystemExit) and not error.code):
+    error = sys.exc_info()[1] or _last_error()
+    if error is not None and error is not left.earlier and not (isinstance(error, SystemExit) and not error.code):
         left.fail(error)
     left.close()
+
+
+def _last_error() -> BaseException | None:
+    """Return the error whose traceback Python has shown last, which is the one that the process ends by, if any."""
+    return getattr(sys, "last_value", None)
 
 
 # --- torch.distributed's group ---------------------------------------------------------------------
@@ -250,12 +266,13 @@ def _place(uid: str, rank: int, count: int) -> tuple[str, int]:
 def _store(uid: str, host: str, port: int) -> Any:
     """Return the store in which the processes of a group leave each other word: each group of a uid has its own."""
     try:
-        store = TCPStore(host, port, is_master=False, timeout=timedelta(seconds=REACH / 4))
-    except RuntimeError as error:
+        socket.create_connection((host, port), timeout=REACH).close()
+    except OSError as error:
         raise GroupError(
-            f"nothing answers at {host}:{port}, where the solvers of this uid meet: the process that made it has "
-            "ended, or this machine does not reach it"
-        ) from error
+            f"nothing answers at {host}:{port}, where the solvers of this uid meet ({error.strerror or error}): the "
+            "process that made it has ended, or this machine does not reach it"
+        ) from None
+    store = TCPStore(host, port, is_master=False, timeout=timedelta(seconds=REACH))
     _met[uid] += 1
     return PrefixStore(f"{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}/{_met[uid]}", store)
 

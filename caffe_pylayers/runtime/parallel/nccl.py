@@ -11,7 +11,7 @@ import torch.distributed as dist
 from caffe_pylayers.runtime import process
 from caffe_pylayers.runtime.memory import device
 from caffe_pylayers.runtime.memory.blob import Blob, arrays_in_step
-from caffe_pylayers.runtime.parallel import group
+from caffe_pylayers.runtime.parallel import agreement, group
 from caffe_pylayers.runtime.parallel.gradients import Gradients
 from caffe_pylayers.runtime.solvers.solver import Solver
 
@@ -35,7 +35,7 @@ class NCCL:
         when the backward passes of an iteration are through, ``means`` are those of all.
     uid: of ``NCCL.new_uid()``, the same for all; or "env://", where torchrun started them: its variables say the rest.
     Raises TypeError for what is no solver or no text, ValueError for a uid or a rank that cannot be, RuntimeError where
-    the others cannot be reached, or have another net.
+    the others cannot be reached, or have another net or solver.
     """
 
     by_unit = True  # a net calls it once for several layers that it computes together, with the first's index
@@ -45,10 +45,12 @@ class NCCL:
             raise TypeError(f"takes a solver, got {solver!r}")
         if not isinstance(uid, (str, group.Group)):
             raise TypeError(f"takes the text that NCCL.new_uid() returns, got {uid!r}")
-        self._net = net = solver.net
+        net = solver.net
         self._group = _met(uid)
-        self._group.check_equal("net", str([(name, [blob.shape for blob in net.params[name]]) for name in net.params]))
-        self._param = param = solver.param
+        self._group.check_equal("net", agreement.net(net))
+        self._group.check_equal("solver", agreement.solver(solver))
+        self._solver = solver
+        param = solver.param
         clips = param.clip_gradients >= 0  # by the norm of all gradients, those of frozen blobs too
         sent = {id(blob) for blob, rate in zip(net.learnable, net.lr_mults) if rate or clips}
         layers = [[blob for blob in step.layer.blobs if id(blob) in sent] for step in net._steps]
@@ -58,6 +60,7 @@ class NCCL:
         if numbers:
             layers[0].append(self._exchanged)
         self._gradients = Gradients(self._group, layers, self._put_numbers)
+        self._begun = self._expected = False  # iterations, gradients
 
     @staticmethod
     def new_uid() -> str:
@@ -66,17 +69,34 @@ class NCCL:
 
     def bcast(self) -> None:
         """Give the first solver's learned values to all."""
-        with arrays_in_step(self._net.learnable):
-            for blob in self._net.learnable:
+        learnable = self._solver.net.learnable
+        with arrays_in_step(learnable):
+            for blob in learnable:
                 self._group.broadcast(blob.update())
 
     def on_start(self) -> None:
-        """Expect the gradients of an iteration: what a solver calls before it."""
-        self._gradients.begin(self._param.iter_size)
+        """Expect the gradients of an iteration: what a solver calls before it.
+
+        RuntimeError if, before the first one, the solvers' states differ: of different snapshots, say.
+        """
+        if not self._begun:
+            self._group.check_equal("state", agreement.state(self._solver))
+            self._begun = True
+        self._gradients.begin(self._solver.param.iter_size)
+        self._expected = True
 
     def on_gradients(self) -> None:
-        """Have the mean of all solvers' gradients in the net's: what a solver calls before it updates the values."""
-        self._gradients.finish()
+        """Have the mean of all solvers' gradients in the net's: what a solver calls before it updates the values.
+
+        Once in an iteration, though a script may have added the callback twice.
+        """
+        if self._expected:
+            self._gradients.finish()
+            self._expected = False
+
+    def check(self) -> None:
+        """RuntimeError if another process has ended: what a solver calls between the batches of a test."""
+        self._group.check()
 
     @property
     def means(self) -> list[float]:

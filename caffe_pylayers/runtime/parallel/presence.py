@@ -88,19 +88,23 @@ class Presence:
                 self._watch(there)
         return [self._people[rank]["way"] for rank in range(self.count)]
 
-    def wait_for(self, key: str, otherwise: str, limit: float = math.inf) -> None:
+    def wait_for(self, key: str, otherwise: str = "", limit: float = math.inf) -> None:
         """Wait for word of another in the store. GroupError with ``otherwise`` after a limit of seconds."""
         last = time.monotonic() + limit
         while True:
+            self._asked(self._look)
             self.check()
             try:
                 self._asked(lambda: self._store.wait([key], LOOK))
                 return
             except DistStoreError:  # nothing yet
-                if self._asked(lambda: self._store.check(["end"])):
-                    self._hear(self._store.get("end").decode())
-                elif time.monotonic() > last:
+                if time.monotonic() > last:
                     raise self.end(otherwise) from None
+
+    def _look(self) -> None:
+        """Hear what one has told in the store: one that had not met all."""
+        if self._store.check(["end"]):
+            self._hear(self._store.get("end").decode())
 
     def _asked(self, question: Callable[[], Any]) -> Any:
         """Return the store's answer; GroupError where it is gone."""
@@ -180,7 +184,7 @@ class Presence:
         try:
             watched = socket.create_connection((host, there["port"]), timeout=REACH)
         except ConnectionRefusedError:
-            raise self.end(f"{self.name(self._next)} has ended") from None
+            raise self._next_ended() from None
         except OSError as error:
             here = self._people[self.rank]["machine"]
             raise self.end(
@@ -230,7 +234,13 @@ class Presence:
         elif text:
             self._hear(text)
         else:
-            self.end(f"{self.name(self._next)} has ended")
+            self._next_ended()
+
+    def _next_ended(self) -> GroupError:
+        """Return the error that says so, or by what the next process has ended."""
+        with contextlib.suppress(RuntimeError):
+            self._look()
+        return self.end(f"{self.name(self._next)} has ended")
 
 
 def _received(connection: socket.socket) -> bytes:

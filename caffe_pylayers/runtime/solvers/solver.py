@@ -79,6 +79,7 @@ class Solver:
         self._iter = 0
         self.current_step = 0
         self._callbacks: list[tuple[Callable[[], Any], Callable[[], Any]]] = []
+        self._others: list[Any] = []  # each a caffe.NCCL
         self._action_function: Callable[[], int] | None = None
         self._stopped = False
         self._refuse(solver_rules.net_problems(self.param))
@@ -168,6 +169,7 @@ class Solver:
         if on_gradient is None:
             if not hasattr(on_start, "on_gradients"):
                 raise TypeError(f"takes two functions, or a caffe.NCCL, got {on_start!r}")
+            self._others.append(on_start)
             on_start, on_gradient = on_start.on_start, on_start.on_gradients
         self._callbacks.append((on_start, on_gradient))
 
@@ -195,7 +197,10 @@ class Solver:
     # --- training ----------------------------------------------------------------------------------
 
     def solve(self, resume: Any = None) -> None:
-        """Train up to max_iter, from a snapshot if one is given; then snapshot, and show the loss and a test."""
+        """Train up to max_iter, from a snapshot if one is given; then snapshot, and show the loss and a test.
+
+        Of solvers that train together the first one does what comes after the training.
+        """
         param = self.param
         self._log(f"Solving {self.net.name}")
         self._log(f"Learning Rate Policy: {param.lr_policy}")
@@ -204,6 +209,8 @@ class Solver:
             self.restore(resume)
         smoothed = report.SmoothedLoss(param.average_loss)
         self._train(param.max_iter, smoothed)
+        if not self._is_root:
+            return
         if param.snapshot_after_train and (not param.snapshot or self._iter % param.snapshot):
             self.snapshot()
         if self._stopped:
@@ -318,6 +325,8 @@ class Solver:
             if self._stopped:
                 self._log("Test interrupted.")
                 return
+            for other in self._others:
+                other.check()
             loss += net.forward_loss()
             sums.add(net)
         if self.param.test_compute_loss:

@@ -15,11 +15,13 @@ def outcomes(count, work, *args, uid=None, ranks=None):
     uid = uid or caffe.NCCL.new_uid()
     queue = FORK.SimpleQueue()
     ranks = list(range(count)) if ranks is None else ranks
-    processes = [FORK.Process(target=_run, args=(queue, i, work, uid, rank, *args)) for i, rank in enumerate(ranks)]
+    processes = [
+        FORK.Process(target=_run, args=(queue, i, work, uid, rank, *args), daemon=True) for i, rank in enumerate(ranks)
+    ]
     for process in processes:
         process.start()
     for process in processes:
-        process.join(2 * LIMIT)
+        process.join(LIMIT)
         assert process.exitcode is not None, "it does not end"
     found = [process.exitcode for process in processes]
     while not queue.empty():

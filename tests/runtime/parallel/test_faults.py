@@ -1,44 +1,215 @@
-"""What the others do when one of several processes fails."""
+"""What the others do when one of several processes fails, wherever it is, and what they refuse at the start."""
 
 import re
 import socket
+import time
 
+import h5py
+import numpy as np
+import pytest
+
+from caffe_pylayers import pycaffe as caffe
+from caffe_pylayers.runtime.parallel import presence
 from caffe_pylayers.runtime.parallel.group import Group
+from caffe_pylayers.runtime.parallel.presence import Presence
 from tests.runtime.parallel.forked import die, outcomes
 
-MACHINE = re.escape(socket.gethostname())
-ENDED = rf"solver 1 of 3 \(process \d+ on machine {MACHINE}\) has ended"
+PROCESS = rf"\(process \d+ on machine {re.escape(socket.gethostname())}\)"
+NET = """
+layer { name: "data" type: "HDF5Data" top: "data" top: "label" hdf5_data_param { source: "data.txt" batch_size: 2 } }
+layer { name: "ip1" type: "InnerProduct" bottom: "data" top: "ip1" inner_product_param { num_output: 5
+  weight_filler { type: "xavier" } } }
+layer { name: "ip2" type: "InnerProduct" bottom: "ip1" top: "ip2" inner_product_param { num_output: 3
+  weight_filler { type: "xavier" } } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip2" bottom: "label" top: "loss" }
+"""
+SOLVER = """
+net: "net.prototxt" base_lr: 0.1 lr_policy: "fixed" momentum: 0.9 random_seed: 1 snapshot_prefix: "x" max_iter: 9
+snapshot: 4 test_iter: 20 test_interval: 3 test_initialization: false snapshot_after_train: false
+"""
 
 
-def told(found):
-    """Split what the survivors say in the line that is said aloud, one, and those of the quiet ones."""
-    aloud = [line for line in found if isinstance(line, str) and line.startswith("GroupError:")]
-    quiet = [line for line in found if isinstance(line, str) and line.startswith("GroupError (quiet):")]
-    return aloud, quiet
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    with h5py.File(tmp_path / "data.h5", "w") as file:
+        file["data"] = np.random.RandomState(0).standard_normal((12, 4)).astype(np.float32)
+        file["label"] = (np.arange(12) % 3).astype(np.float32)
+    (tmp_path / "data.txt").write_text("data.h5\n")
+    (tmp_path / "net.prototxt").write_text(NET)
+    (tmp_path / "solver.prototxt").write_text(SOLVER)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
-def sums(uid, rank, fault, at):
-    group = Group(uid, rank, 3)
-    for iteration in range(5):
-        if rank == 1 and iteration == at:
-            fault()
-        group.sums([rank])
+def train(uid, rank, count, when=None, fault=None, path="solver.prototxt", who=1):
+    """Train, and have a fault happen in the solver ``who``, at what a name in POINTS says."""
+    caffe.set_solver_count(count)
+    caffe.set_solver_rank(rank)
+    solver = caffe.get_solver(path[rank] if isinstance(path, tuple) else path)
+    if rank == who:
+        POINTS.get(when, lambda solver, fault: None)(solver, fault)
+    nccl = caffe.NCCL(solver, uid)
+    if rank == who and when == "bcast":
+        fault()
+    nccl.bcast()
+    solver.add_callback(nccl)
+    solver.net.after_backward(nccl)
+    solver.solve()
+    return [float(np.abs(blob.data).sum()) for blob in solver.net.params["ip1"]]
 
 
-def fails():
-    raise ValueError("no such image:\nx.png")
+def at(hook, times):
+    def install(solver, fault):
+        seen = []
+        getattr(solver.net, hook)(lambda layer: (seen.append(layer), len(seen) > times and fault()))
+
+    return install
 
 
-def test_a_killed_process_is_named():
-    found = outcomes(3, sums, die, 2)
-    aloud, quiet = told(found)
-    assert (found[1], len(aloud), len(quiet)) == (-9, 1, 1)
-    assert re.fullmatch(f"GroupError: {ENDED}", aloud[0])
-    assert quiet[0].replace(" (quiet)", "") == aloud[0]
+def between_send_and_update(solver, fault):
+    solver.add_callback(lambda: None, lambda: solver.iter == 2 and fault())
 
 
-def test_what_fails_in_one_is_said_by_it_alone():
-    found = outcomes(3, sums, fails, 2)
-    aloud, quiet = told(found)
-    assert (found[1], aloud) == ("ValueError: no such image:\nx.png", [])
-    assert [bool(re.search(r"solver 1 of 3 \(.*\): ValueError: no such image:$", line)) for line in quiet] == [True] * 2
+def in_the_others_test(solver, fault):
+    solver.add_callback(lambda: solver.iter == 3 and fault(), lambda: None)
+
+
+POINTS = {
+    "forward": at("before_forward", 7),
+    "backward": at("after_backward", 6),
+    "update": between_send_and_update,
+    "test": in_the_others_test,
+}
+
+
+def said(found, kind):
+    return [line for line in found if str(line).startswith(f"{kind}: ")]
+
+
+@pytest.mark.parametrize("when", ["bcast", *POINTS])
+def test_one_that_is_killed_is_named_once(folder, when):
+    found = outcomes(3, train, 3, when, die)
+    (aloud,), (quiet,) = said(found, "GroupError"), said(found, "GroupError (quiet)")
+    assert found[1] == -9
+    assert re.fullmatch(f"solver 1 of 3 {PROCESS} has ended", aloud.partition(": ")[2])
+    assert quiet.partition(": ")[2] == aloud.partition(": ")[2]
+
+
+@pytest.mark.parametrize("who", [0, 1])
+def test_a_process_of_two_that_is_killed_in_its_snapshot_is_named(folder, who):
+    def work(uid, rank):
+        POINTS["snapshot"] = lambda solver, fault: setattr(solver, "snapshot", fault)
+        return train(uid, rank, 2, "snapshot", die, who=0)
+
+    found = outcomes(2, work)
+    assert found[0] == -9
+    assert re.fullmatch(f"GroupError: solver 0 of 2 {PROCESS} has ended", found[1])
+
+
+def fail():
+    raise OSError("no such image\nx.png")
+
+
+def test_what_fails_in_one_is_said_by_it_alone(folder):
+    found = outcomes(3, train, 3, "forward", fail)
+    assert found[1] == "OSError: no such image\nx.png"
+    for line in (found[0], found[2]):
+        assert re.fullmatch(rf"GroupError \(quiet\): solver 1 of 3 {PROCESS}: OSError: no such image", line)
+
+
+def layer(name, outputs, inputs):
+    return f"layer {name} of {outputs} x {inputs} with lr_mult 1, {outputs} with lr_mult 1"
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "message"),
+    [
+        ("net", "num_output: 5", "num_output: 6", f"net than solver 0: {layer('ip1', 6, 4)}, not {layer('ip1', 5, 4)}"),
+        ("net", 'name: "ip2"', 'name: "last"', f"net than solver 0: {layer('last', 3, 5)}, not {layer('ip2', 3, 5)}"),
+        ("solver", "base_lr: 0.1", "base_lr: 0.2", "solver than solver 0: base_lr 0.2, not base_lr 0.1"),
+        (
+            "solver",
+            "momentum: 0.9",
+            'momentum: 0.9 type: "Nesterov"',
+            "solver than solver 0: type Nesterov, not type SGD",
+        ),
+    ],
+)
+def test_solvers_that_differ_are_refused(folder, file, old, new, message):
+    (folder / "other.net").write_text(NET.replace(old, new))
+    solver = SOLVER.replace("net.prototxt", "other.net") if file == "net" else SOLVER.replace(old, new)
+    (folder / "other.prototxt").write_text(solver)
+    found = outcomes(2, train, 2, None, None, ("solver.prototxt", "other.prototxt"))
+    assert re.fullmatch(f"GroupError: solver 1 of 2 {PROCESS} has another {re.escape(message)}", found[1])
+    assert found[0] == found[1].replace("GroupError", "GroupError (quiet)")
+
+
+def test_solvers_that_go_on_from_different_iterations_are_refused(folder):
+    def work(uid, rank):
+        caffe.set_solver_count(2)
+        caffe.set_solver_rank(rank)
+        solver = caffe.get_solver("solver.prototxt")
+        if rank == 1:
+            solver.step(1)
+        nccl = caffe.NCCL(solver, uid)
+        nccl.bcast()
+        solver.add_callback(nccl)
+        solver.step(1)
+
+    assert "has another state than solver 0: iteration 1, not iteration 0" in outcomes(2, work)[1]
+
+
+# --- meeting ---------------------------------------------------------------------------------------
+
+
+def meet(uid, rank, count=2):
+    Group(uid, rank, count).sums([1])
+
+
+def test_one_that_does_not_come_is_named(monkeypatch):
+    monkeypatch.setattr(presence, "MEETING", 2.0)
+    found = outcomes(3, meet, 3, ranks=[0, 2])
+    assert [line.replace(" (quiet)", "") for line in found] == ["GroupError: solver 1 of 3 has not come"] * 2
+
+
+def test_one_that_is_killed_while_the_others_meet_is_named(tmp_path):
+    killed = tmp_path / "killed"
+
+    def work(uid, rank):
+        if rank == 1:
+            Presence.wait_for = die_when_here
+        while rank == 2 and not killed.exists():
+            time.sleep(0.1)
+        meet(uid, rank, 3)
+
+    def die_when_here(*_):
+        killed.touch()
+        die()
+
+    found = outcomes(3, work)
+    (aloud,), (quiet,) = said(found, "GroupError"), said(found, "GroupError (quiet)")
+    assert re.fullmatch(f"GroupError: solver 1 of 3 {PROCESS} has ended", aloud)
+    assert quiet.partition(": ")[2] == aloud.partition(": ")[2]
+
+
+def test_two_of_one_rank_are_refused():
+    found = outcomes(3, meet, 3, ranks=[0, 1, 1])
+    twice = "solver 1 is there twice: process .* on machine .* and process .* on machine .*"
+    assert len([line for line in found if re.fullmatch(rf"GroupError( \(quiet\))?: {twice}", line)]) == 3
+
+
+def test_other_counts_are_refused():
+    found = outcomes(2, lambda uid, rank: meet(uid, rank, 2 + rank))
+    assert all("solver_count" in line for line in found)
+
+
+def test_a_uid_whose_process_has_ended_is_refused():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    (said,) = outcomes(1, meet, uid=f"127.0.0.1:{port}")
+    assert said.startswith(f"GroupError: nothing answers at 127.0.0.1:{port}, where the solvers of this uid meet")
+
+
+def test_a_rank_beyond_the_count_is_refused():
+    with pytest.raises(ValueError, match=r"solver_rank 2 is outside \[0, 2\)"):
+        Group("localhost:1", 2, 2)

@@ -1,0 +1,60 @@
+"""What has to be the same in all processes that train together, as texts that are compared line by line."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+import numpy as np
+
+from caffe_pylayers.runtime.memory.blob import Blob
+from caffe_pylayers.runtime.net.net import Net
+from caffe_pylayers.runtime.solvers.solver import Solver
+
+# Of a SolverParameter, what may be each process's own: where its files are, and what it shows, tests and stores.
+_OWN = (
+    *("net", "net_param", "train_net", "train_net_param", "train_state", "weights", "random_seed", "device_id"),
+    *("test_net", "test_net_param", "test_state", "test_iter", "test_interval", "test_compute_loss"),
+    *("test_initialization", "display", "average_loss", "debug_info", "solver_mode", "solver_type", "type"),
+    *("snapshot", "snapshot_prefix", "snapshot_diff", "snapshot_format", "snapshot_after_train", "layer_wise_reduce"),
+)
+
+
+def net(trained: Net) -> str:
+    """Return a line for each layer that learns: its shapes, and the rates that they learn at."""
+    rates = {id(blob): rate for blob, rate in zip(trained.learnable, trained.lr_mults)}
+    return "\n".join(
+        f"layer {name} of " + ", ".join(f"{_shape(blob)} with lr_mult {rates.get(id(blob), 1):g}" for blob in blobs)
+        for name, blobs in trained.params.items()
+    )
+
+
+def solver(of: Solver) -> str:
+    """Return a line for each field that the updates depend on, and the type."""
+    fields = [field for field in of.param.DESCRIPTOR.fields if field.name not in _OWN]
+    values = {field.name: _value(getattr(of.param, field.name)) for field in fields}
+    return "\n".join([f"type {of.type}", *(f"{name} {value}" for name, value in values.items())])
+
+
+def state(of: Solver) -> str:
+    """Return the iteration, and a checksum for each layer's learned values, and for what the updates remember."""
+    lines = [f"iteration {of.iter}"]
+    lines += [f"layer {name} with values {_checksum(blobs)}" for name, blobs in of.net.params.items()]
+    if of.iter:
+        lines.append(f"history {_checksum(of.history)}")
+    return "\n".join(lines)
+
+
+def _shape(blob: Blob) -> str:
+    return " x ".join(map(str, blob.shape)) or "1"
+
+
+def _value(value: Any) -> str:
+    return f"{value:.7g}" if isinstance(value, float) else str(value)
+
+
+def _checksum(blobs: Any) -> str:
+    found = 0
+    for blob in blobs:
+        found = zlib.crc32(np.ascontiguousarray(blob.read().cpu().numpy()).data, found)
+    return f"{found:08x}"
