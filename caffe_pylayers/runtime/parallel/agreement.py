@@ -36,13 +36,9 @@ def solver(of: Solver) -> str:
     return "\n".join([f"type {of.type}", *(f"{name} {value}" for name, value in values.items())])
 
 
-def state(of: Solver) -> str:
-    """Return the iteration, and a checksum for each layer's learned values, and for what the updates remember."""
-    lines = [f"iteration {of.iter}"]
-    lines += [f"layer {name} with values {_checksum(blobs)}" for name, blobs in of.net.params.items()]
-    if of.iter:
-        lines.append(f"history {_checksum(of.history)}")
-    return "\n".join(lines)
+def values(trained: Net) -> str:
+    """Return a line for each layer that learns: a checksum of its values."""
+    return "\n".join(f"layer {name} with values {_checksum(blobs)}" for name, blobs in trained.params.items())
 
 
 def _shape(blob: Blob) -> str:

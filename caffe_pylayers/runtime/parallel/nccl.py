@@ -73,14 +73,15 @@ class NCCL:
         with arrays_in_step(learnable):
             for blob in learnable:
                 self._group.broadcast(blob.update())
+        self._group.check_equal("weights", agreement.values(self._solver.net))
 
     def on_start(self) -> None:
         """Expect the gradients of an iteration: what a solver calls before it.
 
-        RuntimeError if, before the first one, the solvers' states differ: of different snapshots, say.
+        RuntimeError if, before the first one, the solvers go on from different iterations.
         """
         if not self._begun:
-            self._group.check_equal("state", agreement.state(self._solver))
+            self._group.check_equal("iteration", str(self._solver.iter))
             self._begun = True
         self._gradients.begin(self._solver.param.iter_size)
         self._expected = True

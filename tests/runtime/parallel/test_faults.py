@@ -156,7 +156,7 @@ def test_solvers_that_go_on_from_different_iterations_are_refused(folder):
         solver.add_callback(nccl)
         solver.step(1)
 
-    assert "has another state than solver 0: iteration 1, not iteration 0" in outcomes(2, work)[1]
+    assert "has another iteration than solver 0: 1, not 0" in outcomes(2, work)[1]
 
 
 # --- meeting ---------------------------------------------------------------------------------------
