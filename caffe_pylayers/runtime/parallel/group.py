@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import hashlib
 import itertools
 import os
 import socket
 import sys
 import time
+import uuid
 import weakref
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -61,7 +63,7 @@ class Group:
             raise ValueError(f"solver_rank {rank} is outside [0, {count}), as solver_count has it")
         self.rank, self.count = rank, count
         host, port = _place(uid, rank, count)
-        self._store = _store(uid, host, port)
+        self._store = _store(uid, host, port, rank, count)
         self._presence = Presence(self._store, host, rank, count)
         self._under_way = 0  # sums
         self._words = 0
@@ -263,7 +265,7 @@ def _place(uid: str, rank: int, count: int) -> tuple[str, int]:
     return host, port
 
 
-def _store(uid: str, host: str, port: int) -> Any:
+def _store(uid: str, host: str, port: int, rank: int, count: int) -> Any:
     """Return the store in which the processes of a group leave each other word: each group of a uid has its own."""
     try:
         socket.create_connection((host, port), timeout=REACH).close()
@@ -274,7 +276,28 @@ def _store(uid: str, host: str, port: int) -> Any:
         ) from None
     store = TCPStore(host, port, is_master=False, timeout=timedelta(seconds=REACH))
     _met[uid] += 1
-    return PrefixStore(f"{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}/{_met[uid]}", store)
+    return PrefixStore(f"{_start(store, rank, count)}/{_met[uid]}", store)
+
+
+def _start(store: Any, rank: int, count: int) -> str:
+    """Return a name of this start of all processes: where torchrun starts them again, what they left behind is there.
+
+    torchrun counts restarts by machine, and each has its own number. So each process shows a number that is new, and
+    the numbers of all that it sees, until all see the same: then those are of this start, since each sees its own.
+    """
+    if not int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0")):
+        return "0"
+    store.set(f"start/{count}/{rank}", uuid.uuid4().hex)
+    numbers, seen = ([f"{what}/{count}/{each}" for each in range(count)] for what in ("start", "seen"))
+    last = time.monotonic() + MEETING
+    while time.monotonic() < last:
+        if store.check(numbers):
+            name = hashlib.sha256(b"".join(store.multi_get(numbers))).hexdigest()
+            store.set(seen[rank], name)
+            if store.check(seen) and set(store.multi_get(seen)) == {name.encode()}:
+                return name
+        time.sleep(0.1)
+    raise GroupError(f"solver {rank} of {count}: not all others have come")
 
 
 def _difference(text: str, firsts: str) -> str:

@@ -151,7 +151,7 @@ class Presence:
         self._tell(_LEFT)
         self._wake.close()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(NEWS)  # it may wait for a machine that is gone
         self.forget()
 
     def forget(self) -> None:
