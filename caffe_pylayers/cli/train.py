@@ -26,7 +26,7 @@ Several processes train together, each with the net's batch_size and its share o
   --processes 4                                on this machine's CPU cores
   --gpu 0,1 and --gpu all                      on its GPUs
   torchrun --nproc-per-node 4 --nnodes 2 ... -m caffe_pylayers train --solver ...
-                                               on several machines, see docs/scaling.md
+                                               on several machines, see docs/several-processes.md
 Gradients are averaged over them. The first one tests, and writes all files.
 
 Ctrl-C and SIGTERM end the training after the iteration that runs, with a snapshot; a second one

@@ -23,8 +23,8 @@ MEETING = 300.0  # seconds, until the others have come
 LOOK = timedelta(seconds=1)  # from one look at whether the others are there to the next
 REACH = 20.0  # seconds, until one that has come answers
 NEWS = 5.0  # seconds, until all know that one has ended
-# A machine that goes with all it has closes no connection. After 10 s of silence it is asked, 15 s later given up.
-KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
+# A machine that goes with all it has closes no connection. After 5 s of silence it is asked, 15 s later given up.
+KEEPALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
 _LEFT = "left"
 
 _present: weakref.WeakSet[Presence] = weakref.WeakSet()
