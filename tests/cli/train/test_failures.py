@@ -138,8 +138,8 @@ def test_failure_frees_the_nets(project, monkeypatch):
     solvers = []
     build = driver._solver
 
-    def watched(job):
-        solver = build(job)
+    def watched(plan, team):
+        solver = build(plan, team)
         solvers.append(weakref.ref(solver))
         return solver
 
