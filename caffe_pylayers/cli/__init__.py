@@ -28,7 +28,12 @@ VERBS = (
 
 
 class UserError(Exception):
-    """A mistake in what the user gave; printed as one line, without a traceback."""
+    """A mistake in what the user gave; printed as one line, without a traceback.
+
+    told: True where another process of the same training prints it.
+    """
+
+    told = False
 
 
 def main(argv: Sequence[str] | None = None, verb: str | None = None) -> int:
@@ -44,7 +49,8 @@ def main(argv: Sequence[str] | None = None, verb: str | None = None) -> int:
         sys.stdout.flush()
         return code
     except (UserError, EngineError, MissingLibrary) as error:
-        print(f"{args.prog}: {error}", file=sys.stderr)
+        if not getattr(error, "told", False):
+            print(f"{args.prog}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 128 + signal.SIGINT

@@ -49,7 +49,7 @@ from caffe_pylayers.cli import UserError, add_engine_arguments, main, translate_
 from caffe_pylayers.cli._device import quiet
 from caffe_pylayers.cli._parser import given_path, given_paths
 from caffe_pylayers.cli._training.options import Options, Result
-from caffe_pylayers.cli._training.team import started
+from caffe_pylayers.cli._training.team import leads, started
 
 __all__ = ["Result", "add_arguments", "run", "train"]
 
@@ -141,7 +141,8 @@ def run(args: argparse.Namespace) -> int:
             sighup_effect=args.sighup_effect,
         )
     except KeyboardInterrupt:
-        print("stopped at once", file=sys.stderr)
+        if leads():
+            print("stopped at once", file=sys.stderr)
         return 128 + signal.SIGINT
     except UserError as error:
         snapshot = getattr(error, "snapshot", None)

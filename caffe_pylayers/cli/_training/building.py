@@ -1,18 +1,41 @@
-"""The engine's solver, built in its mode and from its seeds."""
+"""The engine's solver, built in its mode and from its seeds, and the folder in which it lives."""
 
 from __future__ import annotations
 
+import contextlib
 import random
-from typing import Any
+import traceback
+from pathlib import Path
+from typing import Any, Iterator
 
 import numpy as np
 
 from caffe_pylayers import _engine
+from caffe_pylayers._disk import files
 from caffe_pylayers._layer.solvers import drawing_alike
+from caffe_pylayers.cli._training import solver_file
 from caffe_pylayers.cli._training.loop import blame
 from caffe_pylayers.cli._training.mode import enter_mode
 from caffe_pylayers.cli._training.plan import SEEDS
 from caffe_pylayers.cli._training.team import Alone
+
+
+@contextlib.contextmanager
+def base_folder(param: Any, solver: Path) -> Iterator[None]:
+    """Work in the folder that the solver's relative paths start from."""
+    with files.working_directory(solver_file.base_folder(param, solver, Path.cwd())):
+        try:
+            yield
+        except BaseException as error:
+            _free_nets(error)
+            raise
+
+
+def _free_nets(error: BaseException | None) -> None:
+    """Free the nets that a traceback holds: their prefetch threads read relative to the folder that is left next."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
 
 
 def build(param: Any, source: Any, team: Alone) -> Any:

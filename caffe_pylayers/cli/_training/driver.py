@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import secrets
 import sys
-import traceback
 from pathlib import Path
 from typing import Any, Callable, List
 
@@ -15,7 +14,7 @@ from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._curves.log import Log, Row, read_log
 from caffe_pylayers.cli._errors import line_of, one_line
 from caffe_pylayers.cli._training import solver_file
-from caffe_pylayers.cli._training.building import build
+from caffe_pylayers.cli._training.building import base_folder, build
 from caffe_pylayers.cli._training.earlier import move_later, remove_earlier
 from caffe_pylayers.cli._training.evaluation import Evaluation, Objective
 from caffe_pylayers.cli._training.follower import follow
@@ -36,26 +35,22 @@ Plot = Callable[[List[str], List[Row], Path, str], None]
 def drive(options: Options) -> Result:
     """Check what was asked for, and train: alone, or with the other processes that a launcher started."""
     with joined() as team:
-        param = solver_param(options, team)
-        with files.working_directory(solver_file.base_folder(param, options.solver, Path.cwd())):
-            try:
-                return _lead(options, param, team) if team.leads() else follow(options, param, team)
-            except BaseException as error:
-                _free_nets(error)
-                raise
+        return _lead(options, team) if team.leads() else follow(options, team)
 
 
-def _lead(options: Options, param: Any, team: Alone) -> Result:
-    plan = make_plan(options, param)
-    if plan.finished:
-        team.first("solver", "")
-        return _nothing_left(plan)
-    try:
-        with Signals({"SIGINT": plan.sigint_effect, "SIGHUP": plan.sighup_effect}) as signals, locked(plan.output):
-            return _run(plan, team, signals, _plotter())
-    except OSError as error:  # not a layer's: those are TrainingErrors
-        error.filename = error.filename or str(plan.output)
-        raise UserError(line_of(error)) from error
+def _lead(options: Options, team: Alone) -> Result:
+    param = solver_param(options, team)
+    with base_folder(param, options.solver):
+        plan = make_plan(options, param)
+        if plan.finished:
+            team.first("solver", "")
+            return _nothing_left(plan)
+        try:
+            with Signals({"SIGINT": plan.sigint_effect, "SIGHUP": plan.sighup_effect}) as signals, locked(plan.output):
+                return _run(plan, team, signals, _plotter())
+        except OSError as error:  # not a layer's: those are TrainingErrors
+            error.filename = error.filename or str(plan.output)
+            raise UserError(line_of(error)) from error
 
 
 def _nothing_left(plan: Plan) -> Result:
@@ -63,13 +58,6 @@ def _nothing_left(plan: Plan) -> Result:
     path, iteration = plan.snapshot.path, plan.snapshot.iteration
     print(f"nothing left to do: {path} is at iteration {iteration} of {plan.param.max_iter}")
     return Result(iteration, {}, plan.output, path, plan.model)
-
-
-def _free_nets(error: BaseException | None) -> None:
-    """Free the nets that a traceback holds: their prefetch threads read relative to the folder that is left next."""
-    while error is not None:
-        traceback.clear_frames(error.__traceback__)
-        error = error.__cause__ or error.__context__
 
 
 def _run(plan: Plan, team: Alone, signals: Signals, plot: Plot | None) -> Result:

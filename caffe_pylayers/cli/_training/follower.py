@@ -6,23 +6,26 @@ import math
 from typing import Any
 
 from caffe_pylayers import _engine
-from caffe_pylayers.cli._training.building import build
+from caffe_pylayers.cli._training.building import base_folder, build
 from caffe_pylayers.cli._training.evaluation import Objective
 from caffe_pylayers.cli._training.loop import iterate
 from caffe_pylayers.cli._training.options import Options, Result
+from caffe_pylayers.cli._training.plan import solver_param
 from caffe_pylayers.cli._training.signals import Signals
 from caffe_pylayers.cli._training.solver_file import snapshot_prefix
 from caffe_pylayers.cli._training.team import Alone
 
 
-def follow(options: Options, param: Any, team: Alone) -> Result:
-    """Train with the leader's solver until the leader stops; param: this process's own, whose device counts."""
-    output = options.output_dir or snapshot_prefix(param, options.solver).parent
-    led = team.first("solver")
-    if not led:
-        return Result(0, {}, output)
+def follow(options: Options, team: Alone) -> Result:
+    """Train with the leader's solver until the leader stops."""
     with Signals({"SIGINT": options.sigint_effect, "SIGHUP": options.sighup_effect}) as signals:
-        iteration = _train(_for_this_process(led, param), team, signals)
+        led = team.first("solver")  # before anything fails here by what the leader fails by, too
+        param = solver_param(options, team)
+        output = options.output_dir or snapshot_prefix(param, options.solver).parent
+        if not led:
+            return Result(0, {}, output)
+        with base_folder(param, options.solver):
+            iteration = _train(_for_this_process(led, param), team, signals)
         return Result(iteration, {}, output, stopped_by=team.stop(signals))
 
 

@@ -116,7 +116,7 @@ class TrainingLoop:
         try:
             if self.evaluation.due(iteration) and not row.keys() & set(self.evaluation.columns):
                 with blame(f"iteration {iteration}, testing"):
-                    self.tests = self.evaluation.run(lambda: signals.stop is not None) or {}
+                    self.tests = self.evaluation.run(lambda: self.team.interrupted(signals)) or {}
                     if self.tests:
                         self.draw(self.evaluation.pictures(), iteration)
                 row.update(self.tests)

@@ -1,7 +1,8 @@
 """The processes of one training: this one alone, or those that torchrun started, with a solver each.
 
 The first of them leads: it reads what the training starts from, tests, writes all files and speaks. The others
-follow: they get the solver and all values from it, and train with their share of the data.
+follow: they get the solver and all values from it, and train with their share of the data. One that fails says so,
+and the leader says how to go on; where the leader is what has ended, the last one says that.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import signal
 from typing import Any, Iterator
 
 from caffe_pylayers import _engine
+from caffe_pylayers._engine import EngineError
+from caffe_pylayers._engine.libraries import MissingLibrary
 from caffe_pylayers._layer.data.resuming import resume
 from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._errors import line_of
@@ -19,11 +22,17 @@ from caffe_pylayers.cli._training.evaluation import Objective
 from caffe_pylayers.cli._training.signals import Signals
 
 VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # torchrun's
+STOPS = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)]
 
 
 def started() -> int:
     """Return how many processes a launcher such as torchrun started for this training; 1 where none did."""
     return int(os.environ["WORLD_SIZE"]) if all(map(os.environ.get, VARIABLES)) else 1
+
+
+def leads() -> bool:
+    """Return True in the process that leads, which speaks for all."""
+    return started() == 1 or int(os.environ["RANK"]) == 0
 
 
 class Alone:
@@ -64,16 +73,23 @@ class Alone:
         """Return True if a signal to take a snapshot came since the last call."""
         return signals.hung_up()
 
+    def interrupted(self, signals: Signals) -> bool:
+        """Return True if a test, which the leader computes alone, is to end early."""
+        return signals.stop is not None
+
 
 class Several(Alone):
     """A training by the processes of a group.
 
-    A signal that one of them gets is obeyed by all, after the same iteration.
+    The loss, and the signals that any of them got, go with the gradients, before the update: all obey after the same
+    iteration, and one that ends meanwhile leaves the others at the end of the iteration before.
     """
 
     def __init__(self, group: Any) -> None:
         self._group = group
         self.rank, self.count = group.rank, group.count
+        self._launcher = os.getppid()
+        self._nccl: Any = None
         self._stop: signal.Signals | None = None
         self._hung_up = False
 
@@ -89,10 +105,10 @@ class Several(Alone):
     def join(self, solver: Any, resumed: bool = False) -> None:
         from caffe_pylayers.runtime.parallel.nccl import NCCL
 
-        self._nccl = nccl = NCCL(solver, self._group, numbers=4)
-        nccl.bcast()
+        self._nccl = nccl = NCCL(solver, self._group, numbers=2 + len(STOPS))
         if self.first("resumed", str(resumed)) == "True":
             self._share_state(solver)
+        nccl.bcast()
         solver.add_callback(nccl)
         if solver.param.layer_wise_reduce:
             solver.net.after_backward(nccl)
@@ -107,16 +123,19 @@ class Several(Alone):
 
     def step(self, solver: Any, objective: Objective, signals: Signals) -> float:
         def numbers() -> list[float]:
-            here = signals.stop
-            return [objective.value(), here == signal.SIGTERM, here is not None, signals.hung_up()]
+            stop = signal.SIGTERM if self._left() else signals.stop
+            return [objective.value(), signals.hung_up(), *(stop == number for number in STOPS)]
 
         self._nccl.numbers = numbers
         solver.step(1)
-        loss, terminated, stopped, hung_up = self._nccl.means
-        if stopped and self._stop is None:
-            self._stop = signal.SIGTERM if terminated else signal.SIGINT
+        loss, hung_up, *stopped = self._nccl.means
         self._hung_up = self._hung_up or bool(hung_up)
+        self._stop = self._stop or next((number for number, count in zip(STOPS, stopped) if count), None)
         return loss
+
+    def _left(self) -> bool:
+        """Return True if the launcher has ended: where it is killed, nobody else ends its processes."""
+        return "TORCHELASTIC_RUN_ID" in os.environ and os.getppid() != self._launcher
 
     def stop(self, signals: Signals) -> signal.Signals | None:
         return self._stop
@@ -125,12 +144,34 @@ class Several(Alone):
         hung_up, self._hung_up = self._hung_up, False
         return hung_up
 
+    def interrupted(self, signals: Signals) -> bool:
+        self._group.check()
+        return super().interrupted(signals)
+
+    def failed(self, error: BaseException) -> BaseException:
+        """Tell the others by which error this process ends; return the error that people are to read here."""
+        end = _group_error(error)
+        if end is not None:
+            return self._of_another(error, end)
+        told = isinstance(error, (UserError, EngineError, MissingLibrary))
+        self._group.fail(line_of(error) if told else error)
+        return UserError(f"{self._group.name}: {error}") if told and not self.leads() else error
+
+    def _of_another(self, error: BaseException, end: Any) -> BaseException:
+        """Return the error of a process that ends because another one has."""
+        if self.leads() and isinstance(error, UserError):
+            return error
+        said = UserError(line_of(error))
+        # The last process is the one that sees the leader end.
+        said.told = not self.leads() and (end.quiet or self.rank < self.count - 1)
+        return said
+
 
 @contextlib.contextmanager
 def joined() -> Iterator[Alone]:
     """Meet the other processes that a launcher started, for the length of the block.
 
-    UserError where they do not come, or on a real Caffe.
+    UserError where they do not come, where one of them ends, or on a real Caffe.
     """
     count = started()
     if count == 1:
@@ -138,19 +179,42 @@ def joined() -> Iterator[Alone]:
         return
     caffe = _engine.caffe()
     if not _engine.on_runtime():
-        raise UserError("several processes train together on the runtime alone: --engine runtime")
+        refused = UserError("several processes train together on the runtime alone: --engine runtime")
+        refused.told = not leads()
+        raise refused
     from caffe_pylayers.runtime.parallel.group import ENVIRONMENT, Group, GroupError
 
     before = caffe.solver_rank(), caffe.solver_count()
     try:
         group = Group(ENVIRONMENT, int(os.environ["RANK"]), count)
     except (GroupError, ValueError) as error:
-        raise UserError(line_of(error)) from error
+        raise _not_met(error) from error
     caffe.set_solver_rank(group.rank)
     caffe.set_solver_count(count)
+    team = Several(group)
     try:
-        yield Several(group)
+        yield team
+    except BaseException as error:
+        said = team.failed(error)
+        if said is error:
+            raise
+        raise said from error
     finally:
         caffe.set_solver_rank(before[0])
         caffe.set_solver_count(before[1])
         group.close()
+
+
+def _not_met(error: Exception) -> UserError:
+    said = UserError(line_of(error))
+    said.told = bool(getattr(error, "quiet", False))
+    return said
+
+
+def _group_error(error: BaseException | None) -> Any:
+    """Return the GroupError behind an error, None where there is none."""
+    from caffe_pylayers.runtime.parallel.group import GroupError
+
+    while error is not None and not isinstance(error, GroupError):
+        error = error.__cause__
+    return error

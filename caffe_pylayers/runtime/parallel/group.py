@@ -87,18 +87,23 @@ class Group:
             return
         self._exit.cancel()
         if self._under_way:
-            self._presence.end(f"{self._presence.name(self.rank)} has left in an iteration")
+            self._presence.end(f"{self.name} has left in an iteration")
         if self._joined:
             _part(broken=self._under_way > 0 or self._presence.ended)
         self._presence.leave()
 
     __del__ = close
 
-    def fail(self, error: BaseException) -> None:
+    @property
+    def name(self) -> str:
+        """What messages call this process: ``solver 1 of 2 (process 4711 on machine h)``."""
+        return self._presence.name(self.rank)
+
+    def fail(self, error: BaseException | str) -> None:
         """Tell the others that this process ends, and why. Nothing if one of them has told."""
-        text = str(error).strip().splitlines()
-        said = f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
-        self._presence.end(f"{self._presence.name(self.rank)}: {said}")
+        text = str(error).strip().splitlines()[:1]
+        kind = [] if isinstance(error, str) else [type(error).__name__]
+        self._presence.end(": ".join([self.name, *kind, *text]))
 
     def check(self) -> None:
         """GroupError if one of the others has ended; for who works long without them, as a test does."""
@@ -118,9 +123,7 @@ class Group:
         """GroupError if a text, of ``what``, is not the same in all processes; it has the first line that differs."""
         firsts = self.first(what, text)
         if text != firsts:
-            raise self._presence.end(
-                f"{self._presence.name(self.rank)} has another {what} than solver 0{_difference(text, firsts)}"
-            )
+            raise self._presence.end(f"{self.name} has another {what} than solver 0{_difference(text, firsts)}")
         key = self._key(what)
         if self._store.add(f"{key}/same", 1) == self.count:
             self._store.set(key, "")

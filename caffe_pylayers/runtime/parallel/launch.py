@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import multiprocessing
 import os
 import signal
 import sys
+import threading
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -16,14 +18,15 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from caffe_pylayers.runtime import _openmp
 
-FORWARDED = ("SIGINT", "SIGTERM", "SIGHUP")
+FORWARDED = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+STOPPED = (0, 128 + signal.SIGTERM)  # exit codes of a process that leaves the others to stop, too
 
 
 def launch(count: int, main: Callable[[list[str]], int], arguments: Sequence[str]) -> int:
     """Run ``main(arguments)`` in so many processes, each told by torchrun's variables who it is.
 
-    Returns the first one's exit code, or that of one that failed. Then the others are ended: a code of 1 is a failure,
-    others are not. Signals that this process gets, all of them get.
+    Returns the first one's exit code, or that of one that failed: then the others are ended, 30 s later by force. After
+    codes of ``STOPPED`` they go on to their own end. Signals that this process gets, all of them get.
     """
     for name in ("torch.distributed.elastic", "torch.multiprocessing"):  # the processes speak for themselves
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -40,23 +43,45 @@ def launch(count: int, main: Callable[[list[str]], int], arguments: Sequence[str
         start_method="spawn",
         signals_to_handle="SIGQUIT",  # the others are ours
     )
-    before = {number: signal.signal(number, _forward) for number in map(signal.Signals.__getitem__, FORWARDED)}
     try:
-        codes = elastic_launch(config, _work)(main, list(arguments))
+        with _forwarding():
+            codes = elastic_launch(config, _work)(main, list(arguments))
     except ChildFailedError as error:
         return max(1, *(failure.exitcode for failure in error.failures.values()))
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
     return int(codes[0])
 
 
 def _work(main: Callable[[list[str]], int], arguments: list[str]) -> int:
     os.setpgrp()  # a terminal's Ctrl-C comes from the launcher alone, once
-    code = main(arguments)
-    if code == 1:
+    try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
+        code = main(arguments)
+    except KeyboardInterrupt:
+        code = 128 + signal.SIGINT
+    if code not in STOPPED:
         sys.exit(code)
     return code
+
+
+@contextlib.contextmanager
+def _forwarding() -> Iterator[None]:
+    """Have the processes that are started in this block get the signals that this one gets, once they can.
+
+    Until then they are blocked in them, as in this thread, from which they have that: a Ctrl-C does not end an import.
+    """
+    over = threading.Event()
+    getting = threading.Thread(target=over.wait, name="signals")  # where they are not blocked
+    before = {number: signal.signal(number, _forward) for number in FORWARDED}
+    getting.start()
+    signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
+        over.set()
+        getting.join()
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _forward(number: int, frame: FrameType | None) -> None:
