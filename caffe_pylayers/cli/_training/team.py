@@ -131,7 +131,7 @@ class Several(Alone):
         loss, hung_up, *stopped = self._nccl.means
         self._hung_up = self._hung_up or bool(hung_up)
         self._stop = self._stop or next((number for number, count in zip(STOPS, stopped) if count), None)
-        return loss
+        return float(loss)
 
     def _left(self) -> bool:
         """Return True if the launcher has ended: where it is killed, nobody else ends its processes."""

@@ -53,6 +53,14 @@ class At(caffe.Layer):
         bottom[0].diff[...] = top[0].diff
 
 
+class AtRank(At):
+    """At, in the solver of the rank that param_str says, alone."""
+
+    def setup(self, bottom, top):
+        super().setup(bottom, top)
+        self.here = self.here and caffe.solver_rank() == json.loads(self.param_str)["rank"]
+
+
 class Noise(caffe.Layer):
     """Adds numpy's global noise."""
 

@@ -1,0 +1,103 @@
+"""Training by several processes, one of which ends, is told to stop, or is not there at all."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from caffe_pylayers import _engine
+from caffe_pylayers.cli._training.snapshot_file import read_snapshot
+
+pytestmark = pytest.mark.skipif(not _engine.on_runtime(), reason="processes train together on the runtime")
+
+SPEAKER = "caffe-pylayers train: "
+LONG = 60  # seconds, for processes on a busy machine
+
+
+def torchrun(project, *options):
+    """The driver's processes, started by torchrun."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *options]
+    command += ["-m", "caffe_pylayers", "train", "--solver", str(project.path), "--resume"]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=project.root)
+
+
+def trained(process, iteration):
+    """Wait until an iteration is told of."""
+    for line in process.stdout:
+        if line.startswith(f"iteration {iteration}/"):
+            return
+    raise AssertionError(process.stderr.read())
+
+
+def workers(process):
+    """The processes that a launcher has started, in the order of their ranks."""
+    found = {}
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{name}/stat") as stat, open(f"/proc/{name}/environ") as environ:
+                parent = int(stat.read().rpartition(")")[2].split()[1])
+                variables = dict(each.partition("=")[::2] for each in environ.read().split("\0"))
+        except OSError:
+            continue
+        if parent == process.pid and "RANK" in variables:
+            found[int(variables["RANK"])] = int(name)
+    return [found[rank] for rank in sorted(found)]
+
+
+def ended(pids):
+    """Wait until processes are there no more."""
+    last = time.monotonic() + LONG
+    while any(os.path.exists(f"/proc/{pid}") for pid in pids):
+        assert time.monotonic() < last
+        time.sleep(0.05)
+
+
+def test_a_layer_that_fails_in_one(project):
+    """Each says its own error, and the leader how to go on."""
+    project.net_with(json.dumps({"forward": 4, "do": "raise", "rank": 1}), layer="AtRank")
+    code, _, err = project.run("--processes", 2, cwd=project.root)
+    said = "iteration 4: LookupError: nothing under that key"
+    told = [line[len(SPEAKER) :] for line in err.splitlines() if line.startswith(SPEAKER)]
+    who = told[0].removeprefix("iteration 4: ").partition(": ")[0]
+    assert (code, err.count("Traceback")) == (1, 1), err
+    assert who.startswith("solver 1 of 2 (process ")
+    assert sorted(told) == sorted([f"{who}: {said}", f"iteration 4: {who}: {said}"])
+    assert f"go on with\n  {sys.executable}" in err
+    assert read_snapshot(project.out / "tiny_iter_3.solverstate").iteration == 3
+    assert [row["iteration"] for row in project.rows()] == ["0", "1", "2", "3"]
+
+
+def test_what_the_leader_refuses_is_said_once(project):
+    project.path = project.root / "none.prototxt"
+    code, _, err = project.run("--processes", 2, cwd=project.root)
+    assert (code, err) == (1, f"{SPEAKER}solver {project.path}: No such file or directory\n")
+
+
+def test_ctrl_c(project):
+    """As of a terminal, whose processes get it all."""
+    project.solver(max_iter=10**6, display=1)
+    with project.start("--processes", 2, cwd=project.root, start_new_session=True) as process:
+        trained(process, 10)
+        os.killpg(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=LONG)
+    assert (process.returncode, err) == (0, "")
+    assert out.count("stopped at iteration ") == 1
+    assert "--processes 2" in out.splitlines()[-1]
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="finds processes in /proc")
+def test_one_that_is_killed_is_started_again(project):
+    project.solver(snapshot=5, display=1, max_iter=1000)
+    with torchrun(project, "--max-restarts", "1") as process:
+        trained(process, 20)
+        pids = workers(process)
+        os.kill(pids[1], signal.SIGKILL)
+        _, err = process.communicate(timeout=2 * LONG)
+    assert process.returncode == 0, err
+    assert f"solver 1 of 2 (process {pids[1]} on machine " in err
+    assert [row["iteration"] for row in project.rows()] == [str(i) for i in range(1001)]
+    ended(pids)
