@@ -352,6 +352,8 @@ def main() -> int:
     if missing:
         print(f"two_hosts: needs {missing}", file=sys.stderr)
         return 1
+    for number in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C, by which all is removed
+        signal.signal(number, lambda number, frame: sys.exit(128 + number))
     failed = 0
     with tempfile.TemporaryDirectory(prefix="two_hosts.") as name:
         folder = Path(name)
