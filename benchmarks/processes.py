@@ -94,6 +94,7 @@ def ours(name, uid, rank, count):
     for size in BUCKETS:
         gradients.BUCKET = size << 20
         exchanges[size] = caffe.NCCL(solver, meeting)
+        exchanges[size].on_start()  # while all are at one iteration
     exchanges[DEFAULT].bcast()
 
     def train(exchange=None, early=True):
