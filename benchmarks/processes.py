@@ -79,7 +79,7 @@ def ours(name, uid, rank, count):
     import torch
     import torch.distributed as dist
 
-    from caffe_pylayers.runtime.parallel import gradients, group
+    from caffe_pylayers.runtime.parallel import group
 
     caffe = _engine.caffe()
     caffe.set_solver_count(count)
@@ -92,8 +92,7 @@ def ours(name, uid, rank, count):
     meeting = group.Group(uid, rank, count)
     exchanges = {}
     for size in BUCKETS:
-        gradients.BUCKET = size << 20
-        exchanges[size] = caffe.NCCL(solver, meeting)
+        exchanges[size] = caffe.NCCL(solver, meeting, bucket=size << 20)
         exchanges[size].on_start()  # while all are at one iteration
     exchanges[DEFAULT].bcast()
 

@@ -124,7 +124,7 @@ def costs(name):
     import nets
 
     from caffe_pylayers import pycaffe
-    from caffe_pylayers.runtime.parallel.gradients import _split
+    from caffe_pylayers.runtime.parallel.gradients import split
 
     with tempfile.TemporaryDirectory() as folder:
         nets.write(folder, name)
@@ -137,7 +137,7 @@ def costs(name):
     layers = [[blob for blob in step.layer.blobs if id(blob) in learned] for step in net._steps]
     buckets = [
         (4 * sum(blob.count for blob in blobs), sum(flops[first:]) / sum(flops), 1 - first / len(flops))
-        for first, blobs in _split(layers)
+        for first, blobs in split(layers)
     ]
     return Costs(sum(flops), len(flops), tuple(buckets))
 

@@ -26,14 +26,19 @@ class Gradients:
     what is on its way counts for the next one, since the others have it.
 
     complete: called before the last bucket is sent.
+    bucket: its bytes, about.
     """
 
     def __init__(
-        self, group: Group, layers: Sequence[Sequence[Blob]], complete: Callable[[], None] = lambda: None
+        self,
+        group: Group,
+        layers: Sequence[Sequence[Blob]],
+        complete: Callable[[], None] = lambda: None,
+        bucket: int = BUCKET,
     ) -> None:
         self._group, self._complete = group, complete
         self._blobs = [blob for blobs in layers for blob in blobs]
-        self._buckets = [_Bucket(layer, blobs) for layer, blobs in _split(layers)]
+        self._buckets = [_Bucket(layer, blobs) for layer, blobs in split(layers, bucket)]
         self._sent = 0  # buckets on their way
         self._passes = 0  # until the gradients are complete
 
@@ -120,23 +125,23 @@ class _Bucket:
         return [part.view(diff.shape) for part, diff in zip(parts, diffs)]
 
 
-def _split(layers: Sequence[Sequence[Blob]]) -> Iterator[tuple[int, list[Blob]]]:
+def split(layers: Sequence[Sequence[Blob]], size: int = BUCKET) -> Iterator[tuple[int, list[Blob]]]:
     """Yield the blobs in buckets, in the order in which a backward pass completes them, each with its first layer.
 
-    A blob of a bucket's size is sent alone, from where it is.
+    A blob of a bucket's size is sent alone, from where it is; what is complete before it does not wait for it.
     """
     bucket: list[Blob] = []
     first = 0
     for layer, blobs in reversed(list(enumerate(layers))):
-        for blob in blobs:
-            if _bytes([blob]) >= BUCKET:
-                yield layer, [blob]
-            else:
-                bucket.append(blob)
-                first = layer
-        if _bytes(bucket) >= BUCKET:
+        large = [blob for blob in blobs if _bytes([blob]) >= size]
+        if bucket and (large or _bytes(bucket) >= size):
             yield first, bucket
             bucket = []
+        for blob in large:
+            yield layer, [blob]
+        if len(blobs) > len(large):
+            bucket += [blob for blob in blobs if blob not in large]
+            first = layer
     if bucket:
         yield first, bucket
 

@@ -12,7 +12,7 @@ from caffe_pylayers.runtime import process
 from caffe_pylayers.runtime.memory import device
 from caffe_pylayers.runtime.memory.blob import Blob, arrays_in_step
 from caffe_pylayers.runtime.parallel import agreement, group
-from caffe_pylayers.runtime.parallel.gradients import Gradients
+from caffe_pylayers.runtime.parallel.gradients import BUCKET, Gradients
 from caffe_pylayers.runtime.solvers.solver import Solver
 
 
@@ -33,6 +33,7 @@ class NCCL:
 
     numbers: how many numbers of each process go with the gradients, in single precision: ``numbers()`` returns them
         when the backward passes of an iteration are through, ``means`` are those of all.
+    bucket: bytes of gradients that go together, about.
     uid: of ``NCCL.new_uid()``, the same for all; or "env://", where torchrun started them: its variables say the rest.
     Raises TypeError for what is no solver or no text, ValueError for a uid or a rank that cannot be, RuntimeError where
     the others cannot be reached, or have another net or solver.
@@ -40,7 +41,7 @@ class NCCL:
 
     by_unit = True  # a net calls it once for several layers that it computes together, with the first's index
 
-    def __init__(self, solver: Any, uid: Any, numbers: int = 0) -> None:
+    def __init__(self, solver: Any, uid: Any, numbers: int = 0, bucket: int = BUCKET) -> None:
         if not isinstance(solver, Solver):
             raise TypeError(f"takes a solver, got {solver!r}")
         if not isinstance(uid, (str, group.Group)):
@@ -59,7 +60,7 @@ class NCCL:
         self._exchanged = Blob([numbers])
         if numbers:
             layers[0].append(self._exchanged)
-        self._gradients = Gradients(self._group, layers, self._put_numbers)
+        self._gradients = Gradients(self._group, layers, self._put_numbers, bucket)
         self._begun = self._expected = False  # iterations, gradients
 
     @staticmethod

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import torch
 
 from caffe_pylayers import pycaffe as caffe
 
 ROWS, BATCH, STEPS = 48, 4, 5  # BATCH: of each of two processes
+LIMIT = 240  # seconds
 DATA = """
 layer { name: "data" type: "HDF5Data" top: "data" top: "label" top: "sequence" top: "continues"
         hdf5_data_param { source: "data.txt" batch_size: %d } }
@@ -230,7 +232,7 @@ def learn_by_hand(name):
 def iterations(solver, script, rank):
     """Return what does an iteration, by its number, as the script does it."""
     net = solver.net
-    held = [array for blob in net.learnable for array in (blob.data, blob.diff)] if "holds" in script else []
+    arrays = [array for blob in net.learnable for array in (blob.data, blob.diff)] if "holds" in script else []
     failures = [2] if "failure" in script and rank == 1 else []
     now = 0
 
@@ -242,7 +244,7 @@ def iterations(solver, script, rank):
     if failures:
         net.before_backward(fails)
 
-    def step(i):
+    def step(i, _held=arrays):
         nonlocal now
         now = i
         if "between" in script and rank == 1 and i:
@@ -251,30 +253,28 @@ def iterations(solver, script, rank):
             solver.step(1)
         except ValueError:
             solver.step(1)
-        assert len(held) in (0, 2 * len(net.learnable))
 
     return step
 
 
-def run(folder, count, rank, uids):
+def run(folder, count, bucket, rank, uids):
+    torch.set_num_threads(1)
     caffe.set_solver_count(count)
     caffe.set_solver_rank(rank)
     caffe.set_multiprocess(True)
     for name, uid in uids.items():
         np.savez(
             folder / f"{name}.{rank}.npz",
-            **learn(name, "by two", lambda solver, uid=uid: caffe.NCCL(solver, uid), rank),
+            **learn(name, "by two", lambda solver, uid=uid: caffe.NCCL(solver, uid, bucket=bucket), rank),
         )
 
 
 if __name__ == "__main__":
-    from caffe_pylayers.runtime.parallel import gradients
-
-    folder, count, gradients.BUCKET = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    folder, count, bucket = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     uids = {name: caffe.NCCL.new_uid() for name in CASES}
-    processes = [Process(target=run, args=(folder, count, rank, uids)) for rank in range(count)]
+    processes = [Process(target=run, args=(folder, count, bucket, rank, uids), daemon=True) for rank in range(count)]
     for process in processes:
         process.start()
     for process in processes:
-        process.join()
-    sys.exit(max(abs(process.exitcode) for process in processes))
+        process.join(LIMIT)
+    sys.exit(any(process.exitcode != 0 for process in processes))

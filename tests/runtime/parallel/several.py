@@ -5,6 +5,8 @@ from multiprocessing import Process
 
 from caffe_pylayers import pycaffe as caffe
 
+LIMIT = 120  # seconds
+
 
 def solve(path, count, iterations, out, uid, rank):
     caffe.set_solver_count(count)
@@ -24,9 +26,11 @@ def solve(path, count, iterations, out, uid, rank):
 if __name__ == "__main__":
     path, count, iterations, out = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
     uid = caffe.NCCL.new_uid()
-    processes = [Process(target=solve, args=(path, count, iterations, out, uid, rank)) for rank in range(count)]
+    processes = [
+        Process(target=solve, args=(path, count, iterations, out, uid, rank), daemon=True) for rank in range(count)
+    ]
     for process in processes:
         process.start()
     for process in processes:
-        process.join()
-    sys.exit(max(abs(process.exitcode) for process in processes))
+        process.join(LIMIT)
+    sys.exit(any(process.exitcode != 0 for process in processes))

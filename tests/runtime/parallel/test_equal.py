@@ -15,6 +15,15 @@ torch = pytest.importorskip("torch")
 ALIKE = [name for name, case in equal.CASES.items() if case.alike]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Sums are added up here in the order in which the processes of one thread add them up."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A folder with what two processes have learned of each case, in buckets of a few values."""
