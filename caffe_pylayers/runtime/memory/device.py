@@ -42,7 +42,7 @@ def set_mode_gpu() -> None:
     _check(_gpu)
     # Caffe's products have float32's precision; PyTorch's convolutions would have ten bits of it.
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
-    _device = torch.device("cuda", _gpu)
+    _device = _used(_gpu)
 
 
 def set_device(number: int) -> None:
@@ -54,7 +54,13 @@ def set_device(number: int) -> None:
     _check(number)
     _gpu = number
     if _device.type != "cpu":
-        _device = torch.device("cuda", number)
+        _device = _used(number)
+
+
+def _used(number: int) -> torch.device:
+    """Return a GPU, which is PyTorch's current one from now on: what names none must not wake another process's."""
+    torch.cuda.set_device(number)
+    return torch.device("cuda", number)
 
 
 def _kept_on_cpu(call: str) -> bool:

@@ -1,12 +1,13 @@
 """The addresses by which other machines reach this one.
 
 A machine's own name often stands for 127.0.0.1 or 127.0.1.1, which no other machine can use. The way to another one
-tells the address that it sees.
+tells the address that it sees. All of this is about gloo, which CPUs use: NCCL chooses by NCCL_SOCKET_IFNAME.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import ipaddress
 import os
 import socket
@@ -28,11 +29,16 @@ def outward() -> str:
 def towards(host: str) -> str:
     """Return this machine's address on the way to a host, or that of the interface that the user has chosen.
 
-    OSError where there is none. Nothing is sent.
+    OSError where there is none. Nothing is sent. Where the system does not say an interface's address, it is not asked.
     """
     chosen = os.environ.get(VARIABLE, "").split(",")[0]
     if chosen:
-        return _address(chosen)
+        try:
+            return _address(chosen)
+        except OSError as error:
+            if error.errno == errno.ENODEV:
+                says = f"{VARIABLE} says {chosen!r}, which is no network interface of this machine"
+                raise OSError(error.errno, says) from None
     family, kind, protocol, _, address = socket.getaddrinfo(host, 9, type=socket.SOCK_DGRAM)[0]
     with socket.socket(family, kind, protocol) as way:
         way.connect(address)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from caffe_pylayers.runtime.memory import device
 from caffe_pylayers.runtime.memory.blob import Blob
 from caffe_pylayers.runtime.net.net import Net
 from caffe_pylayers.runtime.solvers.solver import Solver
@@ -30,10 +31,11 @@ def net(trained: Net) -> str:
 
 
 def solver(of: Solver) -> str:
-    """Return a line for each field that the updates depend on, and the type."""
+    """Return a line for each field that the updates depend on, the type, and the mode that this process is in."""
     fields = [field for field in of.param.DESCRIPTOR.fields if field.name not in _OWN]
     values = {field.name: _value(getattr(of.param, field.name)) for field in fields}
-    return "\n".join([f"type {of.type}", *(f"{name} {value}" for name, value in values.items())])
+    mode = "CPU" if device.current() == device.HOST else "GPU"  # one of each would wait for each other by other ways
+    return "\n".join([f"type {of.type}", f"mode {mode}", *(f"{name} {value}" for name, value in values.items())])
 
 
 def values(trained: Net) -> str:

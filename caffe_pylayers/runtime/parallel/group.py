@@ -9,11 +9,12 @@ import itertools
 import os
 import socket
 import sys
+import threading
 import time
 import uuid
 import weakref
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from multiprocessing import util
 from typing import Any
@@ -21,22 +22,25 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch.distributed import TCPStore  # type: ignore[attr-defined]
-from torch.distributed.distributed_c10d import PrefixStore, _set_pg_timeout
+from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
-from caffe_pylayers.runtime.memory import device
 from caffe_pylayers.runtime.parallel import addresses
-from caffe_pylayers.runtime.parallel.presence import LOOK, MEETING, REACH, GroupError, Presence
+from caffe_pylayers.runtime.parallel.presence import MEETING, REACH, GroupError, Presence
 
 __all__ = ["ENVIRONMENT", "Group", "GroupError", "new_uid"]
 
 ENVIRONMENT = "env://"  # the uid of a training that torchrun starts
+LOOK = timedelta(seconds=1)  # from one look at whether the others are there to the next
 # Between two sums: the first process may test for long while the others wait. One that ends is noticed otherwise.
 WORK = timedelta(days=7)
+# NCCL's own watch over the others would end this process before it says why, and takes its snapshot.
+NCCL_WATCH = "TORCH_NCCL_ASYNC_ERROR_HANDLING"
 
 _served: list[Any] = []  # stores of uids made here: each serves for as long as its object lives
 _met: Counter[str] = Counter()  # how many groups this process has been in, by uid
-_users = 0  # groups that use torch.distributed's, one for the process
+_users = 0  # groups that use the one of torch.distributed that was made here, one for the process
+_broken = False  # that one waits for what the others no longer send
 
 
 def new_uid() -> str:
@@ -67,15 +71,15 @@ class Group:
         self._presence = Presence(self._store, host, rank, count)
         self._under_way = 0  # sums
         self._words = 0
-        self._joined = False
+        self._together: Any = None  # torch.distributed's group
         self._process = os.getpid()
         self.earlier = _last_error()
         self._exit = util.Finalize(None, _exit, [weakref.ref(self)], exitpriority=100)  # before data layers' workers
         try:
             ways = self._presence.meet()
             with self._reaching():
-                _join(self._store, rank, count, addresses.among(ways[rank], ways))
-                self._joined = True
+                address = addresses.among(ways[rank], ways)
+                self._together = self._watched(lambda: _join(self._store, rank, count, address))
         except BaseException as error:
             self.fail(error)
             self.close()
@@ -88,8 +92,8 @@ class Group:
         self._exit.cancel()
         if self._under_way:
             self._presence.end(f"{self.name} has left in an iteration")
-        if self._joined:
-            _part(broken=self._under_way > 0 or self._presence.ended)
+        if self._together is not None:
+            _part(self._together, broken=self._under_way > 0 or self._presence.ended)
         self._presence.leave()
 
     __del__ = close
@@ -115,9 +119,9 @@ class Group:
         """Return the text that the first process gives."""
         key = self._key(what)
         if self.rank == 0:
-            self._store.set(key, text)
+            self._presence.asked(lambda: self._store.set(key, text))
         self._presence.wait_for(key)
-        return str(self._store.get(key).decode())
+        return str(self._presence.asked(lambda: self._store.get(key)).decode())
 
     def check_equal(self, what: str, text: str) -> None:
         """GroupError if a text, of ``what``, is not the same in all processes; it has the first line that differs."""
@@ -125,8 +129,8 @@ class Group:
         if text != firsts:
             raise self._presence.end(f"{self.name} has another {what} than solver 0{_difference(text, firsts)}")
         key = self._key(what)
-        if self._store.add(f"{key}/same", 1) == self.count:
-            self._store.set(key, "")
+        if self._presence.asked(lambda: self._store.add(f"{key}/same", 1)) == self.count:
+            self._presence.asked(lambda: self._store.set(key, ""))
         self._presence.wait_for(key)
 
     def _key(self, what: str) -> str:
@@ -139,13 +143,13 @@ class Group:
     def broadcast(self, tensor: torch.Tensor) -> None:
         """Give a tensor of the first process to all."""
         with self._reaching():
-            work = dist.broadcast(tensor, 0, async_op=True)
+            work = dist.broadcast(tensor, 0, self._together, async_op=True)
         self._wait(work, tensor.device)
 
     def sum(self, tensor: torch.Tensor) -> Any:
         """Begin to replace a tensor by its sum over the processes; return what ``finish`` waits for."""
         with self._reaching():
-            work = dist.all_reduce(tensor, async_op=True)
+            work = dist.all_reduce(tensor, group=self._together, async_op=True)
         self._under_way += 1
         return work, tensor.device
 
@@ -175,6 +179,19 @@ class Group:
                     if work.is_completed():
                         raise
 
+    def _watched(self, call: Callable[[], Any]) -> Any:
+        """Return what a call returns, in a thread of its own: it may wait for one that has ended, and for ever."""
+        done: list[Any] = []
+        thread = threading.Thread(target=lambda: done.append(_outcome(call)), name="joining", daemon=True)
+        thread.start()
+        while thread.is_alive():
+            self._presence.check()
+            thread.join(0.02)
+        returned, error = done[0]
+        if error is not None:
+            raise error
+        return returned
+
     @contextlib.contextmanager
     def _reaching(self) -> Iterator[None]:
         """Have the errors of torch.distributed, which hold addresses of its own code, say who has ended."""
@@ -182,8 +199,15 @@ class Group:
             yield
         except GroupError:
             raise
-        except RuntimeError as error:
+        except (RuntimeError, OSError) as error:
             raise self._presence.explain(str(error).strip().splitlines()[0]) from error
+
+
+def _outcome(call: Callable[[], Any]) -> tuple[Any, Exception | None]:
+    try:
+        return call(), None
+    except Exception as error:
+        return None, error
 
 
 def _exit(group: weakref.ref[Group]) -> None:
@@ -205,44 +229,55 @@ def _last_error() -> BaseException | None:
 # --- torch.distributed's group ---------------------------------------------------------------------
 
 
-def _join(store: Any, rank: int, count: int, address: str) -> None:
-    """Have torch.distributed's group, one for all groups of this process."""
+def _join(store: Any, rank: int, count: int, address: str) -> Any:
+    """Return torch.distributed's group: one for all of this process, or one beside a script's own."""
     global _users
-    if not dist.is_initialized():
-        backend = "gloo" if device.current() == device.HOST else "cpu:gloo,cuda:nccl"
-        with _interface(address):
-            # In this time the others, which have come, answer.
-            limit = timedelta(seconds=REACH)
-            dist.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=limit)
-        _set_pg_timeout(WORK)
-    elif (dist.get_rank(), dist.get_world_size()) != (rank, count):
-        earlier = f"solver {dist.get_rank()} of {dist.get_world_size()}"
-        raise ValueError(f"solver {rank} of {count} is {earlier} in a group that it has not left")
+    if _broken:
+        raise GroupError("a training by several processes has broken off in this one: start a new process for the next")
+    with _settings(address):
+        if not dist.is_initialized():
+            dist.init_process_group(_backend(), store=store, rank=rank, world_size=count, timeout=WORK)
+        elif (dist.get_rank(), dist.get_world_size()) != (rank, count):
+            earlier = f"solver {dist.get_rank()} of {dist.get_world_size()}"
+            raise ValueError(f"solver {rank} of {count} is {earlier} in a group that it has not left")
+        elif not _users:
+            return dist.new_group(backend=_backend(), timeout=WORK)
     _users += 1
+    return dist.group.WORLD
 
 
-def _part(broken: bool) -> None:
+def _backend() -> str:
+    """Return gloo for CPUs and, where it can be, NCCL for GPUs: which of them are used tensors say, later."""
+    return "cpu:gloo,cuda:nccl" if dist.is_nccl_available() and torch.cuda.is_available() else "gloo"
+
+
+def _part(together: Any, broken: bool) -> None:
     """Leave torch.distributed's group, if no other group of this process needs it."""
-    global _users
-    _users -= 1
-    if broken:  # it would wait for what the others no longer send: no more of it than that it is there
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(dist.group.WORLD))
-    elif not _users:
-        dist.destroy_process_group()
+    global _users, _broken
+    ours = together is dist.group.WORLD
+    if ours:
+        _users -= 1
+    if broken:
+        _broken = _broken or ours
+        if hasattr(together, "abort"):  # PyTorch's from 2.6 on: what NCCL has put on the GPU waits for ever otherwise
+            together.abort()
+        # To free it would wait for what the others no longer send.
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(together))
+    elif not (ours and _users):
+        dist.destroy_process_group(together)
 
 
 @contextlib.contextmanager
-def _interface(address: str) -> Iterator[None]:
-    """Have gloo use the network interface of an address, unless the user has chosen."""
-    name = addresses.interface(address)
-    if os.environ.get(addresses.VARIABLE) or name is None:
-        yield
-        return
-    os.environ[addresses.VARIABLE] = name
+def _settings(address: str) -> Iterator[None]:
+    """Have gloo use the interface of an address, and NCCL leave the watch to Presence, unless the user has chosen."""
+    wanted = {addresses.VARIABLE: addresses.interface(address), NCCL_WATCH: "0"}
+    ours = {name: value for name, value in wanted.items() if value and not os.environ.get(name)}
+    os.environ.update(ours)
     try:
         yield
     finally:
-        del os.environ[addresses.VARIABLE]
+        for name in ours:
+            del os.environ[name]
 
 
 # --- where processes meet --------------------------------------------------------------------------

@@ -6,21 +6,18 @@ import contextlib
 import json
 import math
 import os
+import queue
 import selectors
 import socket
 import threading
 import time
 import weakref
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
-
-from torch.distributed import DistStoreError
 
 from caffe_pylayers.runtime.parallel import addresses
 
 MEETING = 300.0  # seconds, until the others have come
-LOOK = timedelta(seconds=1)  # from one look at whether the others are there to the next
 REACH = 20.0  # seconds, until one that has come answers
 NEWS = 5.0  # seconds, until all know that one has ended
 # A machine that goes with all it has closes no connection. After 5 s of silence it is asked, 15 s later given up.
@@ -60,10 +57,11 @@ class Presence:
         self._news = threading.Event()
         self._next_left = False
         self._watchers: list[socket.socket] = []
-        self._listener = socket.create_server(("", 0))
+        self._listener = _listening()
         self._awake, self._wake = socket.socketpair()
         self._connections = [self._listener, self._awake, self._wake]
         self._thread: threading.Thread | None = None
+        self._telling: threading.Thread | None = None
         _present.add(self)
 
     # --- the meeting -------------------------------------------------------------------------------
@@ -73,15 +71,18 @@ class Presence:
 
         GroupError for one that does not come, or is not what it should be.
         """
-        way, port = addresses.towards(self._host), self._listener.getsockname()[1]
+        try:
+            way, port = addresses.towards(self._host), self._listener.getsockname()[1]
+        except OSError as error:
+            raise self.end(f"{self.name(self.rank)} has no way to {self._host}: {error.strerror or error}") from None
         me = {"machine": socket.gethostname(), "process": os.getpid(), "count": self.count, "way": way, "port": port}
         self._people[self.rank] = me
-        first = json.loads(self._asked(lambda: self._store.compare_set(f"here/{self.rank}", "", json.dumps(me))))
+        first = json.loads(self.asked(lambda: self._store.compare_set(f"here/{self.rank}", "", json.dumps(me))))
         if first != me:
             raise self.end(f"solver {self.rank} is there twice: {_process(first)} and {_process(me)}")
         for rank in [*range(self._next, self.count), *range(self._next)]:
             self.wait_for(f"here/{rank}", f"solver {rank} of {self.count} has not come", MEETING)
-            self._people[rank] = there = json.loads(self._store.get(f"here/{rank}"))
+            self._people[rank] = there = json.loads(self._word_of(f"here/{rank}"))
             if there["count"] != self.count:
                 raise self.end(f"{self.name(rank)}: its solver_count is {there['count']}, solver {self.rank}'s another")
             if rank == self._next != self.rank:
@@ -90,30 +91,45 @@ class Presence:
 
     def wait_for(self, key: str, otherwise: str = "", limit: float = math.inf) -> None:
         """Wait for word of another in the store. GroupError with ``otherwise`` after a limit of seconds."""
-        last = time.monotonic() + limit
+        last, pause = time.monotonic() + limit, 0.02
         while True:
-            self._asked(self._look)
+            self._look()
             self.check()
-            try:
-                self._asked(lambda: self._store.wait([key], LOOK))
+            if self.asked(lambda: self._store.check([key])):
                 return
-            except DistStoreError:  # nothing yet
-                if time.monotonic() > last:
-                    raise self.end(otherwise) from None
+            if time.monotonic() > last:
+                raise self.end(otherwise)
+            self._news.wait(pause)  # not the store's own wait, which prints that it is over
+            pause = min(2 * pause, 0.2)
 
     def _look(self) -> None:
         """Hear what one has told in the store: one that had not met all."""
-        if self._store.check(["end"]):
-            self._hear(self._store.get("end").decode())
+        if self.asked(lambda: self._store.check(["end"])):
+            self._hear(self._word_of("end"))
 
-    def _asked(self, question: Callable[[], Any]) -> Any:
-        """Return the store's answer; GroupError where it is gone."""
-        try:
-            return question()
-        except DistStoreError:
-            raise
-        except RuntimeError as error:
-            raise self.end(f"the process that keeps the meeting place, on {self._host}, has ended") from error
+    def _word_of(self, key: str) -> str:
+        return str(self.asked(lambda: self._store.get(key)).decode())
+
+    def asked(self, question: Callable[[], Any]) -> Any:
+        """Return the store's answer; GroupError where one of the others, or the store, has ended or does not answer.
+
+        The store's calls wait for an answer however long: they have a thread of their own.
+        """
+        answers: queue.SimpleQueue[tuple[Any, Exception | None]] = queue.SimpleQueue()
+        threading.Thread(target=_ask, args=[question, answers], name="store", daemon=True).start()
+        keeper = f"the process that keeps the meeting place, on {self._host},"
+        last = time.monotonic() + REACH
+        while True:
+            try:
+                answer, error = answers.get(timeout=0.5)
+            except queue.Empty:
+                self.check()
+                if time.monotonic() > last:
+                    raise self.end(f"{keeper} does not answer") from None
+                continue
+            if error is not None:
+                raise self.end(f"{keeper} has ended") from error
+            return answer
 
     # --- word of an end ----------------------------------------------------------------------------
 
@@ -135,8 +151,9 @@ class Presence:
     def end(self, reason: str) -> GroupError:
         """Tell all why the training ends; return the error that says it: with what was told before, if that is so."""
         if self._hear(reason, quiet=False):
-            with contextlib.suppress(RuntimeError):  # the store may be what has ended
-                self._store.compare_set("end", "", reason)
+            # The neighbours know already; the store may be what has ended, or does not answer.
+            self._telling = threading.Thread(target=self._tell_store, args=[reason], name="store", daemon=True)
+            self._telling.start()
         return GroupError(*(self._end or (reason, False)))
 
     def explain(self, reason: str) -> GroupError:
@@ -148,10 +165,15 @@ class Presence:
 
     def leave(self) -> None:
         """Be there no more, by intention."""
-        self._tell(_LEFT)
         self._wake.close()
-        if self._thread is not None:
-            self._thread.join(NEWS)  # it may wait for a machine that is gone
+        for thread in (self._thread, self._telling):
+            if thread is not None:
+                thread.join(NEWS)  # it may wait for a machine that is gone
+        self._listener.setblocking(False)
+        with contextlib.suppress(OSError):  # until no more have connected, to hear why this one ends
+            while True:
+                self._let_watch()
+        self._tell(_LEFT)
         self.forget()
 
     def forget(self) -> None:
@@ -176,6 +198,10 @@ class Presence:
                 with contextlib.suppress(OSError):
                     watcher.sendall(text.replace("\n", " ").encode() + b"\n")
 
+    def _tell_store(self, reason: str) -> None:
+        with contextlib.suppress(RuntimeError):
+            self._store.compare_set("end", "", reason)
+
     # --- the connections ---------------------------------------------------------------------------
 
     def _watch(self, there: dict[str, Any]) -> None:
@@ -184,7 +210,8 @@ class Presence:
         try:
             watched = socket.create_connection((host, there["port"]), timeout=REACH)
         except ConnectionRefusedError:
-            raise self._next_ended() from None
+            self._look()  # it may have told why
+            raise self.end(f"{self.name(self._next)} has ended") from None
         except OSError as error:
             here = self._people[self.rank]["machine"]
             raise self.end(
@@ -211,7 +238,10 @@ class Presence:
                 if self._awake in ready:
                     return
                 if self._listener in ready:
-                    self._let_watch()
+                    try:
+                        self._let_watch()
+                    except OSError:  # this process may open no more files: it waits until others are closed
+                        time.sleep(0.1)
                 if watched in ready:
                     more = _received(watched)
                     heard += more
@@ -234,13 +264,22 @@ class Presence:
         elif text:
             self._hear(text)
         else:
-            self._next_ended()
+            self.end(f"{self.name(self._next)} has ended")
 
-    def _next_ended(self) -> GroupError:
-        """Return the error that says so, or by what the next process has ended."""
-        with contextlib.suppress(RuntimeError):
-            self._look()
-        return self.end(f"{self.name(self._next)} has ended")
+
+def _listening() -> socket.socket:
+    """Return a socket that others connect to, by IPv6 as by IPv4 where this machine has both."""
+    if socket.has_dualstack_ipv6():
+        with contextlib.suppress(OSError):
+            return socket.create_server(("", 0), family=socket.AF_INET6, dualstack_ipv6=True)
+    return socket.create_server(("", 0))
+
+
+def _ask(question: Callable[[], Any], answers: queue.SimpleQueue[tuple[Any, Exception | None]]) -> None:
+    try:
+        answers.put((question(), None))
+    except RuntimeError as error:
+        answers.put((None, error))
 
 
 def _received(connection: socket.socket) -> bytes:

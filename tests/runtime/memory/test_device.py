@@ -34,6 +34,20 @@ def test_a_gpu_beyond_those_there_are(monkeypatch):
         device.set_device(2)
 
 
+def test_the_gpu_is_pytorchs_current_one(monkeypatch):
+    used = []
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    monkeypatch.setattr(torch.cuda, "set_device", used.append)
+    monkeypatch.setattr(device, "_device", device.HOST)
+    monkeypatch.setattr(device, "_gpu", 0)
+    device.set_device(1)
+    assert not used
+    device.set_mode_gpu()
+    device.set_device(2)
+    assert used == [1, 2]
+    assert device.current() == torch.device("cuda", 2)
+
+
 def test_the_variable_keeps_the_cpu_and_warns_once(monkeypatch):
     monkeypatch.setenv(device.VARIABLE, "1")
     with pytest.warns(UserWarning, match=r"CAFFE_PYLAYERS_CPU is set: set_mode_gpu\(\) and the like stay on the CPU"):

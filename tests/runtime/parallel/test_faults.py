@@ -1,18 +1,22 @@
 """What the others do when one of several processes fails, wherever it is, and what they refuse at the start."""
 
+import os
 import re
+import signal
 import socket
 import time
 
 import h5py
 import numpy as np
 import pytest
+import torch
+import torch.distributed as dist
 
 from caffe_pylayers import pycaffe as caffe
-from caffe_pylayers.runtime.parallel import presence
+from caffe_pylayers.runtime.parallel import group, presence
 from caffe_pylayers.runtime.parallel.group import Group
 from caffe_pylayers.runtime.parallel.presence import Presence
-from tests.runtime.parallel.forked import die, outcomes
+from tests.runtime.parallel.forked import FORK, die, outcomes
 
 PROCESS = rf"\(process \d+ on machine {re.escape(socket.gethostname())}\)"
 NET = """
@@ -86,7 +90,7 @@ def said(found, kind):
     return [line for line in found if str(line).startswith(f"{kind}: ")]
 
 
-@pytest.mark.parametrize("when", ["bcast", *POINTS])
+@pytest.mark.parametrize("when", ["bcast", "backward", "update", "test"])
 def test_one_that_is_killed_is_named_once(folder, when):
     found = outcomes(3, train, 3, when, die)
     (aloud,), (quiet,) = said(found, "GroupError"), said(found, "GroupError (quiet)")
@@ -104,6 +108,33 @@ def test_a_process_of_two_that_is_killed_in_its_snapshot_is_named(folder, who):
     found = outcomes(2, work)
     assert found[0] == -9
     assert re.fullmatch(f"GroupError: solver 0 of 2 {PROCESS} has ended", found[1])
+
+
+@pytest.mark.parametrize("wait", [lambda met: met.sums([1]), lambda met: met.first("word", "")])
+def test_one_that_is_killed_is_named_though_the_store_does_not_answer(wait):
+    def keep(uids):
+        uids.put(caffe.NCCL.new_uid())
+        signal.pause()
+
+    def work(uid, rank):
+        met = Group(uid, rank, 3)
+        met.sums([1])
+        if rank == 2:
+            os.kill(keeper.pid, signal.SIGSTOP)
+            die()
+        while True:
+            wait(met)
+
+    uids = FORK.SimpleQueue()
+    keeper = FORK.Process(target=keep, args=[uids], daemon=True)
+    keeper.start()
+    try:
+        found = outcomes(3, work, uid=uids.get())
+    finally:
+        keeper.kill()
+    assert found[2] == -9
+    for line in found[:2]:
+        assert re.fullmatch(rf"GroupError( \(quiet\))?: solver 2 of 3 {PROCESS} has ended", line)
 
 
 def fail():
@@ -125,8 +156,6 @@ def layer(name, outputs, inputs):
     ("file", "old", "new", "message"),
     [
         ("net", "num_output: 5", "num_output: 6", f"net than solver 0: {layer('ip1', 6, 4)}, not {layer('ip1', 5, 4)}"),
-        ("net", 'name: "ip2"', 'name: "last"', f"net than solver 0: {layer('last', 3, 5)}, not {layer('ip2', 3, 5)}"),
-        ("solver", "base_lr: 0.1", "base_lr: 0.2", "solver than solver 0: base_lr 0.2, not base_lr 0.1"),
         (
             "solver",
             "momentum: 0.9",
@@ -213,3 +242,66 @@ def test_a_uid_whose_process_has_ended_is_refused():
 def test_a_rank_beyond_the_count_is_refused():
     with pytest.raises(ValueError, match=r"solver_rank 2 is outside \[0, 2\)"):
         Group("localhost:1", 2, 2)
+
+
+def test_an_interface_that_is_not_there_is_named(monkeypatch):
+    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "nope")
+    (said,) = outcomes(1, lambda uid, rank: meet(uid, rank, 1))
+    assert "GLOO_SOCKET_IFNAME says 'nope', which is no network interface of this machine" in said
+
+
+def test_processes_that_are_started_again_meet_whatever_their_launchers_counted(monkeypatch):
+    monkeypatch.setenv("TORCHELASTIC_MAX_RESTARTS", "3")
+    uid = caffe.NCCL.new_uid()
+
+    def work(uid, rank):
+        os.environ["TORCHELASTIC_RESTART_COUNT"] = str(rank)
+        return Group(uid, rank, 2).sums([1])
+
+    assert outcomes(2, meet, uid=uid) == [None, None]
+    assert outcomes(2, work, uid=uid) == [[2.0], [2.0]]
+
+
+def test_a_scripts_own_group_stays():
+    def work(uid, rank):
+        host, port = uid.split(":")
+        store = dist.TCPStore(host, int(port), is_master=False)
+        dist.init_process_group("gloo", store=dist.PrefixStore("script", store), rank=rank, world_size=2)
+        for _ in range(2):
+            met = Group(uid, rank, 2)
+            met.sums([1])
+            met.close()
+        tensor = torch.ones(1)
+        dist.all_reduce(tensor)
+        return tensor.item()
+
+    assert outcomes(2, work) == [2, 2]
+
+
+def test_a_process_in_which_a_training_has_broken_off_refuses_the_next():
+    def work(uid, rank, next_uid):
+        met = Group(uid, rank, 2)
+        if rank:
+            die()
+        with pytest.raises(presence.GroupError, match="has ended"):
+            met.sums([1])
+        met.close()
+        Group(next_uid, 0, 1)
+
+    found = outcomes(2, work, caffe.NCCL.new_uid())
+    assert found[0].startswith("GroupError: a training by several processes has broken off in this one: start a new")
+
+
+@pytest.mark.parametrize(("there", "backend"), [(True, "cpu:gloo,cuda:nccl"), (False, "gloo")])
+def test_gpus_use_nccl_in_whichever_mode_the_processes_meet(monkeypatch, there, backend):
+    joined = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
+    monkeypatch.setattr(dist, "is_nccl_available", lambda: True)
+
+    def join(backend, **_):
+        joined.append((backend, os.environ[group.NCCL_WATCH]))
+
+    monkeypatch.setattr(dist, "init_process_group", join)
+    monkeypatch.setattr(group, "_users", 0)
+    group._join(None, 0, 1, "127.0.0.1")
+    assert joined == [(backend, "0")]

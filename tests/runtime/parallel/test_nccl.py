@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from caffe_pylayers import pycaffe
+from tests.runtime.parallel.forked import outcomes
+from tests.runtime.parallel.several import solve
 
 SCRIPT = Path(__file__).with_name("several.py")
 NET = """
@@ -40,15 +42,26 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize(
-    ("solver", "param"),
-    [("", ""), ("layer_wise_reduce: false", ""), ("iter_size: 2 clip_gradients: 0.5", "param { lr_mult: 0 }")],
-)
-def test_two_processes_are_one_with_twice_the_batch(folder, solver, param):
-    two = written(folder, "two", 4, solver, param)
-    command = [sys.executable, str(SCRIPT), two, "2", "6", "two.caffemodel"]
+def by_script(path, out):
+    command = [sys.executable, str(SCRIPT), path, "2", "6", out]
     said = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
-    assert said.returncode == 0, said.stderr
+    assert (said.returncode, said.stderr) == (0, "")
+
+
+def forked(path, out):
+    assert outcomes(2, lambda uid, rank: solve(path, 2, 6, out, uid, rank)) == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("train", "solver", "param"),
+    [
+        (by_script, "", ""),
+        (forked, "layer_wise_reduce: false", ""),
+        (forked, "iter_size: 2 clip_gradients: 0.5", "param { lr_mult: 0 }"),
+    ],
+)
+def test_two_processes_are_one_with_twice_the_batch(folder, train, solver, param):
+    train(written(folder, "two", 4, solver, param), "two.caffemodel")
     one = pycaffe.SGDSolver(written(folder, "one", 8, solver, param))
     one.step(6)
     together = pycaffe.Net("two.prototxt", pycaffe.TRAIN, weights="two.caffemodel")
