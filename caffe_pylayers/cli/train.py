@@ -37,6 +37,7 @@ Ctrl-C, 143 after SIGTERM, and 1 after any failure. GLOG_minloglevel=0 shows Caf
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import shlex
 import signal
@@ -49,7 +50,7 @@ from caffe_pylayers.cli import UserError, add_engine_arguments, main, translate_
 from caffe_pylayers.cli._device import quiet
 from caffe_pylayers.cli._parser import given_path, given_paths
 from caffe_pylayers.cli._training.options import Options, Result
-from caffe_pylayers.cli._training.team import leads, started
+from caffe_pylayers.cli._training.team import leads, local_count, speaks_here, started
 
 __all__ = ["Result", "add_arguments", "run", "train"]
 
@@ -120,7 +121,7 @@ def run(args: argparse.Namespace) -> int:
     quiet()
     count = _processes(args)
     if count > 1 and started() == 1:
-        return _launch(count, args.given)
+        return _launch(count, args)
     translate_old_code(args)
     try:
         result = train(
@@ -148,11 +149,11 @@ def run(args: argparse.Namespace) -> int:
         snapshot = getattr(error, "snapshot", None)
         if snapshot is None:
             raise
-        raise UserError(f"{error}\nonce that is mended, go on with\n  {_resume_command(args, snapshot)}") from error
+        raise UserError(f"{error}\nonce that is mended, {_how_to_go_on(args, snapshot)}") from error
     if result.stopped_by is None:
         return 0
     if result.snapshot is not None:
-        print(f"go on with\n  {_resume_command(args, result.snapshot)}", flush=True)
+        print(_how_to_go_on(args, result.snapshot), flush=True)
     return 0 if result.stopped_by == signal.SIGINT else 128 + result.stopped_by
 
 
@@ -206,40 +207,78 @@ def train(
     )
 
 
-def _gpus(text: str) -> Sequence[int]:
-    """Return the GPUs that an argument names."""
-    if text == "all":
-        from caffe_pylayers.runtime.memory import device
-
-        return range(device.count())
-    return [int(number) for number in text.split(",")]
+def _gpus(text: str) -> Sequence[int] | str:
+    """Return the GPUs that an argument names; ``all``, which the engine is asked for, as it is."""
+    return text if text == "all" else [int(number) for number in text.split(",")]
 
 
 def _processes(args: argparse.Namespace) -> int:
-    """Return how many processes the options ask for on this machine."""
-    asked = len(args.gpu) or 1
-    if args.processes is None:
-        return asked
-    if args.processes < 1:
-        raise UserError(f"--processes takes a number from 1; is {args.processes}")
-    if args.gpu and asked != args.processes:
-        raise UserError(f"--processes {args.processes} is another number than that of the GPUs, {asked}: leave it out")
-    return int(args.processes)
+    """Return how many processes the options ask for on this machine; with ``--gpu all``, name its GPUs."""
+    try:
+        if args.gpu == "all":
+            args.gpu = _every_gpu()
+        asked = len(args.gpu) or 1
+        if args.processes is None:
+            return asked
+        if args.processes < 1:
+            raise UserError(f"--processes takes a number from 1; is {args.processes}")
+        if args.gpu and asked != args.processes:
+            raise UserError(
+                f"--processes {args.processes} is another number than that of the GPUs, {asked}: leave it out"
+            )
+        if started() > 1 and args.processes != local_count():
+            raise UserError(
+                f"--processes {args.processes} is another number than the {local_count()} that were started on this "
+                "machine: leave it out"
+            )
+        return int(args.processes)
+    except UserError as error:
+        error.told = not speaks_here()
+        raise
 
 
-def _launch(count: int, given: Sequence[str]) -> int:
-    """Start processes with this command line; return the exit code."""
+def _every_gpu() -> list[int]:
+    _refuse_caffe()
+    from caffe_pylayers.runtime.memory import device
+
+    found = list(range(device.count()))
+    if not found:
+        raise UserError("--gpu all: this PyTorch sees no GPU; --cpu trains on the CPU")
+    return found
+
+
+def _refuse_caffe() -> None:
     from caffe_pylayers import _engine
 
     if not _engine.on_runtime():
         raise UserError("several processes train together on the runtime alone: --engine runtime")
-    from caffe_pylayers.runtime.parallel.launch import launch
 
-    return launch(count, main, ["train", *given])
+
+def _launch(count: int, args: argparse.Namespace) -> int:
+    """Start processes with this command line; return the exit code."""
+    _refuse_caffe()
+    from caffe_pylayers.runtime.parallel.launch import LaunchError, launch
+
+    of_script = args.prog != "caffe-pylayers train"  # scripts/train.py, whose name messages begin with
+    try:
+        if of_script:
+            return launch(count, functools.partial(main, verb="train"), args.given)
+        return launch(count, main, ["train", *args.given])
+    except LaunchError as error:
+        raise UserError(str(error)) from error
 
 
 def _absolute(path: str | os.PathLike[str]) -> Path:
     return Path(os.path.abspath(path))
+
+
+def _how_to_go_on(args: argparse.Namespace, snapshot: Path) -> str:
+    """Return what to do to go on from a snapshot; what a launcher was told is not known here."""
+    if started() in (1, _processes(args)):
+        return f"go on with\n  {_resume_command(args, snapshot)}"
+    replaced = [f"--{name}" for name in ("weights", "snapshot", "overwrite") if getattr(args, name)]
+    instead = f" in the place of {replaced[0]}" if replaced else ""
+    return f"go on: start all processes as before, with --resume{instead}"
 
 
 def _resume_command(args: argparse.Namespace, snapshot: Path) -> str:

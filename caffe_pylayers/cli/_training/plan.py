@@ -20,7 +20,7 @@ from caffe_pylayers.cli._training.options import Options
 from caffe_pylayers.cli._training.snapshot_file import Snapshot, newest_snapshot, read_snapshot
 from caffe_pylayers.cli._training.solver_check import solver_problems
 from caffe_pylayers.cli._training.solver_file import SolverNet
-from caffe_pylayers.cli._training.team import Alone
+from caffe_pylayers.cli._training.team import Alone, local_count, local_rank
 from caffe_pylayers.cli._training.weights import ModelFile
 
 SEEDS = 2**32
@@ -98,9 +98,9 @@ def solver_param(options: Options, team: Alone) -> Any:
         param.random_seed = options.seed
     if any(number < 0 for number in options.gpus) or len(set(options.gpus)) < len(options.gpus):
         raise UserError(f"--gpu takes device numbers from 0, each once; is {','.join(map(str, options.gpus))}")
-    if options.gpus and len(options.gpus) != team.local_count():
-        raise UserError(f"--gpu names {len(options.gpus)} GPUs, for {team.local_count()} processes on this machine")
-    choose_mode(param, options.gpus, options.cpu, team.local_rank() if team.count > 1 else None)
+    if options.gpus and len(options.gpus) != local_count():
+        raise UserError(f"--gpu names {len(options.gpus)} GPUs, for {local_count()} processes on this machine")
+    choose_mode(param, options.gpus, options.cpu, local_rank() if team.count > 1 else None)
     _raise(options.solver, solver_problems(param))
     return param
 

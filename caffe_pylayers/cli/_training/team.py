@@ -35,6 +35,21 @@ def leads() -> bool:
     return started() == 1 or int(os.environ["RANK"]) == 0
 
 
+def local_rank() -> int:
+    """Return the number of this process among those on its machine."""
+    return int(os.environ.get("LOCAL_RANK", os.environ["RANK"])) if started() > 1 else 0
+
+
+def local_count() -> int:
+    """Return the number of processes on its machine."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", started())) if started() > 1 else 1
+
+
+def speaks_here() -> bool:
+    """Return True in the process that speaks of what is wrong with its machine, or with the options for it."""
+    return local_rank() == 0
+
+
 class Alone:
     """A training by this process."""
 
@@ -44,14 +59,6 @@ class Alone:
     def leads(self) -> bool:
         """Return True in the process that leads."""
         return self.rank == 0
-
-    def local_rank(self) -> int:
-        """Return the number of this process on its machine."""
-        return 0
-
-    def local_count(self) -> int:
-        """Return the number of processes on its machine."""
-        return 1
 
     def first(self, what: str, text: str = "") -> str:
         """Return the text that the leader gives."""
@@ -92,12 +99,6 @@ class Several(Alone):
         self._nccl: Any = None
         self._stop: signal.Signals | None = None
         self._hung_up = False
-
-    def local_rank(self) -> int:
-        return int(os.environ.get("LOCAL_RANK", self.rank))
-
-    def local_count(self) -> int:
-        return int(os.environ.get("LOCAL_WORLD_SIZE", self.count))
 
     def first(self, what: str, text: str = "") -> str:
         return str(self._group.first(what, text))

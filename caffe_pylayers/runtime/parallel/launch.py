@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import logging
 import multiprocessing
 import os
 import signal
 import sys
 import threading
+import traceback
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
+from typing import Any
 
-from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from caffe_pylayers.runtime import _openmp
 
+WINDOWS = sys.platform == "win32"  # whose console sends a Ctrl-C to all processes itself
 FORWARDED = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 STOPPED = (0, 128 + signal.SIGTERM)  # exit codes of a process that leaves the others to stop, too
+
+
+class LaunchError(RuntimeError):
+    """A process ended, and none of them could say so."""
 
 
 def launch(count: int, main: Callable[[list[str]], int], arguments: Sequence[str]) -> int:
@@ -43,35 +51,77 @@ def launch(count: int, main: Callable[[list[str]], int], arguments: Sequence[str
         start_method="spawn",
         signals_to_handle="SIGQUIT",  # the others are ours
     )
-    try:
-        with _forwarding():
-            codes = elastic_launch(config, _work)(main, list(arguments))
-    except ChildFailedError as error:
-        return max(1, *(failure.exitcode for failure in error.failures.values()))
+    said = multiprocessing.get_context("spawn").RawValue(ctypes.c_bool, False)
+    with _forwarding() as forwarded:
+        try:
+            codes = elastic_launch(config, _work)(main, list(arguments), said)
+        except ChildFailedError as error:
+            failure = next(iter(error.failures.values()))
+            if -failure.exitcode not in forwarded and not said.value:
+                raise LaunchError(_mute(failure, count)) from error
+            return int(failure.exitcode if failure.exitcode > 0 else 128 - failure.exitcode)
     return int(codes[0])
 
 
-def _work(main: Callable[[list[str]], int], arguments: list[str]) -> int:
-    os.setpgrp()  # a terminal's Ctrl-C comes from the launcher alone, once
+def _mute(failure: ProcessFailure, count: int) -> str:
+    code = int(failure.exitcode)
+    how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+    return f"solver {failure.local_rank} of {count} (process {failure.pid}) {how}"
+
+
+def _work(main: Callable[[list[str]], int], arguments: list[str], said: Any) -> int:
+    """Run in a process. said: becomes True where it fails and main has returned, which has then said why."""
     try:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
+        if not WINDOWS:
+            os.setpgrp()  # a terminal's Ctrl-C comes from the launcher alone, once
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
         code = main(arguments)
     except KeyboardInterrupt:
         code = 128 + signal.SIGINT
+    except Exception:  # shown as Python shows it, which the launcher would keep to itself
+        traceback.print_exc()
+        code = 1
     if code not in STOPPED:
+        said.value = True
         sys.exit(code)
     return code
 
 
 @contextlib.contextmanager
-def _forwarding() -> Iterator[None]:
+def _forwarding() -> Iterator[set[int]]:
     """Have the processes that are started in this block get the signals that this one gets, once they can.
 
     Until then they are blocked in them, as in this thread, from which they have that: a Ctrl-C does not end an import.
+    Yields the set of the signals that came.
     """
+    came: set[int] = set()
+
+    def forward(number: int, frame: FrameType | None) -> None:
+        came.add(number)
+        children = multiprocessing.active_children()
+        if not children:
+            sys.exit(128 + number)
+        for process in children:
+            if process.pid is not None and not WINDOWS:
+                os.kill(process.pid, number)
+
+    before = {number: signal.signal(number, forward) for number in FORWARDED}
+    try:
+        with _blocked():
+            yield came
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _blocked() -> Iterator[None]:
+    """Block the signals in this thread, and so in what it starts; another one gets them for this process."""
+    if WINDOWS:
+        yield
+        return
     over = threading.Event()
-    getting = threading.Thread(target=over.wait, name="signals")  # where they are not blocked
-    before = {number: signal.signal(number, _forward) for number in FORWARDED}
+    getting = threading.Thread(target=over.wait, name="signals")
     getting.start()
     signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)
     try:
@@ -80,14 +130,6 @@ def _forwarding() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
         over.set()
         getting.join()
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _forward(number: int, frame: FrameType | None) -> None:
-    for process in multiprocessing.active_children():
-        if process.pid is not None:
-            os.kill(process.pid, number)
 
 
 def _cores() -> int:

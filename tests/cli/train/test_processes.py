@@ -1,5 +1,7 @@
 """Training by several processes, each a solver with its share of the data."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -34,3 +36,15 @@ def test_options(project):
     assert project.run("--processes", 0, cwd=project.root)[2].endswith("--processes takes a number from 1; is 0\n")
     said = project.run("--processes", 3, "--gpu", "0,1", cwd=project.root)[2]
     assert said.endswith("--processes 3 is another number than that of the GPUs, 2: leave it out\n")
+    from caffe_pylayers.runtime.memory import device
+
+    if not device.count():
+        code, _, err = project.run("--gpu", "all", cwd=project.root)
+        assert (code, err) == (1, "train.py: --gpu all: this PyTorch sees no GPU; --cpu trains on the CPU\n")
+
+
+def test_options_beside_a_launcher(project):
+    started = {"RANK": "0", "WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": "1"}
+    code, _, err = project.run("--processes", 4, cwd=project.root, env={**os.environ, **started})
+    told = "--processes 4 is another number than the 2 that were started on this machine: leave it out"
+    assert (code, err) == (1, f"train.py: {told}\n")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,7 +15,15 @@ from caffe_pylayers.cli._training.snapshot_file import read_snapshot
 
 pytestmark = pytest.mark.skipif(not _engine.on_runtime(), reason="processes train together on the runtime")
 
-SPEAKER = "caffe-pylayers train: "
+SPEAKER = "train.py: "
+ENDS_AT_ONCE = """
+import os, signal, sys
+from caffe_pylayers import cli
+
+if __name__ == "__main__":
+    sys.exit(cli.main(verb="train"))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
 LONG = 60  # seconds, for processes on a busy machine
 
 
@@ -87,6 +96,16 @@ def test_ctrl_c(project):
     assert (process.returncode, err) == (0, "")
     assert out.count("stopped at iteration ") == 1
     assert "--processes 2" in out.splitlines()[-1]
+
+
+def test_one_that_ends_before_they_meet(project):
+    """As by a library that crashes: the launcher alone can say so."""
+    script = project.root / "train.py"
+    script.write_text(ENDS_AT_ONCE)
+    command = [sys.executable, str(script), "--solver", str(project.path), "--processes", "2"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=project.root)
+    assert done.returncode == 1
+    assert re.fullmatch(r"train.py: solver [01] of 2 \(process \d+\) was ended by SIGKILL\n", done.stderr), done.stderr
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="finds processes in /proc")
