@@ -40,7 +40,7 @@ NCCL_WATCH = "TORCH_NCCL_ASYNC_ERROR_HANDLING"
 _served: list[Any] = []  # stores of uids made here: each serves for as long as its object lives
 _met: Counter[str] = Counter()  # how many groups this process has been in, by uid
 _users = 0  # groups that use the one of torch.distributed that was made here, one for the process
-_broken = False  # that one waits for what the others no longer send
+_broken = False  # one of them waits for what the others no longer send
 
 
 def new_uid() -> str:
@@ -258,8 +258,8 @@ def _part(together: Any, broken: bool) -> None:
     if ours:
         _users -= 1
     if broken:
-        _broken = _broken or ours
-        if hasattr(together, "abort"):  # PyTorch's from 2.6 on: what NCCL has put on the GPU waits for ever otherwise
+        _broken = True
+        if hasattr(together, "abort"):  # not in every PyTorch; what NCCL has put on the GPU waits for ever otherwise
             together.abort()
         # To free it would wait for what the others no longer send.
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(together))
