@@ -14,18 +14,18 @@ Needs Linux, root and iproute2, the tests but `slow` nothing else. All that it m
 from __future__ import annotations
 
 import argparse
-import contextlib
 import csv
 import os
 import re
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, Callable, Iterator, Sequence
+from typing import Any, Callable, Sequence
+
+from _hosts import Host, HostsError, run, two_hosts, what_is_missing
 
 ROOT = Path(__file__).resolve().parent.parent
 SOLVER = "prototxt/lenet/solver.prototxt"
@@ -37,9 +37,6 @@ ROUNDING = 1e-3
 LASTING = 1_000_000  # iterations of a training that is to fail before
 PORT = 29400
 LIMIT = 300.0  # seconds, for what should be there long before
-
-# What `unshare` runs on a host: its name, its /etc/hosts, and the command in the place of this shell.
-ENTER = 'echo "$1" >/proc/sys/kernel/hostname && mount --bind "$2" /etc/hosts && shift 2 && exec "$@"'
 
 # A solver of a script without torchrun: SCRIPT RANK COUNT UID OUT. The first prints the uid that the others are given.
 SCRIPT = f"""
@@ -60,90 +57,6 @@ solver.add_callback(nccl)
 solver.step({ITERATIONS})
 solver.net.save(out)
 """
-
-
-# --- two hosts -----------------------------------------------------------------------------------------
-
-
-class HostsError(Exception):
-    """What a test expects has not come; one line."""
-
-
-class Host:
-    """One of the hosts: a network namespace with an address on the cable, and a folder.
-
-    name: the host name, which is that of the namespace, and the end of the cable.
-    """
-
-    def __init__(self, name: str, address: str, folder: Path) -> None:
-        self.name, self.address, self.folder = name, address, folder
-        self._hosts = folder / "hosts"
-        self._hosts.write_text(f"127.0.0.1 localhost\n127.0.1.1 {name}\n")
-        self.started: list[subprocess.Popen[bytes]] = []
-
-    def start(self, *command: str, say: str = "said.txt") -> subprocess.Popen[bytes]:
-        """Start a command in the host's folder; all that it says goes into a file there."""
-        enter = ["unshare", "--uts", "--mount", "sh", "-c", ENTER, "sh", self.name, str(self._hosts)]
-        with open(self.folder / say, "wb") as said:
-            process = subprocess.Popen(
-                ["ip", "netns", "exec", self.name, *enter, *command],
-                cwd=self.folder,
-                env=_environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=subprocess.STDOUT,
-            )
-        self.started.append(process)
-        return process
-
-    def processes(self) -> list[int]:
-        """Return the ids of all processes on the host."""
-        return [int(word) for word in _ip("netns", "pids", self.name).split()]
-
-    def workers(self) -> list[int]:
-        """Return the ids of the processes that train."""
-        return [number for number in self.processes() if _variables(number).get("RANK")]
-
-    def said(self, say: str = "said.txt") -> str:
-        """Return what the last command has said."""
-        return (self.folder / say).read_text(errors="replace")
-
-    def rows(self) -> list[dict[str, str]]:
-        """Return the rows of the training's log; none while there is no log."""
-        return _rows(self.folder)
-
-    def clear(self) -> None:
-        """End all processes, and leave nothing of a training."""
-        for number in self.processes():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(number, signal.SIGKILL)
-        for process in self.started:
-            process.wait()
-        self.started.clear()
-        shutil.rmtree(self.folder / "output", ignore_errors=True)
-
-
-@contextlib.contextmanager
-def two_hosts(folder: Path) -> Iterator[list[Host]]:
-    """Make two hosts with a project each, and a cable between them; remove them after."""
-    number = os.getpid()
-    net = f"10.{200 + number % 50}.{number // 50 % 250}"
-    names = [f"one{number}", f"two{number}"]
-    hosts = []
-    for index, name in enumerate(names):
-        shutil.copytree(folder / "project", folder / name)
-        hosts.append(Host(name, f"{net}.{index + 1}", folder / name))
-    with contextlib.ExitStack() as undo:
-        for host in hosts:
-            _ip("netns", "add", host.name)
-            undo.callback(_ip, "netns", "del", host.name)
-            undo.callback(host.clear)
-        _ip("link", "add", names[0], "netns", names[0], "type", "veth", "peer", "name", names[1], "netns", names[1])
-        for host in hosts:
-            _ip("-n", host.name, "address", "add", f"{host.address}/24", "dev", host.name)
-            for link in ("lo", host.name):
-                _ip("-n", host.name, "link", "set", link, "up")
-        yield hosts
 
 
 def project(folder: Path) -> None:
@@ -203,7 +116,7 @@ class Team:
 
     def under_way(self, iteration: int = 20) -> None:
         """Wait until a training has come so far."""
-        _until(lambda: len(self.hosts[0].rows()) >= iteration, f"no iteration {iteration}", self.hosts)
+        _until(lambda: len(_rows(self.hosts[0].folder)) >= iteration, f"no iteration {iteration}", self.hosts)
 
     def equal(self) -> str:
         """Return a line about the losses beside those on one host, once they are equal to what rounding allows."""
@@ -309,21 +222,20 @@ def unplugged(team: Team) -> str:
     """The cable is pulled: no connection is closed."""
     team.torchrun(iterations=LASTING)
     team.under_way()
-    _ip("-n", team.hosts[0].name, "link", "set", team.hosts[0].name, "down")
+    team.hosts[0].plug(False)
     try:
         return team.ends("the cable was pulled", 60)
     finally:
-        _ip("-n", team.hosts[0].name, "link", "set", team.hosts[0].name, "up")
+        team.hosts[0].plug()
 
 
 def slow(team: Team) -> str:
     """The cable carries 20 Mbit/s."""
-    for host in team.hosts:
-        shape = ("tbf", "rate", "20mbit", "burst", "32kb", "latency", "400ms")
-        try:
-            _run("tc", "-n", host.name, "qdisc", "replace", "dev", host.name, "root", *shape)
-        except (FileNotFoundError, HostsError) as error:
-            return f"left out: {error}"
+    try:
+        for host in team.hosts:
+            host.limit("20mbit")
+    except (FileNotFoundError, HostsError) as error:
+        return f"left out: {error}"
     taken = team.train()
     return f"{team.equal()}; {taken:.0f} s with all starts"
 
@@ -360,58 +272,22 @@ def main() -> int:
         project(folder / "project")
         others = on_one_host(folder, 2 * args.workers)
         for test in args.tests or TESTS:
-            with two_hosts(folder) as hosts:
+            with two_hosts(folder / "project", _environment()) as hosts:
                 try:
                     print(f"{test}: {TESTS[test](Team(hosts, args.workers, others))}", flush=True)
                 except HostsError as error:
                     failed += 1
                     print(f"{test}: FAILED: {error}", flush=True)
-            for host in hosts:
-                shutil.rmtree(host.folder)
     return min(failed, 1)
 
 
-def what_is_missing() -> str:
-    """Return what this machine lacks; nothing where all is there."""
-    if not sys.platform.startswith("linux"):
-        return "Linux"
-    if os.geteuid():
-        return "root: it makes network namespaces"
-    programs = {"ip": "iproute2", "unshare": "util-linux", "mount": "mount"}
-    missing = [f"{name} (of {package})" for name, package in programs.items() if shutil.which(name) is None]
-    return ", ".join(missing)
-
-
-def _run(*command: str, cwd: Path | None = None, env: dict[str, str] | None = None) -> str:
-    """Return what a command prints; HostsError with what it says where it fails."""
-    done = subprocess.run(
-        command, check=False, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    if done.returncode:
-        raise HostsError(f"{' '.join(command)}: {done.stdout.strip()}")
-    return done.stdout
-
-
-def _ip(*arguments: str) -> str:
-    return _run("ip", *arguments)
-
-
 def _caffe_pylayers(folder: Path, *arguments: str) -> str:
-    return _run(sys.executable, "-m", "caffe_pylayers", *arguments, cwd=folder, env=_environment())
+    return run(sys.executable, "-m", "caffe_pylayers", *arguments, cwd=folder, env=_environment())
 
 
 def _environment() -> dict[str, str]:
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {"OMP_NUM_THREADS": "1", **os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-
-
-def _variables(number: int) -> dict[str, str]:
-    """Return a process's variables; none where it has ended."""
-    try:
-        words = Path(f"/proc/{number}/environ").read_bytes().split(b"\0")
-    except OSError:
-        return {}
-    return dict(word.decode(errors="replace").partition("=")[::2] for word in words)
 
 
 def _rows(folder: Path) -> list[dict[str, str]]:

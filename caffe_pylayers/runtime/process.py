@@ -19,6 +19,14 @@ class _Solvers:
 _solvers = _Solvers()
 
 
+def _is_said_here(record: logging.LogRecord) -> bool:
+    """Let the first solver alone warn: all of them read the same files, and would say the same."""
+    return _solvers.rank == 0 or record.levelno < logging.WARNING
+
+
+LOGGER.addFilter(_is_said_here)
+
+
 def init_log(level: int | bool = 0, stderr: bool = True) -> None:
     """Show the log on stderr: level 0 INFO, 1 WARNING, 2 ERROR, as glog counts."""
     LOGGER.setLevel((operator.index(level) + 2) * 10)

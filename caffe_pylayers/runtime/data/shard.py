@@ -38,7 +38,7 @@ class Shard:
 
         Unseeded ones each have another: then the shares overlap.
         """
-        if self.count > 1 and self.rank == 0 and not rng.seeded():
+        if self.count > 1 and not rng.seeded():
             LOGGER.warning(
                 'layer "%s": each solver shuffles for itself, so that they read some items twice and others not at'
                 " all: set the solver's random_seed",
