@@ -8,8 +8,12 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
-from typing import Iterator, Mapping
+from typing import Any, Callable, Iterator, Sequence
+
+ROOT = Path(__file__).resolve().parent.parent
+LIMIT = 300.0  # seconds, for what should be there long before
 
 # What `unshare` runs on a host: its name, its /etc/hosts, and the command in the place of this shell.
 ENTER = 'echo "$1" >/proc/sys/kernel/hostname && mount --bind "$2" /etc/hosts && shift 2 && exec "$@"'
@@ -23,12 +27,10 @@ class Host:
     """A network namespace with an address on the cable, a host name, an /etc/hosts and a folder.
 
     name: the host name, which is that of the namespace, and of the host's end of the cable.
-    environment: the variables of what is started on it.
     """
 
-    def __init__(self, name: str, address: str, folder: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, name: str, address: str, folder: Path) -> None:
         self.name, self.address, self.folder = name, address, folder
-        self._environment = environment
         self._hosts = folder / "hosts"
         self._hosts.write_text(f"127.0.0.1 localhost\n127.0.1.1 {name}\n")
         self.started: list[subprocess.Popen[bytes]] = []
@@ -40,7 +42,7 @@ class Host:
             process = subprocess.Popen(
                 ["ip", "netns", "exec", self.name, *enter, *command],
                 cwd=self.folder,
-                env=self._environment,
+                env=environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=subprocess.STDOUT,
@@ -78,7 +80,7 @@ class Host:
 
 
 @contextlib.contextmanager
-def two_hosts(folder: Path, environment: Mapping[str, str]) -> Iterator[list[Host]]:
+def two_hosts(folder: Path) -> Iterator[list[Host]]:
     """Make two hosts, each with a copy of ``folder``, and a cable between them; remove all of it after."""
     number = os.getpid()
     net = f"10.{200 + number % 50}.{number // 50 % 250}"
@@ -91,7 +93,7 @@ def two_hosts(folder: Path, environment: Mapping[str, str]) -> Iterator[list[Hos
             shutil.copytree(folder, copy)
             _ip("netns", "add", name)
             undo.callback(_ip, "netns", "del", name)
-            hosts.append(Host(name, f"{net}.{index}", copy, environment))
+            hosts.append(Host(name, f"{net}.{index}", copy))
             undo.callback(hosts[-1].clear)
         _ip("link", "add", names[0], "netns", names[0], "type", "veth", "peer", "name", names[1], "netns", names[1])
         for host in hosts:
@@ -99,6 +101,33 @@ def two_hosts(folder: Path, environment: Mapping[str, str]) -> Iterator[list[Hos
             _ip("-n", host.name, "link", "set", "lo", "up")
             host.plug()
         yield hosts
+
+
+def until(there: Callable[[], Any], otherwise: str, hosts: Sequence[Host]) -> None:
+    """Wait until there() is true; HostsError, with all that was said, where it cannot become so."""
+    last = time.monotonic() + LIMIT
+    while not there():
+        if time.monotonic() > last or not any(host.processes() for host in hosts):
+            raise HostsError(f"{otherwise}\n{_all_said(hosts)}")
+        time.sleep(0.1)
+
+
+def wait(hosts: Sequence[Host]) -> None:
+    """Wait until all that was started on the hosts is through, and has failed nowhere."""
+    left = [(host, process) for host in hosts for process in host.started]
+    last = time.monotonic() + LIMIT
+    while left:
+        if any(process.poll() for _, process in left) or time.monotonic() > last:
+            codes = ", ".join(f"{host.name} {process.poll()}" for host, process in left)
+            raise HostsError(f"exit codes {codes}\n{_all_said(hosts)}")
+        left = [(host, process) for host, process in left if process.returncode is None]
+        time.sleep(0.1)
+
+
+def _all_said(hosts: Sequence[Host]) -> str:
+    return "\n".join(
+        f"{path}:\n{path.read_text(errors='replace')}" for host in hosts for path in host.folder.glob("*.txt")
+    )
 
 
 def what_is_missing() -> str:
@@ -112,7 +141,7 @@ def what_is_missing() -> str:
     return ", ".join(missing)
 
 
-def run(*command: str, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> str:
+def run(*command: str, cwd: Path | None = None, env: dict[str, str] | None = None) -> str:
     """Return what a command prints; HostsError with what it says where it fails."""
     done = subprocess.run(
         command, check=False, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -124,6 +153,12 @@ def run(*command: str, cwd: Path | None = None, env: Mapping[str, str] | None = 
 
 def _ip(*arguments: str) -> str:
     return run("ip", *arguments)
+
+
+def environment() -> dict[str, str]:
+    """Return the variables of a process that finds this package."""
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {"OMP_NUM_THREADS": "1", **os.environ, "PYTHONPATH": os.pathsep.join(paths)}
 
 
 def _variables(number: int) -> dict[str, str]:

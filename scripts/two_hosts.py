@@ -23,11 +23,10 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, Callable, Sequence
+from typing import Callable, Sequence
 
-from _hosts import Host, HostsError, run, two_hosts, what_is_missing
+from _hosts import Host, HostsError, environment, run, two_hosts, until, wait, what_is_missing
 
-ROOT = Path(__file__).resolve().parent.parent
 SOLVER = "prototxt/lenet/solver.prototxt"
 TRAIN = ("train", "--solver", SOLVER, "--seed", "1")
 OUTPUT = "output/lenet"
@@ -36,7 +35,6 @@ ITERATIONS = 100
 ROUNDING = 1e-3
 LASTING = 1_000_000  # iterations of a training that is to fail before
 PORT = 29400
-LIMIT = 300.0  # seconds, for what should be there long before
 
 # A solver of a script without torchrun: SCRIPT RANK COUNT UID OUT. The first prints the uid that the others are given.
 SCRIPT = f"""
@@ -59,14 +57,14 @@ solver.net.save(out)
 """
 
 
+# --- trainings -----------------------------------------------------------------------------------------
+
+
 def project(folder: Path) -> None:
     """Write the example and its digits."""
     folder.mkdir()
     _caffe_pylayers(folder, "example", "lenet")
     _caffe_pylayers(folder, "mnist", "--output", "data/mnist")
-
-
-# --- trainings -----------------------------------------------------------------------------------------
 
 
 class Team:
@@ -96,27 +94,16 @@ class Team:
                 *("--max-iter", str(iterations), *train),
             )
 
-    def wait(self) -> None:
-        """Wait until both hosts are through, and have failed nowhere."""
-        left = [(host, process) for host in self.hosts for process in host.started]
-        last = time.monotonic() + LIMIT
-        while left:
-            if any(process.poll() for _, process in left) or time.monotonic() > last:
-                codes = ", ".join(f"{host.name} {process.poll()}" for host, process in left)
-                raise HostsError(f"exit codes {codes}\n{_all_said(self.hosts)}")
-            left = [(host, process) for host, process in left if process.returncode is None]
-            time.sleep(0.1)
-
     def train(self, fixed: bool = False, train: Sequence[str] = ()) -> float:
         """Train to the end; return the seconds."""
         began = time.monotonic()
         self.torchrun(fixed=fixed, train=train)
-        self.wait()
+        wait(self.hosts)
         return time.monotonic() - began
 
     def under_way(self, iteration: int = 20) -> None:
         """Wait until a training has come so far."""
-        _until(lambda: len(_rows(self.hosts[0].folder)) >= iteration, f"no iteration {iteration}", self.hosts)
+        until(lambda: len(_rows(self.hosts[0].folder)) >= iteration, f"no iteration {iteration}", self.hosts)
 
     def equal(self) -> str:
         """Return a line about the losses beside those on one host, once they are equal to what rounding allows."""
@@ -183,8 +170,8 @@ def script(team: Team) -> str:
         uid = "" if rank == 0 else re.findall("uid (.*)", one.said("rank0.txt"))[0]
         host.start(sys.executable, "script.py", str(rank), str(team.count), uid, f"{rank}.model", say=f"rank{rank}.txt")
         if rank == 0:
-            _until(lambda: "uid " in one.said("rank0.txt"), "no uid", team.hosts)
-    team.wait()
+            until(lambda: "uid " in one.said("rank0.txt"), "no uid", team.hosts)
+    wait(team.hosts)
     if (one.folder / "0.model").read_bytes() != (two.folder / f"{team.count - 1}.model").read_bytes():
         raise HostsError("the first and the last have other weights")
     return f"met at {uid}; first and last have the same weights after {ITERATIONS} iterations"
@@ -193,7 +180,7 @@ def script(team: Team) -> str:
 def resume(team: Team) -> str:
     """--resume from the first host's snapshot; the second host has none."""
     team.torchrun(iterations=ITERATIONS // 2)
-    team.wait()
+    wait(team.hosts)
     team.train(train=["--resume"])
     return team.equal()
 
@@ -214,7 +201,7 @@ def restart(team: Team) -> str:
     team.torchrun("--max-restarts", "1", train=["--resume"])
     team.under_way(25)
     os.kill(team.hosts[1].workers()[-1], signal.SIGKILL)
-    team.wait()
+    wait(team.hosts)
     return team.equal()
 
 
@@ -272,7 +259,7 @@ def main() -> int:
         project(folder / "project")
         others = on_one_host(folder, 2 * args.workers)
         for test in args.tests or TESTS:
-            with two_hosts(folder / "project", _environment()) as hosts:
+            with two_hosts(folder / "project") as hosts:
                 try:
                     print(f"{test}: {TESTS[test](Team(hosts, args.workers, others))}", flush=True)
                 except HostsError as error:
@@ -282,12 +269,7 @@ def main() -> int:
 
 
 def _caffe_pylayers(folder: Path, *arguments: str) -> str:
-    return run(sys.executable, "-m", "caffe_pylayers", *arguments, cwd=folder, env=_environment())
-
-
-def _environment() -> dict[str, str]:
-    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {"OMP_NUM_THREADS": "1", **os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    return run(sys.executable, "-m", "caffe_pylayers", *arguments, cwd=folder, env=environment())
 
 
 def _rows(folder: Path) -> list[dict[str, str]]:
@@ -304,20 +286,6 @@ def _difference(folder: Path, other: Path) -> float:
     if len(mine) != len(others):
         raise HostsError(f"the log has {len(mine)} rows, not {len(others)}")
     return max(abs(float(row["loss"]) - float(its["loss"])) for row, its in zip(mine, others) if row["loss"])
-
-
-def _until(there: Callable[[], Any], otherwise: str, hosts: Sequence[Host]) -> None:
-    last = time.monotonic() + LIMIT
-    while not there():
-        if time.monotonic() > last or not any(host.processes() for host in hosts):
-            raise HostsError(f"{otherwise}\n{_all_said(hosts)}")
-        time.sleep(0.1)
-
-
-def _all_said(hosts: Sequence[Host]) -> str:
-    return "\n".join(
-        f"{path}:\n{path.read_text(errors='replace')}" for host in hosts for path in host.folder.glob("*.txt")
-    )
 
 
 def _lines_of(host: Host) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from google.protobuf import text_format
 
+from caffe_pylayers._nets.prototxt import parse_net
 from caffe_pylayers.runtime import process, rng
 from caffe_pylayers.runtime.layers.layer import LayerError
 from caffe_pylayers.runtime.memory import device
@@ -153,6 +154,14 @@ def test_one_warning_of_shares_that_overlap(solvers, caplog, monkeypatch, rank):
     said = [message for message in caplog.messages if "shuffles for itself" in message]
     assert len(said) == (0 if rank else 2)
     assert all(message.endswith("set the solver's random_seed") for message in said)
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_the_first_alone_warns_of_what_all_read(solvers, caplog, rank):
+    solvers(rank, 2)
+    with caplog.at_level(logging.WARNING):
+        parse_net("layer { type: 'BN' bn_param { engine: CAFFE } }", "net")
+    assert len(caplog.messages) == 1 - rank
 
 
 def test_solvers_draw_alike_until_their_nets_are_made(solvers):

@@ -1,5 +1,6 @@
 """Training by several processes, as scripts do it with caffe.NCCL."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from tests.runtime.parallel.forked import outcomes
 from tests.runtime.parallel.several import solve
 
 SCRIPT = Path(__file__).with_name("several.py")
+TIMED = Path(__file__).with_name("timed.py")
 NET = """
 layer { name: "data" type: "HDF5Data" top: "data" top: "label" hdf5_data_param { source: "data.txt" batch_size: %d } }
 layer { name: "ip1" type: "InnerProduct" bottom: "data" top: "ip1" inner_product_param { num_output: 5
@@ -62,9 +64,25 @@ def forked(path, out):
 )
 def test_two_processes_are_one_with_twice_the_batch(folder, train, solver, param):
     train(written(folder, "two", 4, solver, param), "two.caffemodel")
-    one = pycaffe.SGDSolver(written(folder, "one", 8, solver, param))
+    assert_equal_to_one_process(written(folder, "one", 8, solver, param), "two.caffemodel")
+
+
+def assert_equal_to_one_process(solver, model):
+    one = pycaffe.SGDSolver(solver)
     one.step(6)
-    together = pycaffe.Net("two.prototxt", pycaffe.TRAIN, weights="two.caffemodel")
+    together = pycaffe.Net("two.prototxt", pycaffe.TRAIN, weights=model)
     for name, blobs in one.net.params.items():
         for ours, theirs in zip(blobs, together.params[name]):
             np.testing.assert_allclose(theirs.data, ours.data, rtol=1e-5, atol=1e-6)
+
+
+def test_a_script_with_timers_whose_processes_are_spawned(folder):
+    two = written(folder, "two", 4, "max_iter: 6")
+    command = [sys.executable, str(TIMED), two, "two"]
+    said = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+    assert said.returncode == 0, said.stderr
+    assert_equal_to_one_process(written(folder, "one", 8), "two.caffemodel")
+    times = json.loads((folder / "two.json").read_text())
+    assert [len(times[name]) for name in ("forward", "backward", "total", "reducing")] == [5, 5, 1, 1]
+    assert min(min(found) for found in times.values()) >= 0
+    assert sum(times["forward"]) + sum(times["backward"]) <= times["total"][0]
