@@ -26,8 +26,23 @@ STOPS = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if ha
 
 
 def started() -> int:
-    """Return how many processes a launcher such as torchrun started for this training; 1 where none did."""
-    return int(os.environ["WORLD_SIZE"]) if all(map(os.environ.get, VARIABLES)) else 1
+    """Return how many processes a launcher such as torchrun started for this training; 1 where none did.
+
+    UserError for variables that say nothing of the kind.
+    """
+    if not all(map(os.environ.get, VARIABLES)):
+        return 1
+    rank, count, _ = map(_number, ("RANK", "WORLD_SIZE", "MASTER_PORT"))
+    if rank >= count:
+        raise UserError(f"RANK={rank} is not below WORLD_SIZE={count}")
+    return count
+
+
+def _number(variable: str) -> int:
+    text = os.environ[variable]
+    if not (text.isascii() and text.isdigit()):
+        raise UserError(f"{variable}={text} is not a number")
+    return int(text)
 
 
 def leads() -> bool:

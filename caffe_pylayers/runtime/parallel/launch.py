@@ -35,6 +35,7 @@ def launch(count: int, main: Callable[[list[str]], int], arguments: Sequence[str
 
     Returns the first one's exit code, or that of one that failed: then the others are ended, 30 s later by force. After
     codes of ``STOPPED`` they go on to their own end. Signals that this process gets, all of them get.
+    LaunchError where one ends by force and no process has had the time to say so.
     """
     for name in ("torch.distributed.elastic", "torch.multiprocessing"):  # the processes speak for themselves
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -57,9 +58,11 @@ def launch(count: int, main: Callable[[list[str]], int], arguments: Sequence[str
             codes = elastic_launch(config, _work)(main, list(arguments), said)
         except ChildFailedError as error:
             failure = next(iter(error.failures.values()))
-            if -failure.exitcode not in forwarded and not said.value:
+            if -failure.exitcode in forwarded:
+                return 128 - int(failure.exitcode)
+            if not said.value:
                 raise LaunchError(_mute(failure, count)) from error
-            return int(failure.exitcode if failure.exitcode > 0 else 128 - failure.exitcode)
+            return max(1, int(failure.exitcode))
     return int(codes[0])
 
 
@@ -71,6 +74,7 @@ def _mute(failure: ProcessFailure, count: int) -> str:
 
 def _work(main: Callable[[list[str]], int], arguments: list[str], said: Any) -> int:
     """Run in a process. said: becomes True where it fails and main has returned, which has then said why."""
+    launcher = os.getppid()
     try:
         if not WINDOWS:
             os.setpgrp()  # a terminal's Ctrl-C comes from the launcher alone, once
@@ -83,6 +87,8 @@ def _work(main: Callable[[list[str]], int], arguments: list[str], said: Any) -> 
         code = 1
     if code not in STOPPED:
         said.value = True
+        sys.exit(code)
+    if os.getppid() != launcher:  # it was killed, and will not take what is returned
         sys.exit(code)
     return code
 

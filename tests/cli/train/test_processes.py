@@ -43,8 +43,16 @@ def test_options(project):
         assert (code, err) == (1, "train.py: --gpu all: this PyTorch sees no GPU; --cpu trains on the CPU\n")
 
 
-def test_options_beside_a_launcher(project):
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({}, "--processes 4 is another number than the 2 that were started on this machine: leave it out"),
+        ({"WORLD_SIZE": "two"}, "WORLD_SIZE=two is not a number"),
+        ({"RANK": "5"}, "RANK=5 is not below WORLD_SIZE=4"),
+    ],
+)
+def test_options_beside_a_launcher(project, variables, told):
     started = {"RANK": "0", "WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": "1"}
-    code, _, err = project.run("--processes", 4, cwd=project.root, env={**os.environ, **started})
-    told = "--processes 4 is another number than the 2 that were started on this machine: leave it out"
+    environment = {**os.environ, **started, **variables}
+    code, _, err = project.run("--processes", 4, cwd=project.root, env=environment)
     assert (code, err) == (1, f"train.py: {told}\n")
