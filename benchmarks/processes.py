@@ -2,9 +2,10 @@
 
     python benchmarks/processes.py [NET ...] [--rounds N]
 
-Processes of one thread, each on a core of its own while there are some, train as scripts do: ``solver.step`` with
-caffe.NCCL. A net's columns take turns in the same processes; a figure is the median of the rounds. Input blobs stand
-for the data, a batch for each process.
+Processes that compute with one thread each, on the cores that the system gives them, train as scripts do:
+``solver.step`` with caffe.NCCL. A net's columns take turns in the same processes; a figure is the median of the rounds,
+a ratio that of medians. Input blobs stand for the data, a batch for each process. Two cores should be idle; it takes
+less than four minutes.
 """
 
 import argparse
@@ -25,18 +26,15 @@ from engines import Engine, answer
 
 from caffe_pylayers import _engine
 
-TORCH = ("lenet_python", "caffenet")  # those that are written for PyTorch too
-NETS = {"lenet_python": "LeNet with the two Python layers", "caffenet": "CaffeNet", "resnet50": "ResNet-50"}
-nets.BATCHES.update(caffenet=16, resnet50=4)  # of each process: an iteration lasts about a second
+NETS = {"lenet_python": "LeNet with the two Python layers", "caffenet": "CaffeNet"}
+nets.BATCHES.update(caffenet=16)  # of each process: an iteration lasts about two seconds
 SECONDS = 0.7  # of one column in one round, one iteration at least
 BUCKETS = (1, 5, 25, 100)  # MB
 DEFAULT = 25  # of them the runtime's
 SIZES = (24, 100_000, 1_000_000, 10_000_000, 100_000_000)  # bytes
 
 # What is asked, of how many processes.
-EARLY = f"{DEFAULT} MB"
-TRAINED = {"one": ("train", 1), "apart": ("train", 2), "at the end": ("end", 2), EARLY: (f"early {DEFAULT}", 2)}
-SIZED = {f"{size} MB": (f"early {size}", 2) for size in BUCKETS}
+TRAINED = {"one": ("train", 1), "apart": ("train", 2), "at the end": ("end", 2), "early": ("early", 2)}
 PYTORCH = {"torch": ("torch", 1), "DDP": ("ddp", 2)}
 REDUCED = {"sum": "sum", **{f"{size} MB": f"reduce {size}" for size in BUCKETS}}
 SUMMED = {f"{size:,} B": f"sum {size}" for size in SIZES}
@@ -45,10 +43,10 @@ TABLES = {
     "Efficiency": (
         "net, batch of each",
         *("one process, ms", "two apart", "two, reduced at the end", "two, layer-wise"),
-        *("efficiency", "the machine's", "the exchange's", "spread of an iteration, %"),
+        *("efficiency", "the machine's", "the exchange's", "spread of two apart, %"),
     ),
     "PyTorch": ("net, batch of each", "PyTorch, ms", "DDP of two", "its efficiency", "ours/theirs, one", "of two"),
-    "Buckets": ("net, batch of each", "ms", "one all_reduce", *(f"buckets of {size} MB" for size in BUCKETS)),
+    "Buckets": ("net, processes", "one all_reduce", *(f"buckets of {size} MB" for size in BUCKETS)),
     "Sums": ("processes, ms of an all_reduce", *SUMMED),
 }
 
@@ -58,8 +56,6 @@ TABLES = {
 
 def serve(name, uid, rank, count):
     """Answer "TIMES WHAT" by the mean of the seconds that it takes, and their standard deviation."""
-    cores = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, {cores[rank % len(cores)]})  # before there are threads
     import torch
 
     torch.set_num_threads(1)
@@ -105,9 +101,9 @@ def ours(name, uid, rank, count):
         exchange.on_start()
         exchange.on_gradients()
 
-    calls = {"train": train, "end": lambda: train(exchanges[DEFAULT], early=False)}
+    default = exchanges[DEFAULT]
+    calls = {"train": train, "end": lambda: train(default, early=False), "early": lambda: train(default)}
     for size, exchange in exchanges.items():
-        calls[f"early {size}"] = lambda exchange=exchange: train(exchange)
         calls[f"reduce {size}"] = lambda exchange=exchange: reduce(exchange)
     sums = {f"sum {size}": size for size in SIZES} | {"sum": learned_bytes(solver.net)}
     for what, size in sums.items():
@@ -121,7 +117,7 @@ def learned_bytes(net):
 
 
 def pytorchs(name):
-    """What can be asked of PyTorch, of a plain module of the same mathematics; nothing for other nets than TORCH."""
+    """What can be asked of PyTorch, of a plain module of the same mathematics."""
     from torch import nn, optim, randint, randn
     from torch.nn import functional
     from torch.nn.parallel import DistributedDataParallel
@@ -139,14 +135,12 @@ def pytorchs(name):
         shape, classes = (64, 1, 28, 28), 10
         layers = [nn.Conv2d(1, 20, 5), nn.MaxPool2d(2), nn.Conv2d(20, 50, 5), nn.MaxPool2d(2), nn.Flatten()]
         layers += [nn.Linear(800, 500), nn.ReLU(inplace=True), nn.Linear(500, 10)]
-    elif name == "caffenet":
+    else:
         shape, classes = (nets.BATCHES[name], 3, 227, 227), 1000
         layers = [*conv(3, 96, 11, stride=4), *shrink(), *conv(96, 256, 5, padding=2, groups=2), *shrink()]
         layers += [*conv(256, 384, 3, padding=1), *conv(384, 384, 3, padding=1, groups=2)]
         layers += [*conv(384, 256, 3, padding=1, groups=2), nn.MaxPool2d(3, 2, ceil_mode=True), nn.Flatten()]
         layers += [*fully(9216, 4096), *fully(4096, 4096), nn.Linear(4096, 1000)]
-    else:
-        return {}
     data, labels = randn(shape), randint(classes, shape[:1])
 
     def trained(model):
@@ -204,9 +198,13 @@ class Figures:
             for column, asked in columns.items():
                 self._found[column].append(ask(*asked, times[column]))
 
+    def median(self, column):
+        """Milliseconds of a column."""
+        return 1e3 * statistics.median(mean for mean, _ in self._found[column])
+
     def ms(self, column):
-        """How long a column takes."""
-        value = 1e3 * statistics.median(mean for mean, _ in self._found[column])
+        """The same as text."""
+        value = self.median(column)
         return f"{value:.{0 if value > 100 else 1}f}"
 
     def spread(self, column):
@@ -217,30 +215,27 @@ class Figures:
 
     def ratio(self, column, other):
         """How many times as long as the other a column takes."""
-        return f"{statistics.median(a / b for (a, _), (b, _) in zip(self._found[column], self._found[other])):.2f}"
+        return f"{self.median(column) / self.median(other):.2f}"
 
 
 def rows(name, rounds):
     """A net's rows, each with the title of its table."""
     net = f"{NETS[name]}, {nets.BATCHES.get(name, 64)}"
     with processes(name, 2) as ask:
-        found = Figures(ask, TRAINED | (SIZED | PYTORCH if name in TORCH else {}), rounds, SECONDS)
-        ratios = (found.ratio(*pair) for pair in (("one", EARLY), ("one", "apart"), ("apart", EARLY)))
+        found = Figures(ask, TRAINED | PYTORCH, rounds, SECONDS)
+        ratios = (found.ratio(*pair) for pair in (("one", "early"), ("one", "apart"), ("apart", "early")))
         yield "Efficiency", [net, *map(found.ms, TRAINED), *ratios, found.spread("apart")]
-        if name not in TORCH:
-            return
-        ratios = (found.ratio(*pair) for pair in (("torch", "DDP"), ("torch", "one"), ("DDP", EARLY)))
+        ratios = (found.ratio(*pair) for pair in (("torch", "DDP"), ("torch", "one"), ("DDP", "early")))
         yield "PyTorch", [net, *map(found.ms, PYTORCH), *ratios]
-        yield "Buckets", [net, "iteration of 2", "", *map(found.ms, SIZED)]
-        yield from reductions(net, name, ask, 2, rounds)
+        yield from reductions(name, ask, 2, rounds)
     with processes(name, 4) as ask:
-        yield from reductions(net, name, ask, 4, rounds)
+        yield from reductions(name, ask, 4, rounds)
 
 
-def reductions(net, name, ask, count, rounds):
+def reductions(name, ask, count, rounds):
     """The rows of what so many processes sum without training."""
     found = Figures(ask, {column: (what, count) for column, what in REDUCED.items()}, rounds, SECONDS / 4)
-    yield "Buckets", [net, f"reduction of {count}", *map(found.ms, REDUCED)]
+    yield "Buckets", [f"{NETS[name]}, {count}", *map(found.ms, REDUCED)]
     if name == "lenet_python":
         found = Figures(ask, {column: (what, count) for column, what in SUMMED.items()}, rounds, SECONDS / 4)
         yield "Sums", [str(count), *map(found.ms, SUMMED)]
@@ -256,7 +251,7 @@ def table(title, heads, found):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("nets", nargs="*", metavar="NET", help=f"of {', '.join(NETS)}; all by default")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--serve", metavar="UID", help=argparse.SUPPRESS)
     parser.add_argument("--rank", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--count", type=int, help=argparse.SUPPRESS)

@@ -146,14 +146,14 @@ def costs(name):
 
 
 def sleeper(rank, count, port, questions, path):
-    """In a process of the check: write the mean seconds of each iteration of (forward, backward, buckets)."""
+    """In a process of the check: write the median seconds of each iteration of (forward, backward, buckets)."""
     import torch
     import torch.distributed as dist
 
     torch.set_num_threads(1)
-    store = dist.TCPStore("localhost", port, count, rank == 0)
+    store = dist.TCPStore("localhost", port)
     dist.init_process_group("gloo", store=store, rank=rank, world_size=count)
-    means = []
+    medians = []
     for forward, backward, buckets in questions:
         tensors = [torch.zeros(size // 4) for size, _ in buckets]
         seconds = []
@@ -169,23 +169,21 @@ def sleeper(rank, count, port, questions, path):
             for work in works:
                 work.wait()
             seconds.append(time.perf_counter() - start)
-        means.append(statistics.median(seconds))
+        medians.append(statistics.median(seconds))
     if rank == 0:
-        Path(path).write_text(" ".join(map(str, means)))
+        Path(path).write_text(" ".join(map(str, medians)))
     dist.barrier()
     dist.destroy_process_group()
 
 
 def measured(count, questions):
     """The seconds of iterations of so many processes."""
-    import socket
-
+    from torch.distributed import TCPStore
     from torch.multiprocessing import spawn
 
-    with tempfile.NamedTemporaryFile() as file, socket.create_server(("localhost", 0)) as free:
-        port = free.getsockname()[1]
-        free.close()
-        spawn(sleeper, (count, port, questions, file.name), count)
+    store = TCPStore("localhost", 0, is_master=True, wait_for_workers=False)
+    with tempfile.NamedTemporaryFile() as file:
+        spawn(sleeper, (count, store.port, questions, file.name), count)
         return [float(word) for word in Path(file.name).read_text().split()]
 
 
@@ -223,13 +221,14 @@ def predict(tflops, per_layer, speed):
     for name, batch in BATCHES.items():
         net, data = costs(name), batch / READS.get(name, speed)
         alone = net.compute(batch, tflops, per_layer)
+        one = iteration(alone, data, late=0, wait=0)
         for network in NETWORKS:
             cells = []
             for count in COUNTS:
                 late = net.exposed(batch, tflops, per_layer, partial(reduction, count=count, network=network))
                 whole = iteration(alone, data, late, straggler(count, SPREAD * alone))
-                cells.append(f"{whole * 1e3:.1f} ({late * 1e3:.1f}), {max(alone, data) / whole:.2f}")
-            rows.append([f"{NETS[name]}, {batch}", f"{alone * 1e3:.1f}", network.name, *cells])
+                cells.append(f"{whole * 1e3:.1f} ({late * 1e3:.1f}), {one / whole:.2f}")
+            rows.append([f"{NETS[name]}, {batch}", f"{one * 1e3:.1f}", network.name, *cells])
     heads = ("net, batch of a GPU", "one GPU, ms", "network", *(f"{count:,} GPUs" for count in COUNTS))
     table("Prediction: ms of an iteration (of it waiting for sums), efficiency", heads, rows)
 
