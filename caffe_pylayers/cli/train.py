@@ -49,8 +49,8 @@ from caffe_pylayers._engine.interrupts import held
 from caffe_pylayers.cli import UserError, add_engine_arguments, main, translate_old_code
 from caffe_pylayers.cli._device import quiet
 from caffe_pylayers.cli._parser import given_path, given_paths
+from caffe_pylayers.cli._training.launched import leads, local_count, speaks_here, started
 from caffe_pylayers.cli._training.options import Options, Result
-from caffe_pylayers.cli._training.team import leads, local_count, speaks_here, started
 
 __all__ = ["Result", "add_arguments", "run", "train"]
 

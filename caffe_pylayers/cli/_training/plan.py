@@ -15,12 +15,13 @@ from caffe_pylayers._nets.stored import AskBlobs, Model, of_all
 from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._training import solver_file
 from caffe_pylayers.cli._training.earlier import refuse_earlier
+from caffe_pylayers.cli._training.launched import local_count, local_rank
 from caffe_pylayers.cli._training.mode import check_mode, choose_mode
 from caffe_pylayers.cli._training.options import Options
 from caffe_pylayers.cli._training.snapshot_file import Snapshot, newest_snapshot, read_snapshot
 from caffe_pylayers.cli._training.solver_check import solver_problems
 from caffe_pylayers.cli._training.solver_file import SolverNet
-from caffe_pylayers.cli._training.team import Alone, local_count, local_rank
+from caffe_pylayers.cli._training.team import Alone
 from caffe_pylayers.cli._training.weights import ModelFile
 
 SEEDS = 2**32

@@ -19,50 +19,10 @@ from caffe_pylayers._layer.data.resuming import resume
 from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._errors import line_of
 from caffe_pylayers.cli._training.evaluation import Objective
+from caffe_pylayers.cli._training.launched import leads, started
 from caffe_pylayers.cli._training.signals import Signals
 
-VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # torchrun's
 STOPS = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)]
-
-
-def started() -> int:
-    """Return how many processes a launcher such as torchrun started for this training; 1 where none did.
-
-    UserError for variables that say nothing of the kind.
-    """
-    if not all(map(os.environ.get, VARIABLES)):
-        return 1
-    rank, count, _ = map(_number, ("RANK", "WORLD_SIZE", "MASTER_PORT"))
-    if rank >= count:
-        raise UserError(f"RANK={rank} is not below WORLD_SIZE={count}")
-    return count
-
-
-def _number(variable: str) -> int:
-    text = os.environ[variable]
-    if not (text.isascii() and text.isdigit()):
-        raise UserError(f"{variable}={text} is not a number")
-    return int(text)
-
-
-def leads() -> bool:
-    """Return True in the process that leads, which speaks for all."""
-    return started() == 1 or int(os.environ["RANK"]) == 0
-
-
-def local_rank() -> int:
-    """Return the number of this process among those on its machine."""
-    return int(os.environ.get("LOCAL_RANK", os.environ["RANK"])) if started() > 1 else 0
-
-
-def local_count() -> int:
-    """Return the number of processes on its machine."""
-    return int(os.environ.get("LOCAL_WORLD_SIZE", started())) if started() > 1 else 1
-
-
-def speaks_here() -> bool:
-    """Return True in the process that speaks of what is wrong with its machine, or with the options for it."""
-    return local_rank() == 0
 
 
 class Alone:
