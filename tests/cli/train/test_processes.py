@@ -1,11 +1,9 @@
 """Training by several processes, each a solver with its share of the data."""
 
-import os
-
 import numpy as np
 import pytest
 
-from caffe_pylayers import _engine
+from caffe_pylayers import _engine, cli
 
 pytestmark = pytest.mark.skipif(not _engine.on_runtime(), reason="processes train together on the runtime")
 
@@ -32,27 +30,45 @@ def test_two_are_one_with_twice_the_batch(project):
     same_training(project, two, project.out)
 
 
-def test_options(project):
-    assert project.run("--processes", 0, cwd=project.root)[2].endswith("--processes takes a number from 1; is 0\n")
-    said = project.run("--processes", 3, "--gpu", "0,1", cwd=project.root)[2]
-    assert said.endswith("--processes 3 is another number than that of the GPUs, 2: leave it out\n")
+def refused(project, capsys, *options):
+    """What the command line ends with."""
+    assert cli.main(["--solver", str(project.path), *options], verb="train") == 1
+    return capsys.readouterr().err.partition(": ")[2]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--processes", "0"], "--processes takes a number from 1; is 0\n"),
+        (
+            ["--processes", "3", "--gpu", "0,1"],
+            "--processes 3 is another number than that of the GPUs, 2: leave it out\n",
+        ),
+    ],
+)
+def test_options(project, capsys, options, told):
+    assert refused(project, capsys, *options) == told
+
+
+def test_all_gpus_of_none(project, capsys):
     from caffe_pylayers.runtime.memory import device
 
-    if not device.count():
-        code, _, err = project.run("--gpu", "all", cwd=project.root)
-        assert (code, err) == (1, "train.py: --gpu all: this PyTorch sees no GPU; --cpu trains on the CPU\n")
+    if device.count():
+        pytest.skip("there is a GPU")
+    told = refused(project, capsys, "--gpu", "all")
+    assert told == "--gpu all: this PyTorch sees no GPU; --cpu trains on the CPU\n"
 
 
 @pytest.mark.parametrize(
     ("variables", "told"),
     [
-        ({}, "--processes 4 is another number than the 2 that were started on this machine: leave it out"),
-        ({"WORLD_SIZE": "two"}, "WORLD_SIZE=two is not a number"),
-        ({"RANK": "5"}, "RANK=5 is not below WORLD_SIZE=4"),
+        ({}, "--processes 4 is another number than the 2 that were started on this machine: leave it out\n"),
+        ({"WORLD_SIZE": "two"}, "WORLD_SIZE=two is not a number\n"),
+        ({"RANK": "5"}, "RANK=5 is not below WORLD_SIZE=4\n"),
     ],
 )
-def test_options_beside_a_launcher(project, variables, told):
+def test_options_beside_a_launcher(project, capsys, monkeypatch, variables, told):
     started = {"RANK": "0", "WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": "1"}
-    environment = {**os.environ, **started, **variables}
-    code, _, err = project.run("--processes", 4, cwd=project.root, env=environment)
-    assert (code, err) == (1, f"train.py: {told}\n")
+    for name, value in {**started, **variables}.items():
+        monkeypatch.setenv(name, value)
+    assert refused(project, capsys, "--processes", "4") == told
