@@ -98,3 +98,18 @@ def make_net(tmp_path):
 def pytest_collection_modifyitems(items):
     """Start with what takes minutes, so that no process is left alone with it at the end."""
     items.sort(key=lambda item: item.path.name != "test_readme.py")
+
+
+@pytest.fixture
+def solvers():
+    """Take the part of a solver of several: solvers(rank, count)."""
+    from caffe_pylayers import _engine
+
+    caffe = _engine.caffe()
+
+    def take(rank, count):
+        caffe.set_solver_rank(rank)
+        caffe.set_solver_count(count)
+
+    yield take
+    take(0, 1)

@@ -49,7 +49,7 @@ from caffe_pylayers._engine.interrupts import held
 from caffe_pylayers.cli import UserError, add_engine_arguments, main, translate_old_code
 from caffe_pylayers.cli._device import quiet
 from caffe_pylayers.cli._parser import given_path, given_paths
-from caffe_pylayers.cli._training.launched import leads, local_count, speaks_here, started
+from caffe_pylayers.cli._training.launched import leads, local_count, refuse_caffe, speaks_here, started
 from caffe_pylayers.cli._training.options import Options, Result
 
 __all__ = ["Result", "add_arguments", "run", "train"]
@@ -238,7 +238,7 @@ def _processes(args: argparse.Namespace) -> int:
 
 
 def _every_gpu() -> list[int]:
-    _refuse_caffe()
+    refuse_caffe()
     from caffe_pylayers.runtime.memory import device
 
     found = list(range(device.count()))
@@ -247,16 +247,9 @@ def _every_gpu() -> list[int]:
     return found
 
 
-def _refuse_caffe() -> None:
-    from caffe_pylayers import _engine
-
-    if not _engine.on_runtime():
-        raise UserError("several processes train together on the runtime alone: --engine runtime")
-
-
 def _launch(count: int, args: argparse.Namespace) -> int:
     """Start processes with this command line; return the exit code."""
-    _refuse_caffe()
+    refuse_caffe()
     from caffe_pylayers.runtime.parallel.launch import LaunchError, launch
 
     of_script = args.prog != "caffe-pylayers train"  # scripts/train.py, whose name messages begin with

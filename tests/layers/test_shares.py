@@ -6,7 +6,7 @@ import itertools
 import numpy as np
 import pytest
 
-from caffe_pylayers import PrefetchedData, _engine
+from caffe_pylayers import PrefetchedData
 from caffe_pylayers._layer.data.batch import make_item
 from caffe_pylayers._layer.data.samplers import Generators
 from caffe_pylayers._layer.images.window_data import WindowData
@@ -21,19 +21,6 @@ ROWS = [
     for i, row in enumerate(rows)
     if issubclass(LAYERS[name], PrefetchedData) and row.get("phase", TRAIN) == TRAIN
 ]
-
-
-@pytest.fixture(scope="module")
-def solvers():
-    """Take the part of a solver of several: solvers(rank, count)."""
-    caffe = _engine.caffe()
-
-    def take(rank, count):
-        caffe.set_solver_rank(rank)
-        caffe.set_solver_count(count)
-
-    yield take
-    take(0, 1)
 
 
 def made(name, row, **options):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from caffe_pylayers import _engine
 from caffe_pylayers.cli import UserError
 
 VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # torchrun's
@@ -47,3 +48,11 @@ def local_count() -> int:
 def speaks_here() -> bool:
     """Return True in the process that speaks of what is wrong with its machine, or with the options for it."""
     return local_rank() == 0
+
+
+def refuse_caffe() -> None:
+    """UserError, which the process that leads prints, where the engine is a real Caffe; loads the engine."""
+    if not _engine.on_runtime():
+        error = UserError("several processes train together on the runtime alone: --engine runtime")
+        error.told = not leads()
+        raise error

@@ -19,7 +19,7 @@ from caffe_pylayers._layer.data.resuming import resume
 from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._errors import line_of
 from caffe_pylayers.cli._training.evaluation import Objective
-from caffe_pylayers.cli._training.launched import leads, started
+from caffe_pylayers.cli._training.launched import refuse_caffe, started
 from caffe_pylayers.cli._training.signals import Signals
 
 STOPS = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)]
@@ -154,10 +154,7 @@ def joined() -> Iterator[Alone]:
         yield Alone()
         return
     caffe = _engine.caffe()
-    if not _engine.on_runtime():
-        refused = UserError("several processes train together on the runtime alone: --engine runtime")
-        refused.told = not leads()
-        raise refused
+    refuse_caffe()
     from caffe_pylayers.runtime.parallel.group import ENVIRONMENT, Group, GroupError
 
     before = caffe.solver_rank(), caffe.solver_count()

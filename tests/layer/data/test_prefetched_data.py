@@ -14,7 +14,7 @@ import time
 import numpy as np
 import pytest
 
-from caffe_pylayers import PrefetchedData, _engine
+from caffe_pylayers import PrefetchedData
 from caffe_pylayers._layer.solvers import drawing_alike
 from caffe_pylayers.testing import LayerRun, check_layer
 from tests.layer.data.data_layers import Numbers, Plain, Shapes
@@ -111,19 +111,6 @@ def test_it_goes_on_at_a_number_of_batches_alone(number):
 
 
 # --- several solvers ---------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def solvers():
-    """Take the part of a solver of several: solvers(rank, count)."""
-    caffe = _engine.caffe()
-
-    def take(rank, count):
-        caffe.set_solver_rank(rank)
-        caffe.set_solver_count(count)
-
-    yield take
-    take(0, 1)
 
 
 @pytest.mark.parametrize("count", [2, 3, 4, 8])
