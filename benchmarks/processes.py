@@ -118,48 +118,13 @@ def learned_bytes(net):
 
 def pytorchs(name):
     """What can be asked of PyTorch, of a plain module of the same mathematics."""
-    from torch import nn, optim, randint, randn
-    from torch.nn import functional
+    import eager
     from torch.nn.parallel import DistributedDataParallel
 
-    def conv(bottoms, tops, kernel, **options):
-        return nn.Conv2d(bottoms, tops, kernel, **options), nn.ReLU(inplace=True)
-
-    def shrink():
-        return nn.MaxPool2d(3, 2, ceil_mode=True), nn.LocalResponseNorm(5)
-
-    def fully(bottoms, tops):
-        return nn.Linear(bottoms, tops), nn.ReLU(inplace=True), nn.Dropout()
-
-    if name == "lenet_python":
-        shape, classes = (64, 1, 28, 28), 10
-        layers = [nn.Conv2d(1, 20, 5), nn.MaxPool2d(2), nn.Conv2d(20, 50, 5), nn.MaxPool2d(2), nn.Flatten()]
-        layers += [nn.Linear(800, 500), nn.ReLU(inplace=True), nn.Linear(500, 10)]
-    else:
-        shape, classes = (nets.BATCHES[name], 3, 227, 227), 1000
-        layers = [*conv(3, 96, 11, stride=4), *shrink(), *conv(96, 256, 5, padding=2, groups=2), *shrink()]
-        layers += [*conv(256, 384, 3, padding=1), *conv(384, 384, 3, padding=1, groups=2)]
-        layers += [*conv(384, 256, 3, padding=1, groups=2), nn.MaxPool2d(3, 2, ceil_mode=True), nn.Flatten()]
-        layers += [*fully(9216, 4096), *fully(4096, 4096), nn.Linear(4096, 1000)]
-    data, labels = randn(shape), randint(classes, shape[:1])
-
-    def trained(model):
-        rule = optim.SGD(model.parameters(), lr=0.0001, momentum=0.9, weight_decay=0.0005)
-
-        def step():
-            rule.zero_grad()
-            scores = model(data)
-            if name == "lenet_python":
-                loss = functional.mse_loss(scores, functional.one_hot(labels, classes).float())
-            else:
-                loss = functional.cross_entropy(scores, labels)
-            loss.backward()
-            rule.step()
-
-        return step
-
-    model = nn.Sequential(*layers)
-    return {"torch": trained(model), "ddp": trained(DistributedDataParallel(model, gradient_as_bucket_view=True))}
+    net = eager.build(name)
+    examples = eager.batch(name, nets.BATCHES.get(name, 64))
+    shared = DistributedDataParallel(net, gradient_as_bucket_view=True)
+    return {"torch": eager.training(net, *examples), "ddp": eager.training(shared, *examples)}
 
 
 # --- in the process that asks ---------------------------------------------------------------------
