@@ -40,6 +40,15 @@ def test_ssim_as_scikit_image(data_range):
     np.testing.assert_allclose(run(SSIMLoss, X, Y, param_str=param_str).forward(), [[1 - expected]], rtol=1e-12)
 
 
+@pytest.mark.parametrize("levels", [(128, 137), (250, 251), (3, 200)])
+def test_flat_images_in_single_precision(levels):
+    x, y = (np.full((1, 1, 12, 12), level, np.float32) for level in levels)
+    c1 = (0.01 * 255) ** 2
+    expected = (levels[0] - levels[1]) ** 2 / (levels[0] ** 2 + levels[1] ** 2 + c1)
+    (loss,) = LayerRun(SSIMLoss, [x, y], dtype=np.float32).forward()
+    np.testing.assert_allclose(loss, [expected], rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.parametrize(("most", "tile"), [(1 << 14, 64), (1, 64), (1 << 14, 3)])
 def test_the_gradient_as_pytorch(most, tile, monkeypatch):
     torch = pytest.importorskip("torch")

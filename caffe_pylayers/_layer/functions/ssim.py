@@ -79,14 +79,21 @@ def ssim_forward(xp: Any, x: Any, y: Any, window: Sequence[float], c1: float, c2
 
         ssim = (2 mx my + c1) (2 cov + c2) / ((mx**2 + my**2 + c1) (vx + vy + c2))
 
-    with the means m, the variances v and the covariance of a window, all weighted by it.
+    with the means m, the variances v and the covariance of a window, all weighted by it. That is
+
+        ssim = (1 - (mx - my)**2 / (mx**2 + my**2 + c1)) (1 - v(x - y) / (vx + vy + c2))
+
+    in which nothing but the images' difference counts where they are alike: flat areas lose no digits.
 
     x, y: (..., H, W). window: its weights along either axis.
     """
-    mean_x, mean_y, mean_product, mean_squares = blur(xp, xp.stack([x, y, x * y, x * x + y * y]), window)
-    product, squares = mean_x * mean_y, mean_x * mean_x + mean_y * mean_y
-    a1, b1 = product * 2 + c1, squares + c1
-    a2, b2 = (mean_product - product) * 2 + c2, mean_squares - squares + c2
+    apart = x - y
+    maps = xp.stack([x + y, apart, x * x + y * y, apart * apart])
+    mean_sum, mean_apart, mean_squares, mean_errors = blur(xp, maps, window)
+    mean_x, mean_y, error = (mean_sum + mean_apart) / 2, (mean_sum - mean_apart) / 2, mean_apart * mean_apart
+    squares = (mean_sum * mean_sum + error) / 2
+    b1, b2 = squares + c1, mean_squares - squares + c2
+    a1, a2 = b1 - error, b2 - (mean_errors - error)
     return Terms(mean_x, mean_y, a1, a2, b1, b2, a1 * a2 / (b1 * b2))
 
 

@@ -19,6 +19,7 @@ OTHERS = {"relu6": [(0.1,)], "swish": [(1.7,)], "hard_sigmoid": [(0.2, 0.4)], "s
 CALLS = [(name, others) for name in FORMULAS for others in [(), *OTHERS.get(name.rpartition("_")[0], ())]]
 FINITE = [*np.linspace(-12, 12, 40), 0.0, -0.0, 1e4, -1e4, 1e-30, 88.0, -88.0, 104.0, -104.0]
 SLOPE_TIMES_X = ("swish_backward", "mish_backward", "gelu_backward", "gelu_tanh_backward")  # 0 times infinity
+NOT_AT_INFINITY = "gelu_forward"  # PyTorch's kernel gives NaN for infinity where the processor has AVX-512
 
 
 def arrays_of(name, x):
@@ -44,7 +45,7 @@ def test_the_kernel_computes_the_formula(name, others, dtype):
         assert torch.equal(array, as_was)
 
 
-@pytest.mark.parametrize("name", [name for name in FORMULAS if not name.startswith(SLOPE_TIMES_X)])
+@pytest.mark.parametrize("name", [name for name in FORMULAS if name not in (*SLOPE_TIMES_X, NOT_AT_INFINITY)])
 def test_at_infinity(name):
     compare(name, [np.inf, -np.inf])
 
@@ -52,7 +53,7 @@ def test_at_infinity(name):
 @pytest.mark.parametrize("name", [f"{name}_forward" for name in fused.KERNELS])
 def test_of_no_number(name):
     """Forward alone: PyTorch's kernels give NaN a slope that depends on how many values there are."""
-    compare(name, [np.inf, -np.inf, np.nan])
+    compare(name, [np.nan] if name == NOT_AT_INFINITY else [np.inf, -np.inf, np.nan])
 
 
 def compare(name, values):
