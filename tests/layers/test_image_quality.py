@@ -43,10 +43,13 @@ def test_ssim_as_scikit_image(data_range):
 @pytest.mark.parametrize("levels", [(128, 137), (250, 251), (3, 200)])
 def test_flat_images_in_single_precision(levels):
     x, y = (np.full((1, 1, 12, 12), level, np.float32) for level in levels)
+    exact, single = (LayerRun(SSIMLoss, [x, y], dtype=dtype) for dtype in (np.float64, np.float32))
     c1 = (0.01 * 255) ** 2
     expected = (levels[0] - levels[1]) ** 2 / (levels[0] ** 2 + levels[1] ** 2 + c1)
-    (loss,) = LayerRun(SSIMLoss, [x, y], dtype=np.float32).forward()
-    np.testing.assert_allclose(loss, [expected], rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(exact.forward(), [[expected]], rtol=1e-10)
+    np.testing.assert_allclose(single.forward(), [[expected]], rtol=1e-4, atol=1e-6)
+    for found, wanted in zip(single.backward([1]), exact.backward([1])):
+        np.testing.assert_allclose(found, wanted, rtol=1e-3)
 
 
 @pytest.mark.parametrize(("most", "tile"), [(1 << 14, 64), (1, 64), (1 << 14, 3)])

@@ -63,54 +63,64 @@ def _tiles(outputs: int, window: Sequence[float], like: Any) -> Any:
 
 
 class Terms(NamedTuple):
-    """SSIM in each window, (a1 a2) / (b1 b2), and what it is made of."""
+    """What SSIM is made of in each window: of x + y and x - y, so that flat areas lose no digits.
 
-    mean_x: Any
-    mean_y: Any
-    a1: Any
-    a2: Any
+    mean_sum, mean_apart: the means of x + y and of x - y. variance: that of x - y.
+    b1, b2: mx**2 + my**2 + c1 and vx + vy + c2.
+    """
+
+    mean_sum: Any
+    mean_apart: Any
+    variance: Any
     b1: Any
     b2: Any
-    ssim: Any
+
+    @property
+    def luminance(self) -> Any:
+        """(2 mx my + c1) / b1"""
+        return 1 - self.mean_apart * self.mean_apart / self.b1
+
+    @property
+    def structure(self) -> Any:
+        """(2 cov + c2) / b2"""
+        return 1 - self.variance / self.b2
+
+    @property
+    def ssim(self) -> Any:
+        """The similarity, 1 for equal windows."""
+        return self.luminance * self.structure
 
 
 def ssim_forward(xp: Any, x: Any, y: Any, window: Sequence[float], c1: float, c2: float) -> Terms:
-    """Return the SSIM of two images in each window, with its terms.
+    """Return the terms of the SSIM of two images in each window, for
 
         ssim = (2 mx my + c1) (2 cov + c2) / ((mx**2 + my**2 + c1) (vx + vy + c2))
+             = (1 - (mx - my)**2 / (mx**2 + my**2 + c1)) (1 - v(x - y) / (vx + vy + c2))
 
-    with the means m, the variances v and the covariance of a window, all weighted by it. That is
-
-        ssim = (1 - (mx - my)**2 / (mx**2 + my**2 + c1)) (1 - v(x - y) / (vx + vy + c2))
-
-    in which nothing but the images' difference counts where they are alike: flat areas lose no digits.
+    with the means m, the variances v and the covariance of a window, all weighted by it.
 
     x, y: (..., H, W). window: its weights along either axis.
     """
     apart = x - y
     maps = xp.stack([x + y, apart, x * x + y * y, apart * apart])
     mean_sum, mean_apart, mean_squares, mean_errors = blur(xp, maps, window)
-    mean_x, mean_y, error = (mean_sum + mean_apart) / 2, (mean_sum - mean_apart) / 2, mean_apart * mean_apart
+    error = mean_apart * mean_apart
     squares = (mean_sum * mean_sum + error) / 2
-    b1, b2 = squares + c1, mean_squares - squares + c2
-    a1, a2 = b1 - error, b2 - (mean_errors - error)
-    return Terms(mean_x, mean_y, a1, a2, b1, b2, a1 * a2 / (b1 * b2))
+    return Terms(mean_sum, mean_apart, mean_errors - error, squares + c1, mean_squares - squares + c2)
 
 
 def ssim_backward(
     xp: Any, x: Any, y: Any, terms: Terms, d_ssim: Any, window: Sequence[float], wrt: Sequence[bool] = (True, True)
 ) -> list[Any]:
     """Return [d_x, d_y] of ssim_forward, None for one that wrt does not ask for."""
-    mean_x, mean_y, a1, a2, b1, b2, ssim = terms
-    of_windows = d_ssim / (b1 * b2)
-    d_a1, d_a2 = of_windows * a2, of_windows * a1
-    d_b1, d_b2 = ssim / b1 * -d_ssim, ssim / b2 * -d_ssim
-    of_other, of_own = (d_a1 - d_a2) * 2, (d_b1 - d_b2) * 2
-    means = (mean_x, mean_y), (mean_y, mean_x)
-    d_means = [of_own * own + of_other * other for (own, other), asked in zip(means, wrt) if asked]
-    d_product, d_squares, *others = blur_backward(xp, xp.stack([d_a2 * 2, d_b2 * 2, *d_means]), window)
-    left = iter(others)
-    return [
-        next(left) + d_product * other + d_squares * own if asked else None
-        for (own, other), asked in zip(((x, y), (y, x)), wrt)
-    ]
+    mean_sum, mean_apart, variance, b1, b2 = terms
+    d_error, d_variance = -d_ssim * terms.structure / b1, -d_ssim * terms.luminance / b2
+    d_b1, d_b2 = -d_error * mean_apart * mean_apart / b1, -d_variance * variance / b2
+    d_sum = mean_sum * (d_b1 - d_b2)
+    d_apart = mean_apart * (d_b1 - d_b2 + 2 * (d_error - d_variance))
+    signs = [sign for sign, asked in zip((1, -1), wrt) if asked]
+    maps = xp.stack([d_b2 * 2, d_variance * 2, *(d_sum + sign * d_apart for sign in signs)])
+    d_squares, d_errors, *of_means = blur_backward(xp, maps, window)
+    d_errors *= x - y
+    found = {sign: mean + d_squares * (x if sign > 0 else y) + sign * d_errors for sign, mean in zip(signs, of_means)}
+    return [found.get(1), found.get(-1)]
