@@ -11,7 +11,7 @@ from typing import Any, Sequence
 
 import numpy as np
 
-from caffe_pylayers._layer import arrays
+from caffe_pylayers._layer import arrays, late
 from caffe_pylayers._layer.quote import plain
 
 _LARGEST = sys.float_info.max
@@ -166,15 +166,36 @@ def numbers(
     """
     if 0 in tuple(values.shape):
         return
+    if late.is_collected(values):
+        good = _within(values, low, high)
+        if where is not None:
+            good = good | ~where
+        late.require(good, lambda: _bad_number(layer, what, values, where, low, high))
+        return
     with np.errstate(invalid="ignore"):  # which some versions of numpy say of NaN
         if low <= float(values.min()) and float(values.max()) <= high:  # NaN is neither
             return
+    wrong = _bad_number(layer, what, values, where, low, high)
+    if wrong is not None:
+        raise wrong
+
+
+def _within(values: Any, low: float, high: float) -> Any:
+    """Return booleans, True for the values of a tensor in [low, high]; as float32 the largest float is infinite."""
+    largest = float(arrays.namespace(values).finfo(values.dtype).max)
+    low, high = (bound if math.isinf(bound) else min(max(bound, -largest), largest) for bound in (low, high))
+    return (values >= low) & (values <= high)
+
+
+def _bad_number(layer: Any, what: str, values: Any, where: Any, low: float, high: float) -> Any:
+    """Return the error of the first value that ``numbers`` refuses; None where there is none."""
+    with np.errstate(invalid="ignore"):
         found = arrays.to_numpy(values).astype(np.float64)  # low and high overflow in float32
         good = (found >= low) & (found <= high)
     if where is not None:
         good |= ~arrays.to_numpy(where)
     if good.all():
-        return
+        return None
     value, place = _first(found, int(good.argmin()))
     if math.isinf(low) and math.isinf(high):
         expected = "be numbers"
@@ -182,7 +203,7 @@ def numbers(
         expected = "be finite"
     else:
         expected = f"lie in [{low:g}, {high:g}]"
-    raise error(layer, f"{what} must {expected}, got {value:g} at index {place}")
+    return error(layer, f"{what} must {expected}, got {value:g} at index {place}")
 
 
 def every(layer: Any, noun: str, values: Any, good: Any, otherwise: str) -> None:
@@ -192,9 +213,12 @@ def every(layer: Any, noun: str, values: Any, good: Any, otherwise: str) -> None
     good: booleans, as many as values.
     otherwise: what a message says of a value that is not: "is neither 0 nor 1".
     """
-    if arrays.namespace(good).count_nonzero(good) != math.prod(values.shape):
+
+    def found() -> ValueError:
         value, place = _first(values, good.ravel().tolist().index(False))
-        raise error(layer, f"{noun} {value:g} at index {place} {otherwise}")
+        return error(layer, f"{noun} {value:g} at index {place} {otherwise}")
+
+    late.require(good, found)
 
 
 def class_labels(
@@ -227,8 +251,8 @@ def class_labels(
     if where is not None:
         index *= good
         good |= ~where
-    if arrays.namespace(good).count_nonzero(good) != len(flat):
-        raise _bad_label(layer, labels, good.tolist().index(False), len(classes), noun)
+    if not late.require(good, lambda: _bad_label(layer, labels, good.tolist().index(False), len(classes), noun)):
+        index *= good  # whatever a label is, it is no place outside memory
     return index, valid
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import torch
 
+from caffe_pylayers._layer import late
 from caffe_pylayers.runtime.layers._elementwise import refuse_in_place
 from caffe_pylayers.runtime.layers._setup import canonical_axis
 from caffe_pylayers.runtime.layers.layer import Count, Layer
@@ -86,17 +87,38 @@ class Labels:
         if self._ignore is not None:
             self.valid = index != self._ignore
             index.masked_fill_(~self.valid, 0)
-        check_labels(self._layer, index, self.classes, "; ignore_label leaves one out" if self._ignore is None else "")
-        return index
+        hint = "; ignore_label leaves one out" if self._ignore is None else ""
+        return check_labels(self._layer, index, self.classes, hint)
 
 
-def check_labels(layer: Layer, index: torch.Tensor, classes: int, hint: str = "") -> None:
-    """Raise LayerError for a label outside [0, classes), where Caffe reads or writes past the end of the array."""
-    wrong = (index < 0) | (index >= classes)
-    if wrong.any():  # waits for a GPU, where a wrong index would end the process
-        at = int(wrong.flatten().nonzero()[0])
-        label = int(index.flatten()[at])
-        raise layer.error(f"bottom[1]: label {label} at index {at} is outside [0, {classes}){hint}")
+def check_labels(layer: Layer, index: torch.Tensor, classes: int, hint: str = "") -> torch.Tensor:
+    """Return labels that lie in [0, classes): the index itself, or a copy while it is not known whether it does.
+
+    Raises LayerError for another label, where Caffe reads or writes past the end of the array.
+    """
+
+    def outside(at: int, label: float) -> str:
+        return f"bottom[1]: label {label} at index {at} is outside [0, {classes}){hint}"
+
+    return check_index(layer, index, classes, outside)
+
+
+def check_index(layer: Layer, index: torch.Tensor, size: int, message: Callable[[int, float], str]) -> torch.Tensor:
+    """Return an index whose values lie in [0, size): itself, or a copy while it is not known whether they do.
+
+    A wrong one would end the process on a GPU.
+
+    message: of the place and the value of the first that does not. Raises it as LayerError.
+    """
+    good = (index >= 0) & (index < size)
+
+    def error() -> Exception:
+        at = int(good.flatten().logical_not().nonzero()[0])
+        return layer.error(message(at, index.flatten()[at].item()))
+
+    if not size and index.numel():
+        raise error()
+    return index if late.require(good, error) else index.clamp(0, size - 1)
 
 
 def ignore_label(param: Any) -> int | None:

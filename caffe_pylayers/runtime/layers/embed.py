@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from caffe_pylayers.runtime.layers._loss import check_index
 from caffe_pylayers.runtime.layers._setup import make_learned_blobs, same_or_legacy
 from caffe_pylayers.runtime.layers.layer import Layer, register
 from caffe_pylayers.runtime.memory.blob import Blob
@@ -39,12 +40,8 @@ class Embed(Layer):
 
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         index = bottom[0].read().flatten().long()
-        # Waits for a GPU, where a wrong index would end the process.
-        if index.numel():
-            low, high = (int(end) for end in index.aminmax())
-            if low < 0 or high >= self._rows:
-                worst = low if low < 0 else high
-                raise self.error(f"bottom[0] must hold integers in [0, {self._rows}), got {worst}")
+        wanted = f"bottom[0] must hold integers in [0, {self._rows})"
+        index = check_index(self, index, self._rows, lambda at, got: f"{wanted}, got {got} at index {at}")
         y = top[0].write().view(-1, self._outputs)
         torch.index_select(self.blobs[0].read().view(-1, self._outputs), 0, index, out=y)
         if self._bias:

@@ -28,8 +28,7 @@ class ItemLoss(LossLayer):
         LayerError for a label outside [0, C).
         """
         index = bottom[1].read().view(-1, 1)[: self._num].long()
-        check_labels(self, index, bottom[0].count // self._num)
-        return index
+        return check_labels(self, index, bottom[0].count // self._num)
 
 
 @register("HingeLoss")

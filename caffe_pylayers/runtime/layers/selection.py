@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 
 from caffe_pylayers.runtime.layers._elementwise import refuse_in_place
+from caffe_pylayers.runtime.layers._loss import check_index
 from caffe_pylayers.runtime.layers._setup import canonical_axis
 from caffe_pylayers.runtime.layers.layer import Layer, register
 from caffe_pylayers.runtime.memory.blob import Blob
@@ -89,12 +90,9 @@ class BatchReindex(Layer):
         top[0].reshape(*bottom[1].shape, *bottom[0].shape[1:])
 
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
-        index = bottom[1].read()
-        size = bottom[0].shape[0]
-        outside = ~((index >= 0) & (index < size))
-        if bool(outside.any()):  # waits for the device, which would end the process at a wrong index
-            raise self.error(f"bottom[1] must hold indices in [0, {size}), got {index[outside][0]:g}")
-        self._index = index.long()
+        index, size = bottom[1].read(), bottom[0].shape[0]
+        wanted = f"bottom[1] must hold indices in [0, {size})"
+        self._index = check_index(self, index, size, lambda at, got: f"{wanted}, got {got:g} at index {at}").long()
         layout = bottom[0].layout
         torch.index_select(bottom[0].read(layout), 0, self._index, out=top[0].write(layout))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import operator
 import os
@@ -15,11 +16,12 @@ from caffe_pylayers._layer.quote import quoted
 from caffe_pylayers._nets.titles import naming
 from caffe_pylayers.runtime.files import weights
 from caffe_pylayers.runtime.layers.layer import LayerError
-from caffe_pylayers.runtime.memory import allocator
+from caffe_pylayers.runtime.memory import allocator, device
 from caffe_pylayers.runtime.memory.blob import Blob, arrays_in_step
 from caffe_pylayers.runtime.memory.blob_vec import BlobVec
 from caffe_pylayers.runtime.net import arguments, arrays, batches, debug_info, notebook
 from caffe_pylayers.runtime.net.graph import Graph
+from caffe_pylayers.runtime.net.late_checks import LateChecks
 from caffe_pylayers.runtime.net.names import ByName, Names
 from caffe_pylayers.runtime.net.step import Step, Unit
 from caffe_pylayers.runtime.process import LOGGER, solver_rank
@@ -61,6 +63,7 @@ class Net:
         self._numbered_units = list(zip(starts, self._graph.units))
         self._callbacks: dict[str, list[Callable[[int], None]]] = {name: [] for name in _CALLBACKS}
         self._input_arrays: list[Any] = []
+        self._late = LateChecks()
         parameters = self._graph.parameters
         self.learnable, self.lr_mults, self.decay_mults = (
             parameters.learnable,
@@ -195,7 +198,8 @@ class Net:
         wanted = self._names.union(self.outputs if end is None else self.top_names[end], blobs)
         if kwargs:
             arrays.set_data(self.blobs, self.inputs, kwargs)
-        self._forward(first, last)
+        self._run_forward(first, last)
+        self.check_values()
         return {name: arrays.read(self.blobs, name, "data") for name in wanted}
 
     def backward(
@@ -216,15 +220,25 @@ class Net:
 
     def _forward(self, first: int, last: int) -> float:
         """Run layers first to last and return the sum of their weighted losses; IndexError for layers it lacks."""
-        loss = 0.0
+        loss = self._run_forward(first, last)
+        self.check_values()
+        return float(loss)
+
+    def _run_forward(self, first: int, last: int) -> Any:
+        """Run layers first to last and return the sum of their weighted losses, on a GPU as a scalar that is there."""
+        loss: Any = 0.0
+        on_host = device.current() == device.HOST
         before, after, debug = self._callbacks["before_forward"], self._callbacks["after_forward"], self.debug_info
-        with arrays_in_step([*self._blobs, *self.learnable]):
+        collected = contextlib.nullcontext() if on_host else self._late.collect()
+        with arrays_in_step([*self._blobs, *self.learnable]), collected:
             for i, unit in self._units(first, last):
                 for callback in before:
                     callback(i)
+                self._late.at(unit.steps[0])
                 unit.run_forward()
                 for blob in unit.losses:
-                    loss += float(blob.read().ravel() @ blob.read_diff().ravel())
+                    term = blob.read().ravel() @ blob.read_diff().ravel()
+                    loss += float(term) if on_host else term
                 if debug:
                     self._log(debug_info.forward_lines(unit.steps[0], self._blob_names))
                 for callback in after:
@@ -262,9 +276,17 @@ class Net:
             return self._numbered_units
         return list(enumerate(self._steps))[first : last + 1]
 
-    def forward_loss(self) -> float:
-        """Run the whole net forward and return the sum of its weighted losses."""
-        return self._forward(0, len(self._steps) - 1)
+    def forward_loss(self) -> Any:
+        """Run the whole net forward and return the sum of its weighted losses.
+
+        On a GPU that is a scalar there, which waits only when it is read, and wrong values, such as labels outside
+        their range, are raised by ``check_values``, or else by the next forward.
+        """
+        return self._run_forward(0, len(self._steps) - 1)
+
+    def check_values(self) -> None:
+        """Raise what the last forward's layers have found wrong in values on a GPU; on the CPU they have done so."""
+        self._late.settle()
 
     def backward_all(self) -> None:
         """Run the whole net backward."""

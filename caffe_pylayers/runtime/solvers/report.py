@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 
@@ -11,15 +12,15 @@ from caffe_pylayers.runtime.solvers import foreach
 
 
 class SmoothedLoss:
-    """The mean of the last ``size`` losses, of fewer at first."""
+    """The mean of the last ``size`` losses, of fewer at first; of scalars on a GPU such a scalar."""
 
     def __init__(self, size: int) -> None:
-        self.value = 0.0
+        self.value: Any = 0.0
         self._size = size
-        self._losses: list[float] = []
+        self._losses: list[Any] = []
         self._count = 0
 
-    def add(self, loss: float) -> None:
+    def add(self, loss: Any) -> None:
         """Add a loss, in place of the oldest where there are ``size`` already."""
         if len(self._losses) < self._size:
             self._losses.append(loss)

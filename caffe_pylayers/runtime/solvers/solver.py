@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import logging
 import math
 import operator
 import os
@@ -218,7 +219,8 @@ class Solver:
             return
         if param.display and self._iter % param.display == 0:
             smoothed.add(self.net.forward_loss())
-            self._log(f"Iteration {self._iter}, loss = {smoothed.value:g}")
+            self.net.check_values()
+            self._log(f"Iteration {self._iter}, loss = {float(smoothed.value):g}")
         if param.test_interval and self._iter % param.test_interval == 0:
             self._test_all()
         self._log("Optimization Done.")
@@ -244,7 +246,7 @@ class Solver:
             if display:
                 now = time.perf_counter()
                 speed = f"{(self._iter - shown) / (now - started):g} iter/s, {now - started:g}s/{param.display} iters"
-                self._log(f"Iteration {self._iter} ({speed}), loss = {smoothed.value:g}")
+                self._log(f"Iteration {self._iter} ({speed}), loss = {float(smoothed.value):g}")
                 self._log(*report.train_outputs(self.net))
                 started, shown = now, self._iter
             for _, on_gradient in self._callbacks:
@@ -258,12 +260,13 @@ class Solver:
                 self._stopped = True
                 break
 
-    def _forward_backward(self) -> float:
-        """Run iter_size batches and add up their gradients; return their mean loss."""
+    def _forward_backward(self) -> Any:
+        """Run iter_size batches and add up their gradients; return their mean loss, on a GPU a scalar there."""
         loss, batches = 0.0, int(self.param.iter_size)
         for _ in range(batches):
             loss += self.net.forward_loss()
             self.net.backward_all()
+        self.net.check_values()  # before anything is updated by them
         return loss / batches
 
     def apply_update(self) -> None:
@@ -293,7 +296,7 @@ class Solver:
 
     def _clip(self, limit: float) -> None:
         norm, scale = clip([diff for group in self._groups for diff in group.diff], limit)
-        if scale != 1:
+        if self._is_root and process.LOGGER.isEnabledFor(logging.INFO) and scale != 1:  # which waits, to be read
             self._log(
                 f"Gradient clipping: scaling down gradients (L2 norm {norm:g} > {limit:g}) by scale factor {scale:g}"
             )
@@ -329,8 +332,9 @@ class Solver:
                 other.check()
             loss += net.forward_loss()
             sums.add(net)
+        net.check_values()
         if self.param.test_compute_loss:
-            self._log(f"Test loss: {loss / batches if batches else math.nan:g}")
+            self._log(f"Test loss: {float(loss) / batches if batches else math.nan:g}")
         self._log(*sums.means(net, batches))
 
     def _requested_action(self) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
+from caffe_pylayers.runtime.memory import device
 from caffe_pylayers.runtime.memory.blob import Blob
 from caffe_pylayers.runtime.solvers import foreach
 
@@ -70,15 +71,13 @@ def make_groups(
     ]
 
 
-def clip(diffs: Tensors, limit: float) -> tuple[float, float]:
+def clip(diffs: Tensors, limit: float) -> tuple[torch.Tensor, torch.Tensor]:
     """Scale the gradients down to the L2 norm ``limit`` where theirs, of all together, is larger.
 
-    Returns their norm and the factor that they were multiplied by.
+    Returns their norm and the factor that they were multiplied by, scalars where the gradients are.
     """
-    # The norm decides what happens, here as in Caffe: it has to come to the host.
-    norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(diff) for diff in diffs])).item()
-    if not norm > limit:
-        return norm, 1.0
-    scale = limit / norm
-    foreach.mul_(diffs, scale)
+    norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(diff) for diff in diffs]))
+    scale = torch.where(norm > limit, limit / norm, 1.0)
+    if scale.device != device.HOST or scale != 1:  # on a GPU the host does not know, and would wait to learn it
+        foreach.mul_(diffs, scale)
     return norm, scale

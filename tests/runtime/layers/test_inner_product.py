@@ -32,11 +32,11 @@ def test_another_bottom_later():
         layer.reshape(bottom, top)
 
 
-@pytest.mark.parametrize(("index", "worst"), [([0, 3], 3), ([-1, 9], -1)])
-def test_embed_index_outside(index, worst):
+@pytest.mark.parametrize(("index", "worst", "at"), [([0, 3], 3, 1), ([-1, 9], -1, 0)])
+def test_embed_index_outside(index, worst, at):
     layer, bottom, top = one_layer("Embed", "embed_param { num_output: 2 input_dim: 3 }", (2,))
     bottom[0].data[...] = index
-    with pytest.raises(LayerError, match=rf"bottom\[0\] must hold integers in \[0, 3\), got {worst}$"):
+    with pytest.raises(LayerError, match=rf"bottom\[0\] must hold integers in \[0, 3\), got {worst} at index {at}$"):
         layer.forward(bottom, top)
 
 

@@ -77,7 +77,7 @@ def test_refused(kind, param, shapes, tops, message):
 def test_reindex_outside(index, worst):
     layer, bottom, top = one_layer("BatchReindex", "", (2, 3), (3,))
     bottom[1].data[...] = index
-    with pytest.raises(LayerError, match=rf"bottom\[1\] must hold indices in \[0, 2\), got {worst}$"):
+    with pytest.raises(LayerError, match=rf"bottom\[1\] must hold indices in \[0, 2\), got {worst} at index 1$"):
         layer.forward(bottom, top)
 
 
