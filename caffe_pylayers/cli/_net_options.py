@@ -149,3 +149,12 @@ def need_data(net: Any, path: str) -> None:
             f"{path}: no data for {inputs}: Input layers are filled by a script. Give a net with data layers, such as "
             f"the train_test.prototxt that goes with this one"
         )
+
+
+def reuse_memory(net: Any, backward: bool) -> None:
+    """Have the runtime's net give back what no layer of it reads any more; a real Caffe's keeps all its blobs.
+
+    backward: whether a backward follows each forward.
+    """
+    if hasattr(net, "reuse_memory"):
+        net.reuse_memory(backward)

@@ -12,7 +12,7 @@ from typing import Any
 
 from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._errors import one_line
-from caffe_pylayers.cli._net_options import add_net_arguments, make_net, need_data
+from caffe_pylayers.cli._net_options import add_net_arguments, make_net, need_data, reuse_memory
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +26,7 @@ def run(args: argparse.Namespace) -> int:
     with one_line():
         net = make_net(args, ap_version="11point")  # VOC's of 2007, by which SSD's nets are compared
         need_data(net, args.model)
+        reuse_memory(net, backward=False)
         means = _means(net, args)
     weights = dict(net.blob_loss_weights)
     print(f"Loss: {sum(weights[name] * values.sum() for name, values in means.items()):g}")

@@ -13,7 +13,7 @@ import time
 from typing import Any, Callable
 
 from caffe_pylayers.cli._errors import one_line
-from caffe_pylayers.cli._net_options import add_net_arguments, make_net
+from caffe_pylayers.cli._net_options import add_net_arguments, make_net, reuse_memory
 
 Call = Callable[[int, int], object]
 
@@ -26,7 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Time; return the exit code."""
     with one_line():
-        _print(make_net(args), args.iterations, _gpu_ms if args.gpu is not None else _cpu_ms)
+        net = make_net(args)
+        reuse_memory(net, backward=True)
+        _print(net, args.iterations, _gpu_ms if args.gpu is not None else _cpu_ms)
     return 0
 
 
@@ -61,10 +63,10 @@ def _print(net: Any, iterations: int, ms: Callable[..., float]) -> None:
     print(f"{'layer':{width}}  {'type':20}{'forward':>12}{'backward':>12}")
     for name, layer, (forward, backward) in zip(names, net.layers, times):
         print(f"{name:{width}}  {layer.type:20}{forward / iterations:12.4f}{backward / iterations:12.4f}")
-    whole = [
-        sum(ms(call, *span) for _ in range(iterations))
-        for call, span in ((net._forward, (0, last)), (net._backward, (last, 0)))
-    ]
+    whole = [0.0, 0.0]
+    for _ in range(iterations):
+        whole[0] += ms(net._forward, 0, last)
+        whole[1] += ms(net._backward, last, 0)
     print(f"Average Forward pass: {whole[0] / iterations:.4f} ms.")
     print(f"Average Backward pass: {whole[1] / iterations:.4f} ms.")
     print(f"Average Forward-Backward: {sum(whole) / iterations:.4f} ms.")

@@ -16,6 +16,8 @@ from caffe_pylayers.runtime.memory.blob import Blob
 class ReLU(Neuron):
     """y = max(x, 0) + negative_slope min(x, 0), as Caffe's ReLU; but -inf gives 0, in Caffe NaN."""
 
+    backward_reads_tops = False
+
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         self.slope = self.layer_param.relu_param.negative_slope
 

@@ -49,6 +49,7 @@ class Convolution(Layer):
     bottoms = (1, None)
     tops = (1, None)
     equal_counts = True
+    backward_reads_tops = False
     transposed: ClassVar[bool] = False
 
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:

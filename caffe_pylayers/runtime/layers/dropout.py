@@ -35,6 +35,8 @@ class Dropout(Layer):
     Bottom: [0] any shape. Top: [0] the same; may be the bottom.
     """
 
+    backward_reads_bottoms = backward_reads_tops = False
+
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         ratio = self.layer_param.dropout_param.dropout_ratio
         self._trains = self.phase == TRAIN

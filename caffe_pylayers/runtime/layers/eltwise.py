@@ -39,6 +39,7 @@ class Eltwise(Layer):
         if not product:
             refuse_in_place(self, bottom, top)
         self._coeffs = list(param.coeff) or [1.0] * len(bottom)
+        self.backward_reads_bottoms = self.backward_reads_tops = product
         self._winner = Blob()  # for MAX: the index of the bottom that each value of the top comes from
 
     def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:

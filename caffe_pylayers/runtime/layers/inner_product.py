@@ -24,6 +24,8 @@ class InnerProduct(Layer):
     Learned: W (num_output, K), with transpose (K, num_output), and, with bias_term, b (num_output).
     """
 
+    backward_reads_tops = False
+
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         refuse_in_place(self, bottom, top)
         param = self.layer_param.inner_product_param
@@ -54,7 +56,9 @@ class InnerProduct(Layer):
         if self.param_propagate_down[0]:
             x = bottom[0].read().view(self._rows, self._inputs)
             left, right = (x, d_y) if self._transpose else (d_y, x)
-            self.blobs[0].update_diff().view(self._stored).addmm_(left.t(), right)
+            fresh = self.blobs[0].diff_is_zero
+            d_weight = self.blobs[0].write_diff() if fresh else self.blobs[0].update_diff()
+            d_weight.view(self._stored).addmm_(left.t(), right, beta=0 if fresh else 1)
         if self._bias and self.param_propagate_down[1]:
             self.blobs[1].add_diff(d_y.sum(dim=0))
         if propagate_down[0]:

@@ -51,6 +51,9 @@ class Layer:
     equal_counts: ClassVar[bool] = False  # True if there are as many tops as bottoms
     auto_tops: ClassVar[bool] = False  # True if the net adds tops that the prototxt leaves out
     reshapes_always: ClassVar[bool] = False  # True if reshape depends on more than the bottoms' shapes
+    # False if backward reads no values of these, though it may of copies that forward has made.
+    backward_reads_bottoms: bool = True
+    backward_reads_tops: bool = True
     fills: bool = True  # False where only shapes are asked for: learned blobs and constant tops get no values
 
     def __init__(self, layer_param: Any, phase: int) -> None:

@@ -29,6 +29,8 @@ class BatchNorm(Layer):
     bottom. Learned: (C), (C), (1).
     """
 
+    backward_reads_tops = False
+
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         param = self.layer_param.batch_norm_param
         self.check(len(bottom[0].shape) > 1, f"bottom[0] must have shape (N, C, ...), got {bottom[0].shape}")
@@ -54,6 +56,7 @@ class BatchNorm(Layer):
         self.layout = image_layout(shape)
         self._per_channel = (1, -1, *[1] * (len(shape) - 2))
         self._in_place = top[0] is bottom[0]
+        self.backward_reads_bottoms = not self._in_place
 
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         x = bottom[0].read(self.layout)

@@ -27,6 +27,7 @@ class Pooling(Layer):
     """
 
     tops = (1, 2)
+    backward_reads_tops = False
 
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         refuse_in_place(self, bottom, top)

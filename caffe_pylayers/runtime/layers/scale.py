@@ -144,6 +144,7 @@ class Scale(_Operand):
         if top[0] is bottom[0]:
             self._copy.reshape(*bottom[0].shape)
             self._kept = self._copy
+            self.backward_reads_bottoms = len(bottom) > 1
 
     def save_for_backward(self, x: torch.Tensor) -> None:
         """Save x, channels-last, as the values that the last forward multiplied."""

@@ -19,6 +19,8 @@ class _View(Layer):
     Each forward shares the memory anew, as the bottom may have other memory since.
     """
 
+    backward_reads_bottoms = backward_reads_tops = False
+
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         refuse_in_place(self, bottom, top)
 
@@ -105,6 +107,7 @@ class Split(Layer):
     Backward: the sum of the tops' gradients.
     """
 
+    backward_reads_bottoms = backward_reads_tops = False
     tops = (1, None)
 
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:

@@ -42,6 +42,7 @@ class Concat(Layer):
     A single bottom is the top, in one memory.
     """
 
+    backward_reads_bottoms = backward_reads_tops = False
     bottoms = (1, None)
 
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
@@ -92,6 +93,7 @@ class Slice(Layer):
     A single top is the bottom, in one memory.
     """
 
+    backward_reads_bottoms = backward_reads_tops = False
     tops = (1, None)
 
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
@@ -149,6 +151,7 @@ class Crop(Layer):
     Backward: bottom[0] only, 0 outside the top; bottom[1]'s gradient is never written, as in Caffe.
     """
 
+    backward_reads_bottoms = backward_reads_tops = False
     bottoms = 2
 
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
@@ -190,6 +193,8 @@ class Tile(Layer):
 
     Bottom: [0] one axis or more. Top: [0] that axis ``tiles`` times as long.
     """
+
+    backward_reads_bottoms = backward_reads_tops = False
 
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         refuse_in_place(self, bottom, top)

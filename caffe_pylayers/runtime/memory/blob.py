@@ -50,7 +50,7 @@ class Blob:
         self._shape = check_shape(dims)
         count = math.prod(self._shape)
         if count > capacity:
-            self._data, self._diff = Memory(count), Memory(count)
+            self._data, self._diff = Memory(count, self._data.shown), Memory(count, self._diff.shown)
 
     @property
     def data(self) -> Any:
@@ -136,6 +136,18 @@ class Blob:
         """Set the gradients to zero. Before ``take_diff`` it lets the new ones have the memory of the old."""
         self._diff.clear()
 
+    def give_back(self) -> None:
+        """Lose the values, and have their memory serve for others, unless somebody may hold an array of them."""
+        self._data.give_back()
+
+    def give_back_diff(self) -> None:
+        """Do the same with the gradients."""
+        self._diff.give_back()
+
+    def compact(self) -> None:
+        """Give the layouts back in which the values were once, unless somebody may hold an array of them."""
+        self._data.compact()
+
     def defer_diff(self, other: Blob) -> None:
         """Have the other's values as gradients: those of the moment when somebody first looks, which copies them."""
         layout = other.layout
@@ -147,6 +159,16 @@ class Blob:
         return self._data.version
 
     @property
+    def data_id(self) -> int:
+        """A number that blobs which share their values have in common."""
+        return id(self._data)
+
+    @property
+    def diff_id(self) -> int:
+        """A number that blobs which share their gradients have in common."""
+        return id(self._diff)
+
+    @property
     def layout(self) -> str:
         """The layout in which the values are now, to be read without conversion."""
         return self._data.layout(self._shape)
@@ -155,6 +177,11 @@ class Blob:
     def diff_layout(self) -> str:
         """The layout in which the gradients are now."""
         return self._diff.layout(self._shape)
+
+    @property
+    def diff_is_zero(self) -> bool:
+        """True if all gradients are known to be zero: then ``write_diff`` does what ``update_diff`` would."""
+        return self._diff.is_zero
 
     @property
     def diff_is_shown(self) -> bool:

@@ -42,17 +42,27 @@ HOST_KEY: Key = (device.HOST, CONTIGUOUS)
 _versions = itertools.count(1)
 
 
+class GivenBackError(RuntimeError):
+    """Values are asked for whose memory was given back."""
+
+
+def _refuse() -> None:
+    raise GivenBackError(
+        "the values are gone, as Net.reuse_memory was called: look at the blob before the net runs, and it is kept"
+    )
+
+
 class Memory:
     """``capacity`` float32 values, zero at first; a representation is allocated when it is first used.
 
     version: changes whenever the values may have; no two memories have the same.
-    shown: True once an array or a tensor was handed out, which somebody may hold.
+    shown: True once an array or a tensor was handed out, which somebody may hold; or of the memory before this one.
     """
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, shown: bool = False) -> None:
         self.capacity = capacity
         self.version = 0
-        self.shown = False
+        self.shown = shown
         self._stores: dict[Key, torch.Tensor] = {}
         self._views: dict[Key, tuple[Shape, torch.Tensor]] = {}
         self._current: set[Key] = set()  # without any, the values are zero
@@ -76,6 +86,8 @@ class Memory:
         """A tensor to be written to as a whole; what it holds is undefined."""
         key = (device.current(), layout)
         self._set_current(key, shape)
+        if key not in self._stores and math.prod(shape) == self.capacity:
+            self._stores[key] = allocator.empty((self.capacity,), key[0])
         return self._view(key, shape)
 
     def update(self, shape: Shape, layout: str = CONTIGUOUS) -> torch.Tensor:
@@ -108,7 +120,7 @@ class Memory:
 
     def add(self, values: torch.Tensor, layout: str = CONTIGUOUS) -> None:
         """Add a tensor's values, which its maker gives away."""
-        if self._current or self._deferred is not None:
+        if not self.is_zero:
             self.update(tuple(values.shape), layout).add_(values)
         else:
             self.take(values, layout)
@@ -123,9 +135,32 @@ class Memory:
             self._views.pop(key, None)
         self._set_current(None)
 
+    def give_back(self) -> None:
+        """Lose the values, so that their memory serves for others: until they are written as a whole nobody may look.
+
+        Nothing happens where an array or a tensor was handed out, which somebody may hold.
+        """
+        if not self.shown and self.capacity:
+            self._stores.clear()
+            self._views.clear()
+            self._set_current(None)
+            self._deferred = _refuse
+
+    def compact(self) -> None:
+        """Give back the representations that are not current, where one is, unless somebody may hold them."""
+        if len(self._stores) > 1 and not self.shown and self._current:
+            for key in [key for key in self._stores if key not in self._current]:
+                del self._stores[key]
+                self._views.pop(key, None)
+
     def defer(self, write: Callable[[], object]) -> None:
         """Have the values written by this call when they are first looked at; never, if they are replaced before."""
         self._deferred, self._only_array = write, False
+
+    @property
+    def is_zero(self) -> bool:
+        """True if all values are known to be zero."""
+        return not self._current and self._deferred is None
 
     def layout(self, shape: Shape) -> str:
         """The layout that costs no conversion to read."""

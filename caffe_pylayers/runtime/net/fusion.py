@@ -90,6 +90,11 @@ class FusedNormalization:
         if down:
             self._blob.take_diff(d_x, CHANNELS_LAST)
 
+    def forget(self) -> None:
+        self._x = torch.empty(0)
+        for step in self.steps:
+            step.fused = None
+
     def unfuse(self) -> None:
         """Hand each layer its saved activations, so that it can run backward alone."""
         normal = self._layer.save_for_backward(self._x)
@@ -127,6 +132,9 @@ class FoldedNormalization:
 
     def run_backward(self) -> None:
         """Do nothing: no gradient is wanted."""
+
+    def forget(self) -> None:
+        """Do nothing: nothing is kept."""
 
     def _forward(self) -> None:
         for step in self.steps:

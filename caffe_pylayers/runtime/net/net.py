@@ -23,6 +23,7 @@ from caffe_pylayers.runtime.net import arguments, arrays, batches, debug_info, n
 from caffe_pylayers.runtime.net.graph import Graph
 from caffe_pylayers.runtime.net.late_checks import LateChecks
 from caffe_pylayers.runtime.net.names import ByName, Names
+from caffe_pylayers.runtime.net.reuse import Reuse
 from caffe_pylayers.runtime.net.step import Step, Unit
 from caffe_pylayers.runtime.process import LOGGER, solver_rank
 from caffe_pylayers.runtime.proto.caffe_pb2 import Phase
@@ -73,6 +74,7 @@ class Net:
         if given.weights is not None:
             given.weights.copy_to(self)
         del given  # and with it the file's values: their pages go back to the system too
+        self._reuse: Reuse | None = None
         allocator.return_pages()
 
     # --- layers and blobs ------------------------------------------------------------------------
@@ -227,6 +229,7 @@ class Net:
     def _run_forward(self, first: int, last: int) -> Any:
         """Run layers first to last and return the sum of their weighted losses, on a GPU as a scalar that is there."""
         loss: Any = 0.0
+        reuse = self._reuse
         on_host = device.current() == device.HOST
         before, after, debug = self._callbacks["before_forward"], self._callbacks["after_forward"], self.debug_info
         collected = contextlib.nullcontext() if on_host else self._late.collect()
@@ -243,11 +246,14 @@ class Net:
                     self._log(debug_info.forward_lines(unit.steps[0], self._blob_names))
                 for callback in after:
                     callback(i)
+                if reuse is not None:
+                    reuse.after_forward(unit)
         return loss
 
     def _backward(self, first: int, last: int) -> None:
         """Run the layers that need it backward, from the higher index first to last. IndexError as in _forward."""
         before, after, debug = self._callbacks["before_backward"], self._callbacks["after_backward"], self.debug_info
+        reuse = self._reuse
         with arrays_in_step([*self._blobs, *self.learnable]):
             for i, unit in reversed(self._units(last, first)):
                 for callback in before:
@@ -257,6 +263,10 @@ class Net:
                     self._log(debug_info.backward_lines(unit.steps[0], self._blob_names))
                 for callback in after:
                     callback(i)
+                if reuse is not None:
+                    reuse.after_backward(unit)
+        if reuse is not None:
+            reuse.end()
 
     def _units(self, first: int, last: int) -> Sequence[tuple[int, Unit]]:
         """Return the units of layers first to last, each with the index that callbacks take.
@@ -293,6 +303,14 @@ class Net:
         self._backward(len(self._steps) - 1, 0)
         if self.debug_info:
             LOGGER.error("%s", debug_info.norms(self.learnable))  # an error, as in Caffe: shown at any log level
+
+    def reuse_memory(self, backward: bool = True) -> None:
+        """Give values and gradients of blobs in between back, once no layer reads them: see net/reuse.py.
+
+        For who looks at the net's inputs, outputs, losses and learned blobs alone, and runs its layers in order.
+        Arrays that are held already stay what they are. backward: whether a backward follows each forward.
+        """
+        self._reuse = Reuse(self._steps, [self._blobs[i] for i in self._outputs], backward)
 
     def reshape(self) -> None:
         """Reshape every layer, after the shape of an input has changed."""
@@ -355,6 +373,8 @@ class Net:
         with arrays_in_step(self.learnable):
             for blob in self.learnable:
                 blob.clear_diff()
+                if self._reuse is not None:
+                    blob.compact()
 
     def share_with(self, other: Net) -> None:
         """Share the other net's learned blobs, in one memory, for all layers of the same name.

@@ -30,6 +30,9 @@ class Unit(Protocol):
     def run_backward(self) -> None:
         """Compute the gradients that the steps are asked for."""
 
+    def forget(self) -> None:
+        """After a backward: let go of what a forward kept for it."""
+
 
 class Fused(Protocol):
     """Several steps that were computed together and can be taken apart again."""
@@ -122,6 +125,9 @@ class Step:
         except Exception as error:
             self.explain(error, "backward")
             raise
+
+    def forget(self) -> None:
+        """Do nothing: what a layer keeps is its own."""
 
     def explain(self, error: Exception, method: str) -> None:
         """Raise the layer's own exception instead of one of the blobs or of memory; see Layer.explain."""

@@ -162,6 +162,12 @@ class Solver:
             raise TypeError(f"takes a net, got {net!r}")
         net.share_with(self.net)
 
+    def reuse_memory(self) -> None:
+        """Have the nets give memory back that no layer of theirs reads any more; see Net.reuse_memory."""
+        self.net.reuse_memory()
+        for net in self.test_nets:
+            net.reuse_memory(backward=False)
+
     def add_callback(self, on_start: Any, on_gradient: Callable[[], Any] | None = None) -> None:
         """Call back in each iteration: before the first forward, and when the gradients are complete.
 
