@@ -1,6 +1,7 @@
 """``caffe-pylayers run``."""
 
 import importlib.util
+import re
 import sys
 
 import pytest
@@ -120,28 +121,49 @@ OLD_NET = (
 )
 
 
+VERBS = {
+    "train": ["--solver", "s.prototxt", "--overwrite"],
+    "time": ["net.prototxt", "--iterations", "1"],
+    "check": ["net.prototxt"],
+    "check-layer": ["old_layer.Old", "--bottom", "2"],
+    "layers": ["old_layer.Old"],
+}
+# Each command in a process of its own, which has loaded the engine already.
+COMMANDS = """
+import os, sys
+from caffe_pylayers import _engine
+from caffe_pylayers.cli import main
+_engine.caffe()
+for verb, arguments in {commands!r}:
+    child = os.fork()
+    if not child:
+        os.dup2(1, 2)
+        code = main(arguments, verb=verb)
+        sys.stdout.flush()
+        os._exit(code)
+    print("--- code", os.WEXITSTATUS(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
 @pytest.mark.parametrize("kind", PY2)
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["train", "--solver", "s.prototxt"],
-        ["time", "net.prototxt", "--iterations", "1"],
-        ["check", "net.prototxt"],
-        ["check-layer", "old_layer.Old", "--bottom", "2"],
-        ["layers", "old_layer.Old"],
-    ],
-    ids=lambda arguments: arguments[0],
-)
-def test_every_verb_names_compat(run_program, root, tmp_path, kind, arguments):
+def test_every_verb_names_compat(run_program, root, tmp_path, kind):
     (tmp_path / "old_layer.py").write_text(PY2[kind])
     (tmp_path / "net.prototxt").write_text(OLD_NET)
     (tmp_path / "s.prototxt").write_text('net: "net.prototxt" base_lr: 1 lr_policy: "fixed" max_iter: 1 type: "SGD"')
-    command = [sys.executable, "-m", "caffe_pylayers", *arguments]
-    ended = run_program(*command, cwd=tmp_path, pythonpath=(root,))
-    if (arguments[0], kind) != ("layers", "setup"):  # a page needs no setup
-        assert WHAT_HELPS in ended.stdout
-        assert ended.returncode == 1
+    commands = list(VERBS.items())
     if kind == "setup" and importlib.util.find_spec("fissix"):
-        ended = run_program(*command, "--compat", cwd=tmp_path, pythonpath=(root,))
-        assert "NameError" not in ended.stdout
-        assert WHAT_HELPS not in ended.stdout
+        commands += [(verb, [*arguments, "--compat"]) for verb, arguments in VERBS.items()]
+
+    ended = run_program(
+        sys.executable, "-c", COMMANDS.format(commands=commands), cwd=tmp_path, pythonpath=(root, tmp_path)
+    )
+
+    said = re.findall(r"(.*?)^--- code (\d+)\n", ended.stdout, re.MULTILINE | re.DOTALL)
+    assert len(said) == len(commands), ended.stdout
+    for (verb, arguments), (text, code) in zip(commands, said):
+        if "--compat" in arguments:
+            assert "NameError" not in text
+            assert WHAT_HELPS not in text
+        elif (verb, kind) != ("layers", "setup"):  # a page needs no setup
+            assert WHAT_HELPS in text
+            assert code == "1"
