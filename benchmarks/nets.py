@@ -1,11 +1,12 @@
-"""Whole nets on the runtime beside real Caffe: iterations as a user runs them, side by side in one run, as ratios.
+"""Whole nets on the runtime beside real Caffe and PyTorch: iterations as a user runs them, in one run, as ratios.
 
     python benchmarks/nets.py [NET ...] [--rounds N]
 
-Each engine runs in a process of its own, on the same cores, and they take turns. Input blobs stand for the
-data, so that only the net is timed. forward: the net to use, in the TEST phase. train: forward, backward and
-update, ``solver.step(1)``. A ratio is real Caffe's time over the runtime's: how many times faster the runtime
-is; median of the rounds. Memory is the peak of each process, of a process that trains only this net.
+Each runs in a process of its own, on the same cores, and they take turns. Input blobs stand for the data, so that
+only the net is timed. forward: the net to use, in the TEST phase. train: forward, backward and update,
+``solver.step(1)``. PyTorch's is a plain module of the same mathematics (eager.py), with NCHW or channels-last values:
+the faster one counts. A ratio is the other's time over the runtime's: how many times faster the runtime is; median of
+the rounds. Memory is the peak of each process, of a process that does only this.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import statistics
 import sys
 import tempfile
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parent.parent)]
@@ -32,6 +34,12 @@ LENETS = {
     "lenet_softmax": "train_test_softmax",
 }
 NETS = [*LENETS, *BATCHES]
+PYTORCHS = ("runtime NCHW", "runtime channels-last")
+SERVED = ("caffe", *PYTORCHS, "runtime")
+HEADS = (
+    *("net, batch", "", "Caffe ms", "PyTorch ms", "runtime ms", "over Caffe", "over PyTorch"),
+    *("Caffe MB", "PyTorch MB", "runtime MB"),
+)
 SECONDS = 1.0  # of one engine in one round, one iteration at least
 LENET_INPUT = """
 layer { name: "in" type: "Input" top: "data" top: "label"
@@ -52,23 +60,11 @@ def write(folder, name):
     Path(folder, f"{name}.solver").write_text(SOLVER.format(f"{name}.train"))
 
 
-def serve(name):
-    """In an engine's process: seconds of what is asked for, "forward" or "train", and the megabytes had at most."""
-    import numpy as np
-
-    caffe = _engine.caffe()
-    rng, calls = np.random.RandomState(0), {}
-    for what in map(str.strip, sys.stdin):
-        if what not in calls:
-            if what == "train":
-                solver = caffe.get_solver(f"{name}.solver")
-                net, calls[what] = solver.net, lambda step=solver.step: step(1)
-            else:
-                net = caffe.Net(f"{name}.forward", caffe.TEST)
-                calls[what] = net.forward
-            net.blobs["data"].data[...] = rng.standard_normal(net.blobs["data"].data.shape)
-            calls[what]()
-        call, done, start = calls[what], 0, time.perf_counter()
+def serve(call):
+    """In a process: answer by the mean seconds of the call and the megabytes that the process has had at most."""
+    call()
+    for _ in sys.stdin:
+        done, start = 0, time.perf_counter()
         while time.perf_counter() - start < SECONDS:
             call()
             done += 1
@@ -76,43 +72,70 @@ def serve(name):
         answer(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
+def ours(name, what):
+    """What is timed on a Caffe, real or the runtime."""
+    import numpy as np
+
+    caffe = _engine.caffe()
+    if what == "train":
+        solver = caffe.get_solver(f"{name}.solver")
+        net, call = solver.net, lambda: solver.step(1)
+    else:
+        net = caffe.Net(f"{name}.forward", caffe.TEST)
+        call = net.forward
+    net.blobs["data"].data[...] = np.random.RandomState(0).standard_normal(net.blobs["data"].data.shape)
+    return call
+
+
+def pytorchs(name, what, channels_last):
+    """What is timed on PyTorch."""
+    import eager
+
+    net = eager.build(name, channels_last)
+    batch = eager.batch(name, BATCHES.get(name, 64), channels_last)
+    return (eager.training if what == "train" else eager.using)(net, *batch)
+
+
 def compare(folder, name, what, rounds):
-    """A row: Caffe's and the runtime's ms and MB, and how many times faster the runtime is."""
-    engines = [Engine(engine, __file__, "--serve", name, cwd=folder) for engine in ("caffe", "runtime")]
-    found = [[engine.ask(what) for engine in engines] for _ in range(rounds)]
-    for engine in engines:
+    """A row: ms of Caffe, of PyTorch and of the runtime, how many times faster the runtime is, and MB of each."""
+
+    def serving(column):
+        return Engine(column.split()[0], __file__, name, "--serve", what, column, cwd=folder)
+
+    engines = {column: serving(column) for column in SERVED}
+    found = [{column: engine.ask(what) for column, engine in engines.items()} for _ in range(rounds)]
+    for engine in engines.values():
         engine.close()
-    seconds = [statistics.median(pair[i][0] for pair in found) * 1e3 for i in (0, 1)]
-    ratio = statistics.median(caffe[0] / runtime[0] for caffe, runtime in found)
-    return (*seconds, ratio, found[-1][0][1], found[-1][1][1])
+    seconds = {column: statistics.median(each[column][0] for each in found) for column in SERVED}
+    columns = ("caffe", min(PYTORCHS, key=seconds.get), "runtime")
+    ratios = [statistics.median(each[other][0] / each["runtime"][0] for each in found) for other in columns[:2]]
+    return [1e3 * seconds[column] for column in columns], ratios, [found[-1][column][1] for column in columns]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("nets", nargs="*", metavar="NET", help=f"of {', '.join(NETS)}; all by default")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--serve", help=argparse.SUPPRESS)
+    parser.add_argument("--serve", nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
     unknown = set(args.nets) - set(NETS)
     if unknown:
         parser.error(f"no net {', '.join(sorted(unknown))}; there are {', '.join(NETS)}")
     if args.serve:
-        serve(args.serve)
+        what, column = args.serve
+        serve(pytorchs(*args.nets, what, column == PYTORCHS[1]) if column in PYTORCHS else ours(*args.nets, what))
         return
-    print(f"\nWhole nets, {os.cpu_count()} cores")
-    print(
-        f"  {'':18}{'batch':>6}{'':9}{'Caffe ms':>10}{'runtime ms':>12}{'ratio':>8}{'Caffe MB':>11}{'runtime MB':>12}"
-    )
+    print(f"\nWhole nets, {os.cpu_count()} cores, PyTorch {version('torch')}\n")
+    print(f"| {' | '.join(HEADS)} |\n{'| --- ' * len(HEADS)}|")
     with tempfile.TemporaryDirectory() as folder:
         for name in args.nets or NETS:
             write(folder, name)
             for what in ("forward", "train"):
-                theirs, ours, ratio, their_mb, our_mb = compare(folder, name, what, args.rounds)
-                print(
-                    f"  {name:18}{BATCHES.get(name, 64):6} {what:8}{theirs:10.1f}{ours:12.1f}{ratio:7.2f}x"
-                    f"{their_mb:11.0f}{our_mb:12.0f}",
-                    flush=True,
-                )
+                ms, ratios, megabytes = compare(folder, name, what, args.rounds)
+                cells = [f"{name}, {BATCHES.get(name, 64)}", what]
+                cells += [f"{value:.{1 if value < 100 else 0}f}" for value in ms]
+                cells += [f"{value:.2f}" for value in ratios] + [f"{value:.0f}" for value in megabytes]
+                print(f"| {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":
