@@ -43,21 +43,22 @@ HEADS = (
 SECONDS = 1.0  # of one engine in one round, one iteration at least
 LENET_INPUT = """
 layer { name: "in" type: "Input" top: "data" top: "label"
-        input_param { shape { dim: 64 dim: 1 dim: 28 dim: 28 } shape { dim: 64 } } }
+        input_param { shape { dim: %d dim: 1 dim: 28 dim: 28 } shape { dim: %d } } }
 """
 SOLVER = 'net: "{}" base_lr: 0.0001 momentum: 0.9 weight_decay: 0.0005 lr_policy: "fixed" snapshot_prefix: "bench"'
 
 
-def write(folder, name):
-    """The files of a net: NAME.forward and NAME.train, prototxts, and NAME.solver."""
+def write(folder, name, batch=None):
+    """The files of a net: NAME.forward and NAME.train, prototxts, and NAME.solver; ``batch``: instead of its own."""
+    batch = batch or BATCHES.get(name, 64)
     if name in LENETS:
         text = (ROOT / "prototxt" / "lenet" / f"{LENETS[name]}.prototxt").read_text()
-        train = deploy = LENET_INPUT + re.split(r'(?=layer \{\n  name: "conv1")', text)[1]
+        train = deploy = LENET_INPUT % (batch, batch) + re.split(r'(?=layer \{\n  name: "conv1")', text)[1]
     else:
-        train, deploy = zoo.train(name, BATCHES[name]), zoo.deploy(name, BATCHES[name])
+        train, deploy = zoo.train(name, batch), zoo.deploy(name, batch)
     Path(folder, f"{name}.forward").write_text(deploy)
     Path(folder, f"{name}.train").write_text(train)
-    Path(folder, f"{name}.solver").write_text(SOLVER.format(f"{name}.train"))
+    Path(folder, f"{name}.solver").write_text(SOLVER.format(Path(folder, f"{name}.train")))
 
 
 def serve(call):

@@ -113,3 +113,11 @@ def solvers():
 
     yield take
     take(0, 1)
+
+
+@pytest.fixture
+def tensor(request):
+    """Make an array a tensor, on the device of tests/device/plugin.py where that is in use."""
+    torch = pytest.importorskip("torch")
+    where = request.config.getoption("device", "cpu")
+    return lambda array: torch.from_numpy(array).to(where)

@@ -68,21 +68,21 @@ def test_some_layers_take_tensors():
 
 
 @pytest.mark.parametrize(("name", "row"), TENSOR_ROWS)
-def test_tensors_give_the_numbers_of_arrays(name, row):
+def test_tensors_give_the_numbers_of_arrays(tensor, name, row):
     torch = pytest.importorskip("torch")
     options = {key: row[key] for key in ("param_str", "tops", "phase") if key in row}
     bottoms = [np.asarray(x, np.float32) for x in row["bottoms"]]
     arrays = LayerRun(LAYERS[name], bottoms, dtype=np.float32, **options)
-    tensors = LayerRun(LAYERS[name], [torch.from_numpy(x) for x in bottoms], **options)
+    tensors = LayerRun(LAYERS[name], [tensor(x) for x in bottoms], **options)
     for ours, theirs in zip(arrays.forward(), tensors.forward()):
         assert isinstance(theirs, torch.Tensor)
-        assert_near(theirs.numpy(), ours)
+        assert_near(theirs.cpu().numpy(), ours)
     rng = np.random.RandomState(1701)  # not all the same: a normalizer has no gradient for that
     diffs = [np.asarray(rng.standard_normal(top.shape), np.float32) for top in arrays.top]
-    for ours, theirs in zip(arrays.backward(diffs), tensors.backward([torch.from_numpy(d) for d in diffs])):
-        assert_near(theirs.numpy(), ours)
+    for ours, theirs in zip(arrays.backward(diffs), tensors.backward([tensor(d) for d in diffs])):
+        assert_near(theirs.cpu().numpy(), ours)
     for ours, theirs in zip(arrays.layer.blobs, tensors.layer.blobs):
-        assert_near(theirs.diff.numpy(), ours.diff)
+        assert_near(theirs.diff.cpu().numpy(), ours.diff)
 
 
 def assert_near(theirs, ours):

@@ -27,6 +27,7 @@ def train(folder):
         rates = []
         if name == next(iter(cases.CASES)):
             solver.net.save(str(folder / "start.caffemodel"))
+            arrays["start"] = cases.weights(solver.net)
         for _ in range(cases.STEPS):
             rates.append(solver.lr)
             solver.step(1)

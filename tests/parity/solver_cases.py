@@ -1,8 +1,11 @@
 """Solvers to be run by real Caffe and by the runtime: 50 steps from the same weights on the same data."""
 
 import itertools
+from pathlib import Path
 
 import numpy as np
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "solvers.npz"
 
 STEPS = 50
 MIDDLE = 24  # where snapshots are taken: a whole number of rounds through the data
@@ -111,6 +114,13 @@ def feed(net):
             net.blobs["label"].data[...] = labels[batch]
 
     net.before_forward(before)
+
+
+def start(net, values):
+    """Give the net all its learned values, as ``weights`` gives them."""
+    for blobs in net.params.values():
+        for blob in blobs:
+            blob.data[...], values = values[: blob.count].reshape(blob.data.shape), values[blob.count :]
 
 
 def weights(net):

@@ -52,8 +52,8 @@ def recorded(golden, family, index):
 
 
 @pytest.mark.parametrize(("family", "index"), ROWS)
-def test_golden(recorded, family, index):
-    check(CASES[family][index], recorded)
+def test_golden(recorded, record_property, family, index):
+    record_property("error", check(CASES[family][index], recorded))
 
 
 # The types that compute by kernels which PyTorch does not document, where it has them.

@@ -44,6 +44,13 @@ def arrays(recorded):
         return dict(file)
 
 
+@pytest.fixture(scope="session")
+def golden():
+    """The start, rates and weights of the repository, one row for each case."""
+    with np.load(cases.GOLDEN) as file:
+        return dict(file)
+
+
 def solver_of(folder, name, case, start=None):
     solver = get_solver(cases.write(folder, name, *case))
     cases.feed(solver.net)
@@ -56,15 +63,25 @@ def check(found, expected):
     np.testing.assert_allclose(found, expected, RTOL, RTOL * np.abs(expected).max())
 
 
+def test_the_recordings_are_of_the_real_caffe_that_is_here(arrays, golden):
+    check(golden["start"], arrays["start"])
+    assert list(golden["names"]) == list(cases.CASES), "run scripts/record_golden.py"
+    for name, rates, weights in zip(cases.CASES, golden["rates"], golden["weights"]):
+        np.testing.assert_array_equal(rates, arrays[f"{name}/rates"])
+        check(weights, arrays[f"{name}/weights"])
+
+
 @pytest.mark.parametrize("name", cases.CASES)
-def test_fifty_steps(recorded, arrays, tmp_path, name):
-    solver = solver_of(tmp_path, name, cases.CASES[name], recorded / "start.caffemodel")
+def test_fifty_steps(golden, tmp_path, name):
+    case = list(golden["names"]).index(name)
+    solver = solver_of(tmp_path, name, cases.CASES[name])
+    cases.start(solver.net, golden["start"])
     rates = []
     for _ in range(cases.STEPS):
         rates.append(solver.lr)
         solver.step(1)
-    np.testing.assert_array_equal(np.float32(rates), arrays[f"{name}/rates"])
-    check(cases.weights(solver.net), arrays[f"{name}/weights"])
+    np.testing.assert_array_equal(np.float32(rates), golden["rates"][case])
+    check(cases.weights(solver.net), golden["weights"][case])
 
 
 @pytest.mark.parametrize("name", cases.RESUMED)

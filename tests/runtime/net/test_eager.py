@@ -38,10 +38,9 @@ def test_every_net(benchmarks):
 
 
 @pytest.mark.parametrize("name", NETS)
-def test_outputs(benchmarks, tmp_path, monkeypatch, name):
+def test_outputs(benchmarks, tmp_path, name):
     eager, nets = benchmarks
-    monkeypatch.setattr(nets, "BATCHES", dict.fromkeys(nets.BATCHES, BATCH))
-    nets.write(tmp_path, name)
+    nets.write(tmp_path, name, BATCH)
     torch.manual_seed(0)
     pycaffe.set_random_seed(0)
     for path in tmp_path.iterdir():
@@ -55,7 +54,7 @@ def test_outputs(benchmarks, tmp_path, monkeypatch, name):
     for layer in net.modules():
         if isinstance(layer, nn.Dropout):
             layer.p = 0.0
-    images, labels = eager.batch(name, BATCH if name in nets.BATCHES else 64)
+    images, labels = eager.batch(name, BATCH)
     inputs = {"data": images.numpy(), "label": labels.numpy()}
 
     trained = pycaffe.Net(tmp_path / f"{name}.train", pycaffe.TRAIN)

@@ -1,0 +1,222 @@
+"""Nets on a GPU beside PyTorch, eager and as a CUDA graph: rows of a Markdown table, as ratios of one run.
+
+    python benchmarks/gpu.py [NET ...] [--device cuda] [--batch N] [--rounds N] [--seconds S]
+
+float32 without TF32, PyTorch's defaults otherwise. eager: the module of eager.py in the layout, NCHW or channels-last,
+that is faster here, fused SGD; graph: the same, captured. All take turns in one process; a figure is the median of the
+rounds, a ratio the other's time over the runtime's: how many times faster the runtime is. forward: the net to use, its
+outputs read on the host; train: forward, backward and update, nothing read. Memory: the most that tensors have at a
+time beyond what there was. On the CPU, where there are no graphs and memory is not counted, it shows that all runs.
+"""
+
+import argparse
+import gc
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parent.parent)]
+
+import eager
+import nets
+import torch
+
+from caffe_pylayers import pycaffe as caffe
+from caffe_pylayers.runtime.memory import device
+
+BATCHES = {"lenet_python": 64, "caffenet": 256, "googlenet": 128, "resnet50": 64, "vgg16": 64}
+LAYOUTS = {"NCHW": False, "channels-last": True}
+HEADS = (
+    *("net, batch", "", "runtime, ms", "eager, ms", "its layout", "graph, ms", "to eager", "to the graph"),
+    *("runtime, MB", "eager, MB", "graph, MB"),
+)
+
+
+def row(cells):
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+def on_gpu():
+    return device.current().type == "cuda"
+
+
+# --- what is timed --------------------------------------------------------------------------------
+
+
+def runtimes(name, batch, what):
+    """The call of the runtime; forward's gives arrays."""
+    net, solver = net_of(name, batch, what)
+    return net.forward if what == "forward" else lambda: solver.step(1)
+
+
+def net_of(name, batch, what):
+    """The runtime's net with random images and labels, and its solver."""
+    with tempfile.TemporaryDirectory() as folder:
+        nets.write(folder, name, batch)
+        solver = caffe.get_solver(f"{folder}/{name}.solver") if what == "train" else None
+        net = solver.net if solver else caffe.Net(f"{folder}/{name}.forward", caffe.TEST)
+    for blob, values in zip(("data", "label"), eager.batch(name, batch)):
+        if blob in net.inputs:
+            net.blobs[blob].data[...] = values.numpy()
+    return net, solver
+
+
+def eagers(name, batch, what, channels_last):
+    """The call of PyTorch; its tensors stay where they are."""
+    net = eager.build(name, channels_last).to(device.current())
+    examples = [tensor.to(device.current()) for tensor in eager.batch(name, batch, channels_last)]
+    return (eager.training if what == "train" else eager.using)(net, *examples)
+
+
+def reading(what, call):
+    """The call with forward's results on the host, as the runtime gives them."""
+    if what == "train":
+        return call
+
+    def read():
+        found = call()
+        return [tensor.cpu() for tensor in (found if isinstance(found, tuple) else (found,))]
+
+    return read
+
+
+def graphed(call):
+    """The call's kernels as a CUDA graph, to be launched at once."""
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(3):
+            call()
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        found = call()
+
+    def replay():
+        graph.replay()
+        return found
+
+    return replay
+
+
+def ready(make):
+    """A call that has been made and called, and the megabytes that this took at most."""
+    gc.collect()
+    if on_gpu():
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+    call = make()
+    for _ in range(3):
+        call()
+    if not on_gpu():
+        return call, "-"
+    torch.cuda.synchronize()
+    return call, f"{(torch.cuda.max_memory_allocated() - before) / 2**20:.0f}"
+
+
+def lasts(call, seconds):
+    """Seconds of a call, the mean of as many as fill these."""
+
+    def some(number):
+        start = time.perf_counter()
+        for _ in range(number):
+            call()
+        if on_gpu():
+            torch.cuda.synchronize()
+        return (time.perf_counter() - start) / number
+
+    return some(max(1, round(seconds / some(1))))
+
+
+def compare(name, batch, what, rounds, seconds):
+    """The cells of a net's row."""
+    calls, megabytes = {}, {}
+    calls["runtime"], megabytes["runtime"] = ready(lambda: runtimes(name, batch, what))
+    for layout, last in LAYOUTS.items():
+        found = ready(lambda last=last: reading(what, eagers(name, batch, what, last)))
+        calls[layout], megabytes[layout] = found
+    layout = min(LAYOUTS, key=lambda layout: lasts(calls[layout], seconds))
+    calls = {"runtime": calls["runtime"], "eager": calls[layout]}
+    megabytes["eager"] = megabytes[layout]
+    if on_gpu():
+        found = ready(lambda: reading(what, graphed(eagers(name, batch, what, LAYOUTS[layout]))))
+        calls["graph"], megabytes["graph"] = found
+    found = [{column: lasts(call, seconds) for column, call in calls.items()} for _ in range(rounds)]
+    ms, ratios = {}, {}
+    for column in calls:
+        ms[column] = f"{1e3 * statistics.median(times[column] for times in found):.3g}"
+        ratios[column] = f"{statistics.median(times[column] / times['runtime'] for times in found):.2f}"
+    return [
+        *(ms["runtime"], ms["eager"], layout, ms.get("graph", "-"), ratios["eager"], ratios.get("graph", "-")),
+        *(megabytes.get(column, "-") for column in ("runtime", "eager", "graph")),
+    ]
+
+
+# --- the share of the Python layers ---------------------------------------------------------------
+
+
+def clock():
+    """A moment of the GPU, after what it was given before; on the CPU of the host."""
+    if not on_gpu():
+        return time.perf_counter()
+    event = torch.cuda.Event(enable_timing=True)
+    event.record()
+    return event
+
+
+def between(start, end):
+    """Seconds from a moment to another."""
+    return start.elapsed_time(end) / 1e3 if on_gpu() else end - start
+
+
+def layers_share(batch, iterations=200):
+    """In words: the share of the two Python layers in LeNet's iteration, forward and backward."""
+    net, solver = net_of("lenet_python", batch, "train")
+    moments, python = [], [i for i, layer in enumerate(net.layers) if layer.type == "Python"]
+
+    def mark(layer):
+        if layer in python:
+            moments.append(clock())
+
+    solver.step(20)
+    for callbacks in ("before_forward", "after_forward", "before_backward", "after_backward"):
+        getattr(net, callbacks)(mark)
+    start = clock()
+    solver.step(iterations)
+    end = clock()
+    if on_gpu():
+        torch.cuda.synchronize()
+    share = sum(between(*pair) for pair in zip(moments[::2], moments[1::2])) / between(start, end)
+    return f"The two Python layers take {100 * share:.1f} % of LeNet's iteration."
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("nets", nargs="*", metavar="NET", help=f"of {', '.join(BATCHES)}; all by default")
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
+    parser.add_argument("--batch", type=int, help="of every net, instead of its own")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=0.5, help="of one column in one round")
+    args = parser.parse_args()
+    unknown = set(args.nets) - set(BATCHES)
+    if unknown:
+        parser.error(f"no net {', '.join(sorted(unknown))}; there are {', '.join(BATCHES)}")
+    if args.device == "cuda":
+        if not torch.cuda.is_available():
+            sys.exit(f"this PyTorch ({torch.__version__}) sees no GPU; --device cpu shows that all of it runs")
+        caffe.set_mode_gpu()
+    print(f"{row(HEADS)}\n{row(['---'] * len(HEADS))}", flush=True)
+    names = args.nets or list(BATCHES)
+    for name in names:
+        batch = args.batch or BATCHES[name]
+        for what in ("forward", "train"):
+            print(row([f"{name}, {batch}", what, *compare(name, batch, what, args.rounds, args.seconds)]), flush=True)
+    if "lenet_python" in names:
+        print(f"\n{layers_share(args.batch or 64)}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
