@@ -172,7 +172,7 @@ def between(start, end):
     return start.elapsed_time(end) / 1e3 if on_gpu() else end - start
 
 
-def layers_share(batch, iterations=200):
+def layers_share(batch, seconds):
     """In words: the share of the two Python layers in LeNet's iteration, forward and backward."""
     net, solver = net_of("lenet_python", batch, "train")
     moments, python = [], [i for i, layer in enumerate(net.layers) if layer.type == "Python"]
@@ -181,7 +181,8 @@ def layers_share(batch, iterations=200):
         if layer in python:
             moments.append(clock())
 
-    solver.step(20)
+    solver.step(3)
+    iterations = max(3, round(5 * seconds / lasts(lambda: solver.step(1), seconds)))
     for callbacks in ("before_forward", "after_forward", "before_backward", "after_backward"):
         getattr(net, callbacks)(mark)
     start = clock()
@@ -215,7 +216,7 @@ def main():
         for what in ("forward", "train"):
             print(row([f"{name}, {batch}", what, *compare(name, batch, what, args.rounds, args.seconds)]), flush=True)
     if "lenet_python" in names:
-        print(f"\n{layers_share(args.batch or 64)}", flush=True)
+        print(f"\n{layers_share(args.batch or 64, args.seconds)}", flush=True)
 
 
 if __name__ == "__main__":
