@@ -278,8 +278,12 @@ class BatchNorm(KeptInput):
         if self.unbiased and count > 1:
             variance = variance * (count / (count - 1))
         fraction, share = self.moving_average_fraction, 1 - self.moving_average_fraction
-        if self.averaging == "from_first" and not self._of("data", "variance").any():
-            fraction, share = 0.0, 1.0
+        if self.averaging == "from_first":
+            begun = self._of("data", "variance").any()
+            if arrays.on_device(begun):
+                fraction, share = fraction * begun, 1 - fraction * begun
+            elif not begun:
+                fraction, share = 0.0, 1.0
         of_batch = {"mean": mean, "variance": variance, "inverse_std": inverse}
         if self.averaging == "sum":
             share = of_batch["correction"] = 1.0

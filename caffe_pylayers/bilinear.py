@@ -75,7 +75,7 @@ def compact_bilinear_forward(xp, a, b, bins, signs, compact, bilinear):
     """
     for n in range(len(compact)):
         xp.matmul(a[n], b[n].swapaxes(0, 1), out=bilinear)
-        compact[n] = xp.bincount(bins, bilinear.ravel() * signs, compact.shape[1])
+        compact[n] = arrays.bincount(bins, compact.shape[1], bilinear.ravel() * signs)
 
 
 def compact_bilinear_backward(xp, a, b, bins, signs, d_compact, d_a, d_b, bilinear):

@@ -80,7 +80,9 @@ class CenterLoss(ClassVectorsLoss):
         self._labels, self._valid = self.classes_of(labels)
         loss, self._difference = center_loss_forward(features, self.blobs[0].data, self._labels, self._valid)
         n = len(features)
-        self._normalizer = normalizer(self.normalization, n, n, n if self._valid is None else int(self._valid.sum()))
+        self._normalizer = normalizer(
+            self.normalization, n, n, n if self._valid is None else arrays.count_true(self._valid)
+        )
         return loss / self._normalizer
 
     def gradient(self, scale, d_features):

@@ -163,7 +163,7 @@ class LabelContrastiveLoss(EmbeddingLoss):
         pairs = valid = n * (n - 1) // 2
         if self.ignore_label is not None:
             counts = same | different
-            self._counts, valid = arrays.astype(counts, features), int(xp.count_nonzero(counts)) // 2
+            self._counts, valid = arrays.astype(counts, features), arrays.count_true(counts) // 2
             terms *= self._counts
         self._normalizer = normalizer(self.normalization, n, pairs, valid)
         return terms.sum() / (2 * self._normalizer)

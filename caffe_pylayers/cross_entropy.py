@@ -160,9 +160,9 @@ class SoftmaxCrossEntropyLoss(LabelLoss):
             top[2].data[...] = self._where_valid(self._losses).reshape(top[2].data.shape)
 
     def backward(self, top, propagate_down, bottom):
-        self._d_losses = top[2].diff if len(top) > 2 and self.xp.count_nonzero(top[2].diff) else None
+        self._d_losses = top[2].diff if len(top) > 2 and arrays.may_hold(top[2].diff) else None
         super().backward(top, propagate_down, bottom)
-        if len(top) > 1 and propagate_down[0] and self.xp.count_nonzero(top[1].diff):
+        if len(top) > 1 and propagate_down[0] and arrays.may_hold(top[1].diff):
             d_scores = bottom[0].diff
             d_scores += softmax_backward(self.xp, self.xp.exp(self._log_p), top[1].diff, self._axis)
 

@@ -117,7 +117,7 @@ class ScaleInvariantLogLoss(Layer):
         differences = self._logs(bottom) - self.xp.log(targets.clip(_LEAST, _MOST))
         differences *= self._valid
         loss = self._forward(differences)
-        if not math.isfinite(loss.sum()):  # what a pixel that does not count holds may be no number
+        if arrays.may_be_no_number(loss.sum()):  # what a pixel that does not count holds may be no number
             out = self._valid == 0
             logs = self.xp.log(self.xp.where(out, 1, targets))
             loss = self._forward(self.xp.where(out, 0, self._logs(bottom) - logs))

@@ -82,8 +82,10 @@ def _two_each(drawn, count, n):
 
 def inverse_mean(squares):
     """Return 1 over the mean of the squared distances (n, n) of different samples; 1 where all are the same."""
-    total, n = float(squares.sum()), len(squares)
-    return n * (n - 1) / total if total > 0 else 1.0
+    total, n = squares.sum(), len(squares)
+    if arrays.on_device(total):
+        return arrays.namespace(total).where(total > 0, n * (n - 1) / total, 1.0)
+    return n * (n - 1) / float(total) if total > 0 else 1.0
 
 
 def gaussian_kernels(xp, squares, gamma, factors):
@@ -109,9 +111,11 @@ def mmd_backward(weights, squares, kernels, parts, which, through_mean=False):
     gamma, (_, slope), d = kernels[which][0], parts[which], squares[which]
     d_k = weights * math.prod(k for i, (k, _) in enumerate(parts) if i != which)
     d_squares = d_k * slope * -gamma
-    if through_mean and float(d.sum()) > 0:
+    total = d.sum()
+    if through_mean and (arrays.on_device(total) or total > 0):
         d_gamma = -(d_k * slope * d).sum()
-        d_squares -= d_gamma * gamma / d.sum()
+        through = d_gamma * gamma / total
+        d_squares -= arrays.namespace(d).where(total > 0, through, 0) if arrays.on_device(total) else through
     return d_squares
 
 

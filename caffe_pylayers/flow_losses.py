@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 
-from caffe_pylayers._layer import checks
+from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.bases.scheduled import Scheduled
 from caffe_pylayers._layer.losses.normalizers import normalization, normalizer
@@ -127,7 +127,7 @@ class LpqLoss(Scheduled):
         }
         lengths = abs(self._difference)
         terms, self._sums = lpq_forward(xp, lengths, **self._powers)
-        full, valid = math.prod(self._view) / self._channels, int(xp.count_nonzero(known)) / self._channels
+        full, valid = math.prod(self._view) / self._channels, arrays.count_true(known) / self._channels
         self._normalizer = normalizer(self.normalization, self._samples, full, valid)
         top[0].data[...] = terms.sum() / self._normalizer
 

@@ -22,6 +22,7 @@ layer {
 
 from __future__ import annotations
 
+from caffe_pylayers._layer import arrays
 from caffe_pylayers._layer.base import Parameter
 from caffe_pylayers._layer.functions.sigmoid import sigmoid_and_softplus
 from caffe_pylayers._layer.losses.class_loss import LabelProbabilityLoss, ScoreLoss
@@ -164,7 +165,7 @@ class SoftmaxFocalLoss(LabelProbabilityLoss):
     def normalizer(self, target, valid, weights):
         if self.normalization != "positives":
             return super().normalizer(target, valid, weights)
-        return max(self.count_of(target != self.background_label, valid, weights), 1)
+        return arrays.at_least_one(self.count_of(target != self.background_label, valid, weights))
 
 
 class SigmoidFocalLoss(ScoreLoss):
@@ -230,4 +231,4 @@ class SigmoidFocalLoss(ScoreLoss):
     def normalizer(self, target, valid, weights):
         if self.normalization != "positives":
             return super().normalizer(target, valid, weights)
-        return max(self.count_of(target > 0.5, weights), 1)
+        return arrays.at_least_one(self.count_of(target > 0.5, weights))

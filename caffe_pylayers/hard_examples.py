@@ -60,31 +60,42 @@ def hard_examples(
     losses = xp.where(xp.isnan(losses), xp.full_like(losses, math.inf), losses)
     if negative_ratio is not None:
         positives = candidates & ~negatives
-        wanted = [math.floor(negative_ratio * n + 1e-6) for n in positives.sum(1).tolist()]
-        return positives | hardest(xp, losses, candidates & negatives, [max(n, min_kept) for n in wanted])
+        wanted = _share(positives, negative_ratio, min_kept)
+        return positives | hardest(xp, losses, candidates & negatives, wanted)
     if threshold is not None:
         hard = candidates & (losses > -math.log(threshold))
-        wanted = hard.sum(1).tolist()
-        if all(n >= min_kept for n in wanted):
+        if not min_kept or (not arrays.on_device(hard) and all(n >= min_kept for n in hard.sum(1).tolist())):
             return hard
+        wanted = _share(hard, 1, min_kept)
     elif top_k is not None:
-        wanted = [top_k] * len(losses)
+        wanted = [max(top_k, min_kept)] * len(losses)
     else:
-        wanted = [max(math.floor(kept_ratio * n + 1e-6), 1) for n in candidates.sum(1).tolist()]
-    return hardest(xp, losses, candidates, [max(n, min_kept) for n in wanted])
+        wanted = _share(candidates, kept_ratio, max(min_kept, 1))
+    return hardest(xp, losses, candidates, wanted)
+
+
+def _share(flags, ratio, least):
+    """Return floor(ratio * n) for the n flags of each row, at least so many: integers, in a tensor on a device."""
+    numbers = flags.sum(1)
+    if arrays.on_device(numbers):
+        return arrays.to_int64((numbers.double() * ratio + 1e-6).floor()).clip(least, None)
+    return [max(math.floor(ratio * n + 1e-6), least) for n in numbers.tolist()]
 
 
 def hardest(xp, losses, candidates, counts):
     """Return booleans (G, M): the counts[g] largest losses of each row among its candidates, the first of equals.
 
-    losses, candidates: (G, M), numbers >= 0 and booleans. counts: G integers.
+    losses, candidates: (G, M), numbers >= 0 and booleans. counts: G integers, or on a device a tensor of them.
     """
     size = losses.shape[1]
-    counts = [min(count, size) for count in counts]
-    if len(counts) == 1:
-        return _hardest_of_one(xp, losses, candidates, counts[0])
+    if not arrays.is_tensor(counts):
+        counts = [min(count, size) for count in counts]
+        if len(counts) == 1:
+            return _hardest_of_one(xp, losses, candidates, counts[0])
     order = arrays.argsort(xp.where(candidates, -losses, xp.ones_like(losses)), 1)
-    ranks, counts = arrays.arange_like(order, size), arrays.from_numpy(counts, order)
+    if not arrays.is_tensor(counts):
+        counts = arrays.from_numpy(counts, order)
+    ranks = arrays.arange_like(order, size)
     chosen = xp.zeros_like(candidates)
     arrays.put_along(chosen, order, ranks[None] < counts[:, None], 1)
     return chosen & candidates

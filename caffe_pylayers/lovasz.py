@@ -63,7 +63,7 @@ def lovasz_slopes(xp, errors, members):
         order = arrays.argsort(-errors, 1)
         order += arrays.arange_like(order, groups)[:, None] * positions  # in all of memory
         slopes.ravel()[order] = jaccard_steps(xp, members.ravel()[order], errors)
-        slopes[errors <= 0] = 0
+        arrays.put_where(slopes, errors <= 0, 0)
     return slopes
 
 
@@ -71,7 +71,7 @@ def class_counts(xp, labels, classes):
     """Return how often each class occurs (G, C) among labels int64 (G, L) in [-1, C); -1 is none."""
     groups, each = len(labels), classes + 1  # one more for -1
     first = arrays.arange_like(labels, groups)[:, None] * each + 1
-    return xp.bincount((labels + first).ravel(), minlength=groups * each).reshape(groups, each)[:, 1:]
+    return arrays.bincount((labels + first).ravel(), groups * each).reshape(groups, each)[:, 1:]
 
 
 def class_errors(xp, p, labels, c):
@@ -83,7 +83,7 @@ def class_errors(xp, p, labels, c):
     errors = p - arrays.astype(members, p)
     signs = xp.sign(errors)
     xp.abs(errors, out=errors)
-    errors[labels < 0] = -1
+    arrays.put_where(errors, labels < 0, -1)
     return errors, signs, members
 
 
@@ -137,7 +137,7 @@ class LovaszHingeLoss(Layer):
         sign = arrays.astype(2 * labels - 1, scores).reshape(self._shape)
         errors = 1 - scores * sign
         if valid is not None:
-            errors[~valid.reshape(self._shape)] = -1
+            arrays.put_where(errors, ~valid.reshape(self._shape), -1)
         slopes = lovasz_slopes(self.xp, errors, sign > 0)
         groups = max(len(slopes), 1)
         self._d_scores = -sign * slopes / groups
@@ -200,7 +200,7 @@ class LovaszSoftmaxLoss(ClassMean):
     def forward(self, bottom, top):
         labels, valid = checks.class_labels(self, bottom[1].data, self._classes, self.ignore_label)
         if valid is not None:
-            labels[~valid] = -1
+            arrays.put_where(labels, ~valid, -1)
             valid = valid.reshape(self._shape[0], 1, self._shape[2])
         self._p = self.take_probabilities(bottom[0].data, valid)
         p, labels, d_p = map(arrays.host_view, (self._p, labels.reshape(self._grouped), self._d_p))
@@ -218,7 +218,8 @@ class LovaszSoftmaxLoss(ClassMean):
         """Return the loss, and write the gradient of p, class after class, whose errors are sorted by themselves."""
         xp, loss = arrays.namespace(p), 0
         shares = self.class_shares(class_counts(xp, labels, p.shape[1])) / max(len(labels), 1)
-        for c, counts in enumerate((shares > 0).any(0).tolist()):
+        there = [True] * p.shape[1] if arrays.on_device(shares) else (shares > 0).any(0).tolist()
+        for c, counts in enumerate(there):
             if not counts:
                 d_p[:, c] = 0
                 continue

@@ -108,7 +108,7 @@ class SubtractRunningMean(Interpolated):
     def forward(self, bottom, top):
         super().forward(bottom, top)
         x = top[0].data
-        count = int(self.blobs[0].data.reshape(-1)[0]) + 1
+        count = self.blobs[0].data.reshape(-1)[0] + 1
         self.blobs[0].data[...] = count
         if not self.iterations:
             if self.mean:
@@ -116,20 +116,22 @@ class SubtractRunningMean(Interpolated):
             return
         pixels, channels = self.blobs[1].data, self.blobs[2].data
         fits = pixels.shape[2:] == x.shape[2:]
-        if count <= self.iterations and len(x):
-            self._learn(pixels, channels, count, x.mean(0), fits)
+        learns = count <= self.iterations
+        if len(x) and (arrays.on_device(learns) or learns):
+            for mean, learned in zip((pixels, channels), self._learned(pixels, channels, count, x.mean(0), fits)):
+                mean[...] = self.xp.where(learns, learned, mean) if arrays.on_device(learns) else learned
         if not self.mean_per_pixel:
             x -= channels
         else:
             x -= pixels if fits else pixels.mean((2, 3)).reshape(channels.shape)
 
-    def _learn(self, pixels, channels, count, batch, fits):
+    def _learned(self, pixels, channels, count, batch, fits):
+        """Return the means of each pixel and of each channel, with this batch."""
         if fits:
-            pixels[...] = running_mean(pixels, count, batch)
-            channels[...] = pixels.mean((2, 3)).reshape(channels.shape)
-        else:
-            channels[...] = running_mean(channels, count, batch.mean((1, 2)).reshape(channels.shape))
-            pixels[...] = channels
+            pixels = running_mean(pixels, count, batch)
+            return pixels, pixels.mean((2, 3)).reshape(channels.shape)
+        channels = running_mean(channels, count, batch.mean((1, 2)).reshape(channels.shape))
+        return channels, channels
 
     def _shape(self, x):
         shape = tuple(x.shape)

@@ -200,8 +200,8 @@ class NPairLoss(Layer):
         if self.ignore_label is not None:
             valid = labels != self.ignore_label
             same &= valid[:, None]
-            similarities[:, ~valid] = NOTHING
-            self._valid = int(self.xp.count_nonzero(valid))
+            arrays.put_where(similarities, ~valid[None], NOTHING)
+            self._valid = arrays.count_true(valid)
         self._targets = arrays.astype(same, similarities)
         self._targets /= self._targets.sum(1)[:, None].clip(1, None)
 
@@ -258,7 +258,7 @@ class LiftedStructureLoss(EmbeddingLoss):
     def _count_pairs(self, same):
         n = len(same)
         chosen = {"positives": same, "valid": same | self._different}.get(self.normalization)
-        counted = 0 if chosen is None else int(self.xp.count_nonzero(chosen)) // 2
+        counted = 0 if chosen is None else arrays.count_true(chosen) // 2
         return normalizer(self.normalization, n, n * (n - 1) // 2, counted, positives=counted)
 
 

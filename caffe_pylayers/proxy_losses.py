@@ -72,7 +72,7 @@ def proxy_anchor_forward(xp, cosines, labels, same, scale=32.0, margin=0.1):
     """
     own, others = _exponents(cosines, labels, scale, margin)
     arrays.put_along(others, labels, NOTHING, 1)
-    others[~same.any(1)] = NOTHING
+    arrays.put_where(others, ~same.any(1)[:, None], NOTHING)
     positive = log_sum_exp(xp, xp.where(same, own[None, :], NOTHING + 0 * own))
     return softplus(xp, positive), softplus(xp, log_sum_exp(xp, others, 0))
 
@@ -128,7 +128,7 @@ class ProxyNCALoss(ProxyLoss):
         terms, self._sums = proxy_nca_forward(self.xp, self._squares, labels, self.positive_in_sum)
         n = counted = len(terms)
         if valid is not None:
-            counted = int(self.xp.count_nonzero(valid))
+            counted = arrays.count_true(valid)
             terms *= valid[:, 0]
         self._normalizer = normalizer(self.normalization, n, n, counted)
         return terms.sum() / self._normalizer
@@ -176,7 +176,10 @@ class ProxyAnchorLoss(ProxyLoss):
         self._positive, self._negative = proxy_anchor_forward(self.xp, cosines, labels, same, self.scale, self.margin)
         count = arrays.astype(same.sum(1), cosines)  # of the sample's class
         of_class = (count > 0) / count.clip(1, None)
-        self._positive_classes = max(round(float(of_class.sum())), 1)
+        classes = of_class.sum()
+        self._positive_classes = arrays.at_least_one(
+            classes.round() if arrays.on_device(classes) else round(float(classes))
+        )
         positive = (self._positive * of_class).sum() / self._positive_classes
         return positive + self._negative.sum() / self.num_classes
 

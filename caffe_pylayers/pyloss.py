@@ -12,9 +12,7 @@ Caffe gives a Python layer no default loss weight: without ``loss_weight`` it tr
 
 from __future__ import annotations
 
-import math
-
-from caffe_pylayers._layer import checks
+from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.blocks import sum_to
 from caffe_pylayers._layer.losses.weighted_loss import PositionLoss, hide
 
@@ -96,7 +94,7 @@ class EuclideanLossLayer(PositionLoss):
         self._normalizer = self.divisor(self.amount(self._size, weights))
         pair = predictions, targets, self._difference
         self._loss = euclidean_loss_forward(self.xp, *pair, weights, self._weighted)
-        if weights is not None and not math.isfinite(self._loss):
+        if weights is not None and arrays.may_be_no_number(self._loss):
             self._difference[...] = hide(self.xp, self._difference, weights == 0)
             pair = self._difference, 0, self._difference
             self._loss = euclidean_loss_forward(self.xp, *pair, weights, self._weighted)
@@ -109,7 +107,8 @@ class EuclideanLossLayer(PositionLoss):
         euclidean_loss_backward(self.xp, self._weighted, scale, d_predictions, d_targets)
         if self._weights_shape is not None and propagate_down[2]:
             terms = self._difference * self._difference / 2
-            if self.normalization == "weights" and self._weights_divide:
-                terms -= self._loss / self._normalizer
+            mean = self.through_divisor(self._loss / self._normalizer)
+            if mean is not None:
+                terms -= mean
             d_weights = bottom[2].diff
             d_weights[...] = (sum_to(terms, self._weights_shape) * scale).reshape(d_weights.shape)

@@ -124,6 +124,8 @@ def lstm_backward(xp, x, weights, recurrent, cont, kept, d_y, clip, d_gates, d_w
 
 def _begun(cont):
     """Return for each step which streams begin with it (N, 1), None where all go on."""
+    if arrays.on_device(cont):
+        return [~step for step in cont]
     all_go_on = cont.reshape(len(cont), math.prod(cont.shape[1:])).all(1).tolist()
     return [None if goes_on else ~step for goes_on, step in zip(all_go_on, cont)]
 

@@ -116,7 +116,7 @@ class Downsample(_Resampled):
         xp, maps, resized = self.xp, bottom[0].data, top[0].data
         self._known = self._unknown = self._share = None
         known = maps == maps  # noqa: PLR0124 - NaN is not
-        if xp.count_nonzero(known) == math.prod(maps.shape):
+        if not arrays.on_device(maps) and xp.count_nonzero(known) == math.prod(maps.shape):
             self.resize(maps, resized)
             return
         self._known, self._share = known, xp.empty_like(resized)

@@ -29,8 +29,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Layer, Parameter
 from caffe_pylayers._layer.bases.rearrangement import Rearrangement
@@ -173,7 +171,7 @@ class Reverse(Layer):
 
     def forward(self, bottom, top):
         if len(bottom) > 1:
-            self._order = self._places(arrays.to_numpy(bottom[1].data))
+            self._order = self._places(bottom[1].data)
         self._reverse(bottom[0].data, top[0].data)
 
     def backward(self, top, propagate_down, bottom):
@@ -185,17 +183,17 @@ class Reverse(Layer):
     def _places(self, lengths):
         """Return the step that each step of each stream is taken from, (T, N, 1)."""
         most = self._view[0]
-        good = (lengths >= 0) & (lengths <= most) & (lengths == np.floor(lengths))
+        good = (lengths >= 0) & (lengths <= most) & (lengths == self.xp.floor(lengths))
         checks.every(self, "length", lengths, good, f"is none in [0, {most}]")
-        steps, lengths = np.arange(most)[:, None], lengths.astype(np.int64)
-        return np.where(steps < lengths, lengths - 1 - steps, steps)[..., None]
+        lengths = arrays.to_int64(lengths).clip(0, most)
+        steps = arrays.arange_like(lengths, most)[:, None]
+        return self.xp.where(steps < lengths, lengths - 1 - steps, steps)[..., None]
 
     def _reverse(self, values, to):
         if self._order is None:
             to[...] = self.xp.flip(values, (self._axis,))
         else:
-            order = arrays.index_like(self._order, values)
-            to.reshape(self._view)[...] = arrays.take_along(values.reshape(self._view), order, 0)
+            to.reshape(self._view)[...] = arrays.take_along(values.reshape(self._view), self._order, 0)
 
 
 class Tile(Layer):

@@ -146,7 +146,7 @@ class TripletLoss(WeightedLoss):
     def normalizer(self, target, valid, weights):
         if self.normalization != "active":
             return super().normalizer(target, valid, weights)
-        return max(self.count_of(self._losses != 0, weights), 1)
+        return arrays.at_least_one(self.count_of(self._losses != 0, weights))
 
 
 class TripletSelection(Layer):

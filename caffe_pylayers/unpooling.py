@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 
-from caffe_pylayers._layer import arrays, checks
+from caffe_pylayers._layer import arrays, checks, late
 from caffe_pylayers._layer.base import Layer, Parameter
 
 __all__ = ["MaxUnpool", "kept_values", "unpool_backward", "unpool_forward"]
@@ -45,7 +45,9 @@ def kept_values(xp, index, places):
     taken = arrays.new(index, (index.shape[0], places), bool)
     arrays.fill(taken, 0)
     arrays.put_along(taken, index, True, 1)
-    if xp.count_nonzero(taken) == math.prod(index.shape):  # as where windows do not overlap
+    if not arrays.on_device(taken) and xp.count_nonzero(taken) == math.prod(
+        index.shape
+    ):  # as where windows do not overlap
         return None
     order = arrays.arange_like(index, index.shape[1])
     last = arrays.new(index, (index.shape[0], places))
@@ -110,6 +112,8 @@ class MaxUnpool(Layer):
         mask = bottom[1].data
         checks.numbers(self, "bottom[1] (mask)", mask, None, 0, self._large[1] - 1)
         self._index = arrays.to_int64(mask).reshape(self._small)
+        if late.is_collected(mask):  # wrong places are not known yet, and are to do no harm
+            self._index = self._index.clip(0, max(self._large[1] - 1, 0))
         unpool_forward(bottom[0].data.reshape(self._small), self._index, top[0].data.reshape(self._large))
 
     def backward(self, top, propagate_down, bottom):

@@ -6,6 +6,7 @@ memory of an array that it was given.
 
 from __future__ import annotations
 
+import math
 import sys
 from typing import Any
 
@@ -75,6 +76,32 @@ def is_tensor(value: Any) -> bool:
     return torch is not None and isinstance(value, torch.Tensor)
 
 
+def on_device(array: Any) -> bool:
+    """Return True for a tensor that is not in the host's memory: who reads its values waits for the device."""
+    return is_tensor(array) and array.device.type != "cpu"
+
+
+def may_be_no_number(value: Any) -> bool:
+    """Return True unless a scalar is known to be finite, as one on a device is not."""
+    return on_device(value) or not math.isfinite(value)
+
+
+def may_hold(array: Any) -> bool:
+    """Return True unless all values are known to be 0, as those on a device are not."""
+    return on_device(array) or bool(namespace(array).count_nonzero(array))
+
+
+def count_true(flags: Any) -> Any:
+    """Return how many values are not 0: an int, and a scalar there for those on a device."""
+    found = namespace(flags).count_nonzero(flags)
+    return found if on_device(flags) else int(found)
+
+
+def at_least_one(value: Any) -> Any:
+    """Return the larger of 1 and a number, or a scalar on a device."""
+    return value.clip(1, None) if on_device(value) else max(value, 1)
+
+
 def address(array: Any) -> int:
     """Return where the first value is in memory."""
     return int(array.__array_interface__["data"][0] if isinstance(array, np.ndarray) else array.data_ptr())
@@ -101,7 +128,14 @@ def from_numpy(values: Any, like: Any) -> Any:
     """Return numbers, a list or a numpy array, with the dtype and on the device of another array."""
     if isinstance(like, np.ndarray):
         return np.array(values, like.dtype)
-    return namespace(like).tensor(np.asarray(values), dtype=like.dtype, device=like.device)
+    return _sent(namespace(like).tensor(np.asarray(values), dtype=like.dtype), like)
+
+
+def _sent(tensor: Any, like: Any) -> Any:
+    """Return a new tensor of the host where another one is; a GPU copies it by itself, from memory that stays there."""
+    if not on_device(like):
+        return tensor
+    return (tensor.pin_memory() if like.is_cuda else tensor).to(like.device, non_blocking=True)
 
 
 def take_along(array: Any, index: Any, axis: int) -> Any:
@@ -121,6 +155,23 @@ def put_along(array: Any, index: Any, values: Any, axis: int) -> None:
         np.put_along_axis(array, index, values, axis)
     else:
         array.scatter_(axis, index, values)
+
+
+def put_where(array: Any, flags: Any, value: float) -> None:
+    """Write a number where booleans are true, which broadcast to the array."""
+    if isinstance(array, np.ndarray):
+        np.copyto(array, value, where=flags)
+    else:
+        array.masked_fill_(flags, value)
+
+
+def bincount(index: Any, size: int, weights: Any = None) -> Any:
+    """Return how often each number in [0, size) occurs, or the sum of its weights; flat arrays."""
+    if not on_device(index):
+        return namespace(index).bincount(index, weights, size)
+    if weights is None:
+        weights = namespace(index).ones_like(index)
+    return weights.new_zeros(size).index_add_(0, index, weights)  # bincount waits to learn the largest number
 
 
 def take_rows_into(array: Any, index: Any, rows: Any) -> None:
@@ -155,7 +206,7 @@ def add_at(array: Any, index: Any, values: Any) -> None:
 
 def index_like(index: Any, array: Any) -> Any:
     """Return an int64 index of numpy as one for the array: on its device, where it is a tensor."""
-    return index if isinstance(array, np.ndarray) else namespace(array).tensor(np.array(index), device=array.device)
+    return index if isinstance(array, np.ndarray) else _sent(namespace(array).tensor(np.array(index)), array)
 
 
 def argsort(array: Any, axis: int = -1) -> Any:

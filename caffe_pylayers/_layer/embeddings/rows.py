@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from caffe_pylayers._layer import checks
+from caffe_pylayers._layer import arrays, checks
 
 __all__ = [
     "check_labels",
@@ -47,7 +47,7 @@ def without_ignored(features: Any, labels: Any, ignore_label: int | None) -> Any
     if ignore_label is None:
         return features
     features = features * 1
-    features[labels == ignore_label] = 0
+    arrays.put_where(features, (labels == ignore_label)[:, None], 0)
     return features
 
 

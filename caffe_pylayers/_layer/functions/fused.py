@@ -282,7 +282,7 @@ def grid_sample_forward(xp: Any, maps: Any, x: Any, y: Any, padded: Any, sampled
     grid = x.new_empty((len(x), 1, x.shape[1], 2))
     for k, place in enumerate((x, y)):
         size = padded.shape[3 - k]
-        xp.add(place.new_tensor(1 / size - 1), place, alpha=2 / size, out=grid[:, 0, :, k])
+        xp.add(place.new_full((), 1 / size - 1), place, alpha=2 / size, out=grid[:, 0, :, k])
     sampled[...] = xp.ops.aten.grid_sampler_2d(padded, grid, 0, 0, False)[:, :, 0]
     return grid
 
@@ -296,7 +296,11 @@ def grid_sample_backward(xp: Any, d_sampled: Any, padded: Any, grid: Any, d_maps
     d_padded, d_grid = kernel(d_sampled[:, :, None], padded, grid, 0, 0, False, asked)
     if d_maps is not None:
         d_maps[...] = d_padded[:, :, : d_maps.shape[2], : d_maps.shape[3]]
-    return d_grid[:, 0] * (2 / d_grid.new_tensor(padded.shape[:1:-1])) if to_places else None
+    if not to_places:
+        return None
+    for k in range(2):
+        d_grid[..., k] *= 2 / padded.shape[3 - k]
+    return d_grid[:, 0]
 
 
 def has_max_pool(xp: Any, x: Any, windows: Sequence[Window]) -> bool:

@@ -44,7 +44,12 @@ def one_hot_forward(
         starts = class_starts(labels, one_hot.shape, axis)
     after = math.prod(one_hot.shape[axis:][1:])
     places = starts + (labels if after == 1 else labels * after)
+    arrays.fill(one_hot, off_value)
+    if valid is not None and arrays.on_device(valid):  # to choose places is to wait for their number
+        values = one_hot.new_full(valid.shape, off_value)
+        arrays.put_where(values, valid, on_value)
+        one_hot.ravel()[places] = values
+        return
     if valid is not None:
         places = places[valid]
-    arrays.fill(one_hot, off_value)
     one_hot.ravel()[places] = on_value

@@ -19,10 +19,10 @@ __all__ = ["ProbabilityLoss", "activation", "finite_where_unweighted", "where_we
 
 def finite_where_unweighted(values: Any, w: Any) -> Any:
     """Return the values with 0 in place of NaN and infinity where the weights are 0, which broadcast to them."""
-    if math.isfinite(float(values.sum())):
+    if not arrays.may_be_no_number(values.sum()):
         return values
     values = arrays.astype(values, values)
-    values[~(abs(values) < math.inf) & (w == 0)] = 0
+    arrays.put_where(values, ~(abs(values) < math.inf) & (w == 0), 0)
     return values
 
 

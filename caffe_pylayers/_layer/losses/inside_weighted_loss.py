@@ -48,7 +48,7 @@ class InsideWeightedLoss(PairLoss):
 
     def backward(self, top: Any, propagate_down: Any, bottom: Any) -> None:
         self._d_losses = None
-        if len(top) > 1 and self.xp.count_nonzero(top[1].diff):
+        if len(top) > 1 and arrays.may_hold(top[1].diff):
             self._d_losses = view(top[1].diff, self._each)
         super().backward(top, propagate_down, bottom)
         if self._d_losses is not None and len(bottom) > 3 and propagate_down[3]:

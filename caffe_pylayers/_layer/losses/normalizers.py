@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Mapping
 
+from caffe_pylayers._layer import arrays
 from caffe_pylayers._layer.parameter import Parameter
 
 __all__ = ["normalization", "normalizer"]
@@ -28,9 +29,10 @@ def normalization(
     return Parameter(str, default, choices=tuple(meanings), doc=f"Z; {listed}; {least}")
 
 
-def normalizer(how: str, batch: int, full: int, valid: int = 1, **more: int) -> Any:
+def normalizer(how: str, batch: int, full: int, valid: Any = 1, **more: Any) -> Any:
     """Return the loss's divisor, never below 1.
 
-    how: the choice: the number of samples, of all terms, of the terms that count, one of more, or 1.
+    how: the choice: the number of samples, of all terms, of the terms that count, one of more, or 1; a number of values
+        on a device may be a scalar there.
     """
-    return max({"batch": batch, "full": full, "valid": valid, "none": 1, **more}[how], 1)
+    return arrays.at_least_one({"batch": batch, "full": full, "valid": valid, "none": 1, **more}[how])

@@ -37,9 +37,9 @@ class BlockLoss(PositionLoss):
     """
 
     def forward(self, bottom: Any, top: Any) -> None:
-        self._careful = False
+        self._careful = arrays.on_device(bottom[0].data)
         total = self._total(bottom)
-        if self._factored and not math.isfinite(total):  # by products with 0, faster than a choice by booleans
+        if not self._careful and self._factored and not math.isfinite(total):  # by products with 0, which are faster
             self._careful = True
             total = self._total(bottom)
         self._mean = total / self._normalizer
@@ -55,8 +55,9 @@ class BlockLoss(PositionLoss):
                 self.gradient(each, scale if each.weights is None else each.weights * scale, diffs)
             if d_weights is not None:
                 terms = self.terms(*each.arrays)
-                if self.normalization == "weights" and self._weights_divide:
-                    terms = terms - self._mean
+                mean = self.through_divisor(self._mean)
+                if mean is not None:
+                    terms = terms - mean
                 self.write(d_weights, each.block, self.counted(terms, each), scale)
 
     def parts(self, bottom: Any) -> Iterator[Part]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from caffe_pylayers._layer import checks
+from caffe_pylayers._layer import arrays, checks
 from caffe_pylayers._layer.base import Layer, Parameter
 from caffe_pylayers._layer.blocks import sum_to
 from caffe_pylayers._layer.losses.normalizers import normalization, normalizer
@@ -61,14 +61,24 @@ class PositionLoss(Layer):
         if factor is None:
             return size
         repeats = size // max(math.prod(factor.shape), 1)  # how many positions share a factor
-        return (int(self.xp.count_nonzero(factor)) if self.normalization == "valid" else factor.sum()) * repeats
+        return (arrays.count_true(factor) if self.normalization == "valid" else factor.sum()) * repeats
 
     def divisor(self, amount: Any) -> Any:
         """Return Z for the sum of the parts' amounts."""
         if self.normalization != "weights":
             return normalizer(self.normalization, self._batch, self._count, amount)
-        self._weights_divide = float(amount) > 0
+        self._weights_divide = amount > 0
+        if arrays.on_device(amount):
+            return self.xp.where(self._weights_divide, amount, 1)
         return amount if self._weights_divide else 1
+
+    def through_divisor(self, mean: Any) -> Any:
+        """Return what the weights' sum, where it is Z, takes from the gradient of each: the mean; else None."""
+        if self.normalization != "weights":
+            return None
+        if arrays.on_device(self._weights_divide):
+            return self.xp.where(self._weights_divide, mean, 0)
+        return mean if self._weights_divide else None
 
 
 class WeightedLoss(PositionLoss):
@@ -102,7 +112,7 @@ class WeightedLoss(PositionLoss):
         self._factors = product(self._of_loss, weights)
         self._normalizer = self.normalizer(target, valid, weights)
         total = self._total()
-        if self._factors is not None and not math.isfinite(total):
+        if self._factors is not None and arrays.may_be_no_number(total):
             self._hidden = self.xp.broadcast_to(self._factors == 0, self._positions)
             self._losses = hide(self.xp, losses, self._hidden)
             total = self._total()
@@ -117,8 +127,9 @@ class WeightedLoss(PositionLoss):
                 self._hide(bottom[i].diff)
         if self._weights_shape is not None and propagate_down[self.weights_at]:
             d_weights = self._losses if self._of_loss is None else self._losses * self._of_loss
-            if self.normalization == "weights" and self._weights_divide:
-                d_weights = d_weights - (self._mean if self._of_sum is None else self._of_sum * self._mean)
+            mean = self.through_divisor(self._mean)
+            if mean is not None:
+                d_weights = d_weights - (mean if self._of_sum is None else self._of_sum * mean)
             diff = bottom[self.weights_at].diff
             diff[...] = (sum_to(d_weights, self._weights_shape) * scale).reshape(diff.shape)
 
@@ -147,12 +158,12 @@ class WeightedLoss(PositionLoss):
         of_labels = self._of_sum if self.normalization == "weights" else valid
         return self.divisor(self.amount(self._size, of_labels, weights))
 
-    def count_of(self, flags: Any, *factors: Any) -> int:
+    def count_of(self, flags: Any, *factors: Any) -> Any:
         """Return at how many positions the flag is set and no factor is 0; a factor may be None, for 1."""
         for factor in factors:
             if factor is not None:
                 flags = flags & (factor != 0)
-        return int(self.xp.count_nonzero(flags))
+        return arrays.count_true(flags)
 
     def _total(self) -> Any:
         return self._losses.sum() if self._factors is None else (self._losses * self._factors).sum()

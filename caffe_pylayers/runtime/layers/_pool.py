@@ -172,11 +172,11 @@ class AveragePool(MapPool):
         self._given, self._map = window, shape[2:]
         self._sizes = torch.zeros(0)
 
-    def _window_sizes(self) -> torch.Tensor:
+    def _window_sizes(self, place: torch.device) -> torch.Tensor:
         """Return the number of places of the padded map in each window, in the top's shape."""
         along = []
         for k, s, p, n, out in zip(self._given.kernel, self._given.stride, self._given.pad, self._map, self.out):
-            start = torch.arange(out) * s - p
+            start = torch.arange(out, device=place) * s - p
             along.append((start + k).clamp_max_(n + p) - start)
         return torch.outer(*along).float()
 
@@ -186,7 +186,7 @@ class AveragePool(MapPool):
             return
         sums = functional.avg_pool2d(self._padded(x), *self._arguments, divisor_override=1)
         if self._sizes.device != x.device or not self._sizes.numel():
-            self._sizes = self._window_sizes().to(x.device)
+            self._sizes = self._window_sizes(x.device)
         torch.div(sums, self._sizes, out=y)
 
     def backward(self, d_y: torch.Tensor, x: torch.Tensor, d_x: torch.Tensor) -> None:

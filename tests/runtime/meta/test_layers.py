@@ -1,17 +1,25 @@
 """Layers on a device without values: none waits for the host, but those that do so by their nature."""
 
-import contextlib
+import importlib
 
 import pytest
 
 from caffe_pylayers.runtime.layers.layer import LAYERS
+from caffe_pylayers.runtime.memory.blob import Blob
+from tests.layers.cases import CASES, NEEDS
 from tests.parity.case import Case, normal
+from tests.parity.cases.python_layers import python
 from tests.parity.families import FAMILIES, cases
 from tests.parity.replay import Run
 from tests.runtime.meta.place import WaitError, checks_on_meta, on_meta
-from tests.runtime.meta.waits import NATIVE
+from tests.runtime.meta.waits import NATIVE, PYTHON
 
 READ_FILES = {"Data", "HDF5Data", "ImageData", "WindowData"}
+
+
+def on_tensors(name):
+    module, layer = name.split(".")
+    return getattr(importlib.import_module(f"caffe_pylayers.{module}"), layer).array_api
 
 
 def is_computed(case):
@@ -29,26 +37,34 @@ for family in FAMILIES:
             NATIVE_CASES[case.type].append(case)
 
 
+PYTHON_CASES = {
+    name: [python(name, row) for row in rows if row["bottoms"]] for name, rows in CASES.items() if on_tensors(name)
+}
+
+
+def once(rows):
+    """The cases, of those that differ in shapes and values alone the first."""
+    what = {(case.param, len(case.bottoms), case.tops, case.phase, str(case.down)): case for case in rows[::-1]}
+    return what.values()
+
+
 def run(case, monkeypatch):
-    """Forward and backward of a case on meta tensors, in steady state: it has run before, on the same shapes."""
+    """Forward and backward of a case on meta tensors, in steady state: the layer has been reshaped for them."""
     layer = Run(case, ())
     with on_meta(monkeypatch) as watched:
-        run_on(layer, case.bottoms)
-        run_on(layer, case.bottoms, watched)
-
-
-def run_on(layer, bottoms, watched=contextlib.nullcontext):
-    for blob, values in zip(layer.bottoms, bottoms):
-        blob.reshape(*values.shape)
-    for blob in [*layer.bottoms, *layer.layer.blobs]:
-        blob.write(), blob.write_diff()
-    with watched():
-        with checks_on_meta():
-            layer.step.run_forward()
-        for top in layer.tops:
-            top.write_diff()
-        if any(layer.down) or layer.layer.blobs:
-            layer.step.run_backward()
+        for blob in [*layer.bottoms, *layer.layer.blobs]:
+            blob.write(), blob.write_diff()
+        layer.step.reshape(always=True)
+        for kept in layer.layer.__dict__.values():
+            if isinstance(kept, Blob) and kept.count:
+                kept.read()  # what it has read from a file goes to the device once
+        with watched():
+            with checks_on_meta():
+                layer.step.run_forward()
+            for top in layer.tops:
+                top.write_diff()
+            if any(layer.down) or layer.layer.blobs:
+                layer.step.run_backward()
 
 
 def waits(case, monkeypatch):
@@ -66,9 +82,18 @@ def waits(case, monkeypatch):
 
 @pytest.mark.parametrize("kind", NATIVE_CASES)
 def test_native(kind, monkeypatch):
-    found = [reason for case in NATIVE_CASES[kind] if (reason := waits(case, monkeypatch))]
+    found = [reason for case in once(NATIVE_CASES[kind]) if (reason := waits(case, monkeypatch))]
     assert bool(found) == (kind in NATIVE), found[:1] or "it is listed in waits.py, and does not wait"
+
+
+@pytest.mark.parametrize("name", PYTHON_CASES)
+def test_python(name, monkeypatch):
+    for library in NEEDS.get(name, ()):
+        pytest.importorskip(library)
+    found = [reason for case in once(PYTHON_CASES[name]) if (reason := waits(case, monkeypatch))]
+    assert bool(found) == (name in PYTHON), found[:1] or "it is listed in waits.py, and does not wait"
 
 
 def test_what_waits_is_there():
     assert NATIVE.keys() <= NATIVE_CASES.keys()
+    assert PYTHON.keys() <= PYTHON_CASES.keys()
