@@ -138,6 +138,9 @@ class TrainingLoop:
         """Take the snapshot of this iteration, if it is not taken yet, and return its solverstate; None at 0."""
         if self.solver.iter == 0:
             return None
+        if getattr(self.solver, "torn", False):  # the runtime's
+            self.progress.say("no snapshot: the iteration failed halfway through its updates")
+            return self.snapshots.last
         fresh = self.snapshots.last_iteration != self.solver.iter
         path = self.snapshots.save()
         if fresh:

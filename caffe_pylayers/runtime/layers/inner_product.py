@@ -53,16 +53,23 @@ class InnerProduct(Layer):
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
         d_y = top[0].read_diff().view(self._rows, self._outputs)
+        if propagate_down[0]:  # before a solver may change the weight
+            linear(d_y, self._weight().t(), None, bottom[0].write_diff().view(self._rows, self._inputs))
         if self.param_propagate_down[0]:
             x = bottom[0].read().view(self._rows, self._inputs)
             left, right = (x, d_y) if self._transpose else (d_y, x)
-            fresh = self.blobs[0].diff_is_zero
-            d_weight = self.blobs[0].write_diff() if fresh else self.blobs[0].update_diff()
-            d_weight.view(self._stored).addmm_(left.t(), right, beta=0 if fresh else 1)
+            if self.blobs[0].learn is not None:
+                self.blobs[0].learn(left, right)
+            else:
+                self._add_product(left, right)
         if self._bias and self.param_propagate_down[1]:
             self.blobs[1].add_diff(d_y.sum(dim=0))
-        if propagate_down[0]:
-            linear(d_y, self._weight().t(), None, bottom[0].write_diff().view(self._rows, self._inputs))
+
+    def _add_product(self, left: torch.Tensor, right: torch.Tensor) -> None:
+        """Add left^T right to the weight's gradient."""
+        fresh = self.blobs[0].diff_is_zero
+        d_weight = self.blobs[0].write_diff() if fresh else self.blobs[0].update_diff()
+        d_weight.view(self._stored).addmm_(left.t(), right, beta=0 if fresh else 1)
 
     def _weight(self) -> torch.Tensor:
         """(num_output, K)"""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -21,6 +21,9 @@ class Blob:
     gives the blob one that is made already. ``read_diff``, ``write_diff``, ``update_diff`` and ``take_diff`` do the
     same with the gradients. The layout is Caffe's unless another is asked for. memory.py says who owns what.
     """
+
+    # A solver's: takes the factors of the gradient left^T right, instead of the gradient; see solvers/early.py.
+    learn: Callable[[torch.Tensor, torch.Tensor], object] | None = None
 
     def __init__(self, shape: Iterable[int] | None = None) -> None:
         self._shape: Shape = ()
@@ -147,6 +150,10 @@ class Blob:
     def compact(self) -> None:
         """Give the layouts back in which the values were once, unless somebody may hold an array of them."""
         self._data.compact()
+
+    def give_back_deferred_diff(self) -> None:
+        """Until somebody looks at gradients that are deferred, have their memory serve for others."""
+        self._diff.give_back_deferred()
 
     def defer_diff(self, other: Blob) -> None:
         """Have the other's values as gradients: those of the moment when somebody first looks, which copies them."""

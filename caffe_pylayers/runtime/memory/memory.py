@@ -146,6 +146,13 @@ class Memory:
             self._set_current(None)
             self._deferred = _refuse
 
+    def give_back_deferred(self) -> None:
+        """Give back the memory of values that are written once they are looked at, unless somebody may hold it."""
+        if self._deferred is not None and not self.shown:
+            self._stores.clear()
+            self._views.clear()
+            self._current = set()
+
     def compact(self) -> None:
         """Give back the representations that are not current, where one is, unless somebody may hold them."""
         if len(self._stores) > 1 and not self.shown and self._current:

@@ -155,6 +155,21 @@ class Net:
     def _outputs(self) -> list[int]:
         return self._graph.outputs
 
+    @property
+    def steps(self) -> Sequence[Step]:
+        """The layers as the net runs them."""
+        return self._steps
+
+    @property
+    def shared_parameters(self) -> set[tuple[int, int]]:
+        """The learned blobs that several layers share, each by its layer's index and its number there."""
+        owners = self._graph.parameters.owners
+        return {*owners, *owners.values()}
+
+    def is_called_back_by(self, callback: Any) -> bool:
+        """True if this is the only callback."""
+        return list(itertools.chain.from_iterable(self._callbacks.values())) == [callback]
+
     def _top_ids(self, layer: int) -> list[int]:
         return self._steps[layer].top_ids
 

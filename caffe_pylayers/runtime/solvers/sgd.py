@@ -14,6 +14,7 @@ from caffe_pylayers.runtime.solvers.update import Group
 fused_sgd: Callable[..., object] | None = getattr(torch, "_fused_sgd_", None)
 # The fused kernel scales gradients by 1 - (1 - rate), in float64: above this that is exact in float32.
 SMALLEST_FUSED_RATE = 1e-6
+SMALLEST_FUSED_SHARE = 1e-9  # of a weight that decays: 1 - (1 - share) is exact to seven digits
 
 
 @SOLVERS.register("SGD")
@@ -25,11 +26,17 @@ class SGDSolver(Solver):
 
     type = "SGD"
 
-    def update(self, group: Group, rate: float, decay: float) -> None:
-        momentum = self.param.momentum
+    def updates_early(self) -> bool:
+        return self._is_fused(self.param.weight_decay)
+
+    def _is_fused(self, decay: float) -> bool:
         own_rule = type(self).compute_update is not SGDSolver.compute_update  # a subclass's
         other_decay = decay and self.param.regularization_type != "L2"
-        if fused_sgd is None or own_rule or other_decay or momentum == 0 or rate < SMALLEST_FUSED_RATE:
+        return not (fused_sgd is None or own_rule or other_decay or self.param.momentum == 0)
+
+    def update(self, group: Group, rate: float, decay: float) -> None:
+        momentum = self.param.momentum
+        if fused_sgd is None or not self._is_fused(decay) or rate < SMALLEST_FUSED_RATE:
             super().update(group, rate, decay)
             return
         (history,) = group.history
@@ -48,6 +55,29 @@ class SGDSolver(Solver):
         )
         for blob, update in zip(group.blobs, *group.histories):
             blob.defer_diff(update)  # a copy, which few look at
+
+    def learn(self, group: Group, rate: float, decay: float, left: torch.Tensor, right: torch.Tensor) -> None:
+        (blob,), ((history,),) = group.blobs, group.histories
+        weight, momentum = blob.update().view(left.shape[1], -1), history.update().view(left.shape[1], -1)
+        momentum.addmm_(left.t(), right, beta=self.param.momentum, alpha=rate)
+        share = rate * decay
+        if fused_sgd is not None and share >= SMALLEST_FUSED_SHARE:
+            # h += share * w, w -= h, in one pass: the weight is its own gradient.
+            fused_sgd(
+                [weight],
+                [weight],
+                [momentum],
+                weight_decay=0.0,
+                momentum=1.0,
+                lr=1.0,
+                dampening=1 - share,
+                nesterov=False,
+                maximize=False,
+                is_first_step=False,
+            )
+        else:
+            weight.sub_(momentum.add_(weight, alpha=share))
+        blob.defer_diff(history)
 
     def compute_update(self, group: Group, rate: float) -> None:
         (history,) = group.history

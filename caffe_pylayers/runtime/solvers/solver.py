@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, NoReturn
 
+import torch
+
 from caffe_pylayers._layer import passes
 from caffe_pylayers._nets import lr_policy, prototxt, solver_rules, upgrade
 from caffe_pylayers.runtime import process, rng
@@ -20,6 +22,7 @@ from caffe_pylayers.runtime.net.net import Net
 from caffe_pylayers.runtime.proto import caffe_pb2
 from caffe_pylayers.runtime.registry import Registry
 from caffe_pylayers.runtime.solvers import foreach, nets, report, snapshot
+from caffe_pylayers.runtime.solvers.early import EarlyUpdates, large_blobs
 from caffe_pylayers.runtime.solvers.update import Group, clip, make_groups
 
 SOLVERS: Registry[Any] = Registry("solver type")
@@ -99,6 +102,7 @@ class Solver:
             net.debug_info = self.param.debug_info
         self.history = [Blob(blob.shape) for _ in range(self.histories) for blob in learnable]
         self._groups = make_groups(learnable, self.net.lr_mults, self.net.decay_mults, self.history)
+        self._early: EarlyUpdates | None = None
 
     # --- what a type of solver is ------------------------------------------------------------------
 
@@ -136,6 +140,16 @@ class Solver:
         return self._iter
 
     @property
+    def is_called_back(self) -> bool:
+        """True if there are callbacks, which want the gradients before the update."""
+        return bool(self._callbacks)
+
+    @property
+    def torn(self) -> bool:
+        """True after an iteration that failed halfway through its updates: the weights are those of none."""
+        return self._early is not None and self._early.torn
+
+    @property
     def lr(self) -> float:
         """The learning rate of this iteration."""
         try:
@@ -153,7 +167,14 @@ class Solver:
         snapshot.restore(self, os.fsdecode(path))
 
     def snapshot(self) -> None:
-        """Write the weights and the state to files named by snapshot_prefix and the iteration."""
+        """Write the weights and the state to files named by snapshot_prefix and the iteration.
+
+        RuntimeError after an iteration that failed halfway through its updates.
+        """
+        if self.torn:
+            raise RuntimeError(
+                f"{self._name}: no snapshot: iteration {self._iter + 1} failed halfway through its updates"
+            )
         snapshot.save(self)
 
     def share_weights(self, net: Net) -> None:
@@ -163,10 +184,25 @@ class Solver:
         net.share_with(self.net)
 
     def reuse_memory(self) -> None:
-        """Have the nets give memory back that no layer of theirs reads any more; see Net.reuse_memory."""
+        """Have the nets give memory back that no layer of theirs reads any more; see Net.reuse_memory.
+
+        Where the rule can, large learned blobs are updated as soon as their gradient is complete; see early.py.
+        """
         self.net.reuse_memory()
         for net in self.test_nets:
             net.reuse_memory(backward=False)
+        if self._early is None and (large := large_blobs(self.net)):
+            net = self.net
+            self._groups = make_groups(net.learnable, net.lr_mults, net.decay_mults, self.history, large)
+            self._early = EarlyUpdates(self, self._groups, large)
+
+    def updates_early(self) -> bool:
+        """True if the rule's ``learn`` does what its ``update`` would, and the gradients are not looked at before."""
+        return False
+
+    def learn(self, group: Group, rate: float, decay: float, left: torch.Tensor, right: torch.Tensor) -> None:
+        """Do as ``update`` does with the gradient left^T right, which needs no memory, of a group of one blob."""
+        raise NotImplementedError
 
     def add_callback(self, on_start: Any, on_gradient: Callable[[], Any] | None = None) -> None:
         """Call back in each iteration: before the first forward, and when the gradients are complete.
@@ -248,7 +284,7 @@ class Solver:
                 on_start()
             display = bool(param.display) and self._iter % param.display == 0
             self.net.debug_info = display and param.debug_info
-            smoothed.add(self._forward_backward())
+            smoothed.add(self._iterate())
             if display:
                 now = time.perf_counter()
                 speed = f"{(self._iter - shown) / (now - started):g} iter/s, {now - started:g}s/{param.display} iters"
@@ -265,6 +301,13 @@ class Solver:
             if action == Action.STOP:
                 self._stopped = True
                 break
+
+    def _iterate(self) -> Any:
+        """Run the batches of an iteration; return their mean loss."""
+        if self._early is None:
+            return self._forward_backward()
+        self._check_decay()  # before any update
+        return self._early.run(self._forward_backward)
 
     def _forward_backward(self) -> Any:
         """Run iter_size batches and add up their gradients; return their mean loss, on a GPU a scalar there."""
@@ -287,18 +330,23 @@ class Solver:
             self._log(f"MultiStep Status: Iteration {self._iter}, step = {self.current_step}")
         if param.display and self._iter % param.display == 0:
             self._log(f"Iteration {self._iter}, lr = {rate:g}")
-        if param.weight_decay:
-            self._refuse(solver_rules.decay_problems(param))
+        self._check_decay()
+        done: set[Group] = set() if self._early is None else self._early.finish()
+        groups = [group for group in self._groups if group not in done]
         with arrays_in_step(self.net.learnable):
-            for group in self._groups:
+            for group in groups:
                 group.load()
-            if param.clip_gradients >= 0 and self._groups:
+            if param.clip_gradients >= 0 and groups:
                 self._clip(param.clip_gradients)
-            for group in self._groups:
+            for group in groups:
                 if param.iter_size > 1:
                     foreach.mul_(group.diff, 1 / param.iter_size)
                 self.update(group, rate * group.lr_mult, param.weight_decay * group.decay_mult)
         self._iter += 1
+
+    def _check_decay(self) -> None:
+        if self.param.weight_decay:
+            self._refuse(solver_rules.decay_problems(self.param))
 
     def _clip(self, limit: float) -> None:
         norm, scale = clip([diff for group in self._groups for diff in group.diff], limit)

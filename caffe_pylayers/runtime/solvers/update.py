@@ -39,6 +39,12 @@ class Group:
         self.diff = [blob.update_diff(layout) for blob, layout in zip(self.blobs, layouts)]
         self.history = [[blob.update(layout) for blob, layout in zip(history, layouts)] for history in self.histories]
 
+    def give_back_diffs(self) -> None:
+        """After an update whose result the gradients have only once they are looked at, give back their memory."""
+        self.diff = []
+        for blob in self.blobs:
+            blob.give_back_deferred_diff()
+
     def scratch(self, number: int = 0) -> Tensors:
         """Tensors to use within a step: what they hold is undefined."""
         key = (number, self.diff[0].device)
@@ -58,15 +64,22 @@ class Group:
 
 
 def make_groups(
-    blobs: Sequence[Blob], lr_mults: Sequence[float], decay_mults: Sequence[float], history: Sequence[Blob]
+    blobs: Sequence[Blob],
+    lr_mults: Sequence[float],
+    decay_mults: Sequence[float],
+    history: Sequence[Blob],
+    alone: Sequence[int] = (),
 ) -> list[Group]:
-    """Return the groups of a net's learned blobs. history: a blob for each of them, then the next for each."""
-    members: dict[tuple[float, float], list[int]] = {}
+    """Return the groups of a net's learned blobs. history: a blob for each of them, then the next for each.
+
+    alone: the blobs that get a group of their own.
+    """
+    members: dict[tuple[float, float, int | None], list[int]] = {}
     for i, rates in enumerate(zip(lr_mults, decay_mults)):
-        members.setdefault(rates, []).append(i)
+        members.setdefault((*rates, i if i in alone else None), []).append(i)
     starts = range(0, len(history), max(len(blobs), 1))
     return [
-        Group(*rates, [blobs[i] for i in found], [[history[start + i] for i in found] for start in starts])
+        Group(*rates[:2], [blobs[i] for i in found], [[history[start + i] for i in found] for start in starts])
         for rates, found in members.items()
     ]
 
