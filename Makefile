@@ -5,6 +5,9 @@
 # make bench   the speed of the layers, of whole nets, of reading data and of several processes, beside real Caffe's,
 #              OpenCV's and PyTorch's
 #              (FACE_SSD=DIR with OpenCV's face detector: that too)
+# make gpu     on a machine with a GPU, in ten minutes and without a network: the tests that compute, and nets beside
+#              PyTorch's; PYTHON has the libraries that scripts/gpu.py names, OUT=DIR gets the table and the failures
+#              (OPTIONS="--device cpu --batch 2 --rounds 1": on the CPU, to show that all runs)
 # make lint    ruff, mypy, shellcheck
 # make clean   removes what make installed, built and downloaded; what was trained stays in output/
 #
@@ -13,6 +16,7 @@
 
 PYTHON ?= python3
 ENGINE ?= runtime
+OUT ?= output/gpu
 MNIST_SOURCE ?=
 export MNIST_SOURCE
 
@@ -25,7 +29,7 @@ in_parallel := --numprocesses $(shell expr $$(nproc) + 1) --maxprocesses 8 --dis
 engine_runtime := $(tools)
 engine_caffe := caffe
 
-.PHONY: train test caffe bench lint clean
+.PHONY: train test caffe bench gpu lint clean
 
 train: $(engine_$(ENGINE)) $(digits)
 	$($(ENGINE)_python) scripts/train.py --solver prototxt/lenet/solver.prototxt --overwrite
@@ -47,6 +51,9 @@ bench: caffe $(tools)
 	$(runtime_python) benchmarks/data.py
 	$(runtime_python) benchmarks/processes.py
 	$(runtime_python) benchmarks/scaling.py
+
+gpu:
+	$(PYTHON) scripts/gpu.py --output $(OUT) $(OPTIONS)
 
 lint: $(tools)
 	.venv/bin/ruff check

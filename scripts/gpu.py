@@ -1,0 +1,207 @@
+#!/usr/bin/env python3
+"""Test and measure on a GPU, in less than ten minutes: one Markdown table of all, and every failure, in a folder.
+
+    python scripts/gpu.py [PART ...] [--output DIR] [--device cuda] [--seconds S] [--batch N] [--rounds N]
+
+This Python has PyTorch with CUDA, numpy, h5py, lmdb, protobuf, PyYAML, OpenCV and pytest; pytest-xdist makes it
+quicker. No network, no Caffe. What is done is written at once: DIR/gpu.md the figures, DIR/failures.md why, tests.jsonl
+each test, log.txt what the programs said. A part that fails or lasts too long keeps none of the others from running.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import importlib.util
+import json
+import os
+import platform
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+NETS = ("lenet_python", "caffenet", "googlenet", "resnet50", "vgg16")
+TESTS = {
+    "layer types": ("tests/parity/test_parity.py", "-k", "not live"),
+    "solvers": ("tests/parity/test_solvers.py", "-k", "fifty"),
+    "whole nets": ("tests/runtime/net/test_eager.py", "tests/runtime/net/test_fusion.py"),
+    "Python layers": ("tests/layers/test_every_layer.py", "-k", "contract or tensors_give"),
+    "LeNet": ("tests/device/lenet.py",),
+}
+LONGEST = {"tests": 180, "speed": 90}  # seconds of a part, and of a net
+PROCESSES = min(8, os.cpu_count() or 1)
+LAST = 4000  # characters of what a program said
+FAILED = "ended with 1\n"  # pytest's, where tests failed
+
+
+class Run:
+    """A folder of results, and the seconds that are left for them."""
+
+    def __init__(self, args: argparse.Namespace, head: str) -> None:
+        self.args, self.folder, self._head = args, args.output, head
+        self._end = time.monotonic() + args.seconds
+        self._rows: list[str] = []
+        self._sections: dict[str, list[str]] = collections.defaultdict(list)
+        self._failures = 0
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for name in ("failures.md", "tests.jsonl", "log.txt"):
+            (self.folder / name).write_text("")
+        self._write()
+
+    def tests(self, part: str) -> None:
+        """Run the tests of a part, and write what became of them."""
+        report = self.folder / "tests.jsonl"
+        before = len(report.read_text().splitlines())
+        words = [*("-m", "pytest", "-p", "tests.device.plugin", "--device", self.args.device, "--report", report)]
+        words += ["-q", "--tb=short", "-W", "default", "-p", "no:cacheprovider", *TESTS[part]]
+        if importlib.util.find_spec("xdist"):
+            words += ["-n", PROCESSES, "--dist", "worksteal"]
+        seconds, problem, _ = self._program(words, LONGEST["tests"])
+        found = [json.loads(line) for line in report.read_text().splitlines()[before:]]
+        counts = collections.Counter(test["outcome"] for test in found)
+        for test in found:
+            if test["outcome"] == "failed":
+                self._fail(test["test"], test["why"])
+        if counts["failed"] and problem.startswith(FAILED):
+            problem = ""
+        if problem:
+            self._fail(part, problem)
+        self._row(part, counts["passed"], counts["failed"] + bool(problem), counts["skipped"], seconds, problem)
+        self._sections["Figures"] += [f"- {name_of(t)}: {t['figures']}" for t in found if "figures" in t]
+        if part == "layer types":
+            self._sections["Largest relative errors"] = errors(found)
+        self._write()
+
+    def speed(self, net: str) -> None:
+        """Run the benchmark of a net, and write its rows."""
+        words = ["benchmarks/gpu.py", net, "--device", self.args.device, "--rounds", self.args.rounds]
+        if self.args.batch:
+            words += ["--batch", self.args.batch, "--seconds", 0.1]
+        seconds, problem, said = self._program(words, LONGEST["speed"])
+        lines = [line for line in said.splitlines() if line]
+        table = [line for line in lines if line.startswith("|")]
+        self._sections["Speed"] += table[2:] if self._sections["Speed"] else table
+        self._sections["Figures"] += [f"- {line}" for line in lines if not line.startswith("|")]
+        if problem:
+            self._fail(f"speed of {net}", problem)
+        self._row(f"speed of {net}", len(table[2:]), int(bool(problem)), 0, seconds, problem)
+        self._write()
+
+    def end(self) -> int:
+        """Show the table; the exit code."""
+        print((self.folder / "gpu.md").read_text())
+        print(f"{self._failures} failures" + (f", see {self.folder}/failures.md" if self._failures else ""))
+        return min(self._failures, 1)
+
+    def _program(self, words: list[object], longest: float) -> tuple[float, str, str]:
+        """Run Python with these arguments: the seconds, what went wrong, and its output."""
+        longest = min(longest, self._end - time.monotonic())
+        if longest < 1:
+            return 0, f"not run: the {self.args.seconds} seconds of --seconds are over", ""
+        env = {name: value for name, value in os.environ.items() if name != "CI"}
+        env.update(CAFFE_PYLAYERS_ENGINE="runtime", PYTHONUNBUFFERED="1")
+        start = time.monotonic()
+        output, late = self.folder / "output.txt", False
+        with output.open("w") as out:
+            program = subprocess.Popen(
+                [sys.executable, *map(str, words)],
+                cwd=ROOT,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # to end it with the processes that it starts
+            )
+            try:
+                program.wait(longest)
+            except subprocess.TimeoutExpired:
+                late = True
+            finally:
+                if program.poll() is None:
+                    os.killpg(program.pid, signal.SIGKILL)
+                    program.wait()
+        said = output.read_text(errors="replace")
+        output.unlink()
+        with (self.folder / "log.txt").open("a") as log:
+            log.write(f"$ {' '.join(map(str, words))}\n{said}\n")
+        problem = ""
+        if late:
+            problem = f"ended after {longest:.0f} seconds\n{said[-LAST:]}"
+        elif program.returncode:
+            problem = f"ended with {program.returncode}\n{said[-LAST:]}"
+        return time.monotonic() - start, problem, said
+
+    def _row(self, part: str, passed: int, failed: int, skipped: int, seconds: float, problem: str) -> None:
+        cells = (part, passed, failed, skipped, f"{seconds:.0f}", problem.partition("\n")[0])
+        self._rows.append(f"| {' | '.join(map(str, cells))} |")
+
+    def _fail(self, what: str, why: str) -> None:
+        self._failures += 1
+        with (self.folder / "failures.md").open("a") as file:
+            file.write(f"## {what}\n\n```text\n{why.strip()}\n```\n\n")
+
+    def _write(self) -> None:
+        lines = [self._head, "", "| part | passed | failed | skipped | seconds | |", f"|{' --- |' * 6}", *self._rows]
+        for title, found in self._sections.items():
+            lines += ["", f"## {title}", "", *found]
+        (self.folder / "gpu.md").write_text("\n".join([*lines, ""]))
+
+
+def name_of(test: dict[str, str]) -> str:
+    return test["test"].partition("::test_")[2].replace("_", " ")
+
+
+def errors(found: list[dict[str, object]]) -> list[str]:
+    """A table of the parity cases' largest error by layer type, of those that pass."""
+    by_type: dict[str, list[float]] = collections.defaultdict(list)
+    for test in found:
+        if "error" in test:
+            match = re.search(r"\[(\w+)-", str(test["test"]))
+            by_type[match[1] if match else "?"].append(float(str(test["error"])))
+    rows = [f"| {kind} | {len(of)} | {max(of):.1e} |" for kind, of in sorted(by_type.items())]
+    return ["| type | cases | of the largest error |", "| --- | --- | --- |", *rows]
+
+
+def machine(device: str) -> str:
+    """A line on the machine. Ends the program where it lacks what all needs."""
+    if importlib.util.find_spec("torch") is None:
+        sys.exit(f"{sys.executable} has no PyTorch: make gpu PYTHON=..., with one that has")
+    import torch
+
+    line = f"PyTorch {torch.__version__}, Python {platform.python_version()}"
+    if device == "cpu":
+        return f"{os.cpu_count()} cores, no GPU, {line}"
+    if not torch.cuda.is_available():
+        sys.exit(f"this PyTorch ({torch.__version__}) sees no GPU; --device cpu --batch 2 shows that all runs")
+    card = torch.cuda.get_device_properties(0)
+    versions = f"CUDA {torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}"
+    return f"{card.name}, {card.total_memory >> 20} MB, {versions}, {line}"
+
+
+def main() -> int:
+    """Run the parts; 1 where something failed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parts = [*TESTS, *NETS]
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(parts)}; all by default")
+    parser.add_argument("--output", type=Path, default=Path("output/gpu"), metavar="DIR")
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
+    parser.add_argument("--seconds", type=int, default=540, help="that all may last")
+    parser.add_argument("--batch", type=int, help="of every net that is measured, instead of its own")
+    parser.add_argument("--rounds", type=int, default=5, help="of what is measured")
+    args = parser.parse_args()
+    unknown = set(args.parts) - set(parts)
+    if unknown:
+        parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(parts)}")
+    args.output = args.output.resolve()
+    run = Run(args, machine(args.device))
+    for part in args.parts or parts:
+        (run.tests if part in TESTS else run.speed)(part)
+    return run.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
