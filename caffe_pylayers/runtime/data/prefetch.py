@@ -15,19 +15,41 @@ from typing import Any
 import numpy as np
 import torch
 
+from caffe_pylayers.runtime.memory import device
 from caffe_pylayers.runtime.memory.blob import Blob
 from caffe_pylayers.runtime.memory.limits import Shape, check_shape
+from caffe_pylayers.runtime.memory.transfer import Copier, copier
 
 # Until they are seen to have ended: a thread that frees tensors while the process ends makes PyTorch abort it.
 _running: set[_Worker] = set()
 
 
 class Batch:
-    """The values for a layer's tops, float32 arrays whose memory is used over and over."""
+    """The values for a layer's tops, float32 arrays whose memory is used over and over.
+
+    After ``begin_for`` a GPU they are made in memory from which it can copy, and ``send`` has it do so.
+    """
 
     def __init__(self) -> None:
         self.arrays: list[Any] = []
         self._memory: list[torch.Tensor | None] = []
+        self._copier: Copier | None = None
+        self._sent: list[torch.Tensor] = []
+        self._targets: list[torch.Tensor | None] = []  # memory on the device, free after the event
+        self._free: Any = None
+
+    def begin_for(self, place: torch.device) -> None:
+        """Say on which device the values are to be."""
+        found = copier(place)
+        if found is not self._copier:
+            self._copier, self._memory, self._targets, self._free = found, [], [], None
+
+    def send(self) -> None:
+        """Copy the values to the device, where they are not yet; in the thread that has made them, which waits."""
+        if self._copier is not None:
+            values = [torch.from_numpy(array) for array in self.arrays]
+            self._targets += [None] * (len(values) - len(self._targets))
+            self._sent = self._copier.send(values, self._targets, self._free)
 
     def reshape(self, *shapes: Shape) -> list[Any]:
         """Return arrays of these shapes, to be filled; what they hold is undefined. ShapeError for too many values."""
@@ -40,15 +62,23 @@ class Batch:
     def _array(self, i: int, shape: Shape) -> Any:
         count, memory = math.prod(shape), self._memory[i]
         if memory is None or memory.numel() < count:
-            memory = self._memory[i] = torch.from_numpy(np.empty(count, np.float32))  # NumPy's: in huge pages
+            if self._copier is not None:
+                memory = self._copier.host_memory(count)
+            else:
+                memory = torch.from_numpy(np.empty(count, np.float32))  # NumPy's: in huge pages
+            self._memory[i] = memory
         return memory.view(-1)[:count].view(shape).numpy()
 
     def give(self, blobs: Sequence[Blob]) -> None:
         """Give the values to the blobs, in exchange for their memory."""
-        for i, (blob, array) in enumerate(zip(blobs, self.arrays)):
-            blob.reshape(*array.shape)
-            self._memory[i] = blob.take(torch.from_numpy(array))
-        self.arrays = []
+        values = self._sent or [torch.from_numpy(array) for array in self.arrays]
+        replaced = self._targets if self._sent else self._memory
+        for i, (blob, tensor) in enumerate(zip(blobs, values)):
+            blob.reshape(*tensor.shape)
+            replaced[i] = blob.take(tensor)
+        if self._copier is not None and self._sent:
+            self._free = self._copier.given(self._sent)
+        self.arrays, self._sent = [], []
 
 
 class Prefetch:
@@ -121,7 +151,9 @@ class _Worker(threading.Thread):
         try:
             while (batch := self._free.get()) is not None and not self._stopping:
                 assert self._fill is not None  # noqa: S101 - for mypy
+                batch.begin_for(device.current())
                 self._fill(batch)
+                batch.send()
                 self._full.put(batch)
         except BaseException as error:  # take raises it
             self._full.put(error)
