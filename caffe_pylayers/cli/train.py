@@ -209,7 +209,12 @@ def train(
 
 def _gpus(text: str) -> Sequence[int] | str:
     """Return the GPUs that an argument names; ``all``, which the engine is asked for, as it is."""
-    return text if text == "all" else [int(number) for number in text.split(",")]
+    if text == "all":
+        return text
+    numbers = text.split(",")
+    if not all(number.isascii() and number.isdigit() for number in numbers):
+        raise argparse.ArgumentTypeError(f"takes numbers of GPUs from 0, or all; is {text!r}")
+    return [int(number) for number in numbers]
 
 
 def _processes(args: argparse.Namespace) -> int:
@@ -247,9 +252,22 @@ def _every_gpu() -> list[int]:
     return found
 
 
+def _check_gpus(gpus: Sequence[int]) -> None:
+    """UserError for GPUs that are not there, before processes are started that would find so."""
+    from caffe_pylayers.runtime.memory import device
+
+    found = device.count()
+    if max(gpus) >= found and not device.keeps_cpu():
+        sees = f"sees GPUs 0 to {found - 1}" if found else "sees no GPU"
+        named = ",".join(map(str, gpus))
+        raise UserError(f"--gpu {named}: this PyTorch {sees}; --processes {len(gpus)} --cpu trains on the CPU")
+
+
 def _launch(count: int, args: argparse.Namespace) -> int:
     """Start processes with this command line; return the exit code."""
     refuse_caffe()
+    if args.gpu:
+        _check_gpus(args.gpu)
     from caffe_pylayers.runtime.parallel.launch import LaunchError, launch
 
     of_script = args.prog != "caffe-pylayers train"  # scripts/train.py, whose name messages begin with

@@ -13,11 +13,21 @@ VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # torchrun's
 def started() -> int:
     """Return how many processes a launcher such as torchrun started for this training; 1 where none did.
 
-    UserError for variables that say nothing of the kind.
+    UserError for variables that say nothing of the kind: of processes of which each knows its rank alone, each would
+    train for itself.
     """
-    if not all(map(os.environ.get, VARIABLES)):
+    missing = [name for name in VARIABLES if not os.environ.get(name)]
+    if missing:
+        given = [name for name in ("RANK", "WORLD_SIZE") if name not in missing]
+        if given:
+            raise UserError(
+                f"the environment has {' and '.join(given)}, as of a launcher's process, but no "
+                f"{' and no '.join(missing)}: set all of them, or none"
+            )
         return 1
-    rank, count, _ = map(_number, ("RANK", "WORLD_SIZE", "MASTER_PORT"))
+    rank, count, port = map(_number, ("RANK", "WORLD_SIZE", "MASTER_PORT"))
+    if not 0 < port < 2**16:
+        raise UserError(f"MASTER_PORT={port} is not a port, from 1 to {2**16 - 1}")
     if rank >= count:
         raise UserError(f"RANK={rank} is not below WORLD_SIZE={count}")
     return count

@@ -25,6 +25,11 @@ def count() -> int:
     return torch.cuda.device_count()
 
 
+def keeps_cpu() -> bool:
+    """Return True if the user's variable keeps this process on the CPU, whatever GPU is chosen."""
+    return os.environ.get(VARIABLE, "0") not in ("", "0")
+
+
 def set_mode_cpu() -> None:
     """Compute on the CPU."""
     global _device
@@ -65,7 +70,7 @@ def _used(number: int) -> torch.device:
 
 def _kept_on_cpu(call: str) -> bool:
     global _warned
-    if os.environ.get(VARIABLE, "0") in ("", "0"):
+    if not keeps_cpu():
         return False
     if not _warned:
         _warned = True

@@ -27,7 +27,7 @@ STOPPED = (0, 128 + signal.SIGTERM)  # exit codes of a process that leaves the o
 
 
 class LaunchError(RuntimeError):
-    """A process ended, and none of them could say so."""
+    """The processes cannot be started; or one ended, and none of them could say so."""
 
 
 def launch(count: int, main: Callable[[list[str]], int], arguments: Sequence[str]) -> int:
@@ -35,7 +35,8 @@ def launch(count: int, main: Callable[[list[str]], int], arguments: Sequence[str
 
     Returns the first one's exit code, or that of one that failed: then the others are ended, 30 s later by force. After
     codes of ``STOPPED`` they go on to their own end. Signals that this process gets, all of them get.
-    LaunchError where one ends by force and no process has had the time to say so.
+    LaunchError where the system does not start as many, and where one ends by force and no process has had the time to
+    say so.
     """
     for name in ("torch.distributed.elastic", "torch.multiprocessing"):  # the processes speak for themselves
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -63,6 +64,8 @@ def launch(count: int, main: Callable[[list[str]], int], arguments: Sequence[str
             if not said.value:
                 raise LaunchError(_mute(failure, count)) from error
             return max(1, int(failure.exitcode))
+        except OSError as error:
+            raise LaunchError(f"{count} processes cannot be started here: {error.strerror}") from error
     return int(codes[0])
 
 

@@ -1,5 +1,7 @@
 """Training by several processes, each a solver with its share of the data."""
 
+import resource
+
 import numpy as np
 import pytest
 
@@ -44,10 +46,27 @@ def refused(project, capsys, *options):
             ["--processes", "3", "--gpu", "0,1"],
             "--processes 3 is another number than that of the GPUs, 2: leave it out\n",
         ),
+        (
+            ["--gpu", "7,999"],
+            "--gpu 7,999: this PyTorch sees %s; --processes 2 --cpu trains on the CPU\n",
+        ),
     ],
 )
 def test_options(project, capsys, options, told):
-    assert refused(project, capsys, *options) == told
+    from caffe_pylayers.runtime.memory import device
+
+    sees = f"GPUs 0 to {device.count() - 1}" if device.count() else "no GPU"
+    assert refused(project, capsys, *options) == told.replace("%s", sees)
+
+
+def test_more_than_the_system_starts(project, capsys):
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (100, before[1]))
+    try:
+        told = refused(project, capsys, "--processes", "1000")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert told == "1000 processes cannot be started here: Too many open files\n"
 
 
 def test_all_gpus_of_none(project, capsys):
@@ -65,6 +84,12 @@ def test_all_gpus_of_none(project, capsys):
         ({}, "--processes 4 is another number than the 2 that were started on this machine: leave it out\n"),
         ({"WORLD_SIZE": "two"}, "WORLD_SIZE=two is not a number\n"),
         ({"RANK": "5"}, "RANK=5 is not below WORLD_SIZE=4\n"),
+        ({"MASTER_PORT": "65536"}, "MASTER_PORT=65536 is not a port, from 1 to 65535\n"),
+        (
+            {"MASTER_ADDR": "", "MASTER_PORT": ""},
+            "the environment has RANK and WORLD_SIZE, as of a launcher's process, but no MASTER_ADDR and no "
+            "MASTER_PORT: set all of them, or none\n",
+        ),
     ],
 )
 def test_options_beside_a_launcher(project, capsys, monkeypatch, variables, told):
