@@ -9,7 +9,7 @@ import sys
 import traceback
 from typing import Any, Callable
 
-from caffe_pylayers._layer import arrays, checks, passes
+from caffe_pylayers._layer import arrays, checks, device_blobs, passes
 from caffe_pylayers._layer.parameter import Parameter, declared, read_parameters
 from caffe_pylayers._layer.phases import TRAIN
 from caffe_pylayers._layer.quote import short
@@ -48,6 +48,8 @@ def _visible(method: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(method)
     def wrapper(self: Any, *blobs: Any) -> None:
+        if device_blobs.WANTED and self.array_api:
+            blobs = tuple(map(device_blobs.shown, blobs))
         try:
             method(self, *blobs)
         except Exception as error:
@@ -218,3 +220,7 @@ class Layer(_engine_layer()):  # type: ignore[misc]
             self.__dict__.update(read_parameters(declared(type(self)), text))
         except (TypeError, ValueError) as error:
             raise type(error)(f"{type(self).__name__}: {error}") from None
+
+
+if device_blobs.WANTED:
+    device_blobs.show_learned(Layer)
