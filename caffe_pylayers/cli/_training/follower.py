@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from caffe_pylayers import _engine
+from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._training.building import base_folder, build
 from caffe_pylayers.cli._training.evaluation import Objective
 from caffe_pylayers.cli._training.loop import iterate
@@ -25,12 +26,25 @@ def follow(options: Options, team: Alone) -> Result:
         if not led:
             return Result(0, {}, output)
         with base_folder(param, options.solver):
-            iteration = _train(_for_this_process(led, param), team, signals)
+            iteration = _train(_for_this_process(led, param, options), team, signals)
         return Result(iteration, {}, output, stopped_by=team.stop(signals))
 
 
-def _for_this_process(led: str, param: Any) -> Any:
+def _for_this_process(led: str, param: Any, options: Options) -> Any:
+    """Return the leader's solver on this process's device; UserError where this process was told to do another one's.
+
+    param: that of this process's file and options.
+    """
+    from caffe_pylayers.runtime.parallel import agreement
+
     solver = _engine.messages().SolverParameter.FromString(bytes.fromhex(led))
+    mine, leads = ([f"type {each.type}", *agreement.fields(each)] for each in (param, solver))
+    for one, other in zip(mine, leads):
+        if one != other:
+            raise UserError(
+                f"{options.solver}, with the options here, has {one}, and the leader's {other}: give all processes the "
+                "same file and options"
+            )
     for field in ("test_net", "test_net_param", "test_iter", "test_interval", "test_state"):
         solver.ClearField(field)
     solver.solver_mode, solver.device_id = param.solver_mode, param.device_id

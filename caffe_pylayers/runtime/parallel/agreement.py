@@ -32,10 +32,14 @@ def net(trained: Net) -> str:
 
 def solver(of: Solver) -> str:
     """Return a line for each field that the updates depend on, the type, and the mode that this process is in."""
-    fields = [field for field in of.param.DESCRIPTOR.fields if field.name not in _OWN]
-    values = {field.name: _value(getattr(of.param, field.name)) for field in fields}
     mode = "CPU" if device.current() == device.HOST else "GPU"  # one of each would wait for each other by other ways
-    return "\n".join([f"type {of.type}", f"mode {mode}", *(f"{name} {value}" for name, value in values.items())])
+    return "\n".join([f"type {of.type}", f"mode {mode}", *fields(of.param)])
+
+
+def fields(param: Any) -> list[str]:
+    """Return a line for each field of a SolverParameter that the updates depend on, but the type."""
+    names = [field.name for field in param.DESCRIPTOR.fields if field.name not in _OWN]
+    return [f"{name} {_value(getattr(param, name))}" for name in names]
 
 
 def values(trained: Net) -> str:

@@ -97,3 +97,29 @@ def test_options_beside_a_launcher(project, capsys, monkeypatch, variables, told
     for name, value in {**started, **variables}.items():
         monkeypatch.setenv(name, value)
     assert refused(project, capsys, "--processes", "4") == told
+
+
+@pytest.mark.parametrize(
+    ("fields", "options", "told"),
+    [
+        ({}, {}, ""),
+        ({"base_lr": 0.2}, {}, "base_lr 0.2"),
+        ({"type": '"Adam"'}, {}, "type Adam"),
+        ({}, {"max_iter": 5}, "max_iter 5"),
+    ],
+)
+def test_one_that_was_given_another_solver(project, fields, options, told):
+    from caffe_pylayers.cli._training import follower, plan, solver_file
+    from caffe_pylayers.cli._training.options import Options
+    from caffe_pylayers.cli._training.team import Alone
+
+    leads = plan.solver_param(Options(project.path), Alone())
+    led = solver_file.for_engine(leads, project.out / "tiny").SerializeToString().hex()
+    project.solver(test_iter=None, snapshot=7, snapshot_prefix='"elsewhere/tiny"', **fields)
+    here = Options(project.path, **options)
+    mine = plan.solver_param(here, Alone())
+    if not told:
+        assert follower._for_this_process(led, mine, here).base_lr == leads.base_lr
+        return
+    with pytest.raises(cli.UserError, match=f"with the options here, has {told}, and the leader's {told.split()[0]} "):
+        follower._for_this_process(led, mine, here)
