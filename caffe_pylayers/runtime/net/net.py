@@ -252,7 +252,8 @@ class Net:
             for i, unit in self._units(first, last):
                 for callback in before:
                     callback(i)
-                self._late.at(unit.steps[0])
+                if not on_host:
+                    self._late.at(unit.steps[0])
                 unit.run_forward()
                 for blob in unit.losses:
                     term = blob.read().ravel() @ blob.read_diff().ravel()

@@ -3,11 +3,14 @@
 The device is a second name of the CPU, so that there are values.
 """
 
+import re
+
 import numpy as np
 import pytest
 import torch
 from google.protobuf import text_format
 
+from caffe_pylayers._layer import checks, late
 from caffe_pylayers.runtime import process
 from caffe_pylayers.runtime.layers.layer import LayerError
 from caffe_pylayers.runtime.memory import device
@@ -198,3 +201,32 @@ def test_gradients_are_clipped_without_a_look(looks, monkeypatch):
     before = weights(trained.net)
     trained.step(1)
     assert 0 < np.linalg.norm(weights(trained.net) - before) < 0.1 * 0.0101
+
+
+CHECKS = {
+    "finite": lambda x: checks.numbers(NAMELESS, "x", x),
+    "numbers": lambda x: checks.numbers(NAMELESS, "x", x, low=-np.inf, high=np.inf),
+    "within": lambda x: checks.numbers(NAMELESS, "x", x, low=0, high=1),
+    "far": lambda x: checks.numbers(NAMELESS, "x", x, low=-1e300, high=1e300),
+    "some": lambda x: checks.numbers(NAMELESS, "x", x, x != 2, 0, 1),
+    "every": lambda x: checks.every(NAMELESS, "mark", x, (x == 0) | (x == 1), "is neither 0 nor 1"),
+    "labels": lambda x: checks.class_labels(NAMELESS, x, 3),
+    "labels but one": lambda x: checks.class_labels(NAMELESS, x, 2, ignore_label=2),
+}
+NAMELESS = object()
+
+
+@pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS)
+@pytest.mark.parametrize("bad", [0.0, 1.0, 2.0, -1.0, 0.5, np.inf, -np.inf, np.nan, 3e38])
+def test_a_late_check_finds_what_one_at_once_does(check, bad):
+    values = torch.tensor([[0.0, 1.0], [bad, 1.0]])
+    found = []
+    with late.collected_by(lambda good, error: found.append((bool(good.all()), error)) or True):
+        check(values)
+    (good, error), *others = found
+    assert not others
+    if good:
+        check(values)
+    else:
+        with pytest.raises(ValueError, match=f"^{re.escape(str(error()))}$"):
+            check(values)
