@@ -24,7 +24,11 @@ __all__ = ["MaxUnpool", "kept_values", "unpool_backward", "unpool_forward"]
 def unpool_forward(maps, index, unpooled):
     """Write maps (M, n) into zeros (M, m), each row's values at its index; of several at one place the last stays."""
     arrays.fill(unpooled, 0)
-    arrays.put_along(unpooled, index, maps, 1)
+    if arrays.on_device(maps):
+        kept = kept_values(arrays.namespace(maps), index, unpooled.shape[1])
+        unpooled.scatter_add_(1, index, maps.masked_fill(~kept, 0))
+    else:
+        arrays.put_along(unpooled, index, maps, 1)
 
 
 def unpool_backward(d_unpooled, index, d_maps, kept=None):
@@ -42,14 +46,15 @@ def kept_values(xp, index, places):
 
     index: in [0, places).
     """
+    order = arrays.arange_like(index, index.shape[1])
+    if arrays.on_device(index):  # which keeps no order among writes to one place, and is not to be waited for
+        last = index.new_zeros((len(index), places)).scatter_reduce_(1, index, order.expand_as(index), "amax")
+        return arrays.take_along(last, index, 1) == order
     taken = arrays.new(index, (index.shape[0], places), bool)
     arrays.fill(taken, 0)
     arrays.put_along(taken, index, True, 1)
-    if not arrays.on_device(taken) and xp.count_nonzero(taken) == math.prod(
-        index.shape
-    ):  # as where windows do not overlap
+    if xp.count_nonzero(taken) == math.prod(index.shape):  # as where windows do not overlap
         return None
-    order = arrays.arange_like(index, index.shape[1])
     last = arrays.new(index, (index.shape[0], places))
     arrays.put_along(last, index, xp.broadcast_to(order, tuple(index.shape)), 1)
     return arrays.take_along(last, index, 1) == order
