@@ -6,7 +6,8 @@ Each runs in a process of its own, on the same cores, and they take turns. Input
 only the net is timed. forward: the net to use, in the TEST phase. train: forward, backward and update,
 ``solver.step(1)``. PyTorch's is a plain module of the same mathematics (eager.py), with NCHW or channels-last values:
 the faster one counts. A ratio is the other's time over the runtime's: how many times faster the runtime is; median of
-the rounds. Memory is the peak of each process, of a process that does only this.
+the rounds. Memory is the peak of each process, of a process that does only this; the runtime's training reuses it, as
+``caffe-pylayers train`` does.
 """
 
 import argparse
@@ -81,6 +82,8 @@ def ours(name, what):
     if what == "train":
         solver = caffe.get_solver(f"{name}.solver")
         net, call = solver.net, lambda: solver.step(1)
+        if _engine.on_runtime():
+            solver.reuse_memory()
     else:
         net = caffe.Net(f"{name}.forward", caffe.TEST)
         call = net.forward

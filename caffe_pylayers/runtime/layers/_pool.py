@@ -7,6 +7,7 @@ has both. Where the two agree, the kernels work on the map itself; elsewhere on 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +21,7 @@ from caffe_pylayers.runtime.memory import allocator
 from caffe_pylayers.runtime.memory.limits import Shape
 
 Pair = tuple[int, int]
+MOST_INDICES = 1 << 19  # PyTorch's have 64 bits: more take more memory than it is worth to have them at once
 LOWEST = torch.finfo(torch.float32).min
 
 
@@ -116,27 +118,33 @@ class MaxPool(MapPool):
         self._kept = torch.empty(0, dtype=torch.int16 if small else torch.int32)
 
     def forward(self, x: torch.Tensor, y: torch.Tensor) -> None:
-        indices = self._pool(self._padded(x), y)
-        if self._training:
-            self._keep(indices)
+        padded = self._padded(x)
+        kept = self._kept_like(y) if self._training else y
+        for part in _parts(y):
+            indices = self._pool(padded[part], y[part])
+            if self._training:
+                kept[part].copy_(indices)
         if not self.same:
             y.clamp_(min=LOWEST)
 
     def mask(self, x: torch.Tensor, y: torch.Tensor, mask: torch.Tensor) -> None:
         """Write each maximum's position in its map, -1 where there is none."""
-        indices = self._indices(x, y)
-        if self.same:
-            mask.copy_(indices)
-            return
-        width = self._padded_shape[3]
-        row = indices // width - self.window.pad[0]
-        column = indices % width - self.window.pad[1]
-        mask.copy_(torch.where(y > LOWEST, row * self._width + column, -1))
+        padded, width = self._padded(x), self._padded_shape[3]
+        for part in _parts(y):
+            indices = self._indices(padded[part], y[part], part)
+            if self.same:
+                mask[part].copy_(indices)
+                continue
+            row = indices // width - self.window.pad[0]
+            column = indices % width - self.window.pad[1]
+            mask[part].copy_(torch.where(y[part] > LOWEST, row * self._width + column, -1))
 
     def backward(self, d_y: torch.Tensor, x: torch.Tensor, d_x: torch.Tensor) -> None:
-        indices, padded = self._indices(x, d_y), self._padded(x)
+        padded = self._padded(x)
         d_padded = d_x if self.same else torch.empty_like(padded)
-        _kernels.max_pool_backward(d_y, padded, self._arguments, self._ceil, indices, d_padded)
+        for part in _parts(d_y):
+            indices = self._indices(padded[part], d_y[part], part)
+            _kernels.max_pool_backward(d_y[part], padded[part], self._arguments, self._ceil, indices, d_padded[part])
         if not self.same:  # a window that sees nothing points at the pad, which is cropped
             self._crop(d_padded, d_x)
 
@@ -145,23 +153,31 @@ class MaxPool(MapPool):
         _kernels.max_pool(padded, self._arguments, self._ceil, y, indices)
         return indices
 
-    def _keep(self, indices: torch.Tensor) -> None:
+    def _kept_like(self, y: torch.Tensor) -> torch.Tensor:
+        """Return memory for y's indices, kept until backward, laid out as y is."""
         kept = self._kept
-        if kept.shape != indices.shape or kept.stride() != indices.stride() or kept.device != indices.device:
-            self._kept = torch.empty_like(indices, dtype=kept.dtype)
-        self._kept.copy_(indices)
+        if kept.shape != y.shape or kept.stride() != y.stride() or kept.device != y.device:
+            self._kept = torch.empty_like(y, dtype=kept.dtype)
+        return self._kept
 
-    def _indices(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """Return the positions of the maxima in the padded map: kept in training, else found once more."""
+    def _indices(self, padded: torch.Tensor, y: torch.Tensor, part: slice) -> torch.Tensor:
+        """Return the positions of the maxima in a part of the padded maps: kept in training, else found once more."""
         if self._training:
-            return self._scratch(y).copy_(self._kept)
-        return self._pool(self._padded(x), torch.empty_like(y))
+            return self._scratch(y).copy_(self._kept[part])
+        return self._pool(padded, torch.empty_like(y))
 
     def _scratch(self, y: torch.Tensor) -> torch.Tensor:
         """Return scratch for y's indices, laid out as y is; contiguous where y is a slice of a larger tensor."""
         indices = scratch(y.numel(), y.device, torch.int64)
         dense = y.is_contiguous() or y.is_contiguous(memory_format=torch.channels_last)
         return indices.as_strided(y.shape, y.stride()) if dense else indices.view(y.shape)
+
+
+def _parts(y: torch.Tensor) -> Iterator[slice]:
+    """Give the images of y in runs that have about MOST_INDICES values."""
+    images = len(y)
+    step = max(1, images * MOST_INDICES // max(1, y.numel()))
+    yield from (slice(start, start + step) for start in range(0, images, step))
 
 
 class AveragePool(MapPool):

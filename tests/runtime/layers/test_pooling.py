@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from caffe_pylayers.runtime import rng
+from caffe_pylayers.runtime.layers import _pool
 from caffe_pylayers.runtime.layers.layer import LayerError
-from tests.runtime.layers.one_layer import TEST, one_layer
+from tests.runtime.layers.one_layer import TEST, TRAIN, one_layer
 
 MAP = (2, 3, 6, 6)
 
@@ -129,3 +130,20 @@ def test_a_stride_that_leads_out_of_the_map():
     y.diff[...] = 1
     layer.backward([y], [True], [x])
     np.testing.assert_array_equal(x.diff[0, 0], [[0, 0, 0], [0, 1, 0], [0, 0, 0]])
+
+
+@pytest.mark.parametrize("param", ["kernel_size: 3 stride: 2", "kernel_size: 2 stride: 3", "kernel_size: 3 pad: 2"])
+@pytest.mark.parametrize("phase", [TRAIN, TEST])
+def test_images_in_parts(monkeypatch, param, phase):
+    """The indices of the maxima, too many to have at once, are made for some images after the others."""
+    found = []
+    for most in (1 << 19, 100):
+        monkeypatch.setattr(_pool, "MOST_INDICES", most)
+        layer, bottom, top = pooling(param, 5, 4, 6, 6, phase=phase, tops=2)
+        bottom[0].data[...] = np.random.RandomState(0).randint(0, 4, (5, 4, 6, 6))
+        layer.forward(bottom, top)
+        top[0].diff[...] = np.random.RandomState(1).standard_normal(top[0].shape)
+        layer.backward(top, [True], bottom)
+        found.append([top[0].data.copy(), top[1].data.copy(), bottom[0].diff.copy()])
+    for whole, parts in zip(*found):
+        np.testing.assert_array_equal(parts, whole)
