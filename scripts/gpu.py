@@ -32,7 +32,8 @@ TESTS = {
     "Python layers": ("tests/layers/test_every_layer.py", "-k", "contract or tensors_give"),
     "LeNet": ("tests/device/lenet.py",),
 }
-LONGEST = {"tests": 180, "speed": 90}  # seconds of a part, and of a net
+SECONDS = 540
+TESTS_PART, NETS_PART = 1 / 3, 1 / 6  # of them that one part may last
 PROCESSES = min(8, os.cpu_count() or 1)
 LAST = 4000  # characters of what a program said
 FAILED = "ended with 1\n"  # pytest's, where tests failed
@@ -60,7 +61,7 @@ class Run:
         words += ["-q", "--tb=short", "-W", "default", "-p", "no:cacheprovider", *TESTS[part]]
         if importlib.util.find_spec("xdist"):
             words += ["-n", PROCESSES, "--dist", "worksteal"]
-        seconds, problem, _ = self._program(words, LONGEST["tests"])
+        seconds, problem, _ = self._program(words, TESTS_PART)
         found = [json.loads(line) for line in report.read_text().splitlines()[before:]]
         counts = collections.Counter(test["outcome"] for test in found)
         for test in found:
@@ -81,7 +82,7 @@ class Run:
         words = ["benchmarks/gpu.py", net, "--device", self.args.device, "--rounds", self.args.rounds]
         if self.args.batch:
             words += ["--batch", self.args.batch, "--seconds", 0.1]
-        seconds, problem, said = self._program(words, LONGEST["speed"])
+        seconds, problem, said = self._program(words, NETS_PART)
         lines = [line for line in said.splitlines() if line]
         table = [line for line in lines if line.startswith("|")]
         self._sections["Speed"] += table[2:] if self._sections["Speed"] else table
@@ -97,9 +98,9 @@ class Run:
         print(f"{self._failures} failures" + (f", see {self.folder}/failures.md" if self._failures else ""))
         return min(self._failures, 1)
 
-    def _program(self, words: list[object], longest: float) -> tuple[float, str, str]:
+    def _program(self, words: list[object], part: float) -> tuple[float, str, str]:
         """Run Python with these arguments: the seconds, what went wrong, and its output."""
-        longest = min(longest, self._end - time.monotonic())
+        longest = min(part * self.args.seconds, self._end - time.monotonic())
         if longest < 1:
             return 0, f"not run: the {self.args.seconds} seconds of --seconds are over", ""
         env = {name: value for name, value in os.environ.items() if name != "CI"}
@@ -189,7 +190,7 @@ def main() -> int:
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(parts)}; all by default")
     parser.add_argument("--output", type=Path, default=Path("output/gpu"), metavar="DIR")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
-    parser.add_argument("--seconds", type=int, default=540, help="that all may last")
+    parser.add_argument("--seconds", type=int, default=SECONDS, help="that all may last")
     parser.add_argument("--batch", type=int, help="of every net that is measured, instead of its own")
     parser.add_argument("--rounds", type=int, default=5, help="of what is measured")
     args = parser.parse_args()
