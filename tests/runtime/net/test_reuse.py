@@ -1,5 +1,8 @@
 """Nets that give memory back compute the same, and leave what is held outside as it is."""
 
+import ctypes
+from typing import ClassVar
+
 import numpy as np
 import pytest
 import torch
@@ -171,3 +174,27 @@ def test_layers_that_say_what_backward_does_not_read(family):
         for i, blob in enumerate(run.bottoms):
             if f"d_bottom{i}" in wanted and case.type not in ("Dropout", "Pooling"):  # these draw anew
                 np.testing.assert_allclose(blob.diff, wanted[f"d_bottom{i}"], 1e-5, 1e-6, err_msg=str(case.param))
+
+
+class _Malloc(ctypes.Structure):
+    """glibc's mallinfo2."""
+
+    _names = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost"
+    _fields_: ClassVar = [(name, ctypes.c_size_t) for name in _names.split()]
+
+
+def in_use():
+    """Return the bytes that malloc has given out."""
+    libc = ctypes.CDLL(None)
+    if not hasattr(libc, "mallinfo2"):
+        pytest.skip("another C library, or an older one")
+    libc.mallinfo2.restype = _Malloc
+    return libc.mallinfo2().uordblks
+
+
+def test_memory_is_flat(tmp_path):
+    own = solver(tmp_path, reuse=True)
+    own.step(20)
+    before = in_use()
+    own.step(40)
+    assert in_use() - before < 40 * 512, "a blob, or an object of each blob, is left of each iteration"
