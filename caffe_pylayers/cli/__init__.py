@@ -31,9 +31,11 @@ class UserError(Exception):
     """A mistake in what the user gave; printed as one line, without a traceback.
 
     told: True where another process of the same training prints it.
+    snapshot: that to go on from once it is mended; None where it is not an error of a training, or none was taken.
     """
 
     told = False
+    snapshot: Path | None = None
 
 
 def main(argv: Sequence[str] | None = None, verb: str | None = None) -> int:

@@ -146,10 +146,9 @@ def run(args: argparse.Namespace) -> int:
             print("stopped at once", file=sys.stderr)
         return 128 + signal.SIGINT
     except UserError as error:
-        snapshot = getattr(error, "snapshot", None)
-        if snapshot is None:
+        if error.snapshot is None or error.told:
             raise
-        raise UserError(f"{error}\nonce that is mended, {_how_to_go_on(args, snapshot)}") from error
+        raise UserError(f"{error}\nonce that is mended, {_how_to_go_on(args, error.snapshot)}") from error
     if result.stopped_by is None:
         return 0
     if result.snapshot is not None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 from caffe_pylayers import _engine
 from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._training.building import base_folder, build
 from caffe_pylayers.cli._training.evaluation import Objective
-from caffe_pylayers.cli._training.loop import iterate
+from caffe_pylayers.cli._training.loop import TrainingError, iterate
 from caffe_pylayers.cli._training.options import Options, Result
 from caffe_pylayers.cli._training.plan import solver_param
 from caffe_pylayers.cli._training.signals import Signals
+from caffe_pylayers.cli._training.snapshot_file import newest_snapshot
 from caffe_pylayers.cli._training.solver_file import snapshot_prefix
 from caffe_pylayers.cli._training.team import Alone
 
@@ -26,7 +28,8 @@ def follow(options: Options, team: Alone) -> Result:
         if not led:
             return Result(0, {}, output)
         with base_folder(param, options.solver):
-            iteration = _train(_for_this_process(led, param, options), team, signals)
+            prefix = output / snapshot_prefix(param, options.solver).name
+            iteration = _train(_for_this_process(led, param, options), team, signals, prefix)
         return Result(iteration, {}, output, stopped_by=team.stop(signals))
 
 
@@ -51,11 +54,17 @@ def _for_this_process(led: str, param: Any, options: Options) -> Any:
     return solver
 
 
-def _train(param: Any, team: Alone, signals: Signals) -> int:
+def _train(param: Any, team: Alone, signals: Signals, prefix: Path) -> int:
     solver = build(param, param, team)
     objective = Objective(solver.net, param.iter_size)
     team.join(solver)
-    while solver.iter < param.max_iter and not team.stop(signals):
-        if not math.isfinite(iterate(solver, objective, team, signals)["loss"]):
-            break  # the leader says so
+    try:
+        while solver.iter < param.max_iter and not team.stop(signals):
+            if not math.isfinite(iterate(solver, objective, team, signals)["loss"]):
+                break  # the leader says so
+    except TrainingError as error:
+        if team.speaks_of(error):  # it is the leader, who takes the snapshots, that has ended
+            found = newest_snapshot(prefix)
+            error.snapshot = None if found is None else found.path
+        raise
     return int(solver.iter)

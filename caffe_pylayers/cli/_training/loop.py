@@ -37,8 +37,6 @@ class TrainingError(UserError):
     snapshot: the solverstate to go on from; None before the first iteration.
     """
 
-    snapshot: Path | None = None
-
 
 @dataclass
 class TrainingLoop:

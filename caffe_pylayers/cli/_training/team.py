@@ -1,8 +1,8 @@
 """The processes of one training: this one alone, or those that torchrun started, with a solver each.
 
 The first of them leads: it reads what the training starts from, tests, writes all files and speaks. The others
-follow: they get the solver and all values from it, and train with their share of the data. One that fails says so,
-and the leader says how to go on; where the leader is what has ended, the last one says that.
+follow: they get the solver and all values from it, and train with their share of the data. Where one fails, the leader
+says so, and how to go on; where the leader is what has ended, the last one does.
 """
 
 from __future__ import annotations
@@ -58,6 +58,10 @@ class Alone:
     def interrupted(self, signals: Signals) -> bool:
         """Return True if a test, which the leader computes alone, is to end early."""
         return signals.stop is not None
+
+    def speaks_of(self, error: BaseException) -> bool:
+        """Return True if this process says to people that all end by an error, and how to go on."""
+        return True
 
 
 class Several(Alone):
@@ -124,22 +128,29 @@ class Several(Alone):
         self._group.check()
         return super().interrupted(signals)
 
+    def speaks_of(self, error: BaseException) -> bool:
+        end = _group_error(error)
+        # The last process is the one that sees the leader end.
+        return self.leads() or (end is not None and not end.quiet and self.rank == self.count - 1)
+
     def failed(self, error: BaseException) -> BaseException:
         """Tell the others by which error this process ends; return the error that people are to read here."""
         end = _group_error(error)
         if end is not None:
             return self._of_another(error, end)
         told = isinstance(error, (UserError, EngineError, MissingLibrary))
-        self._group.fail(line_of(error) if told else error)
-        return UserError(f"{self._group.name}: {error}") if told and not self.leads() else error
-
-    def _of_another(self, error: BaseException, end: Any) -> BaseException:
-        """Return the error of a process that ends because another one has."""
-        if self.leads() and isinstance(error, UserError):
+        heard = self._group.fail(line_of(error) if told else error)
+        if self.leads() or not told:
             return error
-        said = UserError(line_of(error))
-        # The last process is the one that sees the leader end.
-        said.told = not self.leads() and (end.quiet or self.rank < self.count - 1)
+        said = UserError(f"{self._group.name}: {error}")
+        said.told = heard
+        return said
+
+    def _of_another(self, error: BaseException, end: Any) -> UserError:
+        """Return the error of a process that ends because another one has, in that one's words."""
+        said = UserError(str(end))
+        said.told = not self.speaks_of(error)
+        said.snapshot = getattr(error, "snapshot", None)
         return said
 
 

@@ -103,11 +103,16 @@ class Group:
         """What messages call this process: ``solver 1 of 2 (process 4711 on machine h)``."""
         return self._presence.name(self.rank)
 
-    def fail(self, error: BaseException | str) -> None:
-        """Tell the others that this process ends, and why. Nothing if one of them has told."""
+    def fail(self, error: BaseException | str) -> bool:
+        """Tell the others that this process ends, and why. Nothing if one of them has told.
+
+        Returns True if one of them says it to people, or says what it has told.
+        """
         text = str(error).strip().splitlines()[:1]
         kind = [] if isinstance(error, str) else [type(error).__name__]
-        self._presence.end(": ".join([self.name, *kind, *text]))
+        reason = ": ".join([self.name, *kind, *text])
+        end = self._presence.end(reason)
+        return end.quiet or str(end) == reason
 
     def check(self) -> None:
         """GroupError if one of the others has ended; for who works long without them, as a test does."""
