@@ -23,10 +23,9 @@ import torch
 import torch.distributed as dist
 from torch.distributed import TCPStore  # type: ignore[attr-defined]
 from torch.distributed.distributed_c10d import PrefixStore
-from torch.distributed.rendezvous import rendezvous
 
 from caffe_pylayers.runtime.parallel import addresses
-from caffe_pylayers.runtime.parallel.presence import MEETING, REACH, GroupError, Presence
+from caffe_pylayers.runtime.parallel.presence import MEETING, REACH, GroupError, Presence, Waiting
 
 __all__ = ["ENVIRONMENT", "Group", "GroupError", "new_uid"]
 
@@ -299,27 +298,52 @@ def _place(uid: str, rank: int, count: int) -> tuple[str, int]:
     if missing:
         raise ValueError(f"uid {uid} needs torchrun's variables, and there is no {' and no '.join(missing)}")
     host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-    try:  # the store is torchrun's, or the first process makes it
-        _served.append(next(iter(rendezvous(uid, rank, count, timeout=timedelta(seconds=MEETING))))[0])
+    if rank == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":  # else the store is torchrun's
+        _served.append(_serve(port, count))
+    return host, port
+
+
+def _serve(port: int, count: int) -> Any:
+    """Return a store that this process keeps at a port: the same one for all its groups."""
+    try:
+        return TCPStore("localhost", port, count, is_master=True, wait_for_workers=False, multi_tenant=True)
     except RuntimeError as error:
         if "EADDRINUSE" in str(error):
-            raise GroupError(f"port {port} of this machine is in use: set MASTER_PORT to another one") from error
-        raise GroupError(f"solver {rank} of {count} cannot reach the meeting place at {host}:{port}") from error
-    return host, port
+            raise GroupError(
+                f"port {port} of this machine is in use, by another process with RANK=0 or another program: give each "
+                "process a RANK of its own, or set MASTER_PORT to another one"
+            ) from error
+        raise GroupError(f"solver 0 of {count} cannot keep port {port}: {str(error).splitlines()[0]}") from error
 
 
 def _store(uid: str, host: str, port: int, rank: int, count: int) -> Any:
     """Return the store in which the processes of a group leave each other word: each group of a uid has its own."""
-    try:
-        socket.create_connection((host, port), timeout=REACH).close()
-    except OSError as error:
-        raise GroupError(
-            f"nothing answers at {host}:{port}, where the solvers of this uid meet ({error.strerror or error}): the "
-            "process that made it has ended, or this machine does not reach it"
-        ) from None
+    limit = 0.0 if uid != ENVIRONMENT else MEETING if rank else REACH  # whoever has a uid has it from one who keeps it
+    last = time.monotonic() + limit
+    waiting = Waiting(f"solver {rank} of {count} waits for solver 0 at {host}:{port}")
+    while True:
+        try:
+            socket.create_connection((host, port), timeout=REACH).close()
+            break
+        except socket.gaierror as error:
+            raise GroupError(f"{host}, where the solvers meet, is no host that this machine knows: {error}") from None
+        except OSError as error:
+            if time.monotonic() >= last:
+                raise GroupError(_no_answer(uid, host, port, rank, error.strerror or str(error))) from None
+        waiting.tell()
+        time.sleep(0.2)
     store = TCPStore(host, port, is_master=False, timeout=timedelta(seconds=REACH))
     _met[uid] += 1
     return PrefixStore(f"{_start(store, rank, count)}/{_met[uid]}", store)
+
+
+def _no_answer(uid: str, host: str, port: int, rank: int, reason: str) -> str:
+    there = f"nothing answers at {host}:{port}, where the solvers of this uid meet ({reason}): "
+    if uid == ENVIRONMENT and rank == 0:
+        return f"{there}MASTER_ADDR is to be an address of this machine, where RANK=0 is"
+    if uid == ENVIRONMENT:
+        return f"{there}solver 0 has not come, or this machine does not reach it"
+    return f"{there}the process that made it has ended, or this machine does not reach it"
 
 
 def _start(store: Any, rank: int, count: int) -> str:

@@ -9,6 +9,7 @@ import os
 import queue
 import selectors
 import socket
+import sys
 import threading
 import time
 import weakref
@@ -18,6 +19,7 @@ from typing import Any
 from caffe_pylayers.runtime.parallel import addresses
 
 MEETING = 300.0  # seconds, until the others have come
+PATIENCE = 10.0  # seconds, until people are told whom this process waits for
 REACH = 20.0  # seconds, until one that has come answers
 NEWS = 5.0  # seconds, until all know that one has ended
 # A machine that goes with all it has closes no connection. After 5 s of silence it is asked, 15 s later given up.
@@ -36,6 +38,18 @@ class GroupError(RuntimeError):
     def __init__(self, message: str, quiet: bool = False) -> None:
         super().__init__(message)
         self.quiet = quiet
+
+
+class Waiting:
+    """What people are told once, when PATIENCE is over, of what this process waits for."""
+
+    def __init__(self, text: str) -> None:
+        self._text, self._due = text, time.monotonic() + PATIENCE
+
+    def tell(self) -> None:
+        if time.monotonic() > self._due:
+            print(self._text, file=sys.stderr, flush=True)
+            self._due = math.inf
 
 
 class Presence:
@@ -92,6 +106,7 @@ class Presence:
     def wait_for(self, key: str, otherwise: str = "", limit: float = math.inf) -> None:
         """Wait for word of another in the store. GroupError with ``otherwise`` after a limit of seconds."""
         last, pause = time.monotonic() + limit, 0.02
+        waiting = Waiting(f"{self.name(self.rank)} waits: {otherwise}") if otherwise else None
         while True:
             self._look()
             self.check()
@@ -99,6 +114,8 @@ class Presence:
                 return
             if time.monotonic() > last:
                 raise self.end(otherwise)
+            if waiting is not None:
+                waiting.tell()
             self._news.wait(pause)  # not the store's own wait, which prints that it is over
             pause = min(2 * pause, 0.2)
 

@@ -239,6 +239,47 @@ def test_a_uid_whose_process_has_ended_is_refused():
     assert said.startswith(f"GroupError: nothing answers at 127.0.0.1:{port}, where the solvers of this uid meet")
 
 
+@pytest.fixture
+def by_hand(monkeypatch):
+    """Variables as a user sets them, of a port that is free."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    monkeypatch.delenv("TORCHELASTIC_USE_AGENT_STORE", raising=False)
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    monkeypatch.setenv("MASTER_PORT", str(port))
+    return port
+
+
+def test_processes_started_by_hand_meet(by_hand):
+    assert outcomes(2, meet, uid="env://") == [None, None]
+
+
+def test_a_host_that_nobody_knows_is_refused_at_once(by_hand, monkeypatch):
+    monkeypatch.setenv("MASTER_ADDR", "no.such.invalid")
+    for line in outcomes(2, meet, uid="env://"):
+        assert line.startswith(
+            "GroupError: no.such.invalid, where the solvers meet, is no host that this machine knows"
+        )
+
+
+def test_those_who_do_not_come_by_hand_are_named_and_people_told(by_hand, monkeypatch, capfd):
+    monkeypatch.setattr(presence, "MEETING", 1.0)
+    monkeypatch.setattr(group, "MEETING", 1.0)
+    monkeypatch.setattr(presence, "PATIENCE", 0.0)
+    assert outcomes(2, meet, uid="env://", ranks=[0]) == ["GroupError: solver 1 of 2 has not come"]
+    (line,) = outcomes(2, meet, uid="env://", ranks=[1])
+    assert line.endswith("solver 0 has not come, or this machine does not reach it")
+    told = capfd.readouterr().err
+    assert told.count("waits: solver 1 of 2 has not come\n") == 1
+    assert told.count(f"solver 1 of 2 waits for solver 0 at 127.0.0.1:{by_hand}\n") == 1
+
+
+def test_a_second_first_process_is_refused(by_hand, monkeypatch):
+    monkeypatch.setattr(presence, "MEETING", 2.0)
+    found = outcomes(2, meet, uid="env://", ranks=[0, 0])
+    assert any(f"port {by_hand} of this machine is in use, by another process with RANK=0" in line for line in found)
+
+
 def test_a_rank_beyond_the_count_is_refused():
     with pytest.raises(ValueError, match=r"solver_rank 2 is outside \[0, 2\)"):
         Group("localhost:1", 2, 2)
