@@ -48,6 +48,8 @@ def _lead(options: Options, team: Alone) -> Result:
         try:
             with Signals({"SIGINT": plan.sigint_effect, "SIGHUP": plan.sighup_effect}) as signals, locked(plan.output):
                 return _run(plan, team, signals, _plotter())
+        except BrokenPipeError:  # a reader of what is printed has seen enough
+            raise
         except OSError as error:  # not a layer's: those are TrainingErrors
             error.filename = error.filename or str(plan.output)
             raise UserError(line_of(error)) from error

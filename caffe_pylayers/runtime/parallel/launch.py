@@ -33,8 +33,9 @@ class LaunchError(RuntimeError):
 def launch(count: int, main: Callable[[list[str]], int], arguments: Sequence[str]) -> int:
     """Run ``main(arguments)`` in so many processes, each told by torchrun's variables who it is.
 
-    Returns the first one's exit code, or that of one that failed: then the others are ended, 30 s later by force. After
-    codes of ``STOPPED`` they go on to their own end. Signals that this process gets, all of them get.
+    Returns the first one's exit code, or that of one that failed: then the others are ended, 30 s later by force. 1 is
+    that of those, too, that end because another has: a higher one says more. After codes of ``STOPPED`` they go on to
+    their own end. Signals that this process gets, all of them get.
     LaunchError where the system does not start as many, and where one ends by force and no process has had the time to
     say so.
     """
@@ -53,17 +54,17 @@ def launch(count: int, main: Callable[[list[str]], int], arguments: Sequence[str
         start_method="spawn",
         signals_to_handle="SIGQUIT",  # the others are ours
     )
-    said = multiprocessing.get_context("spawn").RawValue(ctypes.c_bool, False)
+    ends = multiprocessing.get_context("spawn").RawArray(ctypes.c_int, count)
     with _forwarding() as forwarded:
         try:
-            codes = elastic_launch(config, _work)(main, list(arguments), said)
+            codes = elastic_launch(config, _work)(main, list(arguments), ends)
         except ChildFailedError as error:
             failure = next(iter(error.failures.values()))
             if -failure.exitcode in forwarded:
                 return 128 - int(failure.exitcode)
-            if not said.value:
+            if not any(ends):
                 raise LaunchError(_mute(failure, count)) from error
-            return max(1, int(failure.exitcode))
+            return int(max(ends))
         except OSError as error:
             raise LaunchError(f"{count} processes cannot be started here: {error.strerror}") from error
     return int(codes[0])
@@ -75,8 +76,8 @@ def _mute(failure: ProcessFailure, count: int) -> str:
     return f"solver {failure.local_rank} of {count} (process {failure.pid}) {how}"
 
 
-def _work(main: Callable[[list[str]], int], arguments: list[str], said: Any) -> int:
-    """Run in a process. said: becomes True where it fails and main has returned, which has then said why."""
+def _work(main: Callable[[list[str]], int], arguments: list[str], ends: Any) -> int:
+    """Run in a process. ends: gets its exit code where it fails and main has returned, which has then said why."""
     launcher = os.getppid()
     try:
         if not WINDOWS:
@@ -89,7 +90,7 @@ def _work(main: Callable[[list[str]], int], arguments: list[str], said: Any) -> 
         traceback.print_exc()
         code = 1
     if code not in STOPPED:
-        said.value = True
+        ends[int(os.environ["RANK"])] = code
         sys.exit(code)
     if os.getppid() != launcher:  # it was killed, and will not take what is returned
         sys.exit(code)

@@ -121,3 +121,12 @@ def test_room(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="space"):
         check_room(tmp_path, 1 << 60)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_reader_that_has_seen_enough(project):
+    """Such as head: nothing is wrong with the output folder."""
+    project.solver(max_iter=10**6, display=1)
+    with project.start() as process:
+        process.stdout.readline()
+        process.stdout.close()
+        assert (process.stderr.read(), process.wait()) == ("", 141)

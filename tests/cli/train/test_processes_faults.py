@@ -107,6 +107,15 @@ def test_ctrl_c(project):
     assert "--processes 2" in out.splitlines()[-1]
 
 
+def test_a_reader_that_has_seen_enough(project):
+    """As of one process: a quiet end, whose exit code is the leader's."""
+    project.solver(max_iter=10**6, display=1)
+    with project.start("--processes", 2, cwd=project.root) as process:
+        trained(process, 1)
+        process.stdout.close()
+        assert (process.stderr.read(), process.wait(LONG)) == ("", 141)
+
+
 def test_one_that_ends_before_they_meet(project):
     """As by a library that crashes: the launcher alone can say so."""
     script = project.root / "train.py"
