@@ -10,7 +10,7 @@ from caffe_pylayers import _engine
 from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._training.building import base_folder, build
 from caffe_pylayers.cli._training.evaluation import Objective
-from caffe_pylayers.cli._training.loop import TrainingError, iterate
+from caffe_pylayers.cli._training.loop import TrainingError, iterate, tested
 from caffe_pylayers.cli._training.options import Options, Result
 from caffe_pylayers.cli._training.plan import solver_param
 from caffe_pylayers.cli._training.signals import Signals
@@ -29,8 +29,9 @@ def follow(options: Options, team: Alone) -> Result:
             return Result(0, {}, output)
         with base_folder(param, options.solver):
             prefix = output / snapshot_prefix(param, options.solver).name
-            iteration = _train(_for_this_process(led, param, options), team, signals, prefix)
-        return Result(iteration, {}, output, stopped_by=team.stop(signals))
+            param = _for_this_process(led, param, options)
+            iteration = _train(param, team, signals, prefix)
+        return Result(iteration, {}, output, stopped_by=None if iteration >= param.max_iter else team.stop(signals))
 
 
 def _for_this_process(led: str, param: Any, options: Options) -> Any:
@@ -59,6 +60,7 @@ def _train(param: Any, team: Alone, signals: Signals, prefix: Path) -> int:
     objective = Objective(solver.net, param.iter_size)
     team.join(solver)
     try:
+        tested(solver, team, signals)
         while solver.iter < param.max_iter and not team.stop(signals):
             if not math.isfinite(iterate(solver, objective, team, signals)["loss"]):
                 break  # the leader says so

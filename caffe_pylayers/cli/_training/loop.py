@@ -93,20 +93,28 @@ class TrainingLoop:
 
     def _iterate(self, signals: Signals) -> None:
         self._complete(self.log.first, signals)
+        tested(self.solver, self.team, signals)
         while not self.reached and not self.team.stop(signals):
             begin = time.monotonic()
             row = self._step(signals)
             self.progress.update(row["iteration"], row["loss"], row.get("lr"), time.monotonic() - begin)
             self._complete(row, signals)
+            if self._test_between(row["iteration"]):
+                tested(self.solver, self.team, signals)
             if self.team.hung_up(signals) or (self.param.snapshot > 0 and self.solver.iter % self.param.snapshot == 0):
                 self._save()
 
     def _step(self, signals: Signals) -> Row:
-        row = iterate(self.solver, self.objective, self.team, signals)
+        tests = self._test_between(self.solver.iter + 1)
+        row = iterate(self.solver, self.objective, self.team, signals, tests)
         if not math.isfinite(row["loss"]):
             self.log.write(row)
             raise DivergedError(f"iteration {row['iteration']}: the loss is {row['loss']}")
         return row
+
+    def _test_between(self, iteration: int) -> bool:
+        """Return True if there is a test after this iteration, and another iteration after it."""
+        return self.evaluation.due(iteration) and iteration < int(self.param.max_iter)
 
     def _complete(self, row: Row, signals: Signals) -> None:
         """Test if it is time, unless the row says that that is done, and log the row."""
@@ -154,14 +162,20 @@ class TrainingLoop:
         )
 
 
-def iterate(solver: Any, objective: Objective, team: Alone, signals: Signals) -> Row:
-    """Do one iteration; return its row, whose loss is that of all processes."""
+def iterate(solver: Any, objective: Objective, team: Alone, signals: Signals, tests: bool = False) -> Row:
+    """Do one iteration; return its row, whose loss is that of all processes. tests: as ``Alone.step`` takes it."""
     row: Row = {"iteration": solver.iter + 1}
     with blame(f"iteration {row['iteration']}"):
         lr = getattr(solver, "lr", None)  # the next step's; older engines do not tell
-        loss = team.step(solver, objective, signals)
+        loss = team.step(solver, objective, signals, tests)
     row.update(loss=loss, **({} if lr is None else {"lr": lr}))
     return row
+
+
+def tested(solver: Any, team: Alone, signals: Signals) -> None:
+    """Go on after a test, all processes together."""
+    with blame(f"iteration {solver.iter}, testing"):
+        team.tested(signals)
 
 
 @contextlib.contextmanager

@@ -42,10 +42,16 @@ class Alone:
     def join(self, solver: Any, resumed: bool = False) -> None:
         """Give all solvers the leader's values and state. resumed, of the leader: it goes on from a snapshot."""
 
-    def step(self, solver: Any, objective: Objective, signals: Signals) -> float:
-        """Do one iteration; return the mean of all processes' losses. Called in each."""
+    def step(self, solver: Any, objective: Objective, signals: Signals, tests: bool = False) -> float:
+        """Do one iteration; return the mean of all processes' losses. Called in each.
+
+        tests, of the leader: a test follows, and the others are to wait for it.
+        """
         solver.step(1)
         return objective.value()
+
+    def tested(self, signals: Signals) -> None:
+        """Go on together after a test: all obey the signals that any of them got meanwhile."""
 
     def stop(self, signals: Signals) -> signal.Signals | None:
         """Return the signal that ends the training here, None while there is none."""
@@ -68,7 +74,8 @@ class Several(Alone):
     """A training by the processes of a group.
 
     The loss, and the signals that any of them got, go with the gradients, before the update: all obey after the same
-    iteration, and one that ends meanwhile leaves the others at the end of the iteration before.
+    iteration, and one that ends meanwhile leaves the others at the end of the iteration before. So does a signal that
+    ends a test: the others wait until it is through.
     """
 
     def __init__(self, group: Any) -> None:
@@ -85,7 +92,7 @@ class Several(Alone):
     def join(self, solver: Any, resumed: bool = False) -> None:
         from caffe_pylayers.runtime.parallel.nccl import NCCL
 
-        self._nccl = nccl = NCCL(solver, self._group, numbers=2 + len(STOPS))
+        self._nccl = nccl = NCCL(solver, self._group, numbers=3 + len(STOPS))
         if self.first("resumed", str(resumed)) == "True":
             self._share_state(solver)
         nccl.bcast()
@@ -101,17 +108,28 @@ class Several(Alone):
             solver.resume(iteration, step)
             resume(solver.net, iteration * solver.param.iter_size)
 
-    def step(self, solver: Any, objective: Objective, signals: Signals) -> float:
-        def numbers() -> list[float]:
-            stop = signal.SIGTERM if self._left() else signals.stop
-            return [objective.value(), signals.hung_up(), *(stop == number for number in STOPS)]
-
-        self._nccl.numbers = numbers
+    def step(self, solver: Any, objective: Objective, signals: Signals, tests: bool = False) -> float:
+        self._nccl.numbers = lambda: [objective.value(), tests, *self._came(signals)]
         solver.step(1)
-        loss, hung_up, *stopped = self._nccl.means
+        loss, test_follows, *came = self._nccl.means
+        self._obey(came)
+        if test_follows and not self.leads():
+            self.tested(signals)
+        return float(loss)
+
+    def tested(self, signals: Signals) -> None:
+        self._obey(self._group.sums(self._came(signals)))
+
+    def _came(self, signals: Signals) -> list[float]:
+        """Return which signals this process got: to take a snapshot, and each of STOPS."""
+        stop = signal.SIGTERM if self._left() else signals.stop
+        return [signals.hung_up(), *(stop == number for number in STOPS)]
+
+    def _obey(self, came: list[float]) -> None:
+        """Note the signals that any process got, as ``_came`` has them, summed over all."""
+        hung_up, *stopped = came
         self._hung_up = self._hung_up or bool(hung_up)
         self._stop = self._stop or next((number for number, count in zip(STOPS, stopped) if count), None)
-        return float(loss)
 
     def _left(self) -> bool:
         """Return True if the launcher has ended: where it is killed, nobody else ends its processes."""

@@ -116,6 +116,16 @@ def test_a_reader_that_has_seen_enough(project):
         assert (process.stderr.read(), process.wait(LONG)) == ("", 141)
 
 
+def test_ctrl_c_in_a_test(project):
+    """As of one process: no iteration follows, and the test is left to the resumed run."""
+    project.net_with(json.dumps({"forward": 3, "phase": "TEST", "do": "SIGINT", "rank": 0}), layer="AtRank")
+    code, out, err = project.run("--processes", 2, cwd=project.root)
+    assert (code, err) == (0, "")
+    assert f"snapshot {project.out / 'tiny_iter_5.solverstate'}\nstopped at iteration 5\n" in out
+    assert [row["iteration"] for row in project.rows()] == ["0", "1", "2", "3", "4", "5"]
+    assert project.rows()[-1]["test/accuracy"] == ""
+
+
 def test_one_that_ends_before_they_meet(project):
     """As by a library that crashes: the launcher alone can say so."""
     script = project.root / "train.py"
