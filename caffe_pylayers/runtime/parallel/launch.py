@@ -8,6 +8,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import socket
 import sys
 import threading
 import traceback
@@ -73,7 +74,7 @@ def launch(count: int, main: Callable[[list[str]], int], arguments: Sequence[str
 def _mute(failure: ProcessFailure, count: int) -> str:
     code = int(failure.exitcode)
     how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-    return f"solver {failure.local_rank} of {count} (process {failure.pid}) {how}"
+    return f"solver {failure.local_rank} of {count} (process {failure.pid} on machine {socket.gethostname()}) {how}"
 
 
 def _work(main: Callable[[list[str]], int], arguments: list[str], ends: Any) -> int:
