@@ -139,13 +139,16 @@ class Blob:
         """Set the gradients to zero. Before ``take_diff`` it lets the new ones have the memory of the old."""
         self._diff.clear()
 
-    def give_back(self) -> None:
-        """Lose the values, and have their memory serve for others, unless somebody may hold an array of them."""
-        self._data.give_back()
+    def give_back(self, refuse: Callable[[], object]) -> None:
+        """Lose the values, and have their memory serve for others, unless somebody may hold an array of them.
 
-    def give_back_diff(self) -> None:
+        refuse: raises for who looks at them until they are written anew.
+        """
+        self._data.give_back(refuse)
+
+    def give_back_diff(self, refuse: Callable[[], object]) -> None:
         """Do the same with the gradients."""
-        self._diff.give_back()
+        self._diff.give_back(refuse)
 
     def compact(self) -> None:
         """Give the layouts back in which the values were once, unless somebody may hold an array of them."""

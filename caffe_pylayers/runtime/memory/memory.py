@@ -26,7 +26,7 @@ import itertools
 import math
 from collections.abc import Callable
 from sys import getrefcount
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 
@@ -46,10 +46,15 @@ class GivenBackError(RuntimeError):
     """Values are asked for whose memory was given back."""
 
 
-def _refuse() -> None:
-    raise GivenBackError(
-        "the values are gone, as Net.reuse_memory was called: look at the blob before the net runs, and it is kept"
-    )
+def refusal(what: str) -> Callable[[], NoReturn]:
+    """Return what raises a GivenBackError for ``what``, such as the values of a blob."""
+
+    def refuse() -> NoReturn:
+        raise GivenBackError(
+            f"{what} are gone, as Net.reuse_memory was called: look at them before the net runs, and they are kept"
+        )
+
+    return refuse
 
 
 class Memory:
@@ -135,16 +140,17 @@ class Memory:
             self._views.pop(key, None)
         self._set_current(None)
 
-    def give_back(self) -> None:
+    def give_back(self, refuse: Callable[[], object]) -> None:
         """Lose the values, so that their memory serves for others: until they are written as a whole nobody may look.
 
+        refuse: raises for who does; see refusal.
         Nothing happens where an array or a tensor was handed out, which somebody may hold.
         """
         if not self.shown and self.capacity:
             self._stores.clear()
             self._views.clear()
             self._set_current(None)
-            self._deferred = _refuse
+            self._deferred = refuse
 
     def give_back_deferred(self) -> None:
         """Give back the memory of values that are written once they are looked at, unless somebody may hold it."""

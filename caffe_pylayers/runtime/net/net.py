@@ -326,7 +326,7 @@ class Net:
         For who looks at the net's inputs, outputs, losses and learned blobs alone, and runs its layers in order.
         Arrays that are held already stay what they are. backward: whether a backward follows each forward.
         """
-        self._reuse = Reuse(self._steps, [self._blobs[i] for i in self._outputs], backward)
+        self._reuse = Reuse(self._steps, self._blob_names, [self._blobs[i] for i in self._outputs], backward)
 
     def reshape(self) -> None:
         """Reshape every layer, after the shape of an input has changed."""

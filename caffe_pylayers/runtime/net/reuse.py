@@ -16,10 +16,13 @@ Whoever asks for an array of other blobs gets an error, not what they held once:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
+from caffe_pylayers._layer.quote import quoted
 from caffe_pylayers.runtime.layers.python_layer import PythonLayer
 from caffe_pylayers.runtime.memory import allocator
 from caffe_pylayers.runtime.memory.blob import Blob
+from caffe_pylayers.runtime.memory.memory import refusal
 from caffe_pylayers.runtime.memory.plan import Call, last_uses
 from caffe_pylayers.runtime.net.step import Step, Unit
 
@@ -29,10 +32,11 @@ GiveBack = Callable[[], None]
 class Reuse:
     """What each layer of a net is the last to use.
 
-    steps: of the net. outputs: the blobs that no layer reads. backward: whether a backward follows each forward.
+    steps: of the net. names: of its blobs, by their indices. outputs: the blobs that no layer reads.
+    backward: whether a backward follows each forward.
     """
 
-    def __init__(self, steps: Sequence[Step], outputs: Sequence[Blob], backward: bool) -> None:
+    def __init__(self, steps: Sequence[Step], names: Sequence[str], outputs: Sequence[Blob], backward: bool) -> None:
         self._first = True
         calls = [_forward(step) for step in steps]
         if backward:
@@ -40,10 +44,11 @@ class Reuse:
         # A blob that was reshaped beyond its capacity has another memory: so it is the blob that is asked, each time.
         owner: dict[int, GiveBack] = {}
         for step in steps:
-            for blob in (*step.bottom, *step.top):
-                owner.setdefault(blob.data_id, blob.give_back)
-                owner.setdefault(blob.diff_id, blob.give_back_diff)
-        free = [[owner[name] for name in names] for names in last_uses(calls, list(_kept(steps, outputs)))]
+            for i, blob in zip((*step.bottom_ids, *step.top_ids), (*step.bottom, *step.top)):
+                of_blob = f"of blob {quoted(names[i])}"
+                owner.setdefault(blob.data_id, partial(blob.give_back, refusal(f"the values {of_blob}")))
+                owner.setdefault(blob.diff_id, partial(blob.give_back_diff, refusal(f"the gradients {of_blob}")))
+        free = [[owner[memory] for memory in found] for found in last_uses(calls, list(_kept(steps, outputs)))]
         self._forward = {id(step): found for step, found in zip(steps, free)}
         self._backward = {id(step): found for step, found in zip(reversed(steps), free[len(steps) :])}
 

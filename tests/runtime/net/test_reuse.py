@@ -9,7 +9,7 @@ import torch
 
 from caffe_pylayers import pycaffe
 from caffe_pylayers.runtime.layers.layer import LayerError
-from caffe_pylayers.runtime.memory.memory import GivenBackError
+from caffe_pylayers.runtime.memory.memory import GivenBackError, refusal
 from tests.parity.families import FAMILIES, cases
 from tests.parity.replay import Run
 
@@ -104,10 +104,14 @@ def test_an_array_that_is_asked_for_too_late(tmp_path):
     own = solver(tmp_path, reuse=True)
     own.step(1)
     for name in GONE:
-        for kind in ("data", "diff"):
-            with pytest.raises(GivenBackError, match=r"^the values are gone, as Net.reuse_memory was called: look"):
+        for kind, what in (("data", "values"), ("diff", "gradients")):
+            # "flat" is "pool" in another shape.
+            named = (
+                rf'^the {what} of blob "{name.replace("flat", "pool")}" are gone, as Net.reuse_memory was called: look'
+            )
+            with pytest.raises(GivenBackError, match=named):
                 getattr(own.net.blobs[name], kind)
-    message = r'^layer "ip1" \(InnerProduct\): backward: the values are gone, as Net.reuse_memory was called: look'
+    message = r'^layer "ip1" \(InnerProduct\): backward: the values of blob "pool" are gone, as Net.reuse_memory was'
     with pytest.raises(RuntimeError, match=message):
         own.net.backward()
 
@@ -169,7 +173,7 @@ def test_layers_that_say_what_backward_does_not_read(family):
             for blob in (*run.bottoms, *run.tops):
                 if blob._data not in memories:
                     blob._data.shown = False
-                    blob.give_back()
+                    blob.give_back(refusal("the values"))
             run._backward()
         for i, blob in enumerate(run.bottoms):
             if f"d_bottom{i}" in wanted and case.type not in ("Dropout", "Pooling"):  # these draw anew
