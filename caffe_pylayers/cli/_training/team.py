@@ -90,9 +90,11 @@ class Several(Alone):
         return str(self._group.first(what, text))
 
     def join(self, solver: Any, resumed: bool = False) -> None:
+        from caffe_pylayers.runtime.parallel import agreement
         from caffe_pylayers.runtime.parallel.nccl import NCCL
 
         self._nccl = nccl = NCCL(solver, self._group, numbers=3 + len(STOPS))
+        self._group.check_equal("net", agreement.layers(solver.net))
         if self.first("resumed", str(resumed)) == "True":
             self._share_state(solver)
         nccl.bcast()

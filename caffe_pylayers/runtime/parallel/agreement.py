@@ -6,6 +6,7 @@ import zlib
 from typing import Any
 
 import numpy as np
+from google.protobuf import text_format
 
 from caffe_pylayers.runtime.memory import device
 from caffe_pylayers.runtime.memory.blob import Blob
@@ -19,6 +20,7 @@ _OWN = (
     *("test_initialization", "display", "average_loss", "debug_info", "solver_mode", "solver_type", "type"),
     *("snapshot", "snapshot_prefix", "snapshot_diff", "snapshot_format", "snapshot_after_train", "layer_wise_reduce"),
 )
+_PLACES = ("source", "root_folder", "mean_file", "file_name")  # of a layer's files
 
 
 def net(trained: Net) -> str:
@@ -28,6 +30,17 @@ def net(trained: Net) -> str:
         f"layer {name} of " + ", ".join(f"{_shape(blob)} with lr_mult {rates.get(id(blob), 1):g}" for blob in blobs)
         for name, blobs in trained.params.items()
     )
+
+
+def layers(trained: Net) -> str:
+    """Return a line for each field of each layer, but where its files are, which is each machine's own."""
+    lines = []
+    for step in trained.steps:
+        for field in text_format.MessageToString(step.layer.layer_param).splitlines():
+            name = field.strip().partition(":")[0]
+            if name not in _PLACES and (step.bottom or name != "param_str"):  # a data layer's names its files
+                lines.append(f"layer {step.layer.name} with {field.strip()}")
+    return "\n".join(lines)
 
 
 def solver(of: Solver) -> str:

@@ -133,7 +133,9 @@ def test_one_that_ends_before_they_meet(project):
     command = [sys.executable, str(script), "--solver", str(project.path), "--processes", "2"]
     done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=project.root)
     assert done.returncode == 1
-    assert re.fullmatch(r"train.py: solver [01] of 2 \(process \d+ on machine .+\) was ended by SIGKILL\n", done.stderr), done.stderr
+    assert re.fullmatch(
+        r"train.py: solver [01] of 2 \(process \d+ on machine .+\) was ended by SIGKILL\n", done.stderr
+    ), done.stderr
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="finds processes in /proc")

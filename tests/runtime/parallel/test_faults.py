@@ -13,7 +13,7 @@ import torch
 import torch.distributed as dist
 
 from caffe_pylayers import pycaffe as caffe
-from caffe_pylayers.runtime.parallel import group, presence
+from caffe_pylayers.runtime.parallel import agreement, group, presence
 from caffe_pylayers.runtime.parallel.group import Group
 from caffe_pylayers.runtime.parallel.presence import Presence
 from tests.runtime.parallel.forked import FORK, die, outcomes
@@ -171,6 +171,20 @@ def test_solvers_that_differ_are_refused(folder, file, old, new, message):
     found = outcomes(2, train, 2, None, None, ("solver.prototxt", "other.prototxt"))
     assert re.fullmatch(f"GroupError: solver 1 of 2 {PROCESS} has another {re.escape(message)}", found[1])
     assert found[0] == found[1].replace("GroupError", "GroupError (quiet)")
+
+
+def test_what_nets_are_compared_by(tmp_path):
+    def lines(batch, folder):
+        net = (
+            f'layer {{ name: "in" type: "Input" top: "x" input_param {{ shape {{ dim: {batch} dim: 1 }} }} }}'
+            f'layer {{ name: "out" type: "HDF5Output" bottom: "x" bottom: "x" '
+            f'  hdf5_output_param {{ file_name: "{folder}.h5" }} }}'
+        )
+        (tmp_path / "net.prototxt").write_text(net)
+        return agreement.layers(caffe.Net(str(tmp_path / "net.prototxt"), caffe.TEST))
+
+    assert lines(2, tmp_path / "a") == lines(2, tmp_path / "b")
+    assert set(lines(2, tmp_path).splitlines()) - set(lines(3, tmp_path).splitlines()) == {"layer in with dim: 2"}
 
 
 def test_solvers_that_go_on_from_different_iterations_are_refused(folder):
