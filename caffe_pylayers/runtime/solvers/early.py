@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from caffe_pylayers._nets import lr_policy
 from caffe_pylayers.runtime.layers.python_layer import PythonLayer
 from caffe_pylayers.runtime.memory import device
 from caffe_pylayers.runtime.net.net import Net
@@ -54,11 +53,10 @@ class EarlyUpdates:
 
     def run(self, forward_backward: Callable[[], Any]) -> Any:
         """Return what a forward and backward of the net returns; update the groups within it, if that can be."""
-        solver, param = self._solver, self._solver.param
         self._done = set()
         if not self._can_run():
             return forward_backward()
-        self._rate, _ = lr_policy.learning_rate(param, solver.iter, solver.current_step)  # solver.lr moves the step
+        self._rate, _ = self._solver.next_rate()
         self._active = True
         for group in self._groups:
             group.blobs[0].learn = functools.partial(self._learn, group)

@@ -21,7 +21,8 @@ SMALLEST_FUSED_SHARE = 1e-9  # of a weight that decays: 1 - (1 - share) is exact
 class SGDSolver(Solver):
     """h = momentum * h + rate * g, w -= h
 
-    g: the gradient with the decay. history: h. As in Caffe, the other solver types derive from this one.
+    g: the gradient with the decay. history: h. As in Caffe, the other solver types derive from this one, and at rate 0
+    the gradient does not count: not even one that is not finite.
     """
 
     type = "SGD"
@@ -82,5 +83,6 @@ class SGDSolver(Solver):
     def compute_update(self, group: Group, rate: float) -> None:
         (history,) = group.history
         foreach.mul_(history, self.param.momentum)
-        foreach.add_(history, group.diff, alpha=rate)
+        if rate:
+            foreach.add_(history, group.diff, alpha=rate)
         foreach.copy_(group.diff, history)

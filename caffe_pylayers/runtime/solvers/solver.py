@@ -152,11 +152,15 @@ class Solver:
     @property
     def lr(self) -> float:
         """The learning rate of this iteration."""
+        rate, self.current_step = self.next_rate()
+        return rate
+
+    def next_rate(self) -> tuple[float, int]:
+        """Return what ``lr`` is going to be, and the current_step that it is going to set."""
         try:
-            rate, self.current_step = lr_policy.learning_rate(self.param, self._iter, self.current_step)
+            return lr_policy.learning_rate(self.param, self._iter, self.current_step)
         except ValueError as error:
             raise self.error(str(error)) from None
-        return rate
 
     def resume(self, iteration: int, current_step: int) -> None:
         """Go on from an iteration and a step of the learning rate policy."""

@@ -87,6 +87,27 @@ def test_what_is_learned(tmp_path, changes, rule, updated):
     assert_same(own, other)
 
 
+@pytest.mark.parametrize("reuse", [False, True])
+def test_at_rate_0_no_gradient_counts(tmp_path, reuse):
+    """As in Caffe, whose BLAS does not even look at it."""
+    own = solver(tmp_path, reuse, SGD)
+    own.param.base_lr = 0
+    before = [blob.data.copy() for blob in own.net.learnable]
+    own.net.blobs["data"].data[...] = np.inf
+    own.step(1)
+    assert np.isnan(own.net.blobs["loss"].data)
+    for blob, values in zip(own.net.learnable, before):
+        np.testing.assert_array_equal(blob.data, values)
+
+
+@pytest.mark.parametrize("reuse", [False, True])
+def test_a_policy_that_is_unknown(tmp_path, reuse):
+    own = solver(tmp_path, reuse)
+    own.param.lr_policy = "stp"
+    with pytest.raises(ValueError, match=r'solver.prototxt: lr_policy must be one of .*; is "stp"'):
+        own.step(1)
+
+
 def test_a_weight_of_two_layers(tmp_path):
     same = {
         "shared": "w",
