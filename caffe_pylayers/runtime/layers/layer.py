@@ -54,6 +54,7 @@ class Layer:
     # False if backward reads no values of these, though it may of copies that forward has made.
     backward_reads_bottoms: bool = True
     backward_reads_tops: bool = True
+    backward_leaves: ClassVar[Sequence[int]] = ()  # the bottoms whose gradients it never writes, even where wanted
     fills: bool = True  # False where only shapes are asked for: learned blobs and constant tops get no values
 
     def __init__(self, layer_param: Any, phase: int) -> None:

@@ -152,6 +152,7 @@ class Crop(Layer):
     """
 
     backward_reads_bottoms = backward_reads_tops = False
+    backward_leaves = (1,)
     bottoms = 2
 
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:

@@ -84,7 +84,8 @@ def _backward(step: Step) -> Call:
         reads += [blob.data_id for blob in step.bottom]
     if layer.backward_reads_tops:
         reads += [blob.data_id for blob in step.top]
-    return Call(reads, [blob.diff_id for blob, wanted in zip(step.bottom, step.propagate_down) if wanted])
+    written = [wanted and i not in layer.backward_leaves for i, wanted in enumerate(step.propagate_down)]
+    return Call(reads, [blob.diff_id for blob, is_written in zip(step.bottom, written) if is_written])
 
 
 def _kept(steps: Sequence[Step], outputs: Sequence[Blob]) -> Iterator[int]:

@@ -180,6 +180,34 @@ def test_layers_that_say_what_backward_does_not_read(family):
                 np.testing.assert_allclose(blob.diff, wanted[f"d_bottom{i}"], 1e-5, 1e-6, err_msg=str(case.param))
 
 
+CROP = """
+layer { name: "in" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 dim: 6 dim: 6 } } }
+layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
+        convolution_param { num_output: 2 kernel_size: 3 weight_filler { type: "xavier" } } }
+layer { name: "crop" type: "Crop" bottom: "data" bottom: "conv" top: "crop" crop_param { axis: 2 } }
+layer { name: "both" type: "Concat" bottom: "crop" bottom: "conv" top: "both" }
+layer { name: "loss" type: "Reduction" bottom: "both" top: "loss" loss_weight: 1 reduction_param { operation: SUMSQ } }
+"""
+
+
+def test_a_gradient_that_no_layer_writes(tmp_path):
+    """That of Crop's bottom[1]: the Split beneath adds what it is, zeros, in each iteration."""
+    (tmp_path / "net.prototxt").write_text(CROP)
+    found = []
+    for reuse in (False, True):
+        net = pycaffe.Net(str(tmp_path / "net.prototxt"), pycaffe.TRAIN)
+        net.params["conv"][0].data[...] = 0.1
+        net.blobs["data"].data[...] = np.random.RandomState(0).standard_normal(net.blobs["data"].shape)
+        if reuse:
+            net.reuse_memory()
+        for _ in range(3):
+            net.clear_param_diffs()
+            net.forward()
+            net.backward()
+        found.append(net.params["conv"][0].diff.copy())
+    np.testing.assert_array_equal(*found)
+
+
 class _Malloc(ctypes.Structure):
     """glibc's mallinfo2."""
 
