@@ -8,10 +8,11 @@ import torch
 
 from caffe_pylayers.runtime.solvers import foreach
 from caffe_pylayers.runtime.solvers.solver import SOLVERS, Solver
-from caffe_pylayers.runtime.solvers.update import Group
+from caffe_pylayers.runtime.solvers.update import Group, Tensors
 
+Kernel = Callable[..., object]
 # PyTorch's kernel for the whole rule, which it does not document; compute_update does the same in steps.
-fused_sgd: Callable[..., object] | None = getattr(torch, "_fused_sgd_", None)
+fused_sgd: Kernel | None = getattr(torch, "_fused_sgd_", None)
 # The fused kernel scales gradients by 1 - (1 - rate), in float64: above this that is exact in float32.
 SMALLEST_FUSED_RATE = 1e-6
 SMALLEST_FUSED_SHARE = 1e-9  # of a weight that decays: 1 - (1 - share) is exact to seven digits
@@ -41,19 +42,7 @@ class SGDSolver(Solver):
             super().update(group, rate, decay)
             return
         (history,) = group.history
-        # PyTorch's momentum buffer is without the rate, Caffe's is with it: rate 1 and a dampened gradient.
-        fused_sgd(
-            group.data,
-            group.diff,
-            history,
-            weight_decay=decay,
-            momentum=momentum,
-            lr=1.0,
-            dampening=1 - rate,
-            nesterov=False,
-            maximize=False,
-            is_first_step=False,
-        )
+        _fused(fused_sgd, group.data, group.diff, history, rate, momentum, decay)
         for blob, update in zip(group.blobs, *group.histories):
             blob.defer_diff(update)  # a copy, which few look at
 
@@ -63,19 +52,8 @@ class SGDSolver(Solver):
         momentum.addmm_(left.t(), right, beta=self.param.momentum, alpha=rate)
         share = rate * decay
         if fused_sgd is not None and share >= SMALLEST_FUSED_SHARE:
-            # h += share * w, w -= h, in one pass: the weight is its own gradient.
-            fused_sgd(
-                [weight],
-                [weight],
-                [momentum],
-                weight_decay=0.0,
-                momentum=1.0,
-                lr=1.0,
-                dampening=1 - share,
-                nesterov=False,
-                maximize=False,
-                is_first_step=False,
-            )
+            # The weight is its own gradient.
+            _fused(fused_sgd, [weight], [weight], [momentum], share, momentum=1.0, decay=0.0)
         else:
             weight.sub_(momentum.add_(weight, alpha=share))
         blob.defer_diff(history)
@@ -86,3 +64,22 @@ class SGDSolver(Solver):
         if rate:
             foreach.add_(history, group.diff, alpha=rate)
         foreach.copy_(group.diff, history)
+
+
+def _fused(
+    kernel: Kernel, data: Tensors, diff: Tensors, history: Tensors, rate: float, momentum: float, decay: float
+) -> None:
+    """Do history = momentum * history + rate * (diff + decay * data), data -= history, in one pass."""
+    # PyTorch's momentum buffer is without the rate, Caffe's is with it: rate 1 and a dampened gradient.
+    kernel(
+        data,
+        diff,
+        history,
+        weight_decay=decay,
+        momentum=momentum,
+        lr=1.0,
+        dampening=1 - rate,
+        nesterov=False,
+        maximize=False,
+        is_first_step=False,
+    )
