@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import Any
 
+from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
@@ -53,6 +54,7 @@ def launch(count: int, main: Callable[[list[str]], int], arguments: Sequence[str
         rdzv_endpoint="localhost:0",
         max_restarts=0,
         start_method="spawn",
+        logs_specs=DefaultLogsSpecs(log_dir=os.devnull),  # else a folder is left behind where this process is killed
         signals_to_handle="SIGQUIT",  # the others are ours
     )
     ends = multiprocessing.get_context("spawn").RawArray(ctypes.c_int, count)
