@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 import os
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Container, Iterator, NamedTuple, Sequence
@@ -20,12 +19,11 @@ from caffe_pylayers._nets.forks.names import fork_of_field, fork_of_type
 from caffe_pylayers._nets.forks.reading import first_of, set_fields
 from caffe_pylayers._nets.forks.table import DIALECTS, KINDS, TOLD, dialect_of, in_python, is_unmarked
 from caffe_pylayers._nets.forks.unknown import unknown_types
+from caffe_pylayers._nets.said import say
 from caffe_pylayers._nets.titles import title
 
 if TYPE_CHECKING:
     from caffe_pylayers._nets.stored import AskBlobs
-
-LOGGER = logging.getLogger("caffe_pylayers.runtime")  # which caffe.init_log shows
 
 
 def parse(text: str, kind: str, messages: Any) -> Any:
@@ -80,9 +78,9 @@ def _told(found: Lowered, name: str | os.PathLike[str], others: Sequence[str] = 
         more = [f"and {len(faults) - _LISTED} more"] if len(faults) > _LISTED else []
         raise ValueError(f"{name}: {'; '.join([*faults[:_LISTED], *more, *others])}")
     for doubt in found.doubts:
-        LOGGER.warning("%s: %s", name, doubt)
+        say(f"{name}: {doubt}")
     if found.left_out:
-        LOGGER.warning("%s: %s", name, what_is_left_out(found))
+        say(f"{name}: {what_is_left_out(found)}")
     return found.message
 
 

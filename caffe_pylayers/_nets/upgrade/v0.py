@@ -7,9 +7,8 @@ import os
 from typing import Any
 
 from caffe_pylayers._layer.quote import quoted
+from caffe_pylayers._nets.said import say
 from caffe_pylayers._nets.titles import title
-
-LOGGER = logging.getLogger("caffe_pylayers.runtime")  # which caffe.init_log shows
 
 _TYPES = {
     "accuracy": "ACCURACY",
@@ -106,7 +105,7 @@ def upgrade(net: Any, name: str | os.PathLike[str]) -> None:
             dropped += _upgrade_layer(layers.layer, layers)
             layers.ClearField("layer")
     for what in dropped:
-        LOGGER.error("%s: %s: dropped, it means nothing here in a net of the V0 format", name, what)
+        say(f"{name}: {what}: dropped, it means nothing here in a net of the V0 format", logging.ERROR)
 
 
 def _fold_paddings(net: Any) -> None:

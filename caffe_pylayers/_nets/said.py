@@ -1,0 +1,15 @@
+"""What is said of a net's file, once in a process: a net is read again for each that is made of it."""
+
+from __future__ import annotations
+
+import logging
+
+LOGGER = logging.getLogger("caffe_pylayers.runtime")  # which caffe.init_log shows
+_said: set[str] = set()
+
+
+def say(line: str, level: int = logging.WARNING) -> None:
+    """Log a line, unless it was."""
+    if line not in _said and LOGGER.isEnabledFor(level):
+        _said.add(line)
+        LOGGER.log(level, "%s", line)
