@@ -53,7 +53,7 @@ bench: caffe $(tools)
 	$(runtime_python) benchmarks/scaling.py
 
 gpu:
-	$(PYTHON) scripts/gpu.py --output $(OUT) $(OPTIONS)
+	$(PYTHON) scripts/gpu.py --output "$(OUT)" $(OPTIONS)
 
 lint: $(tools)
 	.venv/bin/ruff check

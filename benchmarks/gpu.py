@@ -28,6 +28,7 @@ from caffe_pylayers.runtime.memory import device
 
 BATCHES = {"lenet_python": 64, "caffenet": 256, "googlenet": 128, "resnet50": 64, "vgg16": 64}
 LAYOUTS = {"NCHW": False, "channels-last": True}
+uncaptured = []  # why PyTorch's module could not be a CUDA graph
 HEADS = (
     *("net, batch", "", "runtime, ms", "eager, ms", "its layout", "graph, ms", "to eager", "to the graph"),
     *("runtime, MB", "eager, MB", "graph, MB"),
@@ -109,10 +110,11 @@ def ready(make):
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
     call = make()
-    for _ in range(3):
-        call()
+    call()
     if not on_gpu():
         return call, "-"
+    for _ in range(2):
+        call()
     torch.cuda.synchronize()
     return call, f"{(torch.cuda.max_memory_allocated() - before) / 2**20:.0f}"
 
@@ -128,7 +130,8 @@ def lasts(call, seconds):
             torch.cuda.synchronize()
         return (time.perf_counter() - start) / number
 
-    return some(max(1, round(seconds / some(1))))
+    one = some(1)
+    return one if one >= seconds else some(round(seconds / one))
 
 
 def compare(name, batch, what, rounds, seconds):
@@ -142,8 +145,11 @@ def compare(name, batch, what, rounds, seconds):
     calls = {"runtime": calls["runtime"], "eager": calls[layout]}
     megabytes["eager"] = megabytes[layout]
     if on_gpu():
-        found = ready(lambda: reading(what, graphed(eagers(name, batch, what, LAYOUTS[layout]))))
-        calls["graph"], megabytes["graph"] = found
+        try:
+            found = ready(lambda: reading(what, graphed(eagers(name, batch, what, LAYOUTS[layout]))))
+            calls["graph"], megabytes["graph"] = found
+        except RuntimeError as error:  # the other figures are worth having
+            uncaptured.append(f"The graph of {name}, {what}: {str(error).splitlines()[0]}")
     found = [{column: lasts(call, seconds) for column, call in calls.items()} for _ in range(rounds)]
     ms, ratios = {}, {}
     for column in calls:
@@ -217,6 +223,8 @@ def main():
             print(row([f"{name}, {batch}", what, *compare(name, batch, what, args.rounds, args.seconds)]), flush=True)
     if "lenet_python" in names:
         print(f"\n{layers_share(args.batch or 64, args.seconds)}", flush=True)
+    if uncaptured:
+        sys.exit("\n".join(uncaptured))
 
 
 if __name__ == "__main__":

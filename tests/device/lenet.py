@@ -13,8 +13,11 @@ import torch
 
 from caffe_pylayers import pycaffe
 from caffe_pylayers._nets.prototxt import parse_solver
+from caffe_pylayers.cli._mnist.source import sample
 from caffe_pylayers.runtime.memory import device
 from caffe_pylayers.runtime.proto import caffe_pb2
+
+h5py = pytest.importorskip("h5py")
 
 FIRST = 10  # iterations whose losses agree: then rounding has grown
 TEST_BATCHES = 10  # the whole test set, a hundred each
@@ -25,22 +28,34 @@ layer { name: "in" type: "Input" top: "data" top: "label"
 """
 
 
-@pytest.fixture
-def lenet(root, digits, tmp_path, monkeypatch):
-    """Make LeNet's solver as its prototxt has it, in the folder of its data; or with Input blobs for the data."""
-    monkeypatch.chdir(digits)
-    folder = root / "prototxt" / "lenet"
+FILES = """
+layer { name: "in" type: "HDF5Data" top: "data" top: "label" include { phase: %s }
+        hdf5_data_param { source: "%s" batch_size: %d } }
+"""
 
-    def make(data=True):
+
+@pytest.fixture
+def lenet(root, tmp_path):
+    """Make LeNet's solver as its prototxt has it, its data read ahead from HDF5 files or left to Input blobs."""
+    folder = root / "prototxt" / "lenet"
+    layers = re.split(r'(?=layer \{\n  name: "conv1")', (folder / "train_test.prototxt").read_text())[1]
+    digits = sample()
+    held = TEST_BATCHES * 100
+    for phase, rows in (("TRAIN", slice(None, -held)), ("TEST", slice(-held, None))):
+        with h5py.File(tmp_path / f"{phase}.h5", "w") as file:
+            file["data"] = digits.images[rows, np.newaxis] * np.float32(1 / 256)
+            file["label"] = digits.labels[rows].astype(np.float32)
+        (tmp_path / phase).write_text(f"{tmp_path / phase}.h5\n")
+
+    def make(files=True):
         param = parse_solver((folder / "solver.prototxt").read_text(), messages=caffe_pb2)
-        param.net = str(folder / "train_test.prototxt")
-        param.random_seed = 1
+        net = tmp_path / "net.prototxt"
+        data = [FILES % (phase, tmp_path / phase, size) for phase, size in (("TRAIN", 64), ("TEST", 100))]
+        net.write_text((" ".join(data) if files else INPUT) + layers)
+        param.net, param.random_seed = str(net), 1
         param.display = param.snapshot = 0
         param.test_initialization, param.test_interval = False, 2 * param.max_iter
-        if not data:
-            net = tmp_path / "net.prototxt"
-            net.write_text(INPUT + re.split(r'(?=layer \{\n  name: "conv1")', Path(param.net).read_text())[1])
-            param.net = str(net)
+        if not files:
             param.test_interval = 0
             param.ClearField("test_iter")
         return pycaffe.SGDSolver(param)
@@ -91,12 +106,12 @@ def fed(solver):
     return call
 
 
-@pytest.mark.parametrize("data", ["Input", "LMDB"])
+@pytest.mark.parametrize("data", ["Input", "HDF5Data"])
 def test_no_iteration_waits(lenet, record_property, data):
     """Nor does the thread that reads ahead, where that is seen."""
     if device.current().type == "cpu":
         pytest.skip("on the CPU there is nothing to wait for")
-    solver = lenet(data == "LMDB")
+    solver = lenet(data == "HDF5Data")
     call = fed(solver) if data == "Input" else lambda: solver.step(1)
     for _ in range(20):
         call()
