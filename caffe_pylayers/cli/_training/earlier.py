@@ -21,7 +21,7 @@ from typing import Collection
 
 from caffe_pylayers._disk import files
 from caffe_pylayers.cli import UserError
-from caffe_pylayers.cli._training.snapshot_file import is_state, read_snapshot, snapshot_files
+from caffe_pylayers.cli._training.snapshot_file import is_state, of_another_prefix, read_snapshot, snapshot_files
 from caffe_pylayers.cli._training.snapshot_writer import name_model
 
 
@@ -35,7 +35,8 @@ def refuse_earlier(prefix: Path, model: Path, resume: bool) -> None:
         return
     there = f"{prefix.parent} holds {held[0].name}"
     if resume:
-        there += " of a training, and no solverstate to go on from: "
+        other = of_another_prefix(prefix)
+        there += f" of a training, and no solverstate to go on from{f' ({other})' if other else ''}: "
     else:
         there += " of an earlier training: --resume goes on with it, "
     raise UserError(f"{there}--overwrite removes it and starts anew, --output-dir DIR leaves it alone")

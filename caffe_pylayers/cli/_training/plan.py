@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from caffe_pylayers.cli._training.earlier import refuse_earlier
 from caffe_pylayers.cli._training.launched import local_count, local_rank
 from caffe_pylayers.cli._training.mode import check_mode, choose_mode
 from caffe_pylayers.cli._training.options import Options
-from caffe_pylayers.cli._training.snapshot_file import Snapshot, newest_snapshot, read_snapshot
+from caffe_pylayers.cli._training.snapshot_file import Snapshot, newest_snapshot, of_another_prefix, read_snapshot
 from caffe_pylayers.cli._training.solver_check import solver_problems
 from caffe_pylayers.cli._training.solver_file import SolverNet
 from caffe_pylayers.cli._training.team import Alone
@@ -132,6 +133,9 @@ def make_plan(options: Options, param: Any) -> Plan:
             raise UserError(f"--log-csv {log} is a folder; give the name of a file")
         if snapshot is None and not options.overwrite:
             refuse_earlier(plan.prefix, plan.model, options.resume)
+        other = of_another_prefix(plan.prefix) if options.resume and snapshot is None else ""
+        if other:
+            print(f"nothing to go on from, this training starts anew: in {output}, {other}", file=sys.stderr)
     return plan
 
 

@@ -59,6 +59,15 @@ def snapshot_files(prefix: Path) -> list[tuple[int, Path]]:
     return sorted(found, reverse=True)
 
 
+def of_another_prefix(prefix: Path) -> str:
+    """Return what there is to go on from beside snapshots with this prefix: the folder's newest; "" for none."""
+    states = {path for path in prefix.parent.glob("*_iter_*") if is_state(path)}
+    others = sorted(
+        states.difference(path for _, path in snapshot_files(prefix)), key=lambda path: path.stat().st_mtime
+    )
+    return f"{others[-1].name} is of another snapshot_prefix than {prefix.name}" if others else ""
+
+
 def is_state(path: Path) -> bool:
     """Return True for a solverstate, by its name."""
     return path.name.endswith((".solverstate", ".solverstate.h5"))

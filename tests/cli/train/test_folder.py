@@ -216,6 +216,20 @@ def test_resume_where_nothing_is_whole(project, capsys):
     assert "holds final.caffemodel of a training, and no solverstate to go on from" in project.error(resume=True)
 
 
+def test_resume_with_another_prefix_names_what_is_there(project, capsys):
+    project.solver(snapshot=6)
+    project.train(max_iter=7)
+    project.solver(snapshot_prefix='"out/other"')
+    other = "tiny_iter_7.solverstate is of another snapshot_prefix than other"
+    assert f"holds final.caffemodel of a training, and no solverstate to go on from ({other}): " in project.error(
+        resume=True
+    )
+    (project.out / "final.caffemodel").unlink()
+    project.train(resume=True)
+    assert capsys.readouterr().err == (f"nothing to go on from, this training starts anew: in {project.out}, {other}\n")
+    assert iterations(project) == [*range(13)]
+
+
 def test_resume_without_the_library_of_its_snapshots(project, monkeypatch):
     import sys
 
