@@ -28,6 +28,7 @@ def gpu_problem(number: int) -> str:
 def _reason(stderr: str) -> str:
     """Return what the engine says; Caffe in a line such as ``F1123 03:20:41.2 29864 common.cpp:66] Cannot ...``."""
     fatal = re.search(r"^F\d+ .*?\] (.*)$", stderr, re.MULTILINE)
-    raised = re.search(r"^\w+Error: (?:GPU \d+ cannot be used: )?(.*)$", stderr, re.MULTILINE)
+    # What follows the first sentence is for scripts.
+    raised = re.search(r"^\w+Error: (?:GPU \d+ cannot be used: )?(.*?)(?:\. .*)?$", stderr, re.MULTILINE)
     found = fatal or raised
     return found.group(1) if found else stderr.strip() or "the process ended without a word"

@@ -251,22 +251,39 @@ def _every_gpu() -> list[int]:
     return found
 
 
-def _check_gpus(gpus: Sequence[int]) -> None:
+def _check_gpus(count: int, args: argparse.Namespace) -> None:
     """UserError for GPUs that are not there, before processes are started that would find so."""
     from caffe_pylayers.runtime.memory import device
 
+    instead = "--cpu"
+    if args.gpu:
+        last, asked = max(args.gpu), f"--gpu {','.join(map(str, args.gpu))}"
+        instead = f"--processes {count} --cpu"
+    elif _on_gpu(args):
+        last, asked = count - 1, f"{args.solver}: solver_mode: GPU, and --processes {count}"
+    else:
+        return
     found = device.count()
-    if max(gpus) >= found and not device.keeps_cpu():
+    if last >= found and not device.keeps_cpu():
         sees = f"sees GPUs 0 to {found - 1}" if found else "sees no GPU"
-        named = ",".join(map(str, gpus))
-        raise UserError(f"--gpu {named}: this PyTorch {sees}; --processes {len(gpus)} --cpu trains on the CPU")
+        raise UserError(f"{asked}: this PyTorch {sees}; {instead} trains on the CPU")
+
+
+def _on_gpu(args: argparse.Namespace) -> bool:
+    """Return True where the solver file says so; UserError for one that cannot be read."""
+    from caffe_pylayers._nets.said import silent
+    from caffe_pylayers.cli._training import mode, solver_file
+
+    with silent():  # the process that leads reads it, too
+        param = solver_file.read(args.solver)
+    mode.choose_mode(param, (), args.cpu, 0)
+    return bool(param.solver_mode == param.GPU)
 
 
 def _launch(count: int, args: argparse.Namespace) -> int:
     """Start processes with this command line; return the exit code."""
     refuse_caffe()
-    if args.gpu:
-        _check_gpus(args.gpu)
+    _check_gpus(count, args)
     from caffe_pylayers.runtime.parallel.launch import LaunchError, launch
 
     of_script = args.prog != "caffe-pylayers train"  # scripts/train.py, whose name messages begin with

@@ -121,6 +121,7 @@ def _without_gpu():
 def test_gpu_without_one(project):
     assert project.error(gpu=3).startswith("--gpu 3: GPU 3 cannot be used: ")
     assert project.error(gpu=0).endswith("; --cpu trains on the CPU")
+    assert "set_mode_cpu" not in project.error(gpu=0)
     project.solver(solver_mode="GPU", device_id=1)
     assert project.error().startswith(f"{project.path}: solver_mode: GPU: GPU 1 cannot be used: ")
     assert not project.out.exists()

@@ -61,6 +61,22 @@ def test_options(project, capsys, options, told):
     assert refused(project, capsys, *options) == told.replace("%s", sees)
 
 
+def test_a_solver_for_gpus_that_are_not_there(project, capsys, monkeypatch):
+    from caffe_pylayers.runtime.memory import device
+
+    project.solver(solver_mode="GPU", max_iter=1)
+    told = f"{project.path}: solver_mode: GPU, and --processes 2: this PyTorch %s; --cpu trains on the CPU\n"
+    for there, sees in ((0, "sees no GPU"), (1, "sees GPUs 0 to 0")):
+        monkeypatch.setattr(device, "count", lambda there=there: there)
+        assert refused(project, capsys, "--processes", "2") == told % sees
+    started = []
+    monkeypatch.setattr("caffe_pylayers.runtime.parallel.launch.launch", lambda *given: started.append(given) or 0)
+    for options in (["--cpu", "--processes", "2"], ["--processes", "2"]):
+        assert cli.main(["--solver", str(project.path), *options], verb="train") == 0
+        project.solver(solver_mode=None)
+    assert len(started) == 2
+
+
 def test_more_than_the_system_starts(project, capsys):
     importlib.import_module("caffe_pylayers.runtime.parallel.launch")  # its files are not those that are counted
     before = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -90,9 +90,10 @@ def test_a_leader_that_is_killed(project):
 
 
 def test_what_the_leader_refuses_is_said_once(project):
-    project.path = project.root / "none.prototxt"
+    project.solver(net='"none.prototxt"')
     code, _, err = project.run("--processes", 2, cwd=project.root)
-    assert (code, err) == (1, f"{SPEAKER}solver {project.path}: No such file or directory\n")
+    told = f'net "none.prototxt" is neither in {project.root} nor, from there up, in {project.path.parent}'
+    assert (code, err) == (1, f"{SPEAKER}{project.path}: {told}\n")
 
 
 def test_ctrl_c(project):
