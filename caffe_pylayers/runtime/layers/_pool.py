@@ -116,8 +116,14 @@ class MaxPool(MapPool):
         # PyTorch's indices have 64 bits; kept until backward are as many as a map needs.
         small = math.prod(self._padded_shape[2:]) <= torch.iinfo(torch.int16).max
         self._kept = torch.empty(0, dtype=torch.int16 if small else torch.int32)
+        halves = [2 * out for out in self.out] == [*shape[2:]] and window.kernel == window.stride == (2, 2)
+        self._halves = halves and not training and not any(window.pad)
 
     def forward(self, x: torch.Tensor, y: torch.Tensor) -> None:
+        if self._halves and x.device.type == "cpu":
+            for part in _parts(y):
+                _halve(x[part], y[part])
+            return
         padded = self._padded(x)
         kept = self._kept_like(y) if self._training else y
         for part in _parts(y):
@@ -171,6 +177,18 @@ class MaxPool(MapPool):
         indices = scratch(y.numel(), y.device, torch.int64)
         dense = y.is_contiguous() or y.is_contiguous(memory_format=torch.channels_last)
         return indices.as_strided(y.shape, y.stride()) if dense else indices.view(y.shape)
+
+
+def _halve(x: torch.Tensor, y: torch.Tensor) -> None:
+    """Write the largest value of each 2 x 2 window: of pairs of rows, then of columns.
+
+    Twice as fast as PyTorch's pooling for maps that fit the cache, as no places are found.
+    """
+    n, c, h, w = x.shape
+    rows = scratch(x.numel() // 2, x.device)
+    rows = rows.view(n, c, h // 2, w) if y.is_contiguous() else rows.view(n, h // 2, w, c).permute(0, 3, 1, 2)
+    torch.maximum(x[:, :, ::2], x[:, :, 1::2], out=rows)
+    torch.maximum(rows[..., ::2], rows[..., 1::2], out=y)
 
 
 def _parts(y: torch.Tensor) -> Iterator[slice]:

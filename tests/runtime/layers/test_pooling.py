@@ -59,6 +59,26 @@ def test_spp_refuses(param, shape, message):
         one_layer("SPP", f"spp_param {{ {param} }}", shape)
 
 
+@pytest.mark.parametrize("shape", [(3, 2, 6, 4), (2, 1, 2, 2), (1, 3, 4, 8), (2, 2, 5, 4), (2, 2, 4, 5)])
+def test_maxima_are_the_same_with_and_without_their_places(monkeypatch, shape):
+    """NaN and infinities among the values, equal ones, more images than are pooled at a time."""
+    monkeypatch.setattr(_pool, "MOST_INDICES", 8)
+    values = np.random.RandomState(0).randint(-3, 3, shape).astype(np.float32)
+    values[0, 0, 0], values[-1, -1, -1, 1], values[0, -1, 1, 1] = -np.inf, np.nan, np.inf
+    tops, diffs = [], []
+    for phase in (TRAIN, TEST):
+        layer, (x,), (y,) = pooling("kernel_size: 2 stride: 2", *shape, phase=phase)
+        x.data[...] = values
+        layer.forward([x], [y])
+        y.diff[...] = 1 + np.arange(y.count).reshape(y.shape)
+        layer.backward([y], [True], [x])
+        tops.append(y.data.copy())
+        diffs.append(x.diff.copy())
+    assert np.isnan(tops[0]).any()
+    np.testing.assert_array_equal(*tops)
+    np.testing.assert_array_equal(*diffs)
+
+
 @pytest.mark.parametrize("pool", ["MAX", "AVE"])
 def test_a_window_outside_passes_no_gradient_on(pool):
     layer, bottom, top = pooling(f"pool: {pool} kernel_size: 1 stride: 2", 1, 2, 4, 4)
