@@ -94,7 +94,7 @@ def ours(name, uid, rank, count):
 
     def train(exchange=None, early=True):
         solver._callbacks[:] = [(exchange.on_start, exchange.on_gradients)] if exchange else []
-        solver.net._callbacks["after_backward"][:] = [exchange] if exchange and early else []
+        solver.net._run.after_backward[:] = [exchange] if exchange and early else []
         solver.step(1)
 
     def reduce(exchange):

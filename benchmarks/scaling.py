@@ -134,7 +134,7 @@ def costs(name):
         if layer.type in ("Convolution", "InnerProduct"):
             flops[i] = 2 * layer.blobs[0].count * math.prod(net.blobs[tops[0]].shape[2:])
     learned = set(map(id, net.learnable))
-    layers = [[blob for blob in step.layer.blobs if id(blob) in learned] for step in net._steps]
+    layers = [[blob for blob in step.layer.blobs if id(blob) in learned] for step in net.steps]
     buckets = [
         (4 * sum(blob.count for blob in blobs), sum(flops[first:]) / sum(flops), 1 - first / len(flops))
         for first, blobs in split(layers)

@@ -41,6 +41,13 @@ def log(message: str) -> None:
     LOGGER.info(message)
 
 
+def log_once(*lines: str) -> None:
+    """Write lines to the log in the first of the solvers that train together: the others have the same to say."""
+    if _solvers.rank == 0:
+        for line in lines:
+            LOGGER.info("%s", line)
+
+
 def solver_rank() -> int:
     """Return this process's rank among the solvers that train together; 0 is the first."""
     return _solvers.rank

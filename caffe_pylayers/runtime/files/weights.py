@@ -175,4 +175,4 @@ def _check_names(names: list[str], path: str | os.PathLike[str]) -> None:
 
 def _layers(net: Any) -> list[Any]:
     """The native layers: a Python layer as the net runs it, not the instance of its class."""
-    return [step.layer for step in net._steps]
+    return [step.layer for step in net.steps]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from caffe_pylayers._layer.quote import quoted
+from caffe_pylayers.runtime.layers.layer import LayerError
+from caffe_pylayers.runtime.layers.memory_data import MemoryData
 from caffe_pylayers.runtime.memory import allocator
 from caffe_pylayers.runtime.memory.limits import ShapeError
+from caffe_pylayers.runtime.net.step import Step
 
 
 def read(blobs: Any, name: str, kind: str) -> Any:
@@ -50,8 +54,15 @@ def _set(name: str, target: Any, array: Any) -> None:
         raise ValueError(f"{name} has shape {target.shape}, got an array of {array.shape}") from None
 
 
-def check_memory_data(data: Any, labels: Any) -> None:
-    """Raise RuntimeError unless both are C-contiguous float32 arrays of 4 axes and of one length."""
+def feed(steps: Sequence[Step], data: Any, labels: Any) -> None:
+    """Have the first layer, a MemoryData layer, read from arrays: data (N, C, H, W), labels (N, 1, 1, 1).
+
+    RuntimeError for another first layer, and for arrays that are not C-contiguous float32 arrays of 4 axes, of one
+    length, and of the sizes that the layer takes.
+    """
+    layer = steps[0].layer if steps else None
+    if not isinstance(layer, MemoryData):
+        raise RuntimeError("set_input_arrays may only be called if the first layer is a MemoryData layer")
     for array, name in ((data, "data"), (labels, "labels")):
         wanted = f"{name} must be a C-contiguous float32 array of 4 axes, got"
         if not isinstance(array, np.ndarray):
@@ -60,3 +71,7 @@ def check_memory_data(data: Any, labels: Any) -> None:
             raise RuntimeError(f"{wanted} {array.dtype} of shape {array.shape}")
     if len(data) != len(labels):
         raise RuntimeError(f"takes as many labels as data, got {len(labels)} and {len(data)}")
+    try:
+        layer.reset(data, labels, len(data))
+    except LayerError as error:
+        raise RuntimeError(str(error)) from error

@@ -37,7 +37,7 @@ class Parameters:
 
 
 class Graph:
-    """The layers and blobs of a NetParameter in one state.
+    """The layers and blobs of a NetParameter in one state, of which it keeps the phase.
 
     steps: the layers in order. units: the same, with those fused that are computed together.
     names, blobs: the name of each blob, and the blob. inputs, outputs: the indices of the net's own among them.
@@ -52,6 +52,7 @@ class Graph:
         self, param: Any, state: State, fill: bool = True, started: Callable[[str], None] | None = None
     ) -> None:
         _openmp.threads_start()
+        self.phase = state.phase
         self._fill = fill
         self._wired = layers = wired_layers(param, state)
         self.steps: list[Step] = []
@@ -65,14 +66,38 @@ class Graph:
         for layer_param in layers:
             if started is not None:
                 started(layer_param.name)
-            self._add(layer_param, state.phase)
+            self._add(layer_param)
         self.outputs = [self._available[name] for name in sorted(self._available)]
         self._plan_backward(layers, param.force_backward)
         self.units = fuse(self.steps)
 
-    def _add(self, layer_param: Any, phase: int) -> None:
+    def loss_weights(self) -> list[float]:
+        """Return the loss weight of each blob: the one in the last layer that writes it, 0 where there is none."""
+        found = [0.0] * len(self.blobs)
+        for step in self.steps:
+            for i, weight in zip(step.top_ids, step.weights):
+                found[i] = weight
+        return found
+
+    def share_with(self, other: Graph) -> None:
+        """Have the other's learned blobs, in one memory, in all layers of the same name.
+
+        LayerError for a layer whose learned blobs have other shapes.
+        """
+        ours = {step.layer.name: step.layer for step in self.steps}
+        for step in other.steps:
+            layer = ours.get(step.layer.name)
+            if layer is None:
+                continue
+            shapes = [blob.shape for blob in layer.blobs], [blob.shape for blob in step.layer.blobs]
+            if shapes[0] != shapes[1]:
+                raise layer.error(f"cannot share parameters of shapes {shapes[1]} with its own, of {shapes[0]}")
+            for mine, theirs in zip(layer.blobs, step.layer.blobs):
+                mine.share_data(theirs)
+
+    def _add(self, layer_param: Any) -> None:
         if not layer_param.HasField("phase"):
-            layer_param.phase = phase
+            layer_param.phase = self.phase
         layer = self._make(layer_param)
         bottom_ids = [self._available.pop(name) for name in layer_param.bottom]
         top_ids = self._tops(layer_param, layer, bottom_ids)

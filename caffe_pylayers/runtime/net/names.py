@@ -56,6 +56,7 @@ class Names:
 
     def __init__(self, graph: Graph) -> None:
         steps, names = graph.steps, graph.names
+        self.loss_weights: ByName[float] = ByName.of("blob", zip(names, graph.loss_weights()))
         layers = self._layer_names = [step.layer.name for step in steps]
         self.blobs: ByName[Blob] = ByName.of("blob", zip(names, graph.blobs))
         self.layers: ByName[Any] = ByName.of("layer", zip(layers, (step.worker for step in steps)))

@@ -54,7 +54,7 @@ class NCCL:
         param = solver.param
         clips = param.clip_gradients >= 0  # by the norm of all gradients, those of frozen blobs too
         sent = {id(blob) for blob, rate in zip(net.learnable, net.lr_mults) if rate or clips}
-        layers = [[blob for blob in step.layer.blobs if id(blob) in sent] for step in net._steps]
+        layers = [[blob for blob in step.layer.blobs if id(blob) in sent] for step in net.steps]
         # The numbers go with the gradients of the first layer: a sum of their own would take as long as its messages.
         self.numbers: Callable[[], Sequence[float]] = list
         self._exchanged = Blob([numbers])
