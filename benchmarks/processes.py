@@ -93,7 +93,8 @@ def ours(name, uid, rank, count):
     exchanges[DEFAULT].bcast()
 
     def train(exchange=None, early=True):
-        solver._callbacks[:] = [(exchange.on_start, exchange.on_gradients)] if exchange else []
+        solver._hooks.on_start[:] = [exchange.on_start] if exchange else []
+        solver._hooks.on_gradients[:] = [exchange.on_gradients] if exchange else []
         solver.net._run.after_backward[:] = [exchange] if exchange and early else []
         solver.step(1)
 

@@ -11,7 +11,8 @@ from caffe_pylayers.runtime.solvers.adam import AdamSolver
 from caffe_pylayers.runtime.solvers.nesterov import NesterovSolver
 from caffe_pylayers.runtime.solvers.rmsprop import RMSPropSolver
 from caffe_pylayers.runtime.solvers.sgd import SGDSolver
-from caffe_pylayers.runtime.solvers.solver import SOLVERS, Action, Solver, name_of, read_param
+from caffe_pylayers.runtime.solvers.solver import SOLVERS, Solver, name_of, read_param
+from caffe_pylayers.runtime.solvers.training import Action
 
 __all__ = [
     "SOLVERS",

@@ -15,7 +15,7 @@ from caffe_pylayers._nets.stored import AskBlobs, of_all
 from caffe_pylayers._nets.titles import naming
 from caffe_pylayers.runtime.files.weights import Source
 from caffe_pylayers.runtime.net.net import Net
-from caffe_pylayers.runtime.process import LOGGER, solver_rank
+from caffe_pylayers.runtime.process import log_once
 from caffe_pylayers.runtime.proto import caffe_pb2
 
 T = TypeVar("T")
@@ -24,7 +24,7 @@ T = TypeVar("T")
 def train_net(param: Any, name: str) -> Net:
     """Build the train net of a SolverParameter that messages call ``name``. RuntimeError for a file that is missing."""
     wanted = solver_rules.train_net(param)
-    _log("Creating training net from %s", _title(wanted))
+    log_once(f"Creating training net from {_title(wanted)}")
     return _make(wanted, param, name)
 
 
@@ -32,14 +32,9 @@ def test_nets(param: Any, name: str) -> list[Net]:
     """Build the test nets of a SolverParameter, as train_net does."""
     nets = []
     for i, wanted in enumerate(solver_rules.test_nets(param)):
-        _log("Creating test net (#%d) specified by %s", i, _title(wanted))
+        log_once(f"Creating test net (#{i}) specified by {_title(wanted)}")
         nets.append(_make(wanted, param, name))
     return nets
-
-
-def _log(message: str, *values: Any) -> None:
-    if solver_rank() == 0:
-        LOGGER.info(message, *values)
 
 
 def _make(wanted: SolverNet, param: Any, name: str) -> Net:
@@ -56,7 +51,7 @@ def _make(wanted: SolverNet, param: Any, name: str) -> Net:
     with naming(file):
         net = Net(net_param, state.phase, level=state.level, stages=list(state.stage))
     for source in weights:
-        _log("Finetuning from %s", source.path)
+        log_once(f"Finetuning from {source.path}")
         _asked(source, name, lambda asked: asked.copy_to(net))
     return net
 

@@ -1,19 +1,15 @@
-"""The base of all solvers: Caffe's Solver, its loop and its tests."""
+"""The base of all solvers: Caffe's Solver, with its rule, its state and its updates."""
 
 from __future__ import annotations
 
-import enum
 import logging
-import math
 import operator
 import os
-import time
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, NoReturn
 
 import torch
 
-from caffe_pylayers._layer import passes
 from caffe_pylayers._nets import lr_policy, prototxt, solver_rules, upgrade
 from caffe_pylayers.runtime import process, rng
 from caffe_pylayers.runtime.files.paths import path_of
@@ -21,19 +17,12 @@ from caffe_pylayers.runtime.memory.blob import Blob, arrays_in_step
 from caffe_pylayers.runtime.net.net import Net
 from caffe_pylayers.runtime.proto import caffe_pb2
 from caffe_pylayers.runtime.registry import Registry
-from caffe_pylayers.runtime.solvers import foreach, nets, report, snapshot
+from caffe_pylayers.runtime.solvers import foreach, nets, report, snapshot, training
 from caffe_pylayers.runtime.solvers.early import EarlyUpdates, large_blobs
+from caffe_pylayers.runtime.solvers.training import FIRST, Hooks
 from caffe_pylayers.runtime.solvers.update import Group, clip, make_groups
 
 SOLVERS: Registry[Any] = Registry("solver type")
-
-
-class Action(enum.IntEnum):
-    """The answers of an action function: what the solver is to do next."""
-
-    NONE = 0
-    STOP = 1
-    SNAPSHOT = 2
 
 
 def name_of(solver: Any) -> str:
@@ -82,15 +71,12 @@ class Solver:
         self._param = read_param(solver)
         self._iter = 0
         self.current_step = 0
-        self._callbacks: list[tuple[Callable[[], Any], Callable[[], Any]]] = []
-        self._others: list[Any] = []  # each a caffe.NCCL
-        self._action_function: Callable[[], int] | None = None
-        self._stopped = False
+        self._hooks = Hooks()
         self._refuse(solver_rules.net_problems(self.param))
         self._refuse(solver_rules.update_problems(self.param, self.type))
-        if self._is_root:
-            snapshot.check_writable(self.param, self.error)
         seed, rank = self.param.random_seed, process.solver_rank()
+        if rank == FIRST:
+            snapshot.check_writable(self.param, self.error)
         if seed >= 0:
             rng.seed(seed % 2**32)  # of all solvers that train together, which share the data in one order
         self._net: Net = nets.train_net(self.param, self._name)
@@ -142,7 +128,7 @@ class Solver:
     @property
     def is_called_back(self) -> bool:
         """True if there are callbacks, which want the gradients before the update."""
-        return bool(self._callbacks)
+        return bool(self._hooks.on_gradients)
 
     @property
     def torn(self) -> bool:
@@ -216,13 +202,14 @@ class Solver:
         if on_gradient is None:
             if not hasattr(on_start, "on_gradients"):
                 raise TypeError(f"takes two functions, or a caffe.NCCL, got {on_start!r}")
-            self._others.append(on_start)
+            self._hooks.checks.append(on_start.check)
             on_start, on_gradient = on_start.on_start, on_start.on_gradients
-        self._callbacks.append((on_start, on_gradient))
+        self._hooks.on_start.append(on_start)
+        self._hooks.on_gradients.append(on_gradient)
 
     def set_action_function(self, function: Callable[[], int]) -> None:
         """Ask this function for an Action after each iteration, and between the batches of a test."""
-        self._action_function = function
+        self._hooks.action = function
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._name}: iteration {self._iter} of {self.param.max_iter}, {self.net!r}>"
@@ -248,66 +235,18 @@ class Solver:
 
         Of solvers that train together the first one does what comes after the training.
         """
-        param = self.param
-        self._log(f"Solving {self.net.name}")
-        self._log(f"Learning Rate Policy: {param.lr_policy}")
-        if resume is not None:
-            self._log(f"Restoring previous solver status from {os.fsdecode(resume)}")
-            self.restore(resume)
-        smoothed = report.SmoothedLoss(param.average_loss)
-        self._train(param.max_iter, smoothed)
-        if not self._is_root:
-            return
-        if param.snapshot_after_train and (not param.snapshot or self._iter % param.snapshot):
-            self.snapshot()
-        if self._stopped:
-            self._log("Optimization stopped early.")
-            return
-        if param.display and self._iter % param.display == 0:
-            smoothed.add(self.net.forward_loss())
-            self.net.check_values()
-            self._log(f"Iteration {self._iter}, loss = {float(smoothed.value):g}")
-        if param.test_interval and self._iter % param.test_interval == 0:
-            self._test_all()
-        self._log("Optimization Done.")
+        training.solve(self, self._hooks, resume)
 
     def step(self, iters: int) -> None:
         """Train for a number of iterations. TypeError for one that is no integer."""
-        self._train(self._iter + operator.index(iters), report.SmoothedLoss(self.param.average_loss))
+        stop, smoothed = self._iter + operator.index(iters), report.SmoothedLoss(self.param.average_loss)
+        training.train(self, self._hooks, stop, smoothed)
 
-    def _train(self, stop: int, smoothed: report.SmoothedLoss) -> None:
-        param, self._stopped = self.param, False
-        started, shown = time.perf_counter(), self._iter
-        while self._iter < stop:
-            self.net.clear_param_diffs()
-            if self._is_root and self._test_is_due():
-                self._test_all()
-                if self._stopped:
-                    break
-            for on_start, _ in self._callbacks:
-                on_start()
-            display = bool(param.display) and self._iter % param.display == 0
-            self.net.debug_info = display and param.debug_info
-            smoothed.add(self._iterate())
-            if display:
-                now = time.perf_counter()
-                speed = f"{(self._iter - shown) / (now - started):g} iter/s, {now - started:g}s/{param.display} iters"
-                self._log(f"Iteration {self._iter} ({speed}), loss = {float(smoothed.value):g}")
-                self._log(*report.train_outputs(self.net))
-                started, shown = now, self._iter
-            for _, on_gradient in self._callbacks:
-                on_gradient()
-            self.apply_update()
-            action = self._requested_action()
-            due = self._is_root and param.snapshot and self._iter % param.snapshot == 0
-            if due or action == Action.SNAPSHOT:
-                self.snapshot()
-            if action == Action.STOP:
-                self._stopped = True
-                break
+    def compute_gradients(self) -> Any:
+        """Run the batches of an iteration and add up their gradients; return the mean loss, on a GPU a scalar there.
 
-    def _iterate(self) -> Any:
-        """Run the batches of an iteration; return their mean loss."""
+        Large learned blobs may have been updated then, see reuse_memory.
+        """
         if self._early is None:
             return self._forward_backward()
         self._check_decay()  # before any update
@@ -331,9 +270,9 @@ class Solver:
         before = self.current_step
         rate = self.lr
         if param.lr_policy == "multistep" and self.current_step != before:
-            self._log(f"MultiStep Status: Iteration {self._iter}, step = {self.current_step}")
+            process.log_once(f"MultiStep Status: Iteration {self._iter}, step = {self.current_step}")
         if param.display and self._iter % param.display == 0:
-            self._log(f"Iteration {self._iter}, lr = {rate:g}")
+            process.log_once(f"Iteration {self._iter}, lr = {rate:g}")
         self._check_decay()
         done: set[Group] = set() if self._early is None else self._early.finish()
         groups = [group for group in self._groups if group not in done]
@@ -354,55 +293,8 @@ class Solver:
 
     def _clip(self, limit: float) -> None:
         norm, scale = clip([diff for group in self._groups for diff in group.diff], limit)
-        if self._is_root and process.LOGGER.isEnabledFor(logging.INFO) and scale != 1:  # which waits, to be read
-            self._log(
+        # Last what waits for a GPU, to be read.
+        if process.solver_rank() == FIRST and process.LOGGER.isEnabledFor(logging.INFO) and scale != 1:
+            process.log_once(
                 f"Gradient clipping: scaling down gradients (L2 norm {norm:g} > {limit:g}) by scale factor {scale:g}"
             )
-
-    # --- testing -----------------------------------------------------------------------------------
-
-    def _test_is_due(self) -> bool:
-        interval = self.param.test_interval
-        return bool(interval and self._iter % interval == 0 and (self._iter > 0 or self.param.test_initialization))
-
-    def _test_all(self) -> None:
-        passes.begin()
-        for i, net in enumerate(self.test_nets):
-            if not self._stopped:
-                self._test(i, net)
-
-    def _test(self, number: int, net: Net) -> None:
-        """Log the means of a test net's outputs over its batches."""
-        self._log(f"Iteration {self._iter}, Testing net (#{number})")
-        net.share_with(self.net)
-        batches = self.param.test_iter[number]
-        loss, sums = 0.0, report.OutputSums()
-        for _ in range(batches):
-            while (action := self._requested_action()) != Action.NONE:
-                if action == Action.SNAPSHOT:
-                    self.snapshot()
-                else:
-                    self._stopped = True
-            if self._stopped:
-                self._log("Test interrupted.")
-                return
-            for other in self._others:
-                other.check()
-            loss += net.forward_loss()
-            sums.add(net)
-        net.check_values()
-        if self.param.test_compute_loss:
-            self._log(f"Test loss: {float(loss) / batches if batches else math.nan:g}")
-        self._log(*sums.means(net, batches))
-
-    def _requested_action(self) -> int:
-        return Action.NONE if self._action_function is None else self._action_function()
-
-    @property
-    def _is_root(self) -> bool:
-        return process.solver_rank() == 0
-
-    def _log(self, *lines: str) -> None:
-        if self._is_root:
-            for line in lines:
-                process.LOGGER.info("%s", line)
