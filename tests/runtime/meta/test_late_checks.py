@@ -123,14 +123,13 @@ def test_the_next_forward_raises_what_nobody_has_read(looks):
     assert looks == [1, 1]
 
 
-def test_a_test_pass_raises_before_its_means_are_said(looks, monkeypatch):
-    said = []
+def test_a_test_pass_raises_before_its_means_are_said(looks, caplog):
+    caplog.set_level("INFO", "caffe_pylayers.runtime")
     trained = solver(HEAD + ONE_HOT, type="SGD", test_iter=[2], test_interval=1, test_initialization=True)
-    monkeypatch.setattr(trained, "_log", lambda *lines: said.extend(lines))
     feed(trained.test_nets[0], LABELS)
     with pytest.raises(ValueError, match="label 7 at index 2"):
         trained.step(1)
-    assert not [line for line in said if "output" in line]
+    assert caplog.messages[-1] == "Iteration 0, Testing net (#0)"
 
 
 @pytest.mark.parametrize("label", [5, -1])
@@ -179,14 +178,15 @@ def test_the_loss_is_read_where_it_is_displayed(looks, monkeypatch):
     assert len(read) == 2
 
 
-def test_the_displayed_losses_are_the_cpus(looks, monkeypatch):
+def test_the_displayed_losses_are_the_cpus(looks, monkeypatch, caplog):
+    caplog.set_level("INFO", "caffe_pylayers.runtime")
+
     def losses():
-        lines = []
+        caplog.clear()
         trained = solver(HEAD + ONE_HOT, type="SGD", average_loss=3, display=1, iter_size=2)
-        monkeypatch.setattr(trained, "_log", lambda *said: lines.extend(said))
         feed(trained.net, [0, 1, 4, 2])
         trained.step(6)
-        return [float(line.split("loss = ")[1]) for line in lines if ", loss = " in line]
+        return [float(line.split("loss = ")[1]) for line in caplog.messages if ", loss = " in line]
 
     on_device = losses()
     monkeypatch.setattr(device, "_device", device.HOST)
