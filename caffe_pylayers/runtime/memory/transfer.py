@@ -24,7 +24,7 @@ class Copier:
 
     def host_memory(self, count: int) -> torch.Tensor:
         """Return memory of the host for so many float32 values, from which the GPU can copy."""
-        return torch.empty(count, pin_memory=True)
+        return torch.empty(count, dtype=torch.float32, pin_memory=True)
 
     def send(
         self,
