@@ -6,6 +6,7 @@ uses.py FILE: under real Caffe, writes the arrays of all of them to an npz.
 import os
 import sys
 import tempfile
+import types
 
 import numpy as np
 
@@ -133,12 +134,68 @@ def memory_data(caffe):
     return found
 
 
+def arrays_kept_within_a_net(caffe):
+    """A layer and callbacks that have asked for arrays once see in them what the blobs hold, and write to them."""
+
+    class Keeps(caffe.Layer):
+        def setup(self, bottom, top):
+            self.arrays = None
+
+        def reshape(self, bottom, top):
+            top[0].reshape(*bottom[0].shape)
+
+        def forward(self, bottom, top):
+            if self.arrays is None:
+                self.arrays = bottom[0].data, bottom[0].diff, top[0].data, top[0].diff
+            self.arrays[2][...] = 2 * self.arrays[0]
+
+        def backward(self, top, propagate_down, bottom):
+            self.arrays[1][...] = 2 * self.arrays[3]
+
+    sys.modules["of_this_use"] = types.ModuleType("of_this_use")
+    sys.modules["of_this_use"].Keeps = Keeps
+    values = stored(2, 2, 3, 3, first=-17)
+    size = "convolution_param { num_output: 2 kernel_size: 3 pad: 1 bias_term: false }"
+    text = "force_backward: true\n" + IMAGES + layer("Convolution", f"{size} {values}", "x", "y")
+    text += layer("Python", 'python_param { module: "of_this_use" layer: "Keeps" }', "y", "z")
+    text += layer("Convolution", f"{size} {values}", "z", "w") + layer("ReLU", "", "w", "w")
+    text += layer("Reduction", "loss_weight: 0.001", "w", "v")
+    net = make(caffe, text, TRAIN)
+    kept, found = {}, {}
+
+    def after_forward(i):
+        if i == 1:
+            if not kept:
+                kept["y"] = net.blobs["y"].data
+            kept["y"][:, 1] /= 2
+        if kept:
+            found[f"{len(found)} y after {i}"] = np.array(kept["y"])
+
+    def after_backward(i):
+        if i == 3:
+            if "dz" not in kept:
+                kept["dz"], kept["dw"] = net.blobs["z"].diff, net.params["Convolution_w"][0].diff
+            kept["dz"][0] *= 3
+        if "dw" in kept:
+            found.update({f"{len(found)} {name} after {i}": np.array(kept[name]) for name in ("dz", "dw")})
+
+    net.after_forward(after_forward)
+    net.after_backward(after_backward)
+    for i in range(3):
+        net.blobs["x"].data[...] = np.arange(36).reshape(2, 2, 3, 3) % (5 + i)
+        net.forward()
+        net.backward()
+        found.update({f"{i} loss": np.array(net.blobs["v"].data), f"{i} dx": np.array(net.blobs["x"].diff)})
+    return found
+
+
 USES = [
     learned_values_in_a_prototxt,
     blobs_reshaped_from_outside,
     loss_weights_of_blobs,
     batches_longer_than_the_net,
     memory_data,
+    arrays_kept_within_a_net,
 ]
 
 

@@ -230,16 +230,34 @@ class Blob:
 
 
 @contextlib.contextmanager
-def arrays_in_step(blobs: Iterable[Blob]) -> Iterator[None]:
-    """While net or solver compute within, see to the arrays held outside: before, as written to; after, up to date."""
-    for memory in _shown(blobs):
-        memory.begin()
+def arrays_in_step(blobs: Iterable[Blob]) -> Iterator[list[Memory]]:
+    """While net or solver compute within, see to the arrays held outside: before, as written to; after, up to date.
+
+    Gives the memories of those that are held.
+    """
+    held = [memory for memory in shown(blobs) if memory.begin()]
     try:
-        yield
+        yield held
     finally:
-        for memory in _shown(blobs):
+        for memory in shown(blobs):
             memory.end()
 
 
-def _shown(blobs: Iterable[Blob]) -> list[Memory]:
+@contextlib.contextmanager
+def arrays_shown(memories: Iterable[Memory]) -> Iterator[None]:
+    """While code that is not the net's runs within ``arrays_in_step``, have the arrays that it may hold be the blobs'.
+
+    They are up to date before, and count as written to after.
+    """
+    for memory in memories:
+        memory.end()
+    try:
+        yield
+    finally:
+        for memory in memories:
+            memory.begin()
+
+
+def shown(blobs: Iterable[Blob]) -> list[Memory]:
+    """Return the memories of the blobs of which arrays have been handed out."""
     return [memory for blob in blobs for memory in (blob._data, blob._diff) if memory.shown]

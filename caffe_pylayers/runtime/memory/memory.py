@@ -205,12 +205,12 @@ class Memory:
         self._lent, self.shown = (device.current(), CONTIGUOUS), True
         return self.update(shape)
 
-    def begin(self) -> None:
-        """Before a call into the net: what is held outside may have been written to."""
-        if self._array_is_held():
-            self._set_current(HOST_KEY)
-        elif self._lent is not None:
-            self._set_current(self._lent)
+    def begin(self) -> bool:
+        """Before a call into the net: what is held outside may have been written to. Returns whether anything is."""
+        held = HOST_KEY if self._array_is_held() else self._lent
+        if held is not None:
+            self._set_current(held)
+        return held is not None
 
     def end(self) -> None:
         """After a call into the net: what is held outside shows the values of now."""

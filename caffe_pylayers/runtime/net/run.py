@@ -8,8 +8,9 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from caffe_pylayers.runtime.layers.python_layer import PythonLayer
 from caffe_pylayers.runtime.memory import device
-from caffe_pylayers.runtime.memory.blob import arrays_in_step
+from caffe_pylayers.runtime.memory.blob import arrays_in_step, arrays_shown, shown
 from caffe_pylayers.runtime.net import debug_info
 from caffe_pylayers.runtime.net.graph import Graph
 from caffe_pylayers.runtime.net.late_checks import LateChecks
@@ -42,6 +43,7 @@ class Run:
         starts = itertools.accumulate((len(unit.steps) for unit in graph.units), initial=0)
         self._numbered_units: list[tuple[int, Unit]] = list(zip(starts, graph.units))
         self._numbered_steps: list[tuple[int, Unit]] = list(enumerate(graph.steps))
+        self._python = {i for i, step in enumerate(graph.steps) if isinstance(step.layer, PythonLayer)}
         self._reuse: Reuse | None = None
 
     def forward(self, first: int, last: int, debug: bool) -> Any:
@@ -55,13 +57,17 @@ class Run:
         reuse, names = self._reuse, self._graph.names
         on_host = device.current() == device.HOST
         collected = contextlib.nullcontext() if on_host else self.late.collect()
-        with arrays_in_step(self._blobs), collected:
+        with arrays_in_step(self._blobs) as held, collected:
             for i, unit in self._units(first, last, debug):
                 for callback in self.before_forward:
-                    callback(i)
+                    self._call(callback, i)
                 if not on_host:
                     self.late.at(unit.steps[0])
-                unit.run_forward()
+                if held and i in self._python:
+                    with arrays_shown(held):
+                        unit.run_forward()
+                else:
+                    unit.run_forward()
                 for blob in unit.losses:
                     term: Any = blob.read().ravel() @ blob.read_diff().ravel()
                     term = float(term) if on_host else term
@@ -69,7 +75,7 @@ class Run:
                 if debug:
                     log_once(*debug_info.forward_lines(unit.steps[0], names))
                 for callback in self.after_forward:
-                    callback(i)
+                    self._call(callback, i)
                 if reuse is not None:
                     reuse.after_forward(unit)
         return 0.0 if loss is None else loss
@@ -77,15 +83,19 @@ class Run:
     def backward(self, first: int, last: int, debug: bool) -> None:
         """Run the layers that need it backward, from the higher index first to last. Raises as forward does."""
         reuse, names = self._reuse, self._graph.names
-        with arrays_in_step(self._blobs):
+        with arrays_in_step(self._blobs) as held:
             for i, unit in reversed(self._units(last, first, debug)):
                 for callback in self.before_backward:
-                    callback(i)
-                unit.run_backward()
+                    self._call(callback, i)
+                if held and i in self._python:
+                    with arrays_shown(held):
+                        unit.run_backward()
+                else:
+                    unit.run_backward()
                 if debug and unit.steps[0].backward:
                     log_once(*debug_info.backward_lines(unit.steps[0], names))
                 for callback in self.after_backward:
-                    callback(i)
+                    self._call(callback, i)
                 if reuse is not None:
                     reuse.after_backward(unit)
         if reuse is not None:
@@ -109,6 +119,13 @@ class Run:
         """Return all callbacks."""
         return [*self.before_forward, *self.after_forward, *self.before_backward, *self.after_backward]
 
+    def _call(self, callback: Callback, layer: int) -> None:
+        if _is_by_unit(callback):  # no script's
+            callback(layer)
+        else:
+            with arrays_shown(shown(self._blobs)):
+                callback(layer)
+
     def _units(self, first: int, last: int, debug: bool) -> Sequence[tuple[int, Unit]]:
         """Return the units of layers first to last, each with the index of its first layer."""
         count = len(self._numbered_steps)
@@ -120,6 +137,10 @@ class Run:
         if first < 0 or not 0 <= last < count:
             raise IndexError(f"layers {first} to {last}: the net has layers 0 to {count - 1}")
         whole = first == 0 and last == count - 1
-        if whole and not debug and all(getattr(callback, "by_unit", False) for callback in self.callbacks()):
+        if whole and not debug and all(map(_is_by_unit, self.callbacks())):
             return self._numbered_units
         return self._numbered_steps[first : last + 1]
+
+
+def _is_by_unit(callback: Callback) -> bool:
+    return getattr(callback, "by_unit", False)
