@@ -241,11 +241,8 @@ def class_labels(
         classes = arrays.arange_like(flat, classes)
     if not len(classes) and len(flat):
         raise _bad_label(layer, labels, 0, 0, noun)
-    if arrays.on_device(index):
-        index = index.clip(0, len(classes) - 1)  # whatever a label is, it is no place outside memory
-        good = index == flat
-    else:  # a label in range is the one found at its own place; comparing bounds takes three times as long
-        good = arrays.take_clipped(classes, index) == flat
+    # A label in range is the one found at its own place; comparing bounds takes three times as long.
+    good = arrays.take_clipped(classes, index) == flat
     valid = None
     if ignore_label is not None:
         valid = flat != ignore_label
@@ -254,9 +251,8 @@ def class_labels(
     if where is not None:
         index *= good
         good |= ~where
-    known = late.require(good, lambda: _bad_label(layer, labels, good.tolist().index(False), len(classes), noun))
-    if not known and not arrays.on_device(index):
-        index *= good
+    if not late.require(good, lambda: _bad_label(layer, labels, good.tolist().index(False), len(classes), noun)):
+        index *= good  # whatever a label is, it is no place outside memory
     return index, valid
 
 

@@ -156,7 +156,5 @@ def reuse_memory(net: Any, backward: bool) -> None:
 
     backward: whether a backward follows each forward.
     """
-    from caffe_pylayers import _engine
-
-    if _engine.on_runtime():
+    if hasattr(net, "reuse_memory"):
         net.reuse_memory(backward)

@@ -22,7 +22,6 @@ from caffe_pylayers.runtime.memory.limits import Shape
 
 Pair = tuple[int, int]
 MOST_INDICES = 1 << 19  # PyTorch's have 64 bits: more take more memory than it is worth to have them at once
-MOST_ON_DEVICE = 1 << 25  # on a GPU, which has more memory, and where each part costs a start
 LOWEST = torch.finfo(torch.float32).min
 
 
@@ -114,27 +113,23 @@ class MaxPool(MapPool):
         super().__init__(window, shape)
         self._width = shape[3]
         self._training = training
-        # PyTorch's indices have 64 bits; kept until backward are as many as a map needs, on a GPU all.
+        # PyTorch's indices have 64 bits; kept until backward are as many as a map needs.
         small = math.prod(self._padded_shape[2:]) <= torch.iinfo(torch.int16).max
-        self._small = torch.int16 if small else torch.int32
-        self._kept = torch.empty(0)
+        self._kept = torch.empty(0, dtype=torch.int16 if small else torch.int32)
         halves = [2 * out for out in self.out] == [*shape[2:]] and window.kernel == window.stride == (2, 2)
         self._halves = halves and not training and not any(window.pad)
 
     def forward(self, x: torch.Tensor, y: torch.Tensor) -> None:
         if self._halves and x.device.type == "cpu":
             for part in _parts(y):
-                _halve(x[part], y[part])
+                _halve(_of(x, part), _of(y, part))
             return
         padded = self._padded(x)
         kept = self._kept_like(y) if self._training else y
         for part in _parts(y):
-            if kept.dtype == torch.int64:
-                _kernels.max_pool(padded[part], self._arguments, self._ceil, y[part], kept[part])
-                continue
-            indices = self._pool(padded[part], y[part])
+            indices = self._pool(_of(padded, part), _of(y, part))
             if self._training:
-                kept[part].copy_(indices)
+                _of(kept, part).copy_(indices)
         if not self.same:
             y.clamp_(min=LOWEST)
 
@@ -154,8 +149,9 @@ class MaxPool(MapPool):
         padded = self._padded(x)
         d_padded = d_x if self.same else torch.empty_like(padded)
         for part in _parts(d_y):
-            indices = self._indices(padded[part], d_y[part], part)
-            _kernels.max_pool_backward(d_y[part], padded[part], self._arguments, self._ceil, indices, d_padded[part])
+            x, d_y_part = _of(padded, part), _of(d_y, part)
+            indices = self._indices(x, d_y_part, part)
+            _kernels.max_pool_backward(d_y_part, x, self._arguments, self._ceil, indices, _of(d_padded, part))
         if not self.same:  # a window that sees nothing points at the pad, which is cropped
             self._crop(d_padded, d_x)
 
@@ -168,14 +164,13 @@ class MaxPool(MapPool):
         """Return memory for y's indices, kept until backward, laid out as y is."""
         kept = self._kept
         if kept.shape != y.shape or kept.stride() != y.stride() or kept.device != y.device:
-            self._kept = torch.empty_like(y, dtype=self._small if y.device.type == "cpu" else torch.int64)
+            self._kept = torch.empty_like(y, dtype=kept.dtype)
         return self._kept
 
     def _indices(self, padded: torch.Tensor, y: torch.Tensor, part: slice) -> torch.Tensor:
         """Return the positions of the maxima in a part of the padded maps: kept in training, else found once more."""
         if self._training:
-            kept = self._kept[part]
-            return kept if kept.dtype == torch.int64 else self._scratch(y).copy_(kept)
+            return self._scratch(y).copy_(_of(self._kept, part))
         return self._pool(padded, torch.empty_like(y))
 
     def _scratch(self, y: torch.Tensor) -> torch.Tensor:
@@ -190,18 +185,20 @@ def _halve(x: torch.Tensor, y: torch.Tensor) -> None:
 
     Twice as fast as PyTorch's pooling for maps that fit the cache, as no places are found.
     """
-    n, c, h, w = x.shape
-    rows = scratch(x.numel() // 2, x.device)
-    rows = rows.view(n, c, h // 2, w) if y.is_contiguous() else rows.view(n, h // 2, w, c).permute(0, 3, 1, 2)
-    torch.maximum(x[:, :, ::2], x[:, :, 1::2], out=rows)
+    rows = torch.maximum(x[:, :, ::2], x[:, :, 1::2])
     torch.maximum(rows[..., ::2], rows[..., 1::2], out=y)
 
 
 def _parts(y: torch.Tensor) -> Iterator[slice]:
-    """Give the images of y in runs that have about MOST_INDICES values, or MOST_ON_DEVICE."""
-    images, most = len(y), MOST_INDICES if y.device.type == "cpu" else MOST_ON_DEVICE
-    step = max(1, images * most // max(1, y.numel()))
-    yield from (slice(start, start + step) for start in range(0, images, step))
+    """Give the images of y in runs that have about MOST_INDICES values."""
+    images = y.shape[0]
+    step = max(1, images * MOST_INDICES // max(1, y.numel()))
+    return (slice(start, start + step) for start in range(0, images, step))
+
+
+def _of(values: torch.Tensor, part: slice) -> torch.Tensor:
+    """Return a part of the images; the values themselves, without a call, where it is all of them."""
+    return values if part.start == 0 and part.stop >= values.shape[0] else values[part]
 
 
 class AveragePool(MapPool):

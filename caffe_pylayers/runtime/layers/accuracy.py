@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from caffe_pylayers.runtime.layers._elementwise import refuse_in_place
-from caffe_pylayers.runtime.layers._loss import Labels, ignore_label
+from caffe_pylayers.runtime.layers._loss import Divisor, Labels, ignore_label
 from caffe_pylayers.runtime.layers.layer import Layer, register
 from caffe_pylayers.runtime.memory.blob import Blob
 
@@ -45,13 +45,16 @@ class Accuracy(Layer):
         labels = self._labels
         scores, index = bottom[0].read(bottom[0].layout), labels.read(bottom[1])
         rank = (scores >= scores.gather(labels.axis, index)).sum(labels.axis, keepdim=True)  # of the label, from 1
-        right = rank <= self._top_k
-        counted = torch.ones_like(right) if labels.valid is None else labels.valid
-        right &= counted
-        torch.div(right.sum(), counted.sum().clamp_min_(1), out=top[0].write())
+        right, counted = rank <= self._top_k, labels.valid
+        total: Divisor = float(max(index.numel(), 1))
+        if counted is not None:
+            right &= counted
+            total = counted.sum().clamp_min_(1)
+        torch.div(right.sum(), total, out=top[0].write())
         if len(top) > 1:
             zeros, flat = scores.new_zeros(labels.classes), index.reshape(-1)
-            counts = zeros.scatter_add(0, flat, counted.reshape(-1).float()).clamp_min_(1)
+            ones = zeros.new_ones(flat.shape) if counted is None else counted.reshape(-1).float()
+            counts = zeros.scatter_add(0, flat, ones).clamp_min_(1)
             torch.div(zeros.scatter_add_(0, flat, right.reshape(-1).float()), counts, out=top[1].write())
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:

@@ -48,15 +48,15 @@ class InnerProduct(Layer):
         self._rows = math.prod(shape[:axis])
 
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
-        x, y = bottom[0].read().view(self._rows, self._inputs), top[0].write().view(self._rows, self._outputs)
-        linear(x, self._weight(), self.blobs[1].read().view(-1) if self._bias else None, y)
+        bias = _shaped(self.blobs[1].read(), self._outputs) if self._bias else None
+        top[0].take(linear(_shaped(bottom[0].read(), self._rows, self._inputs), self._weight(), bias))
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
-        d_y = top[0].read_diff().view(self._rows, self._outputs)
+        d_y = _shaped(top[0].read_diff(), self._rows, self._outputs)
         if propagate_down[0]:  # before a solver may change the weight
-            linear(d_y, self._weight().t(), None, bottom[0].write_diff().view(self._rows, self._inputs))
+            bottom[0].take_diff(linear(d_y, self._weight().t(), None))
         if self.param_propagate_down[0]:
-            x = bottom[0].read().view(self._rows, self._inputs)
+            x = _shaped(bottom[0].read(), self._rows, self._inputs)
             left, right = (x, d_y) if self._transpose else (d_y, x)
             if self.blobs[0].learn is not None:
                 self.blobs[0].learn(left, right)
@@ -69,9 +69,14 @@ class InnerProduct(Layer):
         """Add left^T right to the weight's gradient."""
         fresh = self.blobs[0].diff_is_zero
         d_weight = self.blobs[0].write_diff() if fresh else self.blobs[0].update_diff()
-        d_weight.view(self._stored).addmm_(left.t(), right, beta=0 if fresh else 1)
+        _shaped(d_weight, *self._stored).addmm_(left.t(), right, beta=0 if fresh else 1)
 
     def _weight(self) -> torch.Tensor:
         """(num_output, K)"""
-        weight = self.blobs[0].read().view(self._stored)
+        weight = _shaped(self.blobs[0].read(), *self._stored)
         return weight.t() if self._transpose else weight
+
+
+def _shaped(values: torch.Tensor, *shape: int) -> torch.Tensor:
+    """View contiguous values in a shape; themselves where they have it, which is most often, and takes no call."""
+    return values if values.shape == shape else values.view(shape)

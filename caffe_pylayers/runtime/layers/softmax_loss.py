@@ -50,7 +50,7 @@ class SoftmaxWithLoss(LossLayer):
         if labels.valid is not None:
             log_prob.masked_fill_(~labels.valid, 0)
         self._normalizer = normalizer(self._mode, labels.outer, labels.inner, labels.valid)
-        torch.div(log_prob.sum(), self._normalizer, out=top[0].write()).neg_()
+        torch.div(log_prob.sum(), -self._normalizer, out=top[0].write())
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
         self.refuse_gradient(propagate_down, 1, "labels")

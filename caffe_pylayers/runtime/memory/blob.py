@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
 from caffe_pylayers.runtime.memory.limits import Shape, ShapeError, check_shape
 from caffe_pylayers.runtime.memory.memory import CONTIGUOUS, Memory
+
+_shapes_versions = itertools.count(1)
 
 
 class Blob:
@@ -22,6 +25,7 @@ class Blob:
     same with the gradients. The layout is Caffe's unless another is asked for. memory.py says who owns what.
     """
 
+    shapes_version: ClassVar[int] = 0  # changes whenever the shape of any blob does
     # A solver's: takes the factors of the gradient left^T right, instead of the gradient; see solvers/early.py.
     learn: Callable[[torch.Tensor, torch.Tensor], object] | None = None
 
@@ -51,6 +55,7 @@ class Blob:
         except ValueError:  # an array among them, which check_shape refuses
             pass
         self._shape = check_shape(dims)
+        Blob.shapes_version = next(_shapes_versions)
         count = math.prod(self._shape)
         if count > capacity:
             self._data, self._diff = Memory(count, self._data.shown), Memory(count, self._diff.shown)

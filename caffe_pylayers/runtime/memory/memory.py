@@ -91,9 +91,7 @@ class Memory:
         """A tensor to be written to as a whole; what it holds is undefined."""
         key = (device.current(), layout)
         self._set_current(key, shape)
-        if key not in self._stores and math.prod(shape) == self.capacity:
-            self._stores[key] = allocator.empty((self.capacity,), key[0])
-        return self._view(key, shape)
+        return self._unwritten(key, shape)
 
     def update(self, shape: Shape, layout: str = CONTIGUOUS) -> torch.Tensor:
         """The values, to be changed in place."""
@@ -113,7 +111,7 @@ class Memory:
             return values
         before = self._stores.get(key)
         if layout == CHANNELS_LAST:
-            self._stores[key] = values.permute(0, 2, 3, 1).reshape(-1)
+            self._stores[key] = values.as_strided((values.numel(),), (1,))
         else:
             self._stores[key] = values.view(-1)
             if key == HOST_KEY:
@@ -256,6 +254,12 @@ class Memory:
         if key is not None and key[1] == CHANNELS_LAST:
             self._shape = shape
 
+    def _unwritten(self, key: Key, shape: Shape) -> torch.Tensor:
+        """A view that is to be written to as a whole."""
+        if key not in self._stores and math.prod(shape) == self.capacity:
+            self._stores[key] = allocator.empty((self.capacity,), key[0])
+        return self._view(key, shape)
+
     def _view(self, key: Key, shape: Shape) -> torch.Tensor:
         known = self._views.get(key)
         if known is not None and known[0] == shape:
@@ -265,12 +269,12 @@ class Memory:
             grown = allocator.zeros((self.capacity,), key[0])
             grown[: self._stores[key].numel()] = self._stores[key]
             self._stores[key] = grown
-        flat = self._stores[key][:count]
+        store = self._stores[key]
         if key[1] == CHANNELS_LAST:
-            n, c, h, w = shape
-            view = flat.view(n, h, w, c).permute(0, 3, 1, 2)
+            _, c, h, w = shape
+            view = store.as_strided(shape, (h * w * c, 1, w * c, c))
         else:
-            view = flat.view(shape)
+            view = store.view(shape) if store.numel() == count else store[:count].view(shape)
         self._views[key] = (shape, view)
         return view
 
@@ -303,7 +307,7 @@ class Memory:
             if key[1] == source[1] == CONTIGUOUS:
                 self._store(key).copy_(self._store(source))
             else:
-                self._view(key, written).copy_(self._view(source, written))
+                self._unwritten(key, written).copy_(self._view(source, written))
         self._current.add(key)
         self._only_array = False
         if key[1] == CHANNELS_LAST:

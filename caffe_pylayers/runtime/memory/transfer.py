@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
@@ -20,24 +21,18 @@ class Copier:
 
     def __init__(self, place: torch.device) -> None:
         self._place = place
-        self._stream = torch.cuda.Stream(place)  # type: ignore[no-untyped-call]
+        self._stream: Any = torch.cuda.Stream(place)  # type: ignore[no-untyped-call]
 
     def host_memory(self, count: int) -> torch.Tensor:
         """Return memory of the host for so many float32 values, from which the GPU can copy."""
-        return torch.empty(count, dtype=torch.float32, pin_memory=True)
+        return torch.empty(count, pin_memory=True)
 
     def send(
-        self,
-        values: Sequence[torch.Tensor],
-        targets: Sequence[torch.Tensor | None],
-        free: torch.cuda.Event | None,
+        self, values: Sequence[torch.Tensor], targets: Sequence[torch.Tensor | None], free: Any
     ) -> list[torch.Tensor]:
-        """Return float32 values of the host on the GPU, in their shapes.
+        """Return the values on the GPU; waits for the copies alone, so that the host's memory may be written to.
 
-        It waits for the copies alone: then the host's memory may be written to.
-
-        targets: for each its memory there, used where it has as many values; None for none yet.
-        free: after which event the targets are free, as ``given`` returned; None where nothing was given yet.
+        targets: memory there for each, None for none yet. free: what ``given`` returned with the targets, or None.
         """
         sent = []
         with torch.cuda.stream(self._stream):
@@ -53,13 +48,12 @@ class Copier:
         done.synchronize()
         return sent
 
-    def given(self, sent: Sequence[torch.Tensor]) -> torch.cuda.Event:
-        """Say that what was sent is in use from now on; return the event after which what it replaces is free."""
+    def given(self, sent: Sequence[torch.Tensor]) -> Any:
+        """Say that what was sent is in use from now on; return when what it replaces is free: an event."""
         using = torch.cuda.current_stream(self._place)
         for tensor in sent:
             tensor.record_stream(using)
-        free: torch.cuda.Event = using.record_event()
-        return free
+        return using.record_event()
 
 
 @functools.cache

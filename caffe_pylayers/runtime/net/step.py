@@ -68,6 +68,7 @@ class Step:
     # since gets its shape back.
     _shapes: list[tuple[int, ...]] = field(default_factory=list)
     _device: torch.device | None = None
+    _shapes_version = -1  # when the shapes were last compared
 
     @property
     def steps(self) -> Sequence[Step]:
@@ -87,13 +88,17 @@ class Step:
 
     def reshape(self, always: bool = False) -> None:
         """Reshape the tops if a shape or the device has changed since the last time, or ``always``."""
-        if always or self.layer.reshapes_always or self._shapes != self._shapes_now() or self._device is not current():
+        always = always or self.layer.reshapes_always or self._device is not current()
+        if not always and self._shapes_version == Blob.shapes_version:
+            return
+        if always or self._shapes != self._shapes_now():
             try:
                 self.worker.reshape(self._bottom, self._top)
             except Exception as error:
                 self.explain(error, "reshape")
                 raise
-            self._shapes, self._device = self._shapes_now(), current()
+        version = Blob.shapes_version
+        self._shapes, self._device, self._shapes_version = self._shapes_now(), current(), version
 
     def _shapes_now(self) -> list[tuple[int, ...]]:
         return [blob.shape for blobs in (self.bottom, self.top) for blob in blobs]
