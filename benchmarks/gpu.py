@@ -28,7 +28,6 @@ from caffe_pylayers.runtime.memory import device
 
 BATCHES = {"lenet_python": 64, "caffenet": 256, "googlenet": 128, "resnet50": 64, "vgg16": 64}
 LAYOUTS = {"NCHW": False, "channels-last": True}
-uncaptured = []  # why PyTorch's module could not be a CUDA graph
 HEADS = (
     *("net, batch", "", "runtime, ms", "eager, ms", "its layout", "graph, ms", "to eager", "to the graph"),
     *("runtime, MB", "eager, MB", "graph, MB"),
@@ -134,31 +133,33 @@ def lasts(call, seconds):
     return one if one >= seconds else some(round(seconds / one))
 
 
+def faster_eager(name, batch, what, seconds):
+    """PyTorch's layout that is faster here, and what ``ready`` gives for it."""
+    found = {}
+    for layout, channels_last in LAYOUTS.items():
+        found[layout] = ready(lambda last=channels_last: reading(what, eagers(name, batch, what, last)))
+    layout = min(found, key=lambda layout: lasts(found[layout][0], seconds))
+    return layout, found[layout]
+
+
 def compare(name, batch, what, rounds, seconds):
-    """The cells of a net's row."""
-    calls, megabytes = {}, {}
-    calls["runtime"], megabytes["runtime"] = ready(lambda: runtimes(name, batch, what))
-    for layout, last in LAYOUTS.items():
-        found = ready(lambda last=last: reading(what, eagers(name, batch, what, last)))
-        calls[layout], megabytes[layout] = found
-    layout = min(LAYOUTS, key=lambda layout: lasts(calls[layout], seconds))
-    calls = {"runtime": calls["runtime"], "eager": calls[layout]}
-    megabytes["eager"] = megabytes[layout]
+    """The cells of a net's row, and why PyTorch's module cannot be a CUDA graph: nothing where it can."""
+    forms = {"runtime": ready(lambda: runtimes(name, batch, what))}
+    layout, forms["eager"] = faster_eager(name, batch, what, seconds)
+    uncaptured = ""
     if on_gpu():
         try:
-            found = ready(lambda: reading(what, graphed(eagers(name, batch, what, LAYOUTS[layout]))))
-            calls["graph"], megabytes["graph"] = found
+            forms["graph"] = ready(lambda: reading(what, graphed(eagers(name, batch, what, LAYOUTS[layout]))))
         except RuntimeError as error:  # the other figures are worth having
-            uncaptured.append(f"The graph of {name}, {what}: {str(error).splitlines()[0]}")
-    found = [{column: lasts(call, seconds) for column, call in calls.items()} for _ in range(rounds)]
-    ms, ratios = {}, {}
-    for column in calls:
-        ms[column] = f"{1e3 * statistics.median(times[column] for times in found):.3g}"
-        ratios[column] = f"{statistics.median(times[column] / times['runtime'] for times in found):.2f}"
-    return [
-        *(ms["runtime"], ms["eager"], layout, ms.get("graph", "-"), ratios["eager"], ratios.get("graph", "-")),
-        *(megabytes.get(column, "-") for column in ("runtime", "eager", "graph")),
-    ]
+            uncaptured = f"The graph of {name}, {what}: {str(error).splitlines()[0]}"
+    found = [{form: lasts(call, seconds) for form, (call, _) in forms.items()} for _ in range(rounds)]
+    ms, ratios, megabytes = {}, {}, {}
+    for form in forms:
+        ms[form] = f"{1e3 * statistics.median(times[form] for times in found):.3g}"
+        ratios[form] = f"{statistics.median(times[form] / times['runtime'] for times in found):.2f}"
+        megabytes[form] = forms[form][1]
+    cells = [ms["runtime"], ms["eager"], layout, ms.get("graph", "-"), ratios["eager"], ratios.get("graph", "-")]
+    return [*cells, *(megabytes.get(form, "-") for form in ("runtime", "eager", "graph"))], uncaptured
 
 
 # --- the share of the Python layers ---------------------------------------------------------------
@@ -216,15 +217,17 @@ def main():
             sys.exit(f"this PyTorch ({torch.__version__}) sees no GPU; --device cpu shows that all of it runs")
         caffe.set_mode_gpu()
     print(f"{row(HEADS)}\n{row(['---'] * len(HEADS))}", flush=True)
-    names = args.nets or list(BATCHES)
+    names, problems = args.nets or list(BATCHES), []
     for name in names:
         batch = args.batch or BATCHES[name]
         for what in ("forward", "train"):
-            print(row([f"{name}, {batch}", what, *compare(name, batch, what, args.rounds, args.seconds)]), flush=True)
+            cells, uncaptured = compare(name, batch, what, args.rounds, args.seconds)
+            print(row([f"{name}, {batch}", what, *cells]), flush=True)
+            problems += [uncaptured] if uncaptured else []
     if "lenet_python" in names:
         print(f"\n{layers_share(args.batch or 64, args.seconds)}", flush=True)
-    if uncaptured:
-        sys.exit("\n".join(uncaptured))
+    if problems:
+        sys.exit("\n".join(problems))
 
 
 if __name__ == "__main__":

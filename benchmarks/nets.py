@@ -35,8 +35,9 @@ LENETS = {
     "lenet_softmax": "train_test_softmax",
 }
 NETS = [*LENETS, *BATCHES]
-PYTORCHS = ("runtime NCHW", "runtime channels-last")
-SERVED = ("caffe", *PYTORCHS, "runtime")
+PYTORCHS = ("PyTorch NCHW", "PyTorch channels-last")
+# What is measured, each by an engine's Python.
+COLUMNS = {"caffe": "caffe", "runtime": "runtime", **dict.fromkeys(PYTORCHS, "runtime")}
 HEADS = (
     *("net, batch", "", "Caffe ms", "PyTorch ms", "runtime ms", "over Caffe", "over PyTorch"),
     *("Caffe MB", "PyTorch MB", "runtime MB"),
@@ -104,13 +105,13 @@ def compare(folder, name, what, rounds):
     """A row: ms of Caffe, of PyTorch and of the runtime, how many times faster the runtime is, and MB of each."""
 
     def serving(column):
-        return Engine(column.split()[0], __file__, name, "--serve", what, column, cwd=folder)
+        return Engine(COLUMNS[column], __file__, name, "--serve", what, column, cwd=folder)
 
-    engines = {column: serving(column) for column in SERVED}
+    engines = {column: serving(column) for column in COLUMNS}
     found = [{column: engine.ask(what) for column, engine in engines.items()} for _ in range(rounds)]
     for engine in engines.values():
         engine.close()
-    seconds = {column: statistics.median(each[column][0] for each in found) for column in SERVED}
+    seconds = {column: statistics.median(each[column][0] for each in found) for column in COLUMNS}
     columns = ("caffe", min(PYTORCHS, key=seconds.get), "runtime")
     ratios = [statistics.median(each[other][0] / each["runtime"][0] for each in found) for other in columns[:2]]
     return [1e3 * seconds[column] for column in columns], ratios, [found[-1][column][1] for column in columns]
