@@ -2,7 +2,7 @@
 
 The first of them leads: it reads what the training starts from, tests, writes all files and speaks. The others
 follow: they get the solver and all values from it, and train with their share of the data. Where one fails, the leader
-says so, and how to go on; where the leader is what has ended, the last one does.
+says so, and how to go on; where the leader is there no more, the one that has found that out.
 """
 
 from __future__ import annotations
@@ -150,8 +150,7 @@ class Several(Alone):
 
     def speaks_of(self, error: BaseException) -> bool:
         end = _group_error(error)
-        # The last process is the one that sees the leader end.
-        return self.leads() or (end is not None and not end.quiet and self.rank == self.count - 1)
+        return self.leads() or (end is not None and not end.quiet and not self._group.leader_speaks)
 
     def failed(self, error: BaseException) -> BaseException:
         """Tell the others by which error this process ends; return the error that people are to read here."""

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import hashlib
 import itertools
 import os
-import socket
 import sys
 import threading
 import time
-import uuid
 import weakref
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from multiprocessing import util
@@ -21,32 +17,21 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch.distributed import TCPStore  # type: ignore[attr-defined]
-from torch.distributed.distributed_c10d import PrefixStore
 
-from caffe_pylayers.runtime.parallel import addresses
-from caffe_pylayers.runtime.parallel.presence import MEETING, REACH, GroupError, Presence, Waiting
+from caffe_pylayers.runtime.parallel import addresses, meeting
+from caffe_pylayers.runtime.parallel.meeting import ENVIRONMENT, new_uid
+from caffe_pylayers.runtime.parallel.presence import GroupError, Presence
 
 __all__ = ["ENVIRONMENT", "Group", "GroupError", "new_uid"]
 
-ENVIRONMENT = "env://"  # the uid of a training that torchrun starts
 LOOK = timedelta(seconds=1)  # from one look at whether the others are there to the next
 # Between two sums: the first process may test for long while the others wait. One that ends is noticed otherwise.
 WORK = timedelta(days=7)
 # NCCL's own watch over the others would end this process before it says why, and takes its snapshot.
 NCCL_WATCH = "TORCH_NCCL_ASYNC_ERROR_HANDLING"
 
-_served: list[Any] = []  # stores of uids made here: each serves for as long as its object lives
-_met: Counter[str] = Counter()  # how many groups this process has been in, by uid
 _users = 0  # groups that use the one of torch.distributed that was made here, one for the process
 _broken = False  # one of them waits for what the others no longer send
-
-
-def new_uid() -> str:
-    """Return a name for a new group, ``host:port``: of a place to meet, which this process keeps until it ends."""
-    store = TCPStore("localhost", 0, is_master=True, wait_for_workers=False)
-    _served.append(store)
-    return f"{addresses.outward()}:{store.port}"
 
 
 class Group:
@@ -65,9 +50,9 @@ class Group:
         if not 0 <= rank < count:
             raise ValueError(f"solver_rank {rank} is outside [0, {count}), as solver_count has it")
         self.rank, self.count = rank, count
-        host, port = _place(uid, rank, count)
-        self._store = _store(uid, host, port, rank, count)
-        self._presence = Presence(self._store, host, rank, count)
+        host, port = meeting.place(uid, rank, count)
+        self._store = meeting.store(uid, host, port, rank, count)
+        self._presence = Presence(self._store, host, port, rank, count)
         self._under_way = 0  # sums
         self._words = 0
         self._together: Any = None  # torch.distributed's group
@@ -101,6 +86,11 @@ class Group:
     def name(self) -> str:
         """What messages call this process: ``solver 1 of 2 (process 4711 on machine h)``."""
         return self._presence.name(self.rank)
+
+    @property
+    def leader_speaks(self) -> bool:
+        """True if the first process has heard of an end that this one has found out: it tells people."""
+        return self._presence.leader_speaks
 
     def fail(self, error: BaseException | str) -> bool:
         """Tell the others that this process ends, and why. Nothing if one of them has told.
@@ -282,89 +272,6 @@ def _settings(address: str) -> Iterator[None]:
     finally:
         for name in ours:
             del os.environ[name]
-
-
-# --- where processes meet --------------------------------------------------------------------------
-
-
-def _place(uid: str, rank: int, count: int) -> tuple[str, int]:
-    """Return the host and port of the store of a uid."""
-    if uid != ENVIRONMENT:
-        host, _, number = uid.rpartition(":")
-        if not (host and number.isdigit()):
-            raise ValueError(f"a uid is what NCCL.new_uid() returns, got {uid!r}")
-        return host, int(number)
-    missing = [name for name in ("MASTER_ADDR", "MASTER_PORT") if not os.environ.get(name)]
-    if missing:
-        raise ValueError(f"uid {uid} needs torchrun's variables, and there is no {' and no '.join(missing)}")
-    host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-    if rank == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":  # else the store is torchrun's
-        _served.append(_serve(port, count))
-    return host, port
-
-
-def _serve(port: int, count: int) -> Any:
-    """Return a store that this process keeps at a port: the same one for all its groups."""
-    try:
-        return TCPStore("localhost", port, count, is_master=True, wait_for_workers=False, multi_tenant=True)
-    except RuntimeError as error:
-        if "EADDRINUSE" in str(error):
-            raise GroupError(
-                f"port {port} of this machine is in use, by another process with RANK=0 or another program: give each "
-                "process a RANK of its own, or set MASTER_PORT to another one"
-            ) from error
-        raise GroupError(f"solver 0 of {count} cannot keep port {port}: {str(error).splitlines()[0]}") from error
-
-
-def _store(uid: str, host: str, port: int, rank: int, count: int) -> Any:
-    """Return the store in which the processes of a group leave each other word: each group of a uid has its own."""
-    limit = 0.0 if uid != ENVIRONMENT else MEETING if rank else REACH  # whoever has a uid has it from one who keeps it
-    last = time.monotonic() + limit
-    waiting = Waiting(f"solver {rank} of {count} waits for solver 0 at {host}:{port}")
-    while True:
-        try:
-            socket.create_connection((host, port), timeout=REACH).close()
-            break
-        except socket.gaierror as error:
-            raise GroupError(f"{host}, where the solvers meet, is no host that this machine knows: {error}") from None
-        except OSError as error:
-            if time.monotonic() >= last:
-                raise GroupError(_no_answer(uid, host, port, rank, error.strerror or str(error))) from None
-        waiting.tell()
-        time.sleep(0.2)
-    store = TCPStore(host, port, is_master=False, timeout=timedelta(seconds=REACH))
-    _met[uid] += 1
-    return PrefixStore(f"{_start(store, rank, count)}/{_met[uid]}", store)
-
-
-def _no_answer(uid: str, host: str, port: int, rank: int, reason: str) -> str:
-    there = f"nothing answers at {host}:{port}, where the solvers of this uid meet ({reason}): "
-    if uid == ENVIRONMENT and rank == 0:
-        return f"{there}MASTER_ADDR is to be an address of this machine, where RANK=0 is"
-    if uid == ENVIRONMENT:
-        return f"{there}solver 0 has not come, or this machine does not reach it"
-    return f"{there}the process that made it has ended, or this machine does not reach it"
-
-
-def _start(store: Any, rank: int, count: int) -> str:
-    """Return a name of this start of all processes: where torchrun starts them again, what they left behind is there.
-
-    torchrun counts restarts by machine, and each has its own number. So each process shows a number that is new, and
-    the numbers of all that it sees, until all see the same: then those are of this start, since each sees its own.
-    """
-    if not int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0")):
-        return "0"
-    store.set(f"start/{count}/{rank}", uuid.uuid4().hex)
-    numbers, seen = ([f"{what}/{count}/{each}" for each in range(count)] for what in ("start", "seen"))
-    last = time.monotonic() + MEETING
-    while time.monotonic() < last:
-        if store.check(numbers):
-            name = hashlib.sha256(b"".join(store.multi_get(numbers))).hexdigest()
-            store.set(seen[rank], name)
-            if store.check(seen) and set(store.multi_get(seen)) == {name.encode()}:
-                return name
-        time.sleep(0.1)
-    raise GroupError(f"solver {rank} of {count}: not all others have come")
 
 
 def _difference(text: str, firsts: str) -> str:

@@ -9,7 +9,6 @@ import os
 import queue
 import selectors
 import socket
-import sys
 import threading
 import time
 import weakref
@@ -17,11 +16,12 @@ from collections.abc import Callable
 from typing import Any
 
 from caffe_pylayers.runtime.parallel import addresses
+from caffe_pylayers.runtime.parallel.speakers import Waiting, first_here, not_come
 
 MEETING = 300.0  # seconds, until the others have come
-PATIENCE = 10.0  # seconds, until people are told whom this process waits for
 REACH = 20.0  # seconds, until one that has come answers
 NEWS = 5.0  # seconds, until all know that one has ended
+COMING = 2.0  # seconds, from a process's keeping the meeting place to its coming
 # A machine that goes with all it has closes no connection. After 5 s of silence it is asked, 15 s later given up.
 KEEPALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
 _LEFT = "left"
@@ -40,36 +40,26 @@ class GroupError(RuntimeError):
         self.quiet = quiet
 
 
-class Waiting:
-    """What people are told once, when PATIENCE is over, of what this process waits for."""
-
-    def __init__(self, text: str) -> None:
-        self._text, self._due = text, time.monotonic() + PATIENCE
-
-    def tell(self) -> None:
-        if time.monotonic() > self._due:
-            print(self._text, file=sys.stderr, flush=True)
-            self._due = math.inf
-
-
 class Presence:
     """This process among those that train together, as long as it lives.
 
     Each process watches the next one by a connection, which the system closes however a process ends. The one that
     notices tells the one that watches it, and so on around: all know at once, whatever they are computing.
 
-    store: where they meet, and host: the machine that keeps it.
+    store: where they meet; host and port: where that is.
     """
 
-    def __init__(self, store: Any, host: str, rank: int, count: int) -> None:
+    def __init__(self, store: Any, host: str, port: int, rank: int, count: int) -> None:
         self.rank, self.count = rank, count
-        self._store, self._host = store, host
+        self._store, self._host, self.place = store, host, f"{host}:{port}"
         self._next = (rank + 1) % count
         self._people: dict[int, dict[str, Any]] = {}
         self._lock = threading.Lock()
         self._end: tuple[str, bool] | None = None  # why the training ends, and whether another one says it
         self._news = threading.Event()
         self._next_left = False
+        self._leader: socket.socket | None = None
+        self._heard_by_leader = False
         self._watchers: list[socket.socket] = []
         self._listener = _listening()
         self._awake, self._wake = socket.socketpair()
@@ -85,6 +75,31 @@ class Presence:
 
         GroupError for one that does not come, or is not what it should be.
         """
+        self._come()
+        for rank in [*range(self._next, self.count), *range(self._next)]:
+            self.wait_for(f"here/{rank}", self._not_come, MEETING)
+            self._people[rank] = there = json.loads(self._word_of(f"here/{rank}"))
+            if there["count"] != self.count:
+                raise self.end(f"{self.name(rank)}: its solver_count is {there['count']}, solver {self.rank}'s another")
+            if rank == self._next != self.rank:
+                self._watch(there)
+        return [self._people[rank]["way"] for rank in range(self.count)]
+
+    def refused(self) -> GroupError | None:
+        """Return the error of a second process with this rank, of which the first one is told; None without a first."""
+        last = time.monotonic() + COMING
+        try:
+            while not self.asked(lambda: self._store.check([f"here/{self.rank}"])):
+                if time.monotonic() > last:
+                    return None
+                time.sleep(0.05)
+            self._come()
+        except GroupError as error:
+            return error
+        return None
+
+    def _come(self) -> None:
+        """Say in the store where this process is; GroupError where one with its rank is there."""
         try:
             way, port = addresses.towards(self._host), self._listener.getsockname()[1]
         except OSError as error:
@@ -93,27 +108,36 @@ class Presence:
         self._people[self.rank] = me
         first = json.loads(self.asked(lambda: self._store.compare_set(f"here/{self.rank}", "", json.dumps(me))))
         if first != me:
-            raise self.end(f"solver {self.rank} is there twice: {_process(first)} and {_process(me)}")
-        for rank in [*range(self._next, self.count), *range(self._next)]:
-            self.wait_for(f"here/{rank}", f"solver {rank} of {self.count} has not come", MEETING)
-            self._people[rank] = there = json.loads(self._word_of(f"here/{rank}"))
-            if there["count"] != self.count:
-                raise self.end(f"{self.name(rank)}: its solver_count is {there['count']}, solver {self.rank}'s another")
-            if rank == self._next != self.rank:
-                self._watch(there)
-        return [self._people[rank]["way"] for rank in range(self.count)]
+            raise self.end(
+                f"{self._twice}{_process(first)} and {_process(me)}; each process has a RANK of its own, and each "
+                "training a MASTER_PORT of its own"
+            )
 
-    def wait_for(self, key: str, otherwise: str = "", limit: float = math.inf) -> None:
-        """Wait for word of another in the store. GroupError with ``otherwise`` after a limit of seconds."""
+    @property
+    def _twice(self) -> str:
+        return f"solver {self.rank} is there twice: "
+
+    def _not_come(self) -> str:
+        """Return the sentence of those that this process waits for."""
+        ranks = range(self.count)
+        missing = self.asked(lambda: [rank for rank in ranks if not self._store.check([f"here/{rank}"])])
+        return not_come(missing, self.count)
+
+    def wait_for(self, key: str, otherwise: Callable[[], str] | None = None, limit: float = math.inf) -> None:
+        """Wait for word of another in the store.
+
+        otherwise: returns whom this process waits for, which people are told, and GroupError says after a limit of
+            seconds.
+        """
         last, pause = time.monotonic() + limit, 0.02
-        waiting = Waiting(f"{self.name(self.rank)} waits: {otherwise}") if otherwise else None
+        waiting = Waiting(self.place, lambda: f"waiting at {self.place}: {otherwise()}") if otherwise else None
         while True:
             self._look()
             self.check()
             if self.asked(lambda: self._store.check([key])):
                 return
-            if time.monotonic() > last:
-                raise self.end(otherwise)
+            if otherwise is not None and time.monotonic() > last:
+                raise self.end(otherwise())
             if waiting is not None:
                 waiting.tell()
             self._news.wait(pause)  # not the store's own wait, which prints that it is over
@@ -122,7 +146,8 @@ class Presence:
     def _look(self) -> None:
         """Hear what one has told in the store: one that had not met all."""
         if self.asked(lambda: self._store.check(["end"])):
-            self._hear(self._word_of("end"))
+            reason = self._word_of("end")
+            self._hear(reason, quiet=not reason.startswith(self._twice))  # one of two is told where people look
 
     def _word_of(self, key: str) -> str:
         return str(self.asked(lambda: self._store.get(key)).decode())
@@ -133,7 +158,7 @@ class Presence:
         The store's calls wait for an answer however long: they have a thread of their own.
         """
         answers: queue.SimpleQueue[tuple[Any, Exception | None]] = queue.SimpleQueue()
-        threading.Thread(target=_ask, args=[question, answers], name="store", daemon=True).start()
+        threading.Thread(target=ask, args=[question, answers], name="store", daemon=True).start()
         keeper = f"the process that keeps the meeting place, on {self._host},"
         last = time.monotonic() + REACH
         while True:
@@ -142,10 +167,10 @@ class Presence:
             except queue.Empty:
                 self.check()
                 if time.monotonic() > last:
-                    raise self.end(f"{keeper} does not answer") from None
+                    raise self.end(f"{keeper} does not answer", quiet=not first_here()) from None
                 continue
             if error is not None:
-                raise self.end(f"{keeper} has ended") from error
+                raise self.end(f"{keeper} has ended", quiet=not first_here()) from error
             return answer
 
     # --- word of an end ----------------------------------------------------------------------------
@@ -165,9 +190,11 @@ class Presence:
         if self._end is not None:
             raise GroupError(*self._end)
 
-    def end(self, reason: str) -> GroupError:
+    def end(self, reason: str, quiet: bool = False) -> GroupError:
         """Tell all why the training ends; return the error that says it: with what was told before, if that is so."""
-        if self._hear(reason, quiet=False):
+        leader = self._towards_leader()  # which leaves once it has heard
+        if self._hear(reason, quiet=quiet):
+            self._leader = leader
             # The neighbours know already; the store may be what has ended, or does not answer.
             self._telling = threading.Thread(target=self._tell_store, args=[reason], name="store", daemon=True)
             self._telling.start()
@@ -179,6 +206,25 @@ class Presence:
         if self._next_left:
             return self.end(f"{self.name(self._next)} has left, and solver {self.rank} goes on")
         return self.end(f"{self.name(self.rank)} does not reach the others, which are there: {reason}")
+
+    @property
+    def leader_speaks(self) -> bool:
+        """True if the first process has heard why the training ends, of one that has found that out."""
+        if self._leader is not None:
+            self._leader.settimeout(NEWS)
+            self._heard_by_leader = self._heard_by_leader or bool(_received(self._leader))
+        return self._heard_by_leader
+
+    def _towards_leader(self) -> socket.socket | None:
+        """Return a connection by which the first process tells that it has heard; None where there is none."""
+        if self.rank == 0 or 0 not in self._people or self._end is not None:
+            return None
+        try:
+            found = socket.create_connection(self._address(self._people[0]), timeout=COMING)
+        except OSError:
+            return None
+        self._connections.append(found)
+        return found
 
     def leave(self) -> None:
         """Be there no more, by intention."""
@@ -221,11 +267,14 @@ class Presence:
 
     # --- the connections ---------------------------------------------------------------------------
 
+    def _address(self, there: dict[str, Any]) -> tuple[str, int]:
+        return self._host if addresses.is_local(there["way"]) else there["way"], there["port"]
+
     def _watch(self, there: dict[str, Any]) -> None:
         """Connect to the next process, and watch it from now on."""
-        host = self._host if addresses.is_local(there["way"]) else there["way"]
+        host, port = self._address(there)
         try:
-            watched = socket.create_connection((host, there["port"]), timeout=REACH)
+            watched = socket.create_connection((host, port), timeout=REACH)
         except ConnectionRefusedError:
             self._look()  # it may have told why
             raise self.end(f"{self.name(self._next)} has ended") from None
@@ -292,7 +341,7 @@ def _listening() -> socket.socket:
     return socket.create_server(("", 0))
 
 
-def _ask(question: Callable[[], Any], answers: queue.SimpleQueue[tuple[Any, Exception | None]]) -> None:
+def ask(question: Callable[[], Any], answers: queue.SimpleQueue[tuple[Any, Exception | None]]) -> None:
     try:
         answers.put((question(), None))
     except RuntimeError as error:

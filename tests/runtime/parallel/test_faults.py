@@ -13,7 +13,7 @@ import torch
 import torch.distributed as dist
 
 from caffe_pylayers import pycaffe as caffe
-from caffe_pylayers.runtime.parallel import agreement, group, presence
+from caffe_pylayers.runtime.parallel import agreement, group, meeting, presence, speakers
 from caffe_pylayers.runtime.parallel.group import Group
 from caffe_pylayers.runtime.parallel.presence import Presence
 from tests.runtime.parallel.forked import FORK, die, outcomes
@@ -278,20 +278,53 @@ def test_a_host_that_nobody_knows_is_refused_at_once(by_hand, monkeypatch):
 
 def test_those_who_do_not_come_by_hand_are_named_and_people_told(by_hand, monkeypatch, capfd):
     monkeypatch.setattr(presence, "MEETING", 1.0)
-    monkeypatch.setattr(group, "MEETING", 1.0)
-    monkeypatch.setattr(presence, "PATIENCE", 0.0)
+    monkeypatch.setattr(meeting, "MEETING", 1.0)
+    monkeypatch.setattr(speakers, "PATIENCE", 0.0)
     assert outcomes(2, meet, uid="env://", ranks=[0]) == ["GroupError: solver 1 of 2 has not come"]
     (line,) = outcomes(2, meet, uid="env://", ranks=[1])
     assert line.endswith("solver 0 has not come, or this machine does not reach it")
-    told = capfd.readouterr().err
-    assert told.count("waits: solver 1 of 2 has not come\n") == 1
-    assert told.count(f"solver 1 of 2 waits for solver 0 at 127.0.0.1:{by_hand}\n") == 1
+    told = [line for line in capfd.readouterr().err.splitlines() if line.startswith("waiting ")]
+    assert told == [
+        f"waiting at 127.0.0.1:{by_hand}: solver 1 of 2 has not come",
+        f"waiting for an answer at 127.0.0.1:{by_hand}, where solver 0 of 2 is to be",
+    ]
 
 
-def test_a_second_first_process_is_refused(by_hand, monkeypatch):
-    monkeypatch.setattr(presence, "MEETING", 2.0)
+def test_one_of_a_machine_tells_for_all_whom_they_wait_for(monkeypatch, capfd):
+    monkeypatch.setattr(presence, "MEETING", 1.0)
+    monkeypatch.setattr(speakers, "PATIENCE", 0.5)
+    uid = caffe.NCCL.new_uid()
+    found = outcomes(3, lambda uid, rank: meet(uid, rank, 5), uid=uid, ranks=[0, 2, 4])
+    assert {line.partition(": ")[2] for line in found} == {"solvers 1 and 3 of 5 have not come"}
+    assert capfd.readouterr().err.count(f"waiting at {uid}: solvers 1 and 3 of 5 have not come\n") == 1
+
+
+def test_two_first_processes_of_a_machine_are_refused(by_hand):
     found = outcomes(2, meet, uid="env://", ranks=[0, 0])
-    assert any(f"port {by_hand} of this machine is in use, by another process with RANK=0" in line for line in found)
+    twice = f"GroupError: solver 0 is there twice: {PROCESS[2:-2]} and {PROCESS[2:-2]}; each process has a RANK of its"
+    assert [re.match(twice, line) is not None for line in found] == [True, True]
+
+
+@pytest.fixture
+def another_program(by_hand):
+    """A program that closes each connection at the port."""
+
+    def serve():
+        while True:
+            server.accept()[0].close()
+
+    with socket.create_server(("127.0.0.1", by_hand)) as server:
+        program = FORK.Process(target=serve, daemon=True)
+        program.start()
+        yield by_hand
+        program.kill()
+
+
+def test_a_port_of_another_program_is_named(another_program, monkeypatch):
+    monkeypatch.setattr(meeting, "REACH", 3.0)
+    first, second = outcomes(2, meet, uid="env://")
+    assert first.startswith(f"GroupError: port {another_program} of this machine is in use by another program: set ")
+    assert second.startswith(f"GroupError: what answers at 127.0.0.1:{another_program} is no meeting place of solvers")
 
 
 def test_a_rank_beyond_the_count_is_refused():
@@ -315,6 +348,32 @@ def test_processes_that_are_started_again_meet_whatever_their_launchers_counted(
 
     assert outcomes(2, meet, uid=uid) == [None, None]
     assert outcomes(2, work, uid=uid) == [[2.0], [2.0]]
+
+
+def test_those_who_are_not_started_again_are_named(monkeypatch):
+    monkeypatch.setenv("TORCHELASTIC_MAX_RESTARTS", "3")
+    met, uid = caffe.NCCL.new_uid(), caffe.NCCL.new_uid()
+    assert outcomes(3, lambda uid, rank: meet(uid, rank, 3), uid=met) == [None] * 3
+    monkeypatch.setattr(meeting, "MEETING", 1.0)
+    for each in (met, uid):
+        found = outcomes(2, lambda uid, rank: meet(uid, rank, 3), uid=each, ranks=[0, 2])
+        assert found == ["GroupError: solver 1 of 3 has not come"] * 2
+
+
+@pytest.mark.parametrize(("dead", "speaks"), [([2], True), ([0, 2], False)])
+def test_who_finds_out_knows_whether_the_leader_speaks(dead, speaks):
+    def work(uid, rank):
+        met = Group(uid, rank, 3)
+        met.sums([1])
+        if rank in dead:
+            die()
+        with pytest.raises(presence.GroupError, match=r"solver 2 of 3 .* has ended") as caught:
+            met.sums([1])
+        return caught.value.quiet, rank and met.leader_speaks
+
+    found = outcomes(3, work)
+    assert found[1] == (False, speaks)
+    assert found[0] == (-9 if 0 in dead else (True, 0))
 
 
 def test_a_scripts_own_group_stays():
