@@ -68,13 +68,16 @@ class Log:
             files.write_text(self.aside, self._text(self._header, *later))
         return [row for row in rows if int(row["iteration"]) <= iteration]
 
-    def write(self, row: Row) -> None:
-        """Write a row, with the seconds of training so far. OSError, and nothing of it written, on a full disk.
+    def write(self, row: Row, at: float | None = None) -> None:
+        """Write a row, with the seconds of training up to ``at``, a moment of time.monotonic, or else so far.
+
+        OSError, and nothing of it written, on a full disk.
 
         A log that was moved, removed or replaced meanwhile is written again, with all of its rows.
         """
         self._find()
-        line = self._text(dict(row, seconds=f"{time.monotonic() - self._begin:.3f}")).encode()
+        seconds = (time.monotonic() if at is None else at) - self._begin
+        line = self._text(dict(row, seconds=f"{seconds:.3f}")).encode()
         end = self._file.tell()
         try:
             while line:  # a disk that gets full takes a part, and then refuses

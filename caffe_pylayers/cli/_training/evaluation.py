@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Iterator
+from typing import Any, Callable, Dict, Iterator, List, Sequence
 
 import numpy as np
 
+from caffe_pylayers import _engine
 from caffe_pylayers._layer import passes
 from caffe_pylayers._layer.metrics.metric import Metric
 from caffe_pylayers._layer.metrics.pictures import Picture
 
 Results = Dict[str, float]  # by column, "test/accuracy"
+Sums = List[List[Any]]  # of each pass the sums of each blob that has a loss weight, on a GPU still there
 
 MAX_VALUES = 100  # an output of more is one column, its mean
 
@@ -23,7 +25,8 @@ class Objective:
 
     def __init__(self, net: Any, iter_size: int = 1) -> None:
         self._terms = [(net.blobs[name], weight) for name, weight in net.blob_loss_weights.items() if weight]
-        self._passes: list[float] = []
+        self._passes: Sums = []
+        self._total, self._numbers = _readers()
         # Older engines have no callbacks: there it is the last pass's.
         if iter_size > 1 and hasattr(net, "after_forward"):
             self._last_layer = len(net.layers) - 1
@@ -37,13 +40,35 @@ class Objective:
         if layer == self._last_layer:
             self._passes.append(self._now())
 
-    def _now(self) -> float:
-        return sum(float(weight) * float(blob.data.sum()) for blob, weight in self._terms)
+    def _now(self) -> list[Any]:
+        return [self._total(blob) for blob, _ in self._terms]
+
+    def sums(self) -> Sums:
+        """Return what ``losses`` has the loss of the iteration from that was last computed."""
+        passes, self._passes = self._passes or [self._now()], []
+        return passes
+
+    def losses(self, sums: Sequence[Sums]) -> list[float]:
+        """Return the losses of iterations; for those on a GPU it waits once."""
+        numbers = iter(self._numbers([total for passes in sums for totals in passes for total in totals]))
+        return [self._mean([[next(numbers) for _ in totals] for totals in passes]) for passes in sums]
 
     def value(self) -> float:
         """Return the loss of the iteration that was last computed."""
-        passes, self._passes = self._passes or [self._now()], []
-        return sum(passes) / len(passes)
+        return self.losses([self.sums()])[0]
+
+    def _mean(self, passes: list[list[float]]) -> float:
+        losses = [sum(float(weight) * total for (_, weight), total in zip(self._terms, totals)) for totals in passes]
+        return sum(losses) / len(losses)
+
+
+def _readers() -> tuple[Callable[[Any], Any], Callable[[list[Any]], list[float]]]:
+    """Return a function for the sum of a blob, and one for the values of several sums."""
+    if _engine.on_runtime():
+        from caffe_pylayers.runtime.memory import scalars
+
+        return scalars.total, scalars.numbers
+    return (lambda blob: blob.data.sum()), (lambda totals: [float(total) for total in totals])
 
 
 class Evaluation:

@@ -8,6 +8,9 @@ tests and snapshots upon itself (``solver_file.for_engine`` takes them out of th
 - a layer's exception, a signal or a loss that is not finite must end the training with a snapshot of the last whole
   iteration, or none.
 
+On a GPU the losses stay there until one is shown or something depends on them, a second at most: who reads each one
+has the GPU wait for the host in each iteration.
+
 The numbers are Caffe's: ``step`` is one iteration of ``solve``, at the same learning rate.
 """
 
@@ -18,8 +21,9 @@ import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from typing import Any, Callable, Iterator, NamedTuple
 
+from caffe_pylayers._layer import arrays
 from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._curves.log import Log, Row
 from caffe_pylayers.cli._errors import print_foreign, raised_here, told
@@ -29,6 +33,19 @@ from caffe_pylayers.cli._training.progress import Progress
 from caffe_pylayers.cli._training.signals import Signals
 from caffe_pylayers.cli._training.snapshot_writer import DivergedError, SnapshotError, SnapshotWriter
 from caffe_pylayers.cli._training.team import Alone
+
+LONGEST_UNREAD = 1.0  # seconds that a loss stays on a GPU
+
+
+class Done(NamedTuple):
+    """An iteration that was begun and ended at these moments of time.monotonic.
+
+    row: its own; the loss is a number, or what Objective.losses takes.
+    """
+
+    row: Row
+    begin: float
+    end: float
 
 
 class TrainingError(UserError):
@@ -60,6 +77,8 @@ class TrainingLoop:
     draw: Callable[[Pictures, int], None]
     team: Alone
     tests: Results = field(default_factory=dict)
+    _unread: list[Done] = field(default_factory=list)
+    _read_at: float = 0.0
 
     def run(self, signals: Signals) -> None:
         """Train until max_iter, or until a signal to stop.
@@ -97,20 +116,46 @@ class TrainingLoop:
         while not self.reached and not self.team.stop(signals):
             begin = time.monotonic()
             row = self._step(signals)
-            self.progress.update(row["iteration"], row["loss"], row.get("lr"), time.monotonic() - begin)
-            self._complete(row, signals)
-            if self._test_between(row["iteration"]):
+            self._unread.append(Done(row, begin, time.monotonic()))
+            iteration = row["iteration"]
+            if self.evaluation.due(iteration):
+                self._read()
+                self._complete(row, signals)
+            elif not self._may_wait(row):
+                self._read()
+            if self._test_between(iteration):
                 tested(self.solver, self.team, signals)
             if self.team.hung_up(signals) or (self.param.snapshot > 0 and self.solver.iter % self.param.snapshot == 0):
                 self._save()
+        self._read()
 
     def _step(self, signals: Signals) -> Row:
         tests = self._test_between(self.solver.iter + 1)
-        row = iterate(self.solver, self.objective, self.team, signals, tests)
-        if not math.isfinite(row["loss"]):
-            self.log.write(row)
-            raise DivergedError(f"iteration {row['iteration']}: the loss is {row['loss']}")
-        return row
+        return iterate(self.solver, self.objective, self.team, signals, tests)
+
+    def _may_wait(self, row: Row) -> bool:
+        """Return True for a row whose loss is on a GPU and may be read later, with others."""
+        on_device = isinstance(row["loss"], list) and any(arrays.is_tensor(x) for x in row["loss"][0])
+        recent = time.monotonic() - self._read_at < LONGEST_UNREAD
+        return on_device and recent and not self.progress.shows(row["iteration"])
+
+    def _read(self) -> None:
+        """Read the losses of the iterations since the last call, show them and log them; DivergedError for the first
+        that is not finite. What is logged of one with a test ``_complete`` writes.
+        """
+        done, self._unread = self._unread, []
+        late = iter(self.objective.losses([each.row["loss"] for each in done if isinstance(each.row["loss"], list)]))
+        self._read_at = time.monotonic()
+        for row, begin, end in done:
+            if isinstance(row["loss"], list):
+                row["loss"] = next(late)
+            iteration, loss = row["iteration"], row["loss"]
+            if not math.isfinite(loss):
+                self.log.write(row, end)
+                raise DivergedError(f"iteration {iteration}: the loss is {loss}")
+            self.progress.update(iteration, loss, row.get("lr"), end - begin)
+            if not self.evaluation.due(iteration):
+                self.log.write(row, end)
 
     def _test_between(self, iteration: int) -> bool:
         """Return True if there is a test after this iteration, and another iteration after it."""
@@ -141,7 +186,11 @@ class TrainingLoop:
         self.progress.say(f"model {self.snapshots.final(self.model)}")
 
     def _save(self) -> Path | None:
-        """Take the snapshot of this iteration, if it is not taken yet, and return its solverstate; None at 0."""
+        """Take the snapshot of this iteration, if it is not taken yet, and return its solverstate; None at 0.
+
+        DivergedError, and none is taken, where a loss that was not read yet is not finite.
+        """
+        self._read()
         if self.solver.iter == 0:
             return None
         if getattr(self.solver, "torn", False):  # the runtime's
@@ -163,7 +212,7 @@ class TrainingLoop:
 
 
 def iterate(solver: Any, objective: Objective, team: Alone, signals: Signals, tests: bool = False) -> Row:
-    """Do one iteration; return its row, whose loss is that of all processes. tests: as ``Alone.step`` takes it."""
+    """Do one iteration; return its row, whose loss is what ``team.step`` returns. tests: as ``Alone.step`` takes it."""
     row: Row = {"iteration": solver.iter + 1}
     with blame(f"iteration {row['iteration']}"):
         lr = getattr(solver, "lr", None)  # the next step's; older engines do not tell

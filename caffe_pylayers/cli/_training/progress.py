@@ -38,8 +38,12 @@ class Progress:
         mean = sum(self._losses) / len(self._losses)
         self._show(iteration, f"loss {mean:.4g}" + ("" if lr is None else f"  lr {lr:.4g}"))
 
+    def shows(self, iteration: int) -> bool:
+        """Return True if a line is printed of this iteration."""
+        return iteration % self._every == 0 or iteration == self._total
+
     def _show(self, iteration: int, numbers: str) -> None:
-        if iteration % self._every and iteration != self._total:
+        if not self.shows(iteration):
             return
         rate = len(self._seconds) / max(sum(self._seconds), 1e-9)
         speed = f"{rate:.1f}" if rate >= 10 else f"{rate:.2f}"
@@ -80,6 +84,10 @@ class Bar(Progress):
             dynamic_ncols=True,
             bar_format="{percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt}  {rate_fmt}  ETA {remaining}  {desc}",
         )
+
+    def shows(self, iteration: int) -> bool:
+        """Return False: the bar shows what is known."""
+        return False
 
     def _show(self, iteration: int, numbers: str) -> None:
         self._bar.set_description_str(numbers, refresh=False)

@@ -18,7 +18,7 @@ from caffe_pylayers._engine.libraries import MissingLibrary
 from caffe_pylayers._layer.data.resuming import resume
 from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._errors import line_of
-from caffe_pylayers.cli._training.evaluation import Objective
+from caffe_pylayers.cli._training.evaluation import Objective, Sums
 from caffe_pylayers.cli._training.launched import refuse_caffe, started
 from caffe_pylayers.cli._training.signals import Signals
 
@@ -42,13 +42,13 @@ class Alone:
     def join(self, solver: Any, resumed: bool = False) -> None:
         """Give all solvers the leader's values and state. resumed, of the leader: it goes on from a snapshot."""
 
-    def step(self, solver: Any, objective: Objective, signals: Signals, tests: bool = False) -> float:
-        """Do one iteration; return the mean of all processes' losses. Called in each.
+    def step(self, solver: Any, objective: Objective, signals: Signals, tests: bool = False) -> float | Sums:
+        """Do one iteration; return the mean of all processes' losses; of one alone, what Objective.losses takes.
 
-        tests, of the leader: a test follows, and the others are to wait for it.
+        Called in each process. tests, of the leader: a test follows, and the others are to wait for it.
         """
         solver.step(1)
-        return objective.value()
+        return objective.sums()
 
     def tested(self, signals: Signals) -> None:
         """Go on together after a test: all obey the signals that any of them got meanwhile."""
