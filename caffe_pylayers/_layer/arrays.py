@@ -36,7 +36,9 @@ def namespace(*arrays: Any) -> Any:
 
 def fill(array: Any, value: float) -> None:
     """Write the value everywhere: zeros at the speed of memset, 2.5 times numpy's own at 1 MB."""
-    if value == 0 and isinstance(array, np.ndarray) and array.ndim:
+    if not isinstance(array, np.ndarray):
+        array.fill_(value)
+    elif value == 0 and array.ndim:
         array.view(np.uint8).fill(0)
     else:
         array[...] = value
@@ -155,6 +157,14 @@ def put_along(array: Any, index: Any, values: Any, axis: int) -> None:
         np.put_along_axis(array, index, values, axis)
     else:
         array.scatter_(axis, index, values)
+
+
+def put_at(array: Any, index: Any, value: float) -> None:
+    """Write a number at an int64 index of an array of one axis."""
+    if on_device(array):
+        array.index_fill_(0, index, value)  # a kernel less than assigning, whose number is made there first
+    else:
+        array[index] = value
 
 
 def put_where(array: Any, flags: Any, value: float) -> None:

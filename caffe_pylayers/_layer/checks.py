@@ -241,8 +241,11 @@ def class_labels(
         classes = arrays.arange_like(flat, classes)
     if not len(classes) and len(flat):
         raise _bad_label(layer, labels, 0, 0, noun)
-    # A label in range is the one found at its own place; comparing bounds takes three times as long.
-    good = arrays.take_clipped(classes, index) == flat
+    if arrays.on_device(index):
+        index = index.clip(0, len(classes) - 1)  # whatever a label is, it is no place outside memory
+        good = index == flat
+    else:  # a label in range is the one found at its own place; comparing bounds takes three times as long
+        good = arrays.take_clipped(classes, index) == flat
     valid = None
     if ignore_label is not None:
         valid = flat != ignore_label
@@ -251,8 +254,9 @@ def class_labels(
     if where is not None:
         index *= good
         good |= ~where
-    if not late.require(good, lambda: _bad_label(layer, labels, good.tolist().index(False), len(classes), noun)):
-        index *= good  # whatever a label is, it is no place outside memory
+    known = late.require(good, lambda: _bad_label(layer, labels, good.tolist().index(False), len(classes), noun))
+    if not known and not arrays.on_device(index):
+        index *= good
     return index, valid
 
 

@@ -82,8 +82,9 @@ class DeviceBlobs:
 
 def shown(blobs: Any) -> Any:
     """Return blobs that know an address on the GPU as DeviceBlobs; what else there is, and no blobs, as it is."""
+    # The type is asked: to ask a blob, of a Caffe without CUDA, ends the process.
     if isinstance(blobs, DeviceBlobs) or not len(blobs) or not hasattr(type(blobs[0]), "_gpu_data_ptr"):
-        return blobs  # asked of the type: to ask a blob of a Caffe without CUDA ends the process
+        return blobs
     return DeviceBlobs(blobs)
 
 

@@ -36,7 +36,7 @@ def is_collected(array: Any) -> bool:
 def require(good: Any, error: Callable[[], Exception]) -> bool:
     """Raise ``error()`` unless all booleans are true: here, or when the net looks that collects the checks.
 
-    error: may read values, also later, but not after the next forward.
+    good: of any shape, numpy's or a tensor. error: may read values, also later, but not after the next forward.
     Returns False where the answer is not known yet: then wrong values are still there, and must do no harm as indices.
     """
     if _collectors and arrays.is_tensor(good) and _collectors[-1](good, error):

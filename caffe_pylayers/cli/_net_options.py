@@ -156,5 +156,7 @@ def reuse_memory(net: Any, backward: bool) -> None:
 
     backward: whether a backward follows each forward.
     """
-    if hasattr(net, "reuse_memory"):
+    from caffe_pylayers import _engine
+
+    if _engine.on_runtime():
         net.reuse_memory(backward)

@@ -41,6 +41,11 @@ def log(message: str) -> None:
     LOGGER.info(message)
 
 
+def is_logged() -> bool:
+    """Return True if ``log_once`` writes: else what is costly to know, such as values on a GPU, need not be known."""
+    return _solvers.rank == 0 and LOGGER.isEnabledFor(logging.INFO)
+
+
 def log_once(*lines: str) -> None:
     """Write lines to the log in the first of the solvers that train together: the others have the same to say."""
     if _solvers.rank == 0:

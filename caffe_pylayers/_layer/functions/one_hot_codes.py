@@ -52,4 +52,4 @@ def one_hot_forward(
         return
     if valid is not None:
         places = places[valid]
-    one_hot.ravel()[places] = on_value
+    arrays.put_at(one_hot.ravel(), places, on_value)

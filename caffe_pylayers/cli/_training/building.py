@@ -48,7 +48,7 @@ def build(param: Any, source: Any, team: Alone) -> Any:
     _seed(param.random_seed)
     with blame("building the nets"), drawing_alike():
         solver = _engine.caffe().get_solver(source)
-    if hasattr(solver, "reuse_memory"):  # the runtime's
+    if _engine.on_runtime():  # a real Caffe keeps all blobs
         solver.reuse_memory()
     if team.count > 1:
         _seed(param.random_seed + team.rank)

@@ -36,7 +36,7 @@ class Batch:
         self._copier: Copier | None = None
         self._sent: list[torch.Tensor] = []
         self._targets: list[torch.Tensor | None] = []  # memory on the device, free after the event
-        self._free: Any = None
+        self._free: torch.cuda.Event | None = None
 
     def begin_for(self, place: torch.device) -> None:
         """Say on which device the values are to be."""

@@ -22,6 +22,7 @@ from caffe_pylayers.runtime.memory.limits import Shape
 
 Pair = tuple[int, int]
 MOST_INDICES = 1 << 19  # PyTorch's have 64 bits: more take more memory than it is worth to have them at once
+MOST_ON_DEVICE = 1 << 25  # on a GPU, which has more memory, and where each part costs a start
 LOWEST = torch.finfo(torch.float32).min
 
 
@@ -113,9 +114,10 @@ class MaxPool(MapPool):
         super().__init__(window, shape)
         self._width = shape[3]
         self._training = training
-        # PyTorch's indices have 64 bits; kept until backward are as many as a map needs.
+        # PyTorch's indices have 64 bits; kept until backward are as many as a map needs, on a GPU all.
         small = math.prod(self._padded_shape[2:]) <= torch.iinfo(torch.int16).max
-        self._kept = torch.empty(0, dtype=torch.int16 if small else torch.int32)
+        self._small = torch.int16 if small else torch.int32
+        self._kept = torch.empty(0)
         halves = [2 * out for out in self.out] == [*shape[2:]] and window.kernel == window.stride == (2, 2)
         self._halves = halves and not training and not any(window.pad)
 
@@ -127,6 +129,9 @@ class MaxPool(MapPool):
         padded = self._padded(x)
         kept = self._kept_like(y) if self._training else y
         for part in _parts(y):
+            if kept.dtype == torch.int64:
+                _kernels.max_pool(_of(padded, part), self._arguments, self._ceil, _of(y, part), _of(kept, part))
+                continue
             indices = self._pool(_of(padded, part), _of(y, part))
             if self._training:
                 _of(kept, part).copy_(indices)
@@ -164,13 +169,14 @@ class MaxPool(MapPool):
         """Return memory for y's indices, kept until backward, laid out as y is."""
         kept = self._kept
         if kept.shape != y.shape or kept.stride() != y.stride() or kept.device != y.device:
-            self._kept = torch.empty_like(y, dtype=kept.dtype)
+            self._kept = torch.empty_like(y, dtype=self._small if y.device.type == "cpu" else torch.int64)
         return self._kept
 
     def _indices(self, padded: torch.Tensor, y: torch.Tensor, part: slice) -> torch.Tensor:
         """Return the positions of the maxima in a part of the padded maps: kept in training, else found once more."""
         if self._training:
-            return self._scratch(y).copy_(_of(self._kept, part))
+            kept = _of(self._kept, part)
+            return kept if kept.dtype == torch.int64 else self._scratch(y).copy_(kept)
         return self._pool(padded, torch.empty_like(y))
 
     def _scratch(self, y: torch.Tensor) -> torch.Tensor:
@@ -190,9 +196,9 @@ def _halve(x: torch.Tensor, y: torch.Tensor) -> None:
 
 
 def _parts(y: torch.Tensor) -> Iterator[slice]:
-    """Give the images of y in runs that have about MOST_INDICES values."""
-    images = y.shape[0]
-    step = max(1, images * MOST_INDICES // max(1, y.numel()))
+    """Give the images of y in runs that have about MOST_INDICES values, or MOST_ON_DEVICE."""
+    images, most = y.shape[0], MOST_INDICES if y.device.type == "cpu" else MOST_ON_DEVICE
+    step = max(1, images * most // max(1, y.numel()))
     return (slice(start, start + step) for start in range(0, images, step))
 
 

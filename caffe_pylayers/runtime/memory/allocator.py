@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,9 +47,7 @@ def zeros(shape: Sequence[int], place: torch.device = device.HOST) -> torch.Tens
 
 
 def _make(make: Any, shape: Sequence[int], place: torch.device) -> torch.Tensor:
-    needed = 4
-    for n in shape:
-        needed *= n
+    needed = 4 * math.prod(shape)
     if needed >= LARGE:
         found = available() if place.type == "cpu" else None
         if needed > (ADDRESSABLE if found is None else found):
@@ -93,9 +92,8 @@ def _of_system() -> int | None:
         return None
 
 
-def _of_group() -> int | None:
+def _of_group(group: Path = Path("/sys/fs/cgroup")) -> int | None:
     """The bytes that the process's control group can still get, version 2 or 1; as a container sees it, at the root."""
-    group = Path("/sys/fs/cgroup")
     for limit, usage, reclaimable in (
         ("memory.max", "memory.current", "inactive_file"),
         ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "total_inactive_file"),

@@ -47,7 +47,7 @@ def set_mode_gpu() -> None:
     _check(_gpu)
     # Caffe's products have float32's precision; PyTorch's convolutions would have ten bits of it.
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
-    _device = _used(_gpu)
+    _device = _select(_gpu)
 
 
 def set_device(number: int) -> None:
@@ -59,11 +59,11 @@ def set_device(number: int) -> None:
     _check(number)
     _gpu = number
     if _device.type != "cpu":
-        _device = _used(number)
+        _device = _select(number)
 
 
-def _used(number: int) -> torch.device:
-    """Return a GPU, which is PyTorch's current one from now on: what names none must not wake another process's."""
+def _select(number: int) -> torch.device:
+    """Return a GPU after making it PyTorch's current one: what names no GPU must not wake another process's."""
     torch.cuda.set_device(number)
     return torch.device("cuda", number)
 

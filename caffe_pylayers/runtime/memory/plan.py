@@ -8,7 +8,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Call:
-    """A layer's forward or backward: the memories that it reads, and those that it then writes as a whole."""
+    """A layer's forward or backward: the memories that it reads, and those that it then writes as a whole.
+
+    Each is a number that stands for one array: the values of blobs that share them, or their gradients.
+    """
 
     reads: Sequence[int] = ()
     writes: Sequence[int] = ()

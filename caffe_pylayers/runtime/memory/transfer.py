@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 
@@ -21,18 +20,24 @@ class Copier:
 
     def __init__(self, place: torch.device) -> None:
         self._place = place
-        self._stream: Any = torch.cuda.Stream(place)  # type: ignore[no-untyped-call]
+        self._stream = torch.cuda.Stream(place)  # type: ignore[no-untyped-call]
 
     def host_memory(self, count: int) -> torch.Tensor:
         """Return memory of the host for so many float32 values, from which the GPU can copy."""
-        return torch.empty(count, pin_memory=True)
+        return torch.empty(count, dtype=torch.float32, pin_memory=True)
 
     def send(
-        self, values: Sequence[torch.Tensor], targets: Sequence[torch.Tensor | None], free: Any
+        self,
+        values: Sequence[torch.Tensor],
+        targets: Sequence[torch.Tensor | None],
+        free: torch.cuda.Event | None,
     ) -> list[torch.Tensor]:
-        """Return the values on the GPU; waits for the copies alone, so that the host's memory may be written to.
+        """Return float32 values of the host on the GPU, in their shapes.
 
-        targets: memory there for each, None for none yet. free: what ``given`` returned with the targets, or None.
+        It waits for the copies alone: then the host's memory may be written to.
+
+        targets: for each its memory there, used where it has as many values; None for none yet.
+        free: after which event the targets are free, as ``given`` returned; None where nothing was given yet.
         """
         sent = []
         with torch.cuda.stream(self._stream):
@@ -48,12 +53,13 @@ class Copier:
         done.synchronize()
         return sent
 
-    def given(self, sent: Sequence[torch.Tensor]) -> Any:
-        """Say that what was sent is in use from now on; return when what it replaces is free: an event."""
+    def given(self, sent: Sequence[torch.Tensor]) -> torch.cuda.Event:
+        """Say that what was sent is in use from now on; return the event after which what it replaces is free."""
         using = torch.cuda.current_stream(self._place)
         for tensor in sent:
             tensor.record_stream(using)
-        return using.record_event()
+        free: torch.cuda.Event = using.record_event()
+        return free
 
 
 @functools.cache

@@ -62,7 +62,8 @@ class LateChecks:
 
 def answers(flags: list[torch.Tensor]) -> Callable[[], list[bool]]:
     """Send booleans of a GPU to the host, behind the work that it has; return what waits for them and gives them."""
-    sent: Any = torch.stack(flags).to(device.HOST, non_blocking=True)  # in pinned memory
+    together = torch.stack(flags) if len(flags) > 1 else flags[0].view(1)
+    sent: Any = together.to(device.HOST, non_blocking=True)  # in pinned memory
     there = torch.cuda.current_stream(flags[0].device).record_event()
 
     def read() -> list[bool]:

@@ -53,7 +53,7 @@ class Run:
 
         Raises RuntimeError for a net without layers, IndexError for layers that it lacks, and what a layer raises.
         """
-        loss: Any = 0.0
+        loss: Any = None
         reuse, names = self._reuse, self._graph.names
         on_host = device.current() == device.HOST
         collected = contextlib.nullcontext() if on_host else self.late.collect()
@@ -70,15 +70,16 @@ class Run:
                     unit.run_forward()
                 for blob in unit.losses:
                     values, weights = blob.read(), blob.read_diff()
-                    term = values.ravel() @ weights.ravel() if blob.shape else values * weights
-                    loss += float(term) if on_host else term
+                    term: Any = values.ravel() @ weights.ravel() if blob.shape else values * weights
+                    term = float(term) if on_host else term
+                    loss = term if loss is None else loss + term
                 if debug:
                     log_once(*debug_info.forward_lines(unit.steps[0], names))
                 for callback in self.after_forward:
                     self._call(callback, i)
                 if reuse is not None:
                     reuse.after_forward(unit)
-        return loss
+        return 0.0 if loss is None else loss
 
     def backward(self, first: int, last: int, debug: bool) -> None:
         """Run the layers that need it backward, from the higher index first to last. Raises as forward does."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import torch
 
@@ -12,22 +12,32 @@ from caffe_pylayers.runtime.solvers import foreach
 
 
 class SmoothedLoss:
-    """The mean of the last ``size`` losses, of fewer at first; of scalars on a GPU such a scalar."""
+    """The mean of the last ``size`` losses, of fewer at first. Those on a GPU stay there until somebody looks."""
 
     def __init__(self, size: int) -> None:
-        self.value: Any = 0.0
+        self._value = 0.0
         self._size = size
-        self._losses: list[Any] = []
+        self._losses: list[float] = []
+        self._late: deque[torch.Tensor] = deque(maxlen=max(size, 1))
         self._count = 0
 
-    def add(self, loss: Any) -> None:
+    @property
+    def value(self) -> float:
+        """The mean; of losses on a GPU one wait, and one copy of them all."""
+        if self._late:
+            return float(torch.stack(tuple(self._late)).double().mean())
+        return self._value
+
+    def add(self, loss: float | torch.Tensor) -> None:
         """Add a loss, in place of the oldest where there are ``size`` already."""
-        if len(self._losses) < self._size:
+        if isinstance(loss, torch.Tensor):
+            self._late.append(loss)
+        elif len(self._losses) < self._size:
             self._losses.append(loss)
-            self.value += (loss - self.value) / len(self._losses)
+            self._value += (loss - self._value) / len(self._losses)
         else:
             oldest = self._count % self._size
-            self.value += (loss - self._losses[oldest]) / self._size
+            self._value += (loss - self._losses[oldest]) / self._size
             self._losses[oldest] = loss
         self._count += 1
 

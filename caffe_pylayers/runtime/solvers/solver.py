@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import operator
 import os
 from collections.abc import Callable, Iterable
@@ -254,12 +253,12 @@ class Solver:
 
     def _forward_backward(self) -> Any:
         """Run iter_size batches and add up their gradients; return their mean loss, on a GPU a scalar there."""
-        loss, batches = 0.0, int(self.param.iter_size)
-        for _ in range(batches):
-            loss += self.net.forward_loss()
+        losses = []
+        for _ in range(int(self.param.iter_size)):
+            losses.append(self.net.forward_loss())
             self.net.backward_all()
         self.net.check_values()  # before anything is updated by them
-        return loss / batches
+        return sum(losses[1:], losses[0]) / len(losses) if losses[1:] else losses[0]
 
     def apply_update(self) -> None:
         """Update the weights by their gradients, and count the iteration.
@@ -293,8 +292,7 @@ class Solver:
 
     def _clip(self, limit: float) -> None:
         norm, scale = clip([diff for group in self._groups for diff in group.diff], limit)
-        # Last what waits for a GPU, to be read.
-        if process.solver_rank() == FIRST and process.LOGGER.isEnabledFor(logging.INFO) and scale != 1:
+        if process.is_logged() and scale != 1:  # last what waits for a GPU, to be read
             process.log_once(
                 f"Gradient clipping: scaling down gradients (L2 norm {norm:g} > {limit:g}) by scale factor {scale:g}"
             )

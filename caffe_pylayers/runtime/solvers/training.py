@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from caffe_pylayers._layer import passes
-from caffe_pylayers.runtime.process import log_once, solver_rank
+from caffe_pylayers.runtime.process import is_logged, log_once, solver_rank
 from caffe_pylayers.runtime.solvers import report
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def train(solver: Solver, hooks: Hooks, stop: int, smoothed: report.SmoothedLoss
         display = bool(param.display) and iteration % param.display == 0
         net.debug_info = display and param.debug_info
         smoothed.add(solver.compute_gradients())
-        if display and is_first:
+        if display and is_logged():
             now = time.perf_counter()
             speed = f"{(iteration - shown) / (now - started):g} iter/s, {now - started:g}s/{param.display} iters"
             log_once(f"Iteration {iteration} ({speed}), loss = {float(smoothed.value):g}")
@@ -139,6 +139,8 @@ def _test(solver: Solver, hooks: Hooks, number: int) -> bool:
         loss += net.forward_loss()
         sums.add(net)
     net.check_values()
+    if not is_logged():
+        return False
     if solver.param.test_compute_loss:
         log_once(f"Test loss: {float(loss) / batches if batches else math.nan:g}")
     log_once(*sums.means(net, batches))

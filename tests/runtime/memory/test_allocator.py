@@ -12,6 +12,38 @@ def test_another_c_library(monkeypatch):
     allocator.return_pages()
 
 
+FILES = {
+    "version 2": {
+        "memory.max": "1000\n",
+        "memory.current": "700\n",
+        "memory.stat": "anon 400\ninactive_file 50\nactive_file 60\n",
+    },
+    "version 1": {
+        "memory/memory.limit_in_bytes": "1000\n",
+        "memory/memory.usage_in_bytes": "700\n",
+        "memory/memory.stat": "inactive_file 7\ntotal_inactive_file 50\n",
+    },
+    "no limit": {"memory.max": "max\n", "memory.current": "700\n", "memory.stat": "inactive_file 50\n"},
+    "no group": {},
+}
+
+
+@pytest.mark.parametrize("version", FILES)
+def test_what_a_control_group_has_left(tmp_path, version):
+    """Its limit less what it uses, of which pages of files that nobody reads again do not count."""
+    for name, text in FILES[version].items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert allocator._of_group(tmp_path) == (350 if version.startswith("version") else None)
+
+
+@pytest.mark.parametrize("left", [(10, 20), (20, 10), (10, None), (None, 10)])
+def test_the_tighter_limit_counts(monkeypatch, left):
+    monkeypatch.setattr(allocator, "_of_system", lambda: left[0])
+    monkeypatch.setattr(allocator, "_of_group", lambda: left[1])
+    assert allocator.available() == 10
+
+
 @pytest.mark.parametrize(
     ("error", "message"),
     [

@@ -124,7 +124,7 @@ def test_the_next_forward_raises_what_nobody_has_read(looks):
 
 
 def test_a_test_pass_raises_before_its_means_are_said(looks, caplog):
-    caplog.set_level("INFO", "caffe_pylayers.runtime")
+    caplog.set_level("INFO", process.LOGGER.name)
     trained = solver(HEAD + ONE_HOT, type="SGD", test_iter=[2], test_interval=1, test_initialization=True)
     feed(trained.test_nets[0], LABELS)
     with pytest.raises(ValueError, match="label 7 at index 2"):
@@ -164,22 +164,24 @@ layer { name: "again" type: "BatchReindex" bottom: "y" bottom: "x" top: "z" }"""
     assert np.isin(net.blobs["y"].data, net.params["rows"][0].data).all()
 
 
-def test_the_loss_is_read_where_it_is_displayed(looks, monkeypatch):
-    read = []
+@pytest.mark.parametrize("level", ["INFO", "WARNING"])
+def test_the_loss_is_read_where_it_is_displayed(looks, monkeypatch, caplog, level):
+    caplog.set_level(level, process.LOGGER.name)
+    read, seen = [], level == "INFO"
     plain_float = torch.Tensor.__float__
     monkeypatch.setattr(torch.Tensor, "__float__", lambda tensor: read.append(1) or plain_float(tensor))
     trained = solver(HEAD + ONE_HOT, type="SGD", average_loss=2, display=3)
     feed(trained.net, [0, 1, 4, 2])
     trained.step(1)
-    assert len(read) == 1
+    assert len(read) == seen
     trained.step(2)
-    assert len(read) == 1
+    assert len(read) == seen
     trained.step(1)
-    assert len(read) == 2
+    assert len(read) == 2 * seen
 
 
 def test_the_displayed_losses_are_the_cpus(looks, monkeypatch, caplog):
-    caplog.set_level("INFO", "caffe_pylayers.runtime")
+    caplog.set_level("INFO", process.LOGGER.name)
 
     def losses():
         caplog.clear()
@@ -189,6 +191,7 @@ def test_the_displayed_losses_are_the_cpus(looks, monkeypatch, caplog):
         return [float(line.split("loss = ")[1]) for line in caplog.messages if ", loss = " in line]
 
     on_device = losses()
+    assert len(on_device) == 6
     monkeypatch.setattr(device, "_device", device.HOST)
     np.testing.assert_allclose(on_device, losses(), rtol=1e-5)
 

@@ -4,6 +4,7 @@ import pytest
 from google.protobuf import text_format
 
 from caffe_pylayers._nets import prototxt
+from caffe_pylayers.runtime.process import LOGGER
 from caffe_pylayers.runtime.proto import caffe_pb2
 from caffe_pylayers.runtime.solvers import SOLVERS, get_solver, sgd
 from tests.runtime.meta.place import META, on_meta
@@ -14,6 +15,25 @@ layer { name: "in" type: "Input" top: "x" top: "label"
 layer { name: "ip" type: "InnerProduct" bottom: "x" top: "y" inner_product_param { num_output: 5
         weight_filler { type: "gaussian" } } param { lr_mult: 1 } param { lr_mult: 2 decay_mult: 0 } }
 layer { name: "loss" type: "SoftmaxWithLoss" bottom: "y" bottom: "label" top: "loss" }
+layer { name: "right" type: "Accuracy" bottom: "y" bottom: "label" top: "right" include { phase: TEST } }
+"""
+IMAGES = """
+layer { name: "in" type: "Input" top: "x" top: "label"
+        input_param { shape { dim: 2 dim: 4 dim: 8 dim: 8 } shape { dim: 2 } } }
+layer { name: "conv" type: "Convolution" bottom: "x" top: "conv"
+        convolution_param { num_output: 4 kernel_size: 3 pad: 1 weight_filler { type: "gaussian" } } }
+layer { name: "bn" type: "BatchNorm" bottom: "conv" top: "conv" }
+layer { name: "scale" type: "Scale" bottom: "conv" top: "conv" scale_param { bias_term: true } }
+layer { name: "relu" type: "ReLU" bottom: "conv" top: "conv" }
+layer { name: "norm" type: "LRN" bottom: "conv" top: "norm" }
+layer { name: "sum" type: "Eltwise" bottom: "norm" bottom: "x" top: "sum" }
+layer { name: "both" type: "Concat" bottom: "sum" bottom: "norm" top: "both" }
+layer { name: "pool" type: "Pooling" bottom: "both" top: "pool" pooling_param { kernel_size: 3 stride: 2 } }
+layer { name: "drop" type: "Dropout" bottom: "pool" top: "pool" }
+layer { name: "ip" type: "InnerProduct" bottom: "pool" top: "y" inner_product_param { num_output: 5
+        weight_filler { type: "gaussian" } } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "y" bottom: "label" top: "loss" }
+layer { name: "right" type: "Accuracy" bottom: "y" bottom: "label" top: "right" include { phase: TEST } }
 """
 FIELDS = {
     "plain": {},
@@ -21,6 +41,9 @@ FIELDS = {
     "L2, several batches": {"weight_decay": 0.1, "iter_size": 2},
     "clipped": {"clip_gradients": 1.0},
     "averaged": {"average_loss": 5},
+    "shown to nobody": {"average_loss": 5, "display": 1},
+    "tested": {"test_iter": [2], "test_interval": 1, "test_compute_loss": True},
+    "in steps": {"lr_policy": "multistep", "gamma": 0.5, "stepvalue": [1]},
 }
 
 
@@ -50,6 +73,14 @@ def test_solvers(kind, fields, monkeypatch):
     train(make_solver(NET, kind, **fields), monkeypatch)
 
 
+@pytest.mark.parametrize("reuses", [False, True])
+def test_layers_computed_together(reuses, monkeypatch):
+    solver = make_solver(IMAGES, "SGD", test_iter=[2], test_interval=1)
+    if reuses:
+        solver.reuse_memory()
+    train(solver, monkeypatch)
+
+
 def test_rules_without_pytorchs_fused_one(monkeypatch):
     monkeypatch.setattr(sgd, "fused_sgd", None)
     train(make_solver(NET, "SGD", weight_decay=0.1), monkeypatch)
@@ -73,7 +104,8 @@ def test_lenet(root, name, monkeypatch):
     train(make_solver(text, "SGD", weight_decay=0.0005, lr_policy="inv", gamma=0.0001, power=0.75), monkeypatch)
 
 
-def test_who_looks_waits(monkeypatch):
+def test_who_looks_waits(monkeypatch, caplog):
+    caplog.set_level("INFO", LOGGER.name)
     solver = make_solver(NET, "SGD", display=2)
     with on_meta(monkeypatch), pytest.raises(RuntimeError, match="meta"):
         solver.step(1)
