@@ -156,7 +156,7 @@ class Blob:
         self._diff.give_back(refuse)
 
     def compact(self) -> None:
-        """Give the layouts back in which the values were once, unless somebody may hold an array of them."""
+        """Give the layouts back in which the values were once, unless somebody holds an array of them."""
         self._data.compact()
 
     def give_back_deferred_diff(self) -> None:
@@ -164,9 +164,9 @@ class Blob:
         self._diff.give_back_deferred()
 
     def defer_diff(self, other: Blob) -> None:
-        """Have the other's values as gradients: those of the moment when somebody first looks, which copies them."""
+        """Have the other's values of now as gradients: copied when somebody first looks, or before they change."""
         layout = other.layout
-        self._diff.defer(lambda: self.write_diff(layout).copy_(other.read(layout)))
+        self._diff.defer(lambda: self.write_diff(layout).copy_(other.read(layout)), other._data)
 
     @property
     def version(self) -> int:

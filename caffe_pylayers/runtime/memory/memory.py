@@ -73,6 +73,7 @@ class Memory:
         self._current: set[Key] = set()  # without any, the values are zero
         self._shape: Shape = (capacity,)  # that the current channels-last values were written with
         self._deferred: Callable[[], object] | None = None  # writes the values, once they are looked at
+        self._before_change: Callable[[], object] | None = None  # writes values elsewhere that are deferred, of these
         self._lent: Key | None = None  # the representation that ``tensor`` has handed out
         self._flat: Any = None  # the host's contiguous values as NumPy's
         self._array: Any = None  # the newest view of it
@@ -106,6 +107,7 @@ class Memory:
         or ``values`` if they were copied, because the representation is held outside or has room for more.
         """
         shape, key = tuple(values.shape), (device.current(), layout)
+        self._write_what_follows()
         if not self._fits(values, key):
             self.write(shape, layout).copy_(values)
             return values
@@ -115,8 +117,7 @@ class Memory:
         else:
             self._stores[key] = values.view(-1)
             if key == HOST_KEY:
-                self._flat = self._array = None
-                self._unheld = math.inf
+                self._forget_array()
         self._views[key] = (shape, values)
         self._set_current(key, shape)
         return before
@@ -133,6 +134,7 @@ class Memory:
 
         What nobody outside can hold is given back, so that its memory serves for the tensor that ``take`` brings next.
         """
+        self._write_what_follows()
         for key in [key for key in self._stores if key[1] == CHANNELS_LAST]:
             del self._stores[key]
             self._views.pop(key, None)
@@ -145,6 +147,7 @@ class Memory:
         Nothing happens where an array or a tensor was handed out, which somebody may hold.
         """
         if not self.shown and self.capacity:
+            self._write_what_follows()
             self._stores.clear()
             self._views.clear()
             self._set_current(None)
@@ -158,15 +161,31 @@ class Memory:
             self._current = set()
 
     def compact(self) -> None:
-        """Give back the representations that are not current, where one is, unless somebody may hold them."""
-        if len(self._stores) > 1 and not self.shown and self._current:
+        """Give back the representations that are not current, where one is, unless somebody holds one."""
+        if len(self._stores) > 1 and self._current and not self._is_held():
             for key in [key for key in self._stores if key not in self._current]:
                 del self._stores[key]
                 self._views.pop(key, None)
+                if key == HOST_KEY:
+                    self._forget_array()
 
-    def defer(self, write: Callable[[], object]) -> None:
-        """Have the values written by this call when they are first looked at; never, if they are replaced before."""
+    def defer(self, write: Callable[[], object], source: Memory | None = None) -> None:
+        """Have the values written by this call when they are first looked at; never, if they are replaced before.
+
+        source: what they are made of, which they are written before it changes.
+        """
         self._deferred, self._only_array = write, False
+        if source is None:
+            return
+        if source._is_held():  # and may be written to at any time
+            write()
+            return
+
+        def write_if_wanted() -> None:
+            if self._deferred is write:
+                write()
+
+        source._before_change, source._only_array = write_if_wanted, False
 
     @property
     def is_zero(self) -> bool:
@@ -230,6 +249,15 @@ class Memory:
         """
         return getrefcount(self._array) + getrefcount(self._flat) > self._unheld
 
+    def _is_held(self) -> bool:
+        """True if anybody outside holds the array, or may hold a tensor."""
+        return self._lent is not None or self._array_is_held()
+
+    def _forget_array(self) -> None:
+        """Let go of the array, which nobody outside holds."""
+        self._flat = self._array = None
+        self._unheld = math.inf
+
     def _fits(self, values: torch.Tensor, key: Key) -> bool:
         """True if a tensor can become this representation as it is."""
         if values.device != key[0]:
@@ -245,8 +273,16 @@ class Memory:
         if self._deferred is not None:
             self._deferred()
 
+    def _write_what_follows(self) -> None:
+        """Before these values change: have those written that are deferred, and made of them."""
+        if self._before_change is not None:
+            write, self._before_change = self._before_change, None
+            write()
+
     def _set_current(self, key: Key | None, shape: Shape = ()) -> None:
-        """Make a representation the only current one; None for none, where all values are zero."""
+        """Make a representation the only current one, to be written to; None for none, where all values are zero."""
+        if self._before_change is not None:
+            self._write_what_follows()
         self.version = next(_versions)
         self._deferred = None
         self._current = set() if key is None else {key}

@@ -73,8 +73,6 @@ def restore(solver: Solver, path: str) -> None:
         if not os.path.exists(state.learned_net):
             raise RuntimeError(f"{path}: the weights it belongs to are missing: {plain(state.learned_net)}")
         solver.net.copy_from(state.learned_net)
-    for blob in solver.net.learnable:
-        blob.read_diff()  # it may be a copy of the history that is yet to be made: before that changes
     for values, blob in zip(history, solver.history):
         blob.write().copy_(values.view(blob.shape))
     solver.resume(state.iteration, state.current_step)

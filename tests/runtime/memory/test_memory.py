@@ -133,6 +133,58 @@ def test_deferred_values_are_not_written_over_others(memory):
     assert memory.read(SHAPE).eq(4).all()
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda source: source.write(SHAPE).fill_(4),
+        lambda source: source.update(SHAPE).fill_(4),
+        lambda source: source.take(torch.full(SHAPE, 4.0)),
+        lambda source: source.clear(),
+        lambda source: source.array(SHAPE).fill(4),
+        lambda source: source.tensor(SHAPE).fill_(4),
+    ],
+)
+@pytest.mark.parametrize("handed_out", [False, True])
+def test_deferred_values_are_written_before_their_source_changes(memory, change, handed_out):
+    source = Memory(memory.capacity)
+    source.write(SHAPE).fill_(3)
+    if handed_out:
+        source.array(SHAPE)
+    memory.defer(lambda: memory.write(SHAPE).copy_(source.read(SHAPE)), source)
+    change(source)
+    assert memory.read(SHAPE).eq(3).all()
+
+
+def test_deferred_values_whose_source_is_held_are_written_at_once(memory):
+    source = Memory(memory.capacity)
+    held = source.array(SHAPE)
+    memory.defer(lambda: memory.write(SHAPE).copy_(source.read(SHAPE)), source)
+    held.fill(4)
+    assert memory.read(SHAPE).eq(0).all()
+
+
+def test_deferred_values_that_were_replaced_do_not_come_back(memory):
+    source = Memory(memory.capacity)
+    memory.defer(lambda: memory.write(SHAPE).copy_(source.read(SHAPE)), source)
+    memory.write(SHAPE).fill_(3)
+    source.write(SHAPE).fill_(4)
+    assert memory.read(SHAPE).eq(3).all()
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_a_layout_that_is_not_current_is_given_back_unless_it_is_held(memory, held):
+    array = memory.array(SHAPE)
+    array.fill(2)
+    kept = array[1:] if held else None
+    del array
+    memory.update(SHAPE, CHANNELS_LAST).add_(1)
+    memory.compact()
+    assert len(memory._stores) == 1 + held
+    np.testing.assert_array_equal(memory.array(SHAPE), np.full(SHAPE, 3))
+    if held:
+        np.testing.assert_array_equal(kept, np.full(SHAPE, 3)[1:])
+
+
 @pytest.mark.parametrize("layout", [CONTIGUOUS, CHANNELS_LAST])
 @pytest.mark.parametrize("written", [CONTIGUOUS, CHANNELS_LAST])
 def test_cleared_values_are_zero(memory, written, layout):
