@@ -21,6 +21,7 @@ import torch.distributed as dist
 from caffe_pylayers.runtime.parallel import addresses, meeting
 from caffe_pylayers.runtime.parallel.meeting import ENVIRONMENT, new_uid
 from caffe_pylayers.runtime.parallel.presence import GroupError, Presence
+from caffe_pylayers.runtime.parallel.stalls import Stalls, timeout
 
 __all__ = ["ENVIRONMENT", "Group", "GroupError", "new_uid"]
 
@@ -50,9 +51,11 @@ class Group:
         if not 0 <= rank < count:
             raise ValueError(f"solver_rank {rank} is outside [0, {count}), as solver_count has it")
         self.rank, self.count = rank, count
+        limit = timeout()
         host, port = meeting.place(uid, rank, count)
         self._store = meeting.store(uid, host, port, rank, count)
         self._presence = Presence(self._store, host, port, rank, count)
+        self.stalls = Stalls(self._store, self._presence, limit)
         self._under_way = 0  # sums
         self._words = 0
         self._together: Any = None  # torch.distributed's group
@@ -106,6 +109,7 @@ class Group:
     def check(self) -> None:
         """GroupError if one of the others has ended; for who works long without them, as a test does."""
         self._presence.check()
+        self.stalls.sign()
 
     # --- words -------------------------------------------------------------------------------------
 
@@ -114,7 +118,7 @@ class Group:
         key = self._key(what)
         if self.rank == 0:
             self._presence.asked(lambda: self._store.set(key, text))
-        self._presence.wait_for(key)
+        self._wait_for(key, [0])
         return str(self._presence.asked(lambda: self._store.get(key)).decode())
 
     def check_equal(self, what: str, text: str) -> None:
@@ -125,11 +129,16 @@ class Group:
         key = self._key(what)
         if self._presence.asked(lambda: self._store.add(f"{key}/same", 1)) == self.count:
             self._presence.asked(lambda: self._store.set(key, ""))
-        self._presence.wait_for(key)
+        self._wait_for(key)
+
+    def _wait_for(self, key: str, of: Sequence[int] = ()) -> None:
+        began = time.monotonic()
+        self._presence.wait_for(key, meanwhile=lambda: self.stalls.look(began, of))
 
     def _key(self, what: str) -> str:
         """Return a name for the store, the same in all processes and of this call alone."""
         self._words += 1
+        self.stalls.begun += 1
         return f"{what}/{self._words}"
 
     # --- tensors -----------------------------------------------------------------------------------
@@ -138,6 +147,7 @@ class Group:
         """Give a tensor of the first process to all."""
         with self._reaching():
             work = dist.broadcast(tensor, 0, self._together, async_op=True)
+        self.stalls.begun += 1
         self._wait(work, tensor.device)
 
     def sum(self, tensor: torch.Tensor) -> Any:
@@ -145,6 +155,7 @@ class Group:
         with self._reaching():
             work = dist.all_reduce(tensor, group=self._together, async_op=True)
         self._under_way += 1
+        self.stalls.begun += 1
         return work, tensor.device
 
     def finish(self, work: Any) -> None:
@@ -160,8 +171,10 @@ class Group:
 
     def _wait(self, work: Any, where: torch.device) -> None:
         """Wait for work of torch.distributed, as long as the others are there."""
+        began = time.monotonic()
         while where.type != "cpu" and not work.is_completed():  # NCCL goes on for ever without one of the others
             self._presence.check()
+            self.stalls.look(began)
             time.sleep(1e-4)
         while True:
             self._presence.check()
@@ -172,6 +185,7 @@ class Group:
                 except RuntimeError:  # LOOK is over, or the work has failed
                     if work.is_completed():
                         raise
+            self.stalls.look(began)
 
     def _watched(self, call: Callable[[], Any]) -> Any:
         """Return what a call returns, in a thread of its own: it may wait for one that has ended, and for ever."""

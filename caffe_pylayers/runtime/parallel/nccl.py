@@ -62,6 +62,7 @@ class NCCL:
             layers[0].append(self._exchanged)
         self._gradients = Gradients(self._group, layers, self._put_numbers, bucket)
         self._begun = self._expected = False  # iterations, gradients
+        self._group.stalls.where = lambda: f"iteration {solver.iter + 1}"
 
     @staticmethod
     def new_uid() -> str:

@@ -123,11 +123,18 @@ class Presence:
         missing = self.asked(lambda: [rank for rank in ranks if not self._store.check([f"here/{rank}"])])
         return not_come(missing, self.count)
 
-    def wait_for(self, key: str, otherwise: Callable[[], str] | None = None, limit: float = math.inf) -> None:
+    def wait_for(
+        self,
+        key: str,
+        otherwise: Callable[[], str] | None = None,
+        limit: float = math.inf,
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> None:
         """Wait for word of another in the store.
 
         otherwise: returns whom this process waits for, which people are told, and GroupError says after a limit of
             seconds.
+        meanwhile: called now and then.
         """
         last, pause = time.monotonic() + limit, 0.02
         waiting = Waiting(self.place, lambda: f"waiting at {self.place}: {otherwise()}") if otherwise else None
@@ -140,6 +147,7 @@ class Presence:
                 raise self.end(otherwise())
             if waiting is not None:
                 waiting.tell()
+            meanwhile()
             self._news.wait(pause)  # not the store's own wait, which prints that it is over
             pause = min(2 * pause, 0.2)
 

@@ -21,7 +21,7 @@ def first_here() -> bool:
     return os.environ.get("LOCAL_RANK", "0") == "0"
 
 
-def _speaks(what: str) -> bool:
+def speaks(what: str) -> bool:
     """Return True in the first process of this machine that asks about a text, for as long as that process lives.
 
     On Linux, where a socket's name ends with its process, however it ends; elsewhere each speaks.
@@ -50,7 +50,7 @@ class Waiting:
         """Tell people, if it is time."""
         if time.monotonic() > self._due:
             self._due = math.inf
-            if _speaks(self._what):
+            if speaks(self._what):
                 print(self._text(), file=sys.stderr, flush=True)
 
 

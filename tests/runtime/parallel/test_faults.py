@@ -5,6 +5,7 @@ import re
 import signal
 import socket
 import time
+from datetime import timedelta
 
 import h5py
 import numpy as np
@@ -13,7 +14,7 @@ import torch
 import torch.distributed as dist
 
 from caffe_pylayers import pycaffe as caffe
-from caffe_pylayers.runtime.parallel import agreement, group, meeting, presence, speakers
+from caffe_pylayers.runtime.parallel import agreement, group, meeting, presence, speakers, stalls
 from caffe_pylayers.runtime.parallel.group import Group
 from caffe_pylayers.runtime.parallel.presence import Presence
 from tests.runtime.parallel.forked import FORK, die, outcomes
@@ -419,3 +420,53 @@ def test_gpus_use_nccl_in_whichever_mode_the_processes_meet(monkeypatch, there, 
     monkeypatch.setattr(group, "_users", 0)
     group._join(None, 0, 1, "127.0.0.1")
     assert joined == [(backend, "0")]
+
+
+# --- one that hangs --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(group, "LOOK", timedelta(seconds=0.1))
+    monkeypatch.setattr(stalls, "SHOW", 0.2)
+    monkeypatch.setattr(stalls, "QUIET", 0.6)
+    monkeypatch.setattr(stalls, "SIGN", 0.1)
+    monkeypatch.setenv(stalls.VARIABLE, "1.6")
+
+
+@pytest.mark.parametrize("wait", [lambda met: met.sums([1]), lambda met: met.check_equal("net", "")])
+def test_one_that_hangs_is_named_and_ends_all_at_last(impatient, capfd, wait):
+    def work(uid, rank):
+        met = Group(uid, rank, 3)
+        met.stalls.where = lambda: "iteration 8"
+        wait(met)
+        if rank == 1:
+            time.sleep(2.6)
+        wait(met)
+
+    found = outcomes(3, work)
+    late = rf"solver 1 of 3 {PROCESS} has not come to iteration 8 for "
+    for line in found:
+        assert re.fullmatch(rf"GroupError( \(quiet\))?: {late}\d s, as CAFFE_PYLAYERS_TIMEOUT allows", line)
+    assert (
+        len(re.findall(rf"^{late}\d s; the others wait until 2 s are over$", capfd.readouterr().err, re.MULTILINE)) == 1
+    )
+
+
+def test_one_that_works_without_the_others_does_not_hang(impatient, capfd):
+    def work(uid, rank):
+        met = Group(uid, rank, 2)
+        last = time.monotonic() + 2.2
+        while rank == 0 and time.monotonic() < last:  # as in a test
+            met.check()
+            time.sleep(0.1)
+        return met.sums([1])
+
+    assert outcomes(2, work) == [[2.0], [2.0]]
+    assert "has not come" not in capfd.readouterr().err
+
+
+def test_a_timeout_that_is_no_time(monkeypatch):
+    monkeypatch.setenv(stalls.VARIABLE, "soon")
+    with pytest.raises(presence.GroupError, match="CAFFE_PYLAYERS_TIMEOUT=soon is no number of seconds above 0"):
+        Group("localhost:1", 0, 2)
