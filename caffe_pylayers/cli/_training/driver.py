@@ -46,7 +46,8 @@ def _lead(options: Options, team: Alone) -> Result:
             team.first("solver", "")
             return _nothing_left(plan)
         try:
-            with Signals({"SIGINT": plan.sigint_effect, "SIGHUP": plan.sighup_effect}) as signals, locked(plan.output):
+            effects = {"SIGINT": plan.sigint_effect, "SIGHUP": plan.sighup_effect}
+            with Signals(effects, team.count > 1) as signals, locked(plan.output):
                 return _run(plan, team, signals, _plotter())
         except BrokenPipeError:  # a reader of what is printed has seen enough
             raise

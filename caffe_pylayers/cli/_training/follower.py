@@ -21,7 +21,7 @@ from caffe_pylayers.cli._training.team import Alone
 
 def follow(options: Options, team: Alone) -> Result:
     """Train with the leader's solver until the leader stops."""
-    with Signals({"SIGINT": options.sigint_effect, "SIGHUP": options.sighup_effect}) as signals:
+    with Signals({"SIGINT": options.sigint_effect, "SIGHUP": options.sighup_effect}, team.count > 1) as signals:
         led = team.first("solver")  # before anything fails here by what the leader fails by, too
         param = solver_param(options, team)
         output = options.output_dir or snapshot_prefix(param, options.solver).parent

@@ -5,24 +5,30 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from types import FrameType, TracebackType
 from typing import Any, Mapping
+
+ONE_WISH = 1.0  # seconds
 
 
 class Signals:
     """Notes SIGINT, SIGTERM and SIGHUP for the length of a ``with`` block.
 
     effects: of SIGINT and SIGHUP, "stop", "snapshot" or "none"; SIGTERM stops.
+    passed_on: True where a launcher passes its signals on: what ends it and all of its processes, as job managers do,
+        comes twice, and is one within ONE_WISH.
     stop: the first signal to stop that came, else None.
 
     A second one of the same kind does at once what it did before the block. One of another kind does not: a terminal
     and a job manager that end a training together send it SIGINT and SIGTERM at the same moment.
     """
 
-    def __init__(self, effects: Mapping[str, str]) -> None:
+    def __init__(self, effects: Mapping[str, str], passed_on: bool = False) -> None:
         self._effects = {"SIGTERM": "stop", **effects}
         self.stop: signal.Signals | None = None
-        self._stops: set[int] = set()
+        self._again = ONE_WISH if passed_on else 0.0
+        self._stops: dict[int, float] = {}  # when each came first
         self._hangup = False
         self._before: dict[int, Any] = {}
 
@@ -43,9 +49,10 @@ class Signals:
         if effect == "snapshot":
             self._hangup = True
         elif effect == "stop" and number in self._stops:
-            self._do_as_before(number, frame)
+            if time.monotonic() - self._stops[number] >= self._again:
+                self._do_as_before(number, frame)
         elif effect == "stop":
-            self._stops.add(number)
+            self._stops[number] = time.monotonic()
             self.stop = self.stop or signal.Signals(number)
 
     def _do_as_before(self, number: int, frame: FrameType | None) -> None:

@@ -8,8 +8,10 @@ says so, and how to go on; where the leader is there no more, the one that has f
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
+import time
 from typing import Any, Iterator
 
 from caffe_pylayers import _engine
@@ -20,7 +22,7 @@ from caffe_pylayers.cli import UserError
 from caffe_pylayers.cli._errors import line_of
 from caffe_pylayers.cli._training.evaluation import Objective, Sums
 from caffe_pylayers.cli._training.launched import refuse_caffe, started
-from caffe_pylayers.cli._training.signals import Signals
+from caffe_pylayers.cli._training.signals import ONE_WISH, Signals
 
 STOPS = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)]
 
@@ -85,6 +87,7 @@ class Several(Alone):
         self._nccl: Any = None
         self._stop: signal.Signals | None = None
         self._hung_up = False
+        self._heard = -math.inf  # when the last signal to take a snapshot was
 
     def first(self, what: str, text: str = "") -> str:
         return str(self._group.first(what, text))
@@ -130,7 +133,8 @@ class Several(Alone):
     def _obey(self, came: list[float]) -> None:
         """Note the signals that any process got, as ``_came`` has them, summed over all."""
         hung_up, *stopped = came
-        self._hung_up = self._hung_up or bool(hung_up)
+        if hung_up and time.monotonic() - self._heard >= ONE_WISH:  # each of the others got the same
+            self._hung_up, self._heard = True, time.monotonic()
         self._stop = self._stop or next((number for number, count in zip(STOPS, stopped) if count), None)
 
     def _left(self) -> bool:

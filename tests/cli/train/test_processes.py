@@ -3,6 +3,8 @@
 import importlib
 import os
 import resource
+import signal
+import types
 
 import numpy as np
 import pytest
@@ -117,6 +119,35 @@ def test_options_beside_a_launcher(project, capsys, monkeypatch, variables, told
     for name, value in {**started, **variables}.items():
         monkeypatch.setenv(name, value)
     assert refused(project, capsys, "--processes", "4") == told
+
+
+def test_a_signal_that_a_launcher_passes_on_is_one(monkeypatch):
+    """What a job manager sends to it and to all of its processes comes twice."""
+    from caffe_pylayers.cli._training import signals as training
+
+    before = signal.signal(signal.SIGTERM, lambda *_: again.append(1))
+    again = []
+    try:
+        with training.Signals({}, passed_on=True) as signals:
+            for wish, ended in ((60.0, []), (0.0, [1])):
+                monkeypatch.setattr(signals, "_again", wish)
+                os.kill(os.getpid(), signal.SIGTERM)
+                os.kill(os.getpid(), signal.SIGTERM)
+                assert (signals.stop, again[:1]) == (signal.SIGTERM, ended)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_a_signal_to_all_processes_takes_one_snapshot(monkeypatch):
+    from caffe_pylayers.cli._training import team
+
+    several = team.Several(types.SimpleNamespace(rank=0, count=2))
+    for ranks, snapshot in ((1, True), (1, False), (2, False)):  # in one iteration after the other
+        several._obey([ranks, 0, 0, 0])
+        assert several.hung_up(None) == snapshot
+    monkeypatch.setattr(several, "_heard", several._heard - team.ONE_WISH)
+    several._obey([1, 0, 0, 0])
+    assert several.hung_up(None)
 
 
 @pytest.mark.parametrize(
