@@ -19,7 +19,7 @@ class LateChecks:
     def __init__(self) -> None:
         self._step: Step | None = None
         self._made: list[tuple[torch.Tensor, Callable[[], Exception], Step | None]] = []
-        self._answers: Callable[[], list[bool]] = list
+        self._answers: Callable[[], list[bool]] | None = None  # of a forward that is through, and that nobody has read
 
     @contextlib.contextmanager
     def collect(self) -> Iterator[None]:
@@ -43,10 +43,11 @@ class LateChecks:
 
     def settle(self) -> None:
         """Raise what the first wrong value's layer says; it waits for the forward, not for what was begun after it."""
-        if not self._made:
+        if self._answers is None:
             return
-        made, self._made = self._made, []
-        for right, (_, error, step) in zip(self._answers(), made):
+        made, read = self._made, self._answers
+        self._made, self._answers = [], None
+        for right, (_, error, step) in zip(read(), made):
             if not right:
                 found = error()
                 if step is not None:

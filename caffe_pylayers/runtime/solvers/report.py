@@ -15,31 +15,20 @@ class SmoothedLoss:
     """The mean of the last ``size`` losses, of fewer at first. Those on a GPU stay there until somebody looks."""
 
     def __init__(self, size: int) -> None:
-        self._value = 0.0
-        self._size = size
-        self._losses: list[float] = []
-        self._late: deque[torch.Tensor] = deque(maxlen=max(size, 1))
-        self._count = 0
-
-    @property
-    def value(self) -> float:
-        """The mean; of losses on a GPU one wait, and one copy of them all."""
-        if self._late:
-            return float(torch.stack(tuple(self._late)).double().mean())
-        return self._value
+        self._losses: deque[float | torch.Tensor] = deque(maxlen=size)
 
     def add(self, loss: float | torch.Tensor) -> None:
         """Add a loss, in place of the oldest where there are ``size`` already."""
-        if isinstance(loss, torch.Tensor):
-            self._late.append(loss)
-        elif len(self._losses) < self._size:
-            self._losses.append(loss)
-            self._value += (loss - self._value) / len(self._losses)
-        else:
-            oldest = self._count % self._size
-            self._value += (loss - self._losses[oldest]) / self._size
-            self._losses[oldest] = loss
-        self._count += 1
+        self._losses.append(loss)
+
+    @property
+    def value(self) -> float:
+        """The mean, 0 without any; of losses on a GPU one wait, and one copy of their sum."""
+        there = [loss for loss in self._losses if isinstance(loss, torch.Tensor)]
+        total = sum((loss for loss in self._losses if not isinstance(loss, torch.Tensor)), 0.0)
+        if there:
+            total += float(torch.stack(there).double().sum())
+        return total / max(len(self._losses), 1)
 
 
 class OutputSums:

@@ -69,7 +69,7 @@ def solve(solver: Solver, hooks: Hooks, resume: Any = None) -> None:
     if param.display and solver.iter % param.display == 0:
         smoothed.add(net.forward_loss())
         net.check_values()
-        log_once(f"Iteration {solver.iter}, loss = {float(smoothed.value):g}")
+        log_once(f"Iteration {solver.iter}, loss = {smoothed.value:g}")
     if param.test_interval and solver.iter % param.test_interval == 0:
         _test_all(solver, hooks)
     log_once("Optimization Done.")
@@ -92,7 +92,7 @@ def train(solver: Solver, hooks: Hooks, stop: int, smoothed: report.SmoothedLoss
         if display and is_logged():
             now = time.perf_counter()
             speed = f"{(iteration - shown) / (now - started):g} iter/s, {now - started:g}s/{param.display} iters"
-            log_once(f"Iteration {iteration} ({speed}), loss = {float(smoothed.value):g}")
+            log_once(f"Iteration {iteration} ({speed}), loss = {smoothed.value:g}")
             log_once(*report.train_outputs(net))
             started, shown = now, iteration
         for on_gradients in hooks.on_gradients:
