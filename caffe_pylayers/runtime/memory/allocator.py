@@ -12,6 +12,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import math
+import mmap
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ from caffe_pylayers.runtime.memory import device
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # of glibc's malloc.h
 TOP_PAD = 1 << 24
 
+LEAST_GROWTH = 16 << 20  # bytes, which a round may be above the one before without a reason
 LARGE = 1 << 28  # bytes, from which on an allocation is worth a look at the system's files
 ADDRESSABLE = 1 << 47  # bytes; PyTorch has other words where a size is beyond 64 bits
 
@@ -121,6 +123,38 @@ def return_pages() -> None:
     libc = _glibc()
     if libc is not None:
         libc.malloc_trim(0)
+
+
+class Rounds:
+    """Work that is done again and again, such as iterations, within the memory that a round of it needs.
+
+    The first round may need more than others. And where large memory is freed and allocated in each, what is small and
+    stays comes to lie in its midst, so that less and less of it fits: malloc asks the system for more, and the process
+    would grow for hundreds of rounds. So the free memory is returned after the first, and whenever it has grown.
+    """
+
+    def __init__(self) -> None:
+        self._needed = 0  # bytes of the process after the largest of those rounds before which all was returned
+        self._returned = False
+
+    def done(self) -> None:
+        """A round is done."""
+        now = resident()
+        if self._returned:
+            self._needed = max(self._needed, now)
+            self._returned = False
+        elif now > self._needed + max(self._needed >> 4, LEAST_GROWTH):
+            return_pages()
+            self._returned = True
+
+
+def resident() -> int:
+    """Return the bytes of the process that are in memory; 0 where the system does not tell."""
+    try:
+        with open("/proc/self/statm", "rb") as file:
+            return int(file.read().split()[1]) * mmap.PAGESIZE
+    except OSError:  # another system
+        return 0
 
 
 @functools.cache

@@ -37,7 +37,7 @@ class Reuse:
     """
 
     def __init__(self, steps: Sequence[Step], names: Sequence[str], outputs: Sequence[Blob], backward: bool) -> None:
-        self._first = True
+        self._rounds = allocator.Rounds()
         calls = [_forward(step) for step in steps]
         if backward:
             calls += [_backward(step) for step in reversed(steps)]
@@ -66,10 +66,8 @@ class Reuse:
                 give_back()
 
     def end(self) -> None:
-        """After a whole backward, of which the first makes PyTorch's kernels: what they left between is given back."""
-        if self._first:
-            self._first = False
-            allocator.return_pages()
+        """After a whole backward, of which the first makes PyTorch's kernels: what is left between is given back."""
+        self._rounds.done()
 
 
 def _forward(step: Step) -> Call:

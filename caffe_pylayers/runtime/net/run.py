@@ -99,7 +99,7 @@ class Run:
                     self._call(callback, i)
                 if reuse is not None:
                     reuse.after_backward(unit)
-        if reuse is not None:
+        if reuse is not None and (first, last) == (len(self._numbered_steps) - 1, 0):
             reuse.end()
 
     def clear_gradients(self) -> None:

@@ -1,5 +1,6 @@
 """The process's memory: what is done where the C library or PyTorch's messages are others."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -64,3 +65,19 @@ def test_pytorchs_own_message_is_recognized(monkeypatch):
     with pytest.raises(allocator.OutOfMemoryError, match=f"{1 << 48:,} bytes are needed"):
         allocator.empty((1 << 46,))
     assert allocator.empty((2, 3)).shape == torch.Size((2, 3))
+
+
+def test_free_memory_is_returned_after_the_first_round_and_where_rounds_have_grown(monkeypatch):
+    sizes = [900, 500, 505, 530, 540, 500, 510, 700, 690, 720, 740, 500, 700]
+    returned = []
+    monkeypatch.setattr(allocator, "resident", lambda: size << 20)
+    monkeypatch.setattr(allocator, "return_pages", lambda: returned.append(i))
+    rounds = allocator.Rounds()
+    for i, size in enumerate(sizes):  # noqa: B007 - the functions above read both
+        rounds.done()
+    assert returned == [0, 4, 7, 10]
+
+
+def test_the_memory_of_this_process_is_told():
+    held = np.ones(1 << 23)
+    assert allocator.resident() == 0 or allocator.resident() > held.nbytes
