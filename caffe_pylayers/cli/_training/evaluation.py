@@ -7,7 +7,7 @@ from typing import Any, Callable, Dict, Iterator, List, Sequence
 import numpy as np
 
 from caffe_pylayers import _engine
-from caffe_pylayers._layer import passes
+from caffe_pylayers._layer import arrays, passes
 from caffe_pylayers._layer.metrics.metric import Metric
 from caffe_pylayers._layer.metrics.pictures import Picture
 
@@ -57,7 +57,12 @@ class Objective:
         """Return the loss of the iteration that was last computed."""
         return self.losses([self.sums()])[0]
 
-    def _mean(self, passes: list[list[float]]) -> float:
+    def scalar(self) -> Any:
+        """Return the loss of the iteration that was last computed; on a GPU as a scalar there."""
+        passes = self.sums()
+        return self._mean(passes) if arrays.is_tensor(passes[0][0]) else self.losses([passes])[0]
+
+    def _mean(self, passes: list[list[Any]]) -> Any:
         losses = [sum(float(weight) * total for (_, weight), total in zip(self._terms, totals)) for totals in passes]
         return sum(losses) / len(losses)
 

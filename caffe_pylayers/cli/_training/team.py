@@ -114,7 +114,7 @@ class Several(Alone):
             resume(solver.net, iteration * solver.param.iter_size)
 
     def step(self, solver: Any, objective: Objective, signals: Signals, tests: bool = False) -> float:
-        self._nccl.numbers = lambda: [objective.value(), tests, *self._came(signals)]
+        self._nccl.numbers = lambda: [objective.scalar(), tests, *self._came(signals)]
         solver.step(1)
         loss, test_follows, *came = self._nccl.means
         self._obey(came)

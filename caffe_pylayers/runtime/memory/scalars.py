@@ -22,3 +22,15 @@ def numbers(scalars: Sequence[Any]) -> list[float]:
         return [float(scalar) for scalar in scalars]
     found: list[float] = torch.stack(tuple(scalars)).tolist() if scalars else []
     return found
+
+
+def vector(values: Sequence[Any]) -> torch.Tensor:
+    """Return numbers, and scalars on a GPU, as one float32 tensor on the current device, which nobody waits for."""
+    numbers = [0.0 if isinstance(value, torch.Tensor) else value for value in values]
+    made, place = torch.tensor(numbers, dtype=torch.float32), device.current()
+    if place != device.HOST:
+        made = (made.pin_memory() if place.type == "cuda" else made).to(place, non_blocking=True)
+    for i, value in enumerate(values):
+        if isinstance(value, torch.Tensor):
+            made[i].copy_(value)
+    return made

@@ -1,4 +1,4 @@
-"""Copies of values that a thread has made to a GPU, beside what the GPU computes.
+"""Copies to a GPU of values that a thread has made, and from it, beside what the GPU computes.
 
 Pinned memory of the host and a stream of their own let the GPU fetch them by itself: nothing else waits. The memory
 that a batch has on the GPU goes round: what a blob gives back for a batch receives a later one, once the GPU is through
@@ -8,11 +8,12 @@ with all that was begun before.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 
-from caffe_pylayers.runtime.memory import allocator
+from caffe_pylayers.runtime.memory import allocator, device
 
 
 class Copier:
@@ -60,6 +61,21 @@ class Copier:
             tensor.record_stream(using)
         free: torch.cuda.Event = using.record_event()
         return free
+
+
+def sent_to_host(values: torch.Tensor) -> Callable[[], list[Any]]:
+    """Send values of a GPU to the host, behind the work that it has; return what waits for them and gives them."""
+    if values.device.type != "cuda":
+        return values.tolist
+    sent: Any = values.to(device.HOST, non_blocking=True)  # in pinned memory
+    there = torch.cuda.current_stream(values.device).record_event()
+
+    def read() -> list[Any]:
+        there.synchronize()
+        found: list[Any] = sent.tolist()
+        return found
+
+    return read
 
 
 @functools.cache

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import torch
 
 from caffe_pylayers._layer import late
 from caffe_pylayers.runtime.memory import device
+from caffe_pylayers.runtime.memory.transfer import sent_to_host
 from caffe_pylayers.runtime.net.step import Step
 
 
@@ -63,13 +63,4 @@ class LateChecks:
 
 def answers(flags: list[torch.Tensor]) -> Callable[[], list[bool]]:
     """Send booleans of a GPU to the host, behind the work that it has; return what waits for them and gives them."""
-    together = torch.stack(flags) if len(flags) > 1 else flags[0].view(1)
-    sent: Any = together.to(device.HOST, non_blocking=True)  # in pinned memory
-    there = torch.cuda.current_stream(flags[0].device).record_event()
-
-    def read() -> list[bool]:
-        there.synchronize()
-        found: list[bool] = sent.tolist()
-        return found
-
-    return read
+    return sent_to_host(torch.stack(flags) if len(flags) > 1 else flags[0].view(1))

@@ -45,8 +45,10 @@ class Gradients:
     def begin(self, passes: int) -> None:
         """Begin an iteration of so many backward passes."""
         self._passes = passes
-        for bucket in self._buckets[: self._sent]:
-            bucket.keep(self._group)
+        sent = self._buckets[: self._sent]
+        self._group.finish([work for bucket in sent for work in bucket.sums()])
+        for bucket in sent:
+            bucket.keep()
 
     def layer_done(self, layer: int) -> None:
         """Say that a backward pass is through with this layer and those after it."""
@@ -56,11 +58,12 @@ class Gradients:
             self._passes -= 1
 
     def finish(self) -> None:
-        """Have the means in the blobs' gradients."""
+        """Have the means in the blobs' gradients. The host waits once, for all sums, when everything is on its way."""
         with arrays_in_step(self._blobs):
             self._send(0)
+            self._group.finish([work for bucket in self._buckets for work in bucket.sums()])
             for bucket in self._buckets:
-                bucket.receive(self._group)
+                bucket.receive(self._group.count)
         self._sent = self._passes = 0
 
     def _send(self, layer: int) -> None:
@@ -98,22 +101,20 @@ class _Bucket:
             foreach.copy_(self._parts(diffs), diffs)
         self._work = group.sum(self._sums)
 
-    def wait(self, group: Group) -> None:
-        """Have the sums."""
-        if self._work is not None:
-            group.finish(self._work)
+    def sums(self) -> list[Any]:
+        """Return what is on its way, once: the caller waits for it."""
+        works = [] if self._work is None else [self._work]
         self._work = None
+        return works
 
-    def keep(self, group: Group) -> None:
-        """Have the sums in memory of their own: other gradients come before they are received."""
-        self.wait(group)
+    def keep(self) -> None:
+        """Have the sums, which are there, in memory of their own: other gradients come before they are received."""
         if self._sums is not self._memory:
             self._sums = self._sums.clone()
 
-    def receive(self, group: Group) -> None:
-        """Have the means in the gradients."""
-        self.wait(group)
-        self._sums.div_(group.count)
+    def receive(self, count: int) -> None:
+        """Have the means in the gradients, of the sums, which are there, over so many processes."""
+        self._sums.div_(count)
         diffs = [blob.write_diff(blob.diff_layout) for blob in self._blobs]
         if diffs[0].data_ptr() != self._sums.data_ptr():
             foreach.copy_(diffs, self._parts(diffs))

@@ -158,24 +158,32 @@ class Group:
         self.stalls.begun += 1
         return work, tensor.device
 
-    def finish(self, work: Any) -> None:
-        """Wait for what ``sum`` began."""
-        self._wait(*work)
-        self._under_way -= 1
+    def finish(self, works: Sequence[Any]) -> None:
+        """Have the sums that ``sum`` began; on a GPU, for what is begun there from now on."""
+        for work, where in works:
+            self._wait(work, where)
+            self._under_way -= 1
 
     def sums(self, values: Sequence[float]) -> list[float]:
         """Return the sums over the processes of a few numbers."""
         tensor = torch.tensor(values, dtype=torch.float64)
-        self.finish(self.sum(tensor))
+        self.finish([self.sum(tensor)])
         return [float(value) for value in tensor]
 
     def _wait(self, work: Any, where: torch.device) -> None:
         """Wait for work of torch.distributed, as long as the others are there."""
         began = time.monotonic()
-        while where.type != "cpu" and not work.is_completed():  # NCCL goes on for ever without one of the others
-            self._presence.check()
-            self.stalls.look(began)
-            time.sleep(1e-4)
+        if where.type != "cpu":
+            # The GPU's stream would wait by itself, but NCCL's sum goes on for ever without one of the others, and what
+            # is behind it in the stream too: nobody could read the weights, which are still those of the iteration
+            # before. gloo's own threads copy and send what is on a GPU.
+            while not work.is_completed():
+                self._presence.check()
+                self.stalls.look(began)
+                time.sleep(2e-5)
+            with self._reaching():
+                work.wait()  # which the stream does, not the host
+            return
         while True:
             self._presence.check()
             with self._reaching():

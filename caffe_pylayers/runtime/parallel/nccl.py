@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import torch
 import torch.distributed as dist
 
 from caffe_pylayers.runtime import process
-from caffe_pylayers.runtime.memory import device
+from caffe_pylayers.runtime.memory import scalars
 from caffe_pylayers.runtime.memory.blob import Blob, arrays_in_step
+from caffe_pylayers.runtime.memory.transfer import sent_to_host
 from caffe_pylayers.runtime.parallel import agreement, group
 from caffe_pylayers.runtime.parallel.gradients import BUCKET, Gradients
 from caffe_pylayers.runtime.solvers.solver import Solver
@@ -32,7 +32,7 @@ class NCCL:
     are there. Those of blobs with lr_mult 0 are not sent, unless clip_gradients takes the norm of all.
 
     numbers: how many numbers of each process go with the gradients, in single precision: ``numbers()`` returns them
-        when the backward passes of an iteration are through, ``means`` are those of all.
+        when the backward passes of an iteration are through, those on a GPU as scalars there; ``means`` are of all.
     bucket: bytes of gradients that go together, about.
     uid: of ``NCCL.new_uid()``, the same for all; or "env://", where torchrun started them: its variables say the rest.
     Raises TypeError for what is no solver or no text, ValueError for a uid or a rank that cannot be, RuntimeError where
@@ -56,7 +56,8 @@ class NCCL:
         sent = {id(blob) for blob, rate in zip(net.learnable, net.lr_mults) if rate or clips}
         layers = [[blob for blob in step.layer.blobs if id(blob) in sent] for step in net.steps]
         # The numbers go with the gradients of the first layer: a sum of their own would take as long as its messages.
-        self.numbers: Callable[[], Sequence[float]] = list
+        self.numbers: Callable[[], Sequence[Any]] = list
+        self._means: Callable[[], list[float]] = list
         self._exchanged = Blob([numbers])
         if numbers:
             layers[0].append(self._exchanged)
@@ -96,6 +97,8 @@ class NCCL:
         if self._expected:
             self._gradients.finish()
             self._expected = False
+            if self._exchanged.count:
+                self._means = sent_to_host(self._exchanged.read_diff())  # not behind the update
 
     def check(self) -> None:
         """RuntimeError if another process has ended: what a solver calls between the batches of a test."""
@@ -104,11 +107,11 @@ class NCCL:
     @property
     def means(self) -> list[float]:
         """The means of all solvers' numbers in the last iteration."""
-        return self._exchanged.read_diff().tolist()
+        return self._means()
 
     def _put_numbers(self) -> None:
         if self._exchanged.count:
-            self._exchanged.take_diff(torch.tensor(self.numbers(), dtype=torch.float32, device=device.current()))
+            self._exchanged.take_diff(scalars.vector(self.numbers()))
 
     def __call__(self, layer: int) -> None:
         """Send the gradients that are complete with this layer's: what a net calls after its backward."""
