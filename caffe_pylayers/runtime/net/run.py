@@ -8,6 +8,7 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from caffe_pylayers.runtime.layers._kernels import without_graphs
 from caffe_pylayers.runtime.layers.python_layer import PythonLayer
 from caffe_pylayers.runtime.memory import device
 from caffe_pylayers.runtime.memory.blob import arrays_in_step, arrays_shown, shown
@@ -63,11 +64,7 @@ class Run:
                     self._call(callback, i)
                 if not on_host:
                     self.late.at(unit.steps[0])
-                if held and i in self._python:
-                    with arrays_shown(held):
-                        unit.run_forward()
-                else:
-                    unit.run_forward()
+                self._compute(i, unit.run_forward, held)
                 for blob in unit.losses:
                     values, weights = blob.read(), blob.read_diff()
                     term: Any = values.ravel() @ weights.ravel() if blob.shape else values * weights
@@ -88,11 +85,7 @@ class Run:
             for i, unit in reversed(self._units(last, first, debug)):
                 for callback in self.before_backward:
                     self._call(callback, i)
-                if held and i in self._python:
-                    with arrays_shown(held):
-                        unit.run_backward()
-                else:
-                    unit.run_backward()
+                self._compute(i, unit.run_backward, held)
                 if debug and unit.steps[0].backward:
                     log_once(*debug_info.backward_lines(unit.steps[0], names))
                 for callback in self.after_backward:
@@ -101,6 +94,20 @@ class Run:
                     reuse.after_backward(unit)
         if reuse is not None and (first, last) == (len(self._numbered_steps) - 1, 0):
             reuse.end()
+
+    def _compute(self, i: int, compute: Callable[[], None], held: Any) -> None:
+        """Run a unit, forward or backward. i: the index of its first layer. held: the memories of arrays held outside.
+
+        A Python layer may look at these arrays, and differentiate; a native one does neither.
+        """
+        if i not in self._python:
+            with without_graphs():
+                compute()
+        elif held:
+            with arrays_shown(held):
+                compute()
+        else:
+            compute()
 
     def clear_gradients(self) -> None:
         """Set the gradients of all learned blobs to zero."""
