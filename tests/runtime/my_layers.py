@@ -73,6 +73,27 @@ class Fails(Records):
             raise KeyError(f"on purpose in {method}")
 
 
+class Differentiates(caffe.Layer):
+    """top = bottom^3, whose gradient PyTorch finds."""
+
+    array_api = True
+
+    def reshape(self, bottom, top):
+        top[0].reshape(*bottom[0].shape)
+
+    def setup(self, bottom, top):
+        pass
+
+    def forward(self, bottom, top):
+        self.x = bottom[0].data.detach().clone().requires_grad_()
+        self.y = self.x**3
+        top[0].data[...] = self.y.detach()
+
+    def backward(self, top, propagate_down, bottom):
+        self.y.backward(top[0].diff)
+        bottom[0].diff[...] = self.x.grad
+
+
 def make(layer_param):
     """A factory function works as `layer` too."""
     return Records(layer_param)

@@ -114,7 +114,7 @@ class MaxPool(MapPool):
         super().__init__(window, shape)
         self._width = shape[3]
         self._training = training
-        # PyTorch's indices have 64 bits; kept until backward are as many as a map needs, on a GPU all.
+        # PyTorch's indices have 64 bits; kept until backward are as many as a map needs, of few and on a GPU all.
         small = math.prod(self._padded_shape[2:]) <= torch.iinfo(torch.int16).max
         self._small = torch.int16 if small else torch.int32
         self._kept = torch.empty(0)
@@ -169,7 +169,8 @@ class MaxPool(MapPool):
         """Return memory for y's indices, kept until backward, laid out as y is."""
         kept = self._kept
         if kept.shape != y.shape or kept.stride() != y.stride() or kept.device != y.device:
-            self._kept = torch.empty_like(y, dtype=self._small if y.device.type == "cpu" else torch.int64)
+            many = y.device.type == "cpu" and y.numel() > MOST_INDICES
+            self._kept = torch.empty_like(y, dtype=self._small if many else torch.int64)
         return self._kept
 
     def _indices(self, padded: torch.Tensor, y: torch.Tensor, part: slice) -> torch.Tensor:

@@ -139,3 +139,13 @@ def test_a_net_without_the_kernels(tmp_path, monkeypatch, phase):
         monkeypatch.setattr(_kernels, "kernel", lambda name: None)
     for ours, theirs in zip(*arrays, strict=True):
         torch.testing.assert_close(torch.from_numpy(ours), torch.from_numpy(theirs), rtol=1e-4, atol=1e-5)
+
+
+def test_no_graph_is_recorded(monkeypatch):
+    x = torch.ones(2, requires_grad=True)
+    with _kernels.without_graphs():
+        assert not (x * 2).requires_grad
+    assert (x * 2).requires_grad
+    monkeypatch.setattr(_kernels, "kernel", lambda name: None)
+    with _kernels.without_graphs():  # where autograd stands in for kernels
+        assert (x * 2).requires_grad

@@ -143,6 +143,15 @@ def test_names_that_no_module_or_class_can_have(make, module, layer, message):
         make(layer, module=module)
 
 
+def test_a_layer_may_differentiate_by_pytorch(make):
+    net = make("Differentiates")
+    net.forward()
+    net.backward()
+    x = net.blobs["data"].data
+    np.testing.assert_allclose(net.blobs["py"].data, x**3, rtol=1e-5)
+    np.testing.assert_allclose(net.blobs["ip"].diff, 3 * x**2, rtol=1e-5)
+
+
 def test_the_packages_layers_run_on_tensors(tmp_path):
     path = tmp_path / "net.prototxt"
     path.write_text("""
