@@ -63,7 +63,7 @@ class Dropout(Layer):
         if self._trains:
             torch.mul(top[0].read_diff(layout), self._mask.read(layout), out=bottom[0].write_diff(layout))
         elif top[0] is not bottom[0]:
-            bottom[0].write_diff(layout).copy_(top[0].read_diff(layout))
+            bottom[0].equal_diff(top[0], layout)
 
 
 def _integers_like(mask: torch.Tensor) -> torch.Tensor:

@@ -91,6 +91,9 @@ class Eltwise(Layer):
         for i, blob in enumerate(bottom):
             if not propagate_down[i]:
                 continue
+            if self._operation == EltwiseParameter.SUM and self._coeffs[i] == 1:
+                blob.equal_diff(top[0], layout)
+                continue
             d_x = blob.write_diff(layout)
             if self._operation == EltwiseParameter.SUM:
                 torch.mul(d_y, self._coeffs[i], out=d_x)

@@ -55,6 +55,7 @@ class Layer:
     backward_reads_bottoms: bool = True
     backward_reads_tops: bool = True
     backward_leaves: ClassVar[Sequence[int]] = ()  # the bottoms whose gradients it never writes, even where wanted
+    spends_top_diffs: bool = False  # True where nobody reads the tops' gradients after its backward; set by the net
     fills: bool = True  # False where only shapes are asked for: learned blobs and constant tops get no values
 
     def __init__(self, layer_param: Any, phase: int) -> None:

@@ -97,7 +97,7 @@ class Bias(_Operand):
         layout = top[0].diff_layout
         d_y = top[0].read_diff(layout)
         if propagate_down[0] and top[0] is not bottom[0]:
-            bottom[0].write_diff(layout).copy_(d_y)
+            bottom[0].equal_diff(top[0], layout)
         if len(bottom) == 1:
             if self.param_propagate_down[0]:
                 self._bias.add_diff(self._bias_place.sum(d_y))

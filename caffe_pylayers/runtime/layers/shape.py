@@ -127,13 +127,17 @@ class Split(Layer):
             return
         layout = diff_layout_of(top)
         first, *rest = (blob.read_diff(layout) for blob in top)
-        d_x = bottom[0].write_diff(layout)
         if not rest:
-            d_x.copy_(first)
-            return
-        torch.add(first, rest[0], out=d_x)
-        for d_y in rest[1:]:
-            d_x.add_(d_y)
+            bottom[0].equal_diff(top[0], layout)
+        elif self.spends_top_diffs and not top[0].diff_is_shown:
+            total = top[0].update_diff(layout)
+            for d_y in rest:
+                total.add_(d_y)
+            bottom[0].equal_diff(top[0], layout)
+        else:
+            total = torch.add(first, rest[0], out=bottom[0].write_diff(layout))
+            for d_y in rest[1:]:
+                total.add_(d_y)
 
 
 @register("Silence")

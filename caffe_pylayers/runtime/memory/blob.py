@@ -129,6 +129,14 @@ class Blob:
         """Have a tensor's values as gradients, which its maker gives away."""
         self._diff.take(self._shaped(values), layout)
 
+    def equal_diff(self, other: Blob, layout: str = CONTIGUOUS) -> None:
+        """Have the gradients that the other has now, of the same shape; copied once either is written to."""
+        self._diff.equal(other._diff, self._shape, layout)
+
+    def own_diff(self) -> None:
+        """Have gradients that ``equal_diff`` gave in a tensor that no other blob has."""
+        self._diff.own()
+
     def add_diff(self, values: torch.Tensor, layout: str = CONTIGUOUS) -> None:
         """Add a tensor's values, which its maker gives away, to the gradients."""
         self._diff.add(self._shaped(values), layout)

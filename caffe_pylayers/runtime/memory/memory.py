@@ -18,6 +18,7 @@ Who owns what, and when something is a view or a copy:
   dropped.
 - Blobs that share values share a Memory, and see each other's writes at once. A blob that is reshaped beyond its
   capacity gets another Memory; arrays from before keep the old one, as in Caffe.
+- Blobs that have equal values for a time share a tensor alone (``equal``): whoever writes first gets one of its own.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import math
 from collections.abc import Callable
 from sys import getrefcount
 from typing import Any, NoReturn
+from weakref import WeakSet
 
 import torch
 
@@ -71,6 +73,7 @@ class Memory:
         self._stores: dict[Key, torch.Tensor] = {}
         self._views: dict[Key, tuple[Shape, torch.Tensor]] = {}
         self._current: set[Key] = set()  # without any, the values are zero
+        self._owners: dict[Key, WeakSet[Memory]] = {}  # of a tensor that was shared by ``equal``, this one among them
         self._shape: Shape = (capacity,)  # that the current channels-last values were written with
         self._deferred: Callable[[], object] | None = None  # writes the values, once they are looked at
         self._before_change: Callable[[], object] | None = None  # writes values elsewhere that are deferred, of these
@@ -91,13 +94,18 @@ class Memory:
     def write(self, shape: Shape, layout: str = CONTIGUOUS) -> torch.Tensor:
         """A tensor to be written to as a whole; what it holds is undefined."""
         key = (device.current(), layout)
+        if self._owners:
+            self._own(key, keep=math.prod(shape) < self.capacity)
         self._set_current(key, shape)
         return self._unwritten(key, shape)
 
     def update(self, shape: Shape, layout: str = CONTIGUOUS) -> torch.Tensor:
         """The values, to be changed in place."""
+        key = (device.current(), layout)
         tensor = self.read(shape, layout)
-        self._set_current((device.current(), layout), shape)
+        if self._owners and self._own(key, keep=True):
+            tensor = self._view(key, shape)
+        self._set_current(key, shape)
         return tensor
 
     def take(self, values: torch.Tensor, layout: str = CONTIGUOUS) -> torch.Tensor | None:
@@ -111,6 +119,8 @@ class Memory:
         if not self._fits(values, key):
             self.write(shape, layout).copy_(values)
             return values
+        if self._owners:
+            self._own(key, keep=False)
         before = self._stores.get(key)
         if layout == CHANNELS_LAST:
             self._stores[key] = values.as_strided((values.numel(),), (1,))
@@ -121,6 +131,27 @@ class Memory:
         self._views[key] = (shape, values)
         self._set_current(key, shape)
         return before
+
+    def equal(self, other: Memory, shape: Shape, layout: str = CONTIGUOUS) -> None:
+        """Have the values that the other memory has now; without a copy, unless somebody may hold one of the two."""
+        if other is self:
+            return
+        key = (device.current(), layout)
+        values = other.read(shape, layout)
+        if self.shown or other.shown or self.capacity != other.capacity:
+            self.write(shape, layout).copy_(values)
+            return
+        self._write_what_follows()
+        self._drop(key)
+        self._owners[key] = other._owners.setdefault(key, WeakSet([other]))
+        self._owners[key].add(self)
+        self._stores[key], self._views[key] = other._stores[key], (shape, values)
+        self._set_current(key, shape)
+
+    def own(self) -> None:
+        """Have tensors that no other memory has."""
+        for key in list(self._owners):
+            self._own(key, keep=True)
 
     def add(self, values: torch.Tensor, layout: str = CONTIGUOUS) -> None:
         """Add a tensor's values, which its maker gives away."""
@@ -136,8 +167,7 @@ class Memory:
         """
         self._write_what_follows()
         for key in [key for key in self._stores if key[1] == CHANNELS_LAST]:
-            del self._stores[key]
-            self._views.pop(key, None)
+            self._drop(key)
         self._set_current(None)
 
     def give_back(self, refuse: Callable[[], object]) -> None:
@@ -148,24 +178,21 @@ class Memory:
         """
         if not self.shown and self.capacity:
             self._write_what_follows()
-            self._stores.clear()
-            self._views.clear()
+            self._drop_all()
             self._set_current(None)
             self._deferred = refuse
 
     def give_back_deferred(self) -> None:
         """Give back the memory of values that are written once they are looked at, unless somebody may hold it."""
         if self._deferred is not None and not self.shown:
-            self._stores.clear()
-            self._views.clear()
+            self._drop_all()
             self._current = set()
 
     def compact(self) -> None:
         """Give back the representations that are not current, where one is, unless somebody holds one."""
         if len(self._stores) > 1 and self._current and not self._is_held():
             for key in [key for key in self._stores if key not in self._current]:
-                del self._stores[key]
-                self._views.pop(key, None)
+                self._drop(key)
                 if key == HOST_KEY:
                     self._forget_array()
 
@@ -207,6 +234,8 @@ class Memory:
         self._settle()
         if HOST_KEY not in self._current:
             self._convert(HOST_KEY, shape)
+        if self._owners:
+            self._own(HOST_KEY, keep=True)
         self._set_current(HOST_KEY)
         if self._array is None:
             self._flat = self._store(HOST_KEY).numpy()
@@ -304,6 +333,7 @@ class Memory:
         if self._store(key).numel() < count:  # a tensor taken as it was, and now there is room for more
             grown = allocator.zeros((self.capacity,), key[0])
             grown[: self._stores[key].numel()] = self._stores[key]
+            self._drop(key)
             self._stores[key] = grown
         store = self._stores[key]
         if key[1] == CHANNELS_LAST:
@@ -325,8 +355,37 @@ class Memory:
             self._stores[key] = allocator.zeros((self.capacity,), key[0])
         return self._stores[key]
 
+    def _drop(self, key: Key) -> None:
+        """Give a representation's tensor back, or leave it to those who have it too."""
+        self._stores.pop(key, None)
+        self._views.pop(key, None)
+        owners = self._owners.pop(key, None)
+        if owners is not None:
+            owners.discard(self)
+
+    def _drop_all(self) -> None:
+        for key in list(self._stores):
+            self._drop(key)
+
+    def _own(self, key: Key, keep: bool) -> bool:
+        """Before a representation is written to: leave a tensor that others have, too, to them; True if so.
+
+        keep: have a copy of it, as only part of it may be written.
+        """
+        owners = self._owners.get(key, ())
+        if len(owners) < 2:
+            return False
+        self._write_what_follows()
+        store = self._stores[key]
+        self._drop(key)
+        if keep:
+            self._stores[key] = store.clone()
+        return True
+
     def _convert(self, key: Key, shape: Shape) -> None:
         """Make a representation current beside those that are."""
+        if self._owners and key not in self._current:
+            self._own(key, keep=False)
         if not self._current:
             if key in self._stores:
                 self._stores[key].zero_()

@@ -76,9 +76,11 @@ class FusedNormalization:
             for step in reversed(self.steps):
                 step.run_backward()
             return
-        d_y = self._blob.update_diff(CHANNELS_LAST)
         if self._relu is not None and self._relu.backward:
+            d_y = self._blob.update_diff(CHANNELS_LAST)
             _kernels.relu_backward(d_y, self._blob.read(CHANNELS_LAST), d_y)
+        else:
+            d_y = self._blob.read_diff(CHANNELS_LAST)
         learns = self._scale is not None and self._scale.backward
         wanted = [learns and flag for flag in self._scale.layer.param_propagate_down] if self._scale else []
         down = self._normal.backward and self._normal.propagate_down[0]

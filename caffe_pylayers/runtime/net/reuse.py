@@ -48,9 +48,12 @@ class Reuse:
                 of_blob = f"of blob {quoted(names[i])}"
                 owner.setdefault(blob.data_id, partial(blob.give_back, refusal(f"the values {of_blob}")))
                 owner.setdefault(blob.diff_id, partial(blob.give_back_diff, refusal(f"the gradients {of_blob}")))
-        free = [[owner[memory] for memory in found] for found in last_uses(calls, list(_kept(steps, outputs)))]
-        self._forward = {id(step): found for step, found in zip(steps, free)}
-        self._backward = {id(step): found for step, found in zip(reversed(steps), free[len(steps) :])}
+        free = last_uses(calls, list(_kept(steps, outputs)))
+        after_forward, after_backward = free[: len(steps)], free[len(steps) :]
+        self._forward = {id(step): [owner[i] for i in found] for step, found in zip(steps, after_forward)}
+        self._backward = {id(step): [owner[i] for i in found] for step, found in zip(reversed(steps), after_backward)}
+        for step, found in zip(reversed(steps), after_backward):
+            step.layer.spends_top_diffs = all(blob.diff_id in found for blob in step.top)
 
     def after_forward(self, unit: Unit) -> None:
         """Give back what a unit, which has run forward, was the last to use."""

@@ -84,6 +84,8 @@ class Step:
             self.explain(error, "setup")
             raise
         self.worker, self._bottom, self._top = layer.worker, layer.shown(self.bottom), layer.shown(self.top)
+        # What backward writes to these it may read again as the top's gradient, as some layers do in Caffe.
+        self._in_place = [blob for blob in self.top if any(blob is bottom for bottom in self.bottom)]
         self.reshape()
 
     def reshape(self, always: bool = False) -> None:
@@ -125,6 +127,8 @@ class Step:
             self.fused.unfuse()
         if not self.backward:
             return
+        for blob in self._in_place:
+            blob.own_diff()
         try:
             self.worker.backward(self._top, self.propagate_down[:], self._bottom)
         except Exception as error:

@@ -316,3 +316,109 @@ def test_values_in_another_order_are_copied(memory):
     values[0, 0, 0, 1] = 2
     assert memory.take(values) is values
     assert memory.read(SHAPE)[0, 0, 0].tolist() == [1, 2, 1, 1, 1]
+
+
+def pair(layout):
+    """Two memories of equal values, and what they are."""
+    ours, theirs = Memory(120), Memory(120)
+    theirs.write(SHAPE, layout).copy_(torch.from_numpy(VALUES))
+    ours.equal(theirs, SHAPE, layout)
+    return ours, theirs
+
+
+@pytest.mark.parametrize("layout", [CONTIGUOUS, CHANNELS_LAST])
+def test_equal_values_are_one_tensor(layout):
+    ours, theirs = pair(layout)
+    for memory in (ours, theirs):
+        assert memory.layout(SHAPE) == layout
+        np.testing.assert_array_equal(memory.read(SHAPE, layout).numpy(), VALUES)
+    assert ours.read(SHAPE, layout).data_ptr() == theirs.read(SHAPE, layout).data_ptr()
+
+
+WRITES = {
+    "write": lambda memory, layout: memory.write(SHAPE, layout).fill_(7),
+    "update": lambda memory, layout: memory.update(SHAPE, layout).fill_(7),
+    "part": lambda memory, layout: memory.update(SHAPE, layout)[0].add_(1),
+    "take": lambda memory, layout: memory.take(torch.full(SHAPE, 7.0), CONTIGUOUS),
+    "add": lambda memory, layout: memory.add(torch.full(SHAPE, 7.0), CONTIGUOUS),
+    "clear": lambda memory, layout: (memory.clear(), memory.read(SHAPE, layout)),
+    "array": lambda memory, layout: memory.array(SHAPE).fill(7),
+    "tensor": lambda memory, layout: memory.tensor(SHAPE).fill_(7),
+    "give back": lambda memory, layout: (memory.give_back(lambda: None), memory.write(SHAPE, layout).fill_(7)),
+    "other layout": lambda memory, layout: (memory.write(SHAPE).fill_(7), memory.read(SHAPE, layout)),
+    "convert back": lambda memory, layout: (
+        memory.read(SHAPE, CONTIGUOUS),
+        memory.update(SHAPE, CONTIGUOUS).add_(1),
+        memory.read(SHAPE, layout),
+    ),
+    "fewer": lambda memory, layout: memory.write((1, *SHAPE[1:]), layout).fill_(7),
+    "another shape": lambda memory, layout: memory.read((3, 2, 5, 4), CHANNELS_LAST),
+}
+
+
+@pytest.mark.parametrize("layout", [CONTIGUOUS, CHANNELS_LAST])
+@pytest.mark.parametrize("of", ["ours", "theirs"])
+@pytest.mark.parametrize("write", WRITES)
+def test_who_writes_to_equal_values_leaves_the_others(write, of, layout):
+    ours, theirs = pair(layout)
+    writer, other = (ours, theirs) if of == "ours" else (theirs, ours)
+    alone = Memory(120)
+    alone.write(SHAPE, layout).copy_(torch.from_numpy(VALUES))
+    for memory in (writer, alone):
+        WRITES[write](memory, layout)
+    np.testing.assert_array_equal(writer.read(SHAPE).numpy(), alone.read(SHAPE).numpy())
+    np.testing.assert_array_equal(other.read(SHAPE).numpy(), VALUES)
+
+
+def test_the_last_of_equal_values_writes_where_they_are():
+    for gone in (lambda memory: memory.give_back(lambda: None), lambda memory: memory.write(SHAPE)):
+        ours, theirs = pair(CONTIGUOUS)
+        where = theirs.read(SHAPE).data_ptr()
+        gone(theirs)
+        assert ours.update(SHAPE).data_ptr() == where
+
+
+def test_the_memory_that_equal_values_replace_is_nobodys():
+    ours, theirs = pair(CONTIGUOUS)
+    assert ours.take(torch.zeros(SHAPE)) is None
+    np.testing.assert_array_equal(theirs.read(SHAPE).numpy(), VALUES)
+
+
+@pytest.mark.parametrize("held", ["ours", "theirs"])
+def test_what_is_held_has_equal_values_in_a_copy(held):
+    ours, theirs = Memory(120), Memory(120)
+    array = (ours if held == "ours" else theirs).array(SHAPE)
+    theirs.write(SHAPE).copy_(torch.from_numpy(VALUES))
+    ours.equal(theirs, SHAPE)
+    np.testing.assert_array_equal(array, VALUES)
+    array[...] = 7
+    np.testing.assert_array_equal((theirs if held == "ours" else ours).read(SHAPE).numpy(), VALUES)
+
+
+def test_three_with_equal_values():
+    ours, theirs = pair(CONTIGUOUS)
+    third = Memory(120)
+    third.equal(ours, SHAPE)
+    ours.update(SHAPE).zero_()
+    theirs.update(SHAPE).fill_(1)
+    np.testing.assert_array_equal(third.read(SHAPE).numpy(), VALUES)
+    third.equal(third, SHAPE)
+    np.testing.assert_array_equal(third.read(SHAPE).numpy(), VALUES)
+
+
+@pytest.mark.parametrize("layout", [CONTIGUOUS, CHANNELS_LAST])
+@pytest.mark.parametrize("write", WRITES)
+def test_deferred_values_are_those_before_equal_ones_are_written_to(write, layout):
+    ours, _ = pair(layout)
+    deferred = Memory(120)
+    deferred.defer(lambda: deferred.write(SHAPE, layout).copy_(ours.read(SHAPE, layout)), ours)
+    WRITES[write](ours, layout)
+    np.testing.assert_array_equal(deferred.read(SHAPE).numpy(), VALUES)
+
+
+def test_deferred_values_are_those_before_others_take_their_place():
+    ours, theirs, deferred = Memory(120), Memory(120), Memory(120)
+    ours.write(SHAPE).copy_(torch.from_numpy(VALUES))
+    deferred.defer(lambda: deferred.write(SHAPE).copy_(ours.read(SHAPE)), ours)
+    ours.equal(theirs, SHAPE)
+    np.testing.assert_array_equal(deferred.read(SHAPE).numpy(), VALUES)
