@@ -86,7 +86,9 @@ def test_views_that_a_script_keeps(tmp_path):
     for reuse in (False, True):
         own = solver(tmp_path, reuse)
         blobs = own.net.blobs
-        kept = {name: (blobs[name].data[1:3], blobs[name].diff) for name in ("conv", "one", "sum", "flat", "ip1", "ip2")}
+        kept = {
+            name: (blobs[name].data[1:3], blobs[name].diff) for name in ("conv", "one", "sum", "flat", "ip1", "ip2")
+        }
         shown = []
         for batch in (4, 4, 2, 6, 4):
             blobs["data"].reshape(batch, 3, 8, 8)
