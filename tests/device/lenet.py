@@ -131,7 +131,9 @@ def waits(call):
     """How often each place had two iterations wait: as "file:line: source < its caller < ..."."""
     places = collections.Counter()
 
-    def seen(*_args, **_kwargs):
+    def seen(message, *_args, **_kwargs):
+        if "synchronizing CUDA operation" not in str(message):  # such as that this mode is a prototype
+            return
         frames = [
             f"{Path(frame.filename).name}:{frame.lineno}: {frame.line}"
             for frame in traceback.extract_stack()[:-1]
