@@ -50,14 +50,14 @@ _DIFFERENTIATED = (
 _below_autograd = getattr(torch._C, "_AutoDispatchBelowAutograd", None)
 
 
-def without_graphs() -> AbstractContextManager[Any]:
-    """Return a context in which no operator looks whether a graph is to be recorded: up to a microsecond for each.
+def without_graphs() -> Callable[[], AbstractContextManager[Any]]:
+    """Return what makes contexts in which no operator looks whether a graph is to be recorded: a microsecond for each.
 
     Nothing may be differentiated within. It does nothing where this PyTorch lacks it or a kernel.
     """
     if _below_autograd is None or not all(map(kernel, _DIFFERENTIATED)):
-        return contextlib.nullcontext()
-    context: AbstractContextManager[Any] = _below_autograd()
+        return contextlib.nullcontext
+    context: Callable[[], AbstractContextManager[Any]] = _below_autograd
     return context
 
 

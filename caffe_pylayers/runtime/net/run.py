@@ -55,7 +55,7 @@ class Run:
         Raises RuntimeError for a net without layers, IndexError for layers that it lacks, and what a layer raises.
         """
         loss: Any = None
-        reuse, names = self._reuse, self._graph.names
+        reuse, names, context = self._reuse, self._graph.names, without_graphs()
         on_host = device.current() == device.HOST
         collected = contextlib.nullcontext() if on_host else self.late.collect()
         with arrays_in_step(self._blobs) as held, collected:
@@ -64,7 +64,7 @@ class Run:
                     self._call(callback, i)
                 if not on_host:
                     self.late.at(unit.steps[0])
-                self._compute(i, unit.run_forward, held)
+                self._compute(i, unit.run_forward, held, context)
                 for blob in unit.losses:
                     values, weights = blob.read(), blob.read_diff()
                     term: Any = values.ravel() @ weights.ravel() if blob.shape else values * weights
@@ -80,12 +80,12 @@ class Run:
 
     def backward(self, first: int, last: int, debug: bool) -> None:
         """Run the layers that need it backward, from the higher index first to last. Raises as forward does."""
-        reuse, names = self._reuse, self._graph.names
+        reuse, names, context = self._reuse, self._graph.names, without_graphs()
         with arrays_in_step(self._blobs) as held:
             for i, unit in reversed(self._units(last, first, debug)):
                 for callback in self.before_backward:
                     self._call(callback, i)
-                self._compute(i, unit.run_backward, held)
+                self._compute(i, unit.run_backward, held, context)
                 if debug and unit.steps[0].backward:
                     log_once(*debug_info.backward_lines(unit.steps[0], names))
                 for callback in self.after_backward:
@@ -95,13 +95,15 @@ class Run:
         if reuse is not None and (first, last) == (len(self._numbered_steps) - 1, 0):
             reuse.end()
 
-    def _compute(self, i: int, compute: Callable[[], None], held: Any) -> None:
+    def _compute(self, i: int, compute: Callable[[], None], held: Any, context: Any) -> None:
         """Run a unit, forward or backward. i: the index of its first layer. held: the memories of arrays held outside.
+
+        context: makes one for native layers.
 
         A Python layer may look at these arrays, and differentiate; a native one does neither.
         """
         if i not in self._python:
-            with without_graphs():
+            with context():
                 compute()
         elif held:
             with arrays_shown(held):

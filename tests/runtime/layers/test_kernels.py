@@ -143,9 +143,9 @@ def test_a_net_without_the_kernels(tmp_path, monkeypatch, phase):
 
 def test_no_graph_is_recorded(monkeypatch):
     x = torch.ones(2, requires_grad=True)
-    with _kernels.without_graphs():
+    with _kernels.without_graphs()():
         assert not (x * 2).requires_grad
     assert (x * 2).requires_grad
     monkeypatch.setattr(_kernels, "kernel", lambda name: None)
-    with _kernels.without_graphs():  # where autograd stands in for kernels
+    with _kernels.without_graphs()():  # where autograd stands in for kernels
         assert (x * 2).requires_grad
