@@ -27,7 +27,7 @@ import itertools
 import math
 from collections.abc import Callable
 from sys import getrefcount
-from typing import Any, NoReturn
+from typing import Any
 from weakref import WeakSet
 
 import torch
@@ -40,23 +40,9 @@ Key = tuple[torch.device, str]
 CONTIGUOUS = "contiguous"  # N, C, H, W: Caffe's own
 CHANNELS_LAST = "channels_last"  # N, H, W, C in memory; four axes only
 HOST_KEY: Key = (device.HOST, CONTIGUOUS)
+FEW = 1 << 18  # values up to which giving memory back and having it anew costs more time than the memory is worth
 
 _versions = itertools.count(1)
-
-
-class GivenBackError(RuntimeError):
-    """Values are asked for whose memory was given back."""
-
-
-def refusal(what: str) -> Callable[[], NoReturn]:
-    """Return what raises a GivenBackError for ``what``, such as the values of a blob."""
-
-    def refuse() -> NoReturn:
-        raise GivenBackError(
-            f"{what} are gone, as Net.reuse_memory was called: look at them before the net runs, and they are kept"
-        )
-
-    return refuse
 
 
 class Memory:
@@ -173,19 +159,21 @@ class Memory:
     def give_back(self, refuse: Callable[[], object]) -> None:
         """Lose the values, so that their memory serves for others: until they are written as a whole nobody may look.
 
-        refuse: raises for who does; see refusal.
+        refuse: raises for who does, see given_back.py.
         Nothing happens where an array or a tensor was handed out, which somebody may hold.
         """
         if not self.shown and self.capacity:
             self._write_what_follows()
-            self._drop_all()
+            for key in list(self._stores if self.capacity > FEW else self._owners):
+                self._drop(key)
             self._set_current(None)
             self._deferred = refuse
 
     def give_back_deferred(self) -> None:
         """Give back the memory of values that are written once they are looked at, unless somebody may hold it."""
         if self._deferred is not None and not self.shown:
-            self._drop_all()
+            for key in list(self._stores):
+                self._drop(key)
             self._current = set()
 
     def compact(self) -> None:
@@ -362,10 +350,6 @@ class Memory:
         owners = self._owners.pop(key, None)
         if owners is not None:
             owners.discard(self)
-
-    def _drop_all(self) -> None:
-        for key in list(self._stores):
-            self._drop(key)
 
     def _own(self, key: Key, keep: bool) -> bool:
         """Before a representation is written to: leave a tensor that others have, too, to them; True if so.

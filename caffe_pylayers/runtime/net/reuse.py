@@ -22,7 +22,7 @@ from caffe_pylayers._layer.quote import quoted
 from caffe_pylayers.runtime.layers.python_layer import PythonLayer
 from caffe_pylayers.runtime.memory import allocator
 from caffe_pylayers.runtime.memory.blob import Blob
-from caffe_pylayers.runtime.memory.memory import refusal
+from caffe_pylayers.runtime.memory.given_back import refusal
 from caffe_pylayers.runtime.memory.plan import Call, last_uses
 from caffe_pylayers.runtime.net.step import Step, Unit
 

@@ -7,28 +7,36 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
+from caffe_pylayers.runtime.memory import scalars
 from caffe_pylayers.runtime.net.net import Net
 from caffe_pylayers.runtime.solvers import foreach
 
 
 class SmoothedLoss:
-    """The mean of the last ``size`` losses, of fewer at first. Those on a GPU stay there until somebody looks."""
+    """Caffe's running mean of the last ``size`` losses, of fewer at first; one that is not finite stays in it for good.
+
+    Losses on a GPU stay there until somebody looks.
+    """
 
     def __init__(self, size: int) -> None:
-        self._losses: deque[float | torch.Tensor] = deque(maxlen=size)
+        self._size = size
+        self._late: list[float | torch.Tensor] = []  # that the mean is without
+        self._losses: deque[float] = deque()
+        self._mean = 0.0
 
     def add(self, loss: float | torch.Tensor) -> None:
         """Add a loss, in place of the oldest where there are ``size`` already."""
-        self._losses.append(loss)
+        self._late.append(loss)
 
     @property
     def value(self) -> float:
-        """The mean, 0 without any; of losses on a GPU one wait, and one copy of their sum."""
-        there = [loss for loss in self._losses if isinstance(loss, torch.Tensor)]
-        total = sum((loss for loss in self._losses if not isinstance(loss, torch.Tensor)), 0.0)
-        if there:
-            total += float(torch.stack(there).double().sum())
-        return total / max(len(self._losses), 1)
+        """The mean, 0 without any; of losses on a GPU one wait, and one copy of all since the last look."""
+        for loss in scalars.numbers(self._late):
+            oldest = self._losses.popleft() if len(self._losses) == self._size else self._mean
+            self._losses.append(loss)
+            self._mean += (loss - oldest) / len(self._losses)
+        self._late = []
+        return self._mean
 
 
 class OutputSums:

@@ -88,7 +88,9 @@ def train(solver: Solver, hooks: Hooks, stop: int, smoothed: report.SmoothedLoss
         iteration = solver.iter
         display = bool(param.display) and iteration % param.display == 0
         net.debug_info = display and param.debug_info
-        smoothed.add(solver.compute_gradients())
+        loss = solver.compute_gradients()
+        if param.display and is_logged():
+            smoothed.add(loss)
         if display and is_logged():
             now = time.perf_counter()
             speed = f"{(iteration - shown) / (now - started):g} iter/s, {now - started:g}s/{param.display} iters"

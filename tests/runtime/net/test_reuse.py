@@ -9,7 +9,8 @@ import torch
 
 from caffe_pylayers import pycaffe
 from caffe_pylayers.runtime.layers.layer import LayerError
-from caffe_pylayers.runtime.memory.memory import GivenBackError, refusal
+from caffe_pylayers.runtime.memory import memory
+from caffe_pylayers.runtime.memory.given_back import GivenBackError, refusal
 from tests.parity.families import FAMILIES, cases
 from tests.parity.replay import Run
 
@@ -68,12 +69,15 @@ def bytes_of(net):
     return sum(store.nbytes for blob in blobs for m in (blob._data, blob._diff) for store in m._stores.values())
 
 
-def test_the_same_is_learned_and_the_memory_is_given_back(tmp_path):
+@pytest.mark.parametrize("few", [0, memory.FEW])
+def test_the_same_is_learned_and_the_memory_is_given_back(tmp_path, monkeypatch, few):
+    monkeypatch.setattr(memory, "FEW", few)
     other, own = solver(tmp_path, reuse=False), solver(tmp_path, reuse=True)
     for _ in range(3):
         for each in (other, own):
             each.step(1)
-        assert bytes_of(own.net) == 0 < bytes_of(other.net)
+        assert (bytes_of(own.net) == 0) == (few == 0)
+        assert bytes_of(other.net)
         for name in ("loss", "accuracy"):
             np.testing.assert_array_equal(own.net.blobs[name].data, other.net.blobs[name].data)
     for mine, theirs in zip(learned(own.net), learned(other.net)):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from caffe_pylayers import pycaffe
-from caffe_pylayers.runtime.memory.memory import GivenBackError
+from caffe_pylayers.runtime.memory.given_back import GivenBackError
 
 FILLERS = 'weight_filler { type: "xavier" } bias_filler { type: "gaussian" std: 0.1 }'
 

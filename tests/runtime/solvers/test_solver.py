@@ -12,6 +12,7 @@ from google.protobuf import text_format
 from caffe_pylayers.runtime import process
 from caffe_pylayers.runtime.proto import caffe_pb2
 from caffe_pylayers.runtime.solvers import Action, AdamSolver, SGDSolver, Solver, get_solver
+from caffe_pylayers.runtime.solvers.report import SmoothedLoss
 from tests.runtime.solvers.nets import NET, feed, weights
 
 RATES = 'base_lr: 0.1 lr_policy: "fixed"'
@@ -286,6 +287,17 @@ def test_average_loss(log):
     found = losses(solver, 5)
     shown = [float(line.split()[-1]) for line in log("Iteration") if "loss" in line]
     assert shown == pytest.approx([np.mean(found[max(0, i - 2) : i + 1]) for i in range(5)], rel=1e-4)
+
+
+def test_a_loss_that_is_not_finite_stays_in_the_mean():
+    smoothed = SmoothedLoss(2)
+    assert smoothed.value == 0
+    for loss in (1.0, 3.0, 5.0):
+        smoothed.add(loss)
+    assert smoothed.value == 4
+    for loss in (np.inf, 1.0, 1.0, 1.0):
+        smoothed.add(loss)
+    assert np.isnan(smoothed.value)
 
 
 def test_debug_info(log):
