@@ -48,10 +48,10 @@ def test_rows_that_do_not_fit(tmp_path):
 def test_a_log_that_cannot_be_written_loses_no_weights(project, monkeypatch):
     write = Log.write
 
-    def failing(log, row):
+    def failing(log, row, at=None):
         if row["iteration"] == 4:
             raise OSError(28, "No space left on device")
-        write(log, row)
+        write(log, row, at)
 
     monkeypatch.setattr(Log, "write", failing)
     assert project.error() == f"{project.out}: No space left on device"
