@@ -26,6 +26,7 @@ M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # of glibc's malloc.h
 TOP_PAD = 1 << 24
 
 LEAST_GROWTH = 16 << 20  # bytes, which a round may be above the one before without a reason
+RARELY = 64  # rounds from one return of pages to the next: in the round after it the system clears all of them again
 LARGE = 1 << 28  # bytes, from which on an allocation is worth a look at the system's files
 ADDRESSABLE = 1 << 47  # bytes; PyTorch has other words where a size is beyond 64 bits
 
@@ -130,22 +131,24 @@ class Rounds:
 
     The first round may need more than others. And where large memory is freed and allocated in each, what is small and
     stays comes to lie in its midst, so that less and less of it fits: malloc asks the system for more, and the process
-    would grow for hundreds of rounds. So the free memory is returned after the first, and whenever it has grown.
+    would grow for hundreds of rounds. So the free memory is returned after the first, and now and then if it has grown.
     """
 
     def __init__(self) -> None:
         self._needed = 0  # bytes of the process after the largest of those rounds before which all was returned
         self._returned = False
+        self._since = RARELY  # rounds
 
     def done(self) -> None:
         """A round is done."""
         now = resident()
+        self._since += 1
         if self._returned:
             self._needed = max(self._needed, now)
             self._returned = False
-        elif now > self._needed + max(self._needed >> 4, LEAST_GROWTH):
+        elif self._since >= RARELY and now > self._needed + max(self._needed >> 4, LEAST_GROWTH):
             return_pages()
-            self._returned = True
+            self._returned, self._since = True, 0
 
 
 def resident() -> int:

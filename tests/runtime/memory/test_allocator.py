@@ -67,15 +67,17 @@ def test_pytorchs_own_message_is_recognized(monkeypatch):
     assert allocator.empty((2, 3)).shape == torch.Size((2, 3))
 
 
-def test_free_memory_is_returned_after_the_first_round_and_where_rounds_have_grown(monkeypatch):
-    sizes = [900, 500, 505, 530, 540, 500, 510, 700, 690, 720, 740, 500, 700]
+@pytest.mark.parametrize(("rarely", "wanted"), [(1, [0, 4, 7, 10, 12]), (3, [0, 4, 7, 10]), (4, [0, 4, 8, 12])])
+def test_free_memory_is_returned_after_the_first_round_and_where_rounds_have_grown(monkeypatch, rarely, wanted):
+    sizes = [900, 500, 505, 530, 540, 500, 510, 700, 720, 720, 800, 500, 900]
     returned = []
+    monkeypatch.setattr(allocator, "RARELY", rarely)
     monkeypatch.setattr(allocator, "resident", lambda: size << 20)
     monkeypatch.setattr(allocator, "return_pages", lambda: returned.append(i))
     rounds = allocator.Rounds()
     for i, size in enumerate(sizes):  # noqa: B007 - the functions above read both
         rounds.done()
-    assert returned == [0, 4, 7, 10]
+    assert returned == wanted
 
 
 def test_the_memory_of_this_process_is_told():
