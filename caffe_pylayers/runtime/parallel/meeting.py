@@ -6,7 +6,6 @@ import hashlib
 import os
 import queue
 import socket
-import threading
 import time
 import uuid
 from collections import Counter
@@ -120,13 +119,9 @@ def _no_answer(uid: str, host: str, port: int, rank: int, reason: str) -> str:
 
 def _reached(host: str, port: int, limit: float) -> Any:
     """Return the store at an address; GroupError where something else answers there, or nothing in so many seconds."""
-    answers: queue.SimpleQueue[tuple[Any, Exception | None]] = queue.SimpleQueue()
     each = timedelta(seconds=limit)  # PyTorch's for each of its attempts
-    threading.Thread(
-        target=ask, args=[lambda: TCPStore(host, port, is_master=False, timeout=each), answers], daemon=True
-    ).start()
     try:
-        found, error = answers.get(timeout=limit)
+        found, error = ask(lambda: TCPStore(host, port, is_master=False, timeout=each)).get(timeout=limit)
     except queue.Empty:
         found = error = None
     if found is None:

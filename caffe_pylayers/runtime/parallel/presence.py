@@ -161,12 +161,8 @@ class Presence:
         return str(self.asked(lambda: self._store.get(key)).decode())
 
     def asked(self, question: Callable[[], Any]) -> Any:
-        """Return the store's answer; GroupError where one of the others, or the store, has ended or does not answer.
-
-        The store's calls wait for an answer however long: they have a thread of their own.
-        """
-        answers: queue.SimpleQueue[tuple[Any, Exception | None]] = queue.SimpleQueue()
-        threading.Thread(target=ask, args=[question, answers], name="store", daemon=True).start()
+        """Return the store's answer; GroupError where one of the others, or the store, has ended or does not answer."""
+        answers = ask(question)
         keeper = f"the process that keeps the meeting place, on {self._host},"
         last = time.monotonic() + REACH
         while True:
@@ -349,11 +345,18 @@ def _listening() -> socket.socket:
     return socket.create_server(("", 0))
 
 
-def ask(question: Callable[[], Any], answers: queue.SimpleQueue[tuple[Any, Exception | None]]) -> None:
-    try:
-        answers.put((question(), None))
-    except RuntimeError as error:
-        answers.put((None, error))
+def ask(question: Callable[[], Any]) -> queue.SimpleQueue[tuple[Any, Exception | None]]:
+    """Ask a store in a thread of its own, as its calls wait however long; return where its answer or error comes."""
+    answers: queue.SimpleQueue[tuple[Any, Exception | None]] = queue.SimpleQueue()
+
+    def put_answer() -> None:
+        try:
+            answers.put((question(), None))
+        except RuntimeError as error:
+            answers.put((None, error))
+
+    threading.Thread(target=put_answer, name="store", daemon=True).start()
+    return answers
 
 
 def _received(connection: socket.socket) -> bytes:

@@ -10,7 +10,6 @@ import math
 import os
 import queue
 import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -102,9 +101,7 @@ class Stalls:
 
     def _asked(self, question: Callable[[], Any]) -> Any:
         """Return the store's answer; None where it does not answer: then one hangs that will be named."""
-        answers: queue.SimpleQueue[tuple[Any, Exception | None]] = queue.SimpleQueue()
-        threading.Thread(target=ask, args=[question, answers], name="store", daemon=True).start()
         try:
-            return answers.get(timeout=_ANSWER)[0]
+            return ask(question).get(timeout=_ANSWER)[0]
         except queue.Empty:
             return None
