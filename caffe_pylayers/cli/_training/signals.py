@@ -21,12 +21,15 @@ class Signals:
     stop: the first signal to stop that came, else None.
 
     A second one of the same kind does at once what it did before the block. One of another kind does not: a terminal
-    and a job manager that end a training together send it SIGINT and SIGTERM at the same moment.
+    and a job manager that end a training together send it SIGINT and SIGTERM at the same moment. A launcher that sees
+    one of its processes end sends the others SIGTERM: one that leaves the block by an error has yet to say by which, so
+    that the first is noted beyond the block, too.
     """
 
     def __init__(self, effects: Mapping[str, str], passed_on: bool = False) -> None:
         self._effects = {"SIGTERM": "stop", **effects}
         self.stop: signal.Signals | None = None
+        self._passed_on = passed_on
         self._again = ONE_WISH if passed_on else 0.0
         self._stops: dict[int, float] = {}  # when each came first
         self._hangup = False
@@ -42,7 +45,8 @@ class Signals:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         for number in self._before:
-            self._restore(number)
+            if not (error is not None and self._passed_on and number == signal.SIGTERM):
+                self._restore(number)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         effect = self._effects[signal.Signals(number).name]

@@ -138,6 +138,22 @@ def test_a_signal_that_a_launcher_passes_on_is_one(monkeypatch):
         signal.signal(signal.SIGTERM, before)
 
 
+@pytest.mark.parametrize(("passed_on", "ended"), [(True, []), (False, [1])])
+def test_a_launcher_that_ends_one_that_has_failed(passed_on, ended):
+    """As it ends all others where one has; it may be this one that says why."""
+    from caffe_pylayers.cli._training.signals import Signals
+
+    before = signal.signal(signal.SIGTERM, lambda *_: came.append(1))
+    came = []
+    try:
+        with pytest.raises(RuntimeError), Signals({}, passed_on):
+            raise RuntimeError
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert came == ended
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def test_a_signal_to_all_processes_takes_one_snapshot(monkeypatch):
     from caffe_pylayers.cli._training import team
 
