@@ -17,7 +17,11 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # The runtime needs torch.
-collect_ignore_glob = [] if importlib.util.find_spec("torch") else ["fuzz/*", "parity/*", "pycaffe/*", "runtime/*"]
+collect_ignore_glob = (
+    []
+    if importlib.util.find_spec("torch")
+    else ["device/test_stand_in.py", "fuzz/*", "parity/*", "pycaffe/*", "runtime/*"]
+)
 
 if importlib.util.find_spec("caffe"):
     with warnings.catch_warnings():
@@ -97,7 +101,7 @@ def make_net(tmp_path):
 
 def pytest_collection_modifyitems(items):
     """Start with what takes minutes, so that no process is left alone with it at the end."""
-    items.sort(key=lambda item: item.path.name != "test_readme.py")
+    items.sort(key=lambda item: item.path.name not in ("test_readme.py", "test_stand_in.py"))
 
 
 @pytest.fixture

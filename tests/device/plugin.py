@@ -17,15 +17,17 @@ import pytest
 import torch
 
 from caffe_pylayers.runtime.memory import device
+from tests.device import stand_in
 
 LONGEST = 3000  # characters of a reason, its end
 LIBRARIES = {"h5py": "h5py", "lmdb": "lmdb", "yaml": "pyyaml", "cv2": "opencv-python-headless"}
 ABSENT = {library: package for library, package in LIBRARIES.items() if find_spec(library) is None}
 STDERR = os.dup(2)  # where no test catches it
+PLACE = pytest.StashKey()
 
 
 def pytest_addoption(parser):
-    parser.addoption("--device", choices=("cpu", "cuda"), required=True, help="that layers compute on")
+    parser.addoption("--device", choices=("cpu", "cuda", stand_in.NAME), required=True, help="that layers compute on")
     parser.addoption("--report", metavar="FILE", help="to which a line of JSON is added for each test")
     parser.addoption("--limit", type=float, metavar="SECONDS", help="that one test may last")
 
@@ -33,6 +35,8 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     if config.getoption("device") == "cuda" and not torch.cuda.is_available():
         raise pytest.UsageError(f"this PyTorch ({torch.__version__}) sees no GPU")
+    if config.getoption("device") == stand_in.NAME:
+        config.stash[PLACE] = stand_in.load()
     path = config.getoption("report")
     if path and not hasattr(config, "workerinput"):
         config.pluginmanager.register(Report(Path(path)))
@@ -66,9 +70,11 @@ def lacking(error):
 
 
 @pytest.fixture(autouse=True)
-def on_device(request):
+def on_device(request, monkeypatch):
     """Have layers compute on the device."""
-    if request.config.getoption("device") == "cpu":
+    if request.config.getoption("device") == stand_in.NAME:
+        stand_in.stand_in(request.config.stash[PLACE], monkeypatch)
+    if request.config.getoption("device") != "cuda":
         yield
         return
     device.set_mode_gpu()

@@ -1,7 +1,6 @@
 """What `make gpu` says of parts that end in other ways than they should."""
 
 import argparse
-import importlib.util
 import json
 import subprocess
 
@@ -9,17 +8,9 @@ import pytest
 
 
 @pytest.fixture
-def script(root):
-    spec = importlib.util.spec_from_file_location("gpu_script", root / "scripts" / "gpu.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture
-def run(script, tmp_path):
+def run(gpu_script, tmp_path):
     args = argparse.Namespace(output=tmp_path / "a folder", seconds=60, device="cpu", batch=2, rounds=1)
-    return script.Run(args, "a machine")
+    return gpu_script.Run(args, "a machine")
 
 
 def table(run):
@@ -27,7 +18,7 @@ def table(run):
     return [line.strip("| ").split(" | ") for line in lines if line.startswith("| ")][2:]
 
 
-def test_a_net_that_ends_in_between_leaves_its_rows(script, run, monkeypatch):
+def test_a_net_that_ends_in_between_leaves_its_rows(gpu_script, run, monkeypatch):
     said = "| net |\n| --- |\n| a |\nIt went wrong"
     program = run._program
     monkeypatch.setattr(run, "_program", lambda *_: program(["-c", f"import os; print({said!r}); os._exit(3)"], 1))
@@ -47,7 +38,7 @@ def test_a_part_that_lasts_too_long_is_ended(run):
     assert said == "begun\n"
 
 
-def test_nothing_begins_when_the_time_is_over(script, run):
+def test_nothing_begins_when_the_time_is_over(gpu_script, run):
     run.args.seconds = 0
     assert run._program(["-c", "1 / 0"], 1)[1].startswith("not run: the 0 seconds")
 
@@ -98,12 +89,12 @@ def test_tests_whose_process_dies_are_a_failure(run, monkeypatch, lines, problem
     assert "## solvers" in (run.folder / "failures.md").read_text()
 
 
-def test_what_lacks_is_said(script, run, monkeypatch):
-    monkeypatch.setattr(script, "has", lambda library: library != "pytest")
+def test_what_lacks_is_said(gpu_script, run, monkeypatch):
+    monkeypatch.setattr(gpu_script, "has", lambda library: library != "pytest")
     run.tests("solvers")
     assert table(run) == [["solvers", "0", "0", "0", "0", "not run: needs pytest"]]
     pytest.importorskip("torch")
-    assert "Without pytest:" in script.machine("cpu")
+    assert "Without pytest:" in gpu_script.machine("cpu")
 
 
 def test_a_failure_for_want_of_a_library_is_told_from_others(monkeypatch):

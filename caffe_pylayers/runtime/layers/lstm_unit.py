@@ -77,9 +77,9 @@ class LSTMUnit(Layer):
 
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         gates = self._gates.write()[0].copy_(bottom[1].read()[0])
-        cont = bottom[2].read()[0].unsqueeze(1)
+        c_prev, cont = bottom[0].read()[0], bottom[2].read()[0].unsqueeze(1)  # read first: c may be in its place
         c, h = top[0].write()[0], top[1].write()[0]
-        lstm_unit_forward(gates, bottom[0].read()[0], cont, c, self._tanh.write()[0], h)
+        lstm_unit_forward(gates, c_prev, cont, c, self._tanh.write()[0], h)
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
         if propagate_down[2]:

@@ -45,12 +45,12 @@ def gradients(case, learned, layout):
         else:
             lenders.append((lend(blob, values, layout if values.ndim == 4 else CONTIGUOUS), values))
     run.step.run_backward()
-    found = [blob.read_diff().clone().numpy() for blob, wanted in zip(run.bottoms, run.down) if wanted]
-    found += [blob.read_diff().clone().numpy() for blob in run.layer.blobs]
+    found = [blob.read_diff().clone().cpu().numpy() for blob, wanted in zip(run.bottoms, run.down) if wanted]
+    found += [blob.read_diff().clone().cpu().numpy() for blob in run.layer.blobs]
     for blob in run.bottoms:
         blob.update_diff(blob.diff_layout).fill_(7)
     for lender, values in lenders:
-        np.testing.assert_array_equal(lender.read(values.shape).numpy(), values)
+        np.testing.assert_array_equal(lender.read(values.shape).cpu().numpy(), values)
     return found
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from caffe_pylayers.runtime.memory import device
 from caffe_pylayers.runtime.memory.memory import CHANNELS_LAST, CONTIGUOUS, Memory
 
 SHAPE = (2, 3, 4, 5)
@@ -25,7 +26,7 @@ def test_zero_at_first():
 @pytest.mark.parametrize("layout", [CONTIGUOUS, CHANNELS_LAST])
 def test_read_gives_the_values_in_a_layout(memory, layout):
     tensor = memory.read(SHAPE, layout)
-    np.testing.assert_array_equal(tensor.numpy(), VALUES)
+    np.testing.assert_array_equal(tensor.cpu().numpy(), VALUES)
     wanted = torch.channels_last if layout == CHANNELS_LAST else torch.contiguous_format
     assert tensor.is_contiguous(memory_format=wanted)
 
@@ -33,10 +34,10 @@ def test_read_gives_the_values_in_a_layout(memory, layout):
 def test_written_in_one_layout_read_in_the_other(memory):
     memory.write(SHAPE, CHANNELS_LAST).copy_(torch.from_numpy(VALUES + 1))
     assert memory.layout(SHAPE) == CHANNELS_LAST
-    np.testing.assert_array_equal(memory.read(SHAPE).numpy(), VALUES + 1)
+    np.testing.assert_array_equal(memory.read(SHAPE).cpu().numpy(), VALUES + 1)
     assert memory.layout(SHAPE) == CONTIGUOUS
     memory.update(SHAPE).add_(1)
-    np.testing.assert_array_equal(memory.read(SHAPE, CHANNELS_LAST).numpy(), VALUES + 2)
+    np.testing.assert_array_equal(memory.read(SHAPE, CHANNELS_LAST).cpu().numpy(), VALUES + 2)
 
 
 @pytest.mark.parametrize("shape", [(120,), (6, 20), (3, 2, 5, 4)])
@@ -44,11 +45,11 @@ def test_written_in_one_layout_read_in_the_other(memory):
 def test_another_shape_sees_the_values_in_caffes_order(memory, shape, layout):
     memory.write(SHAPE, CHANNELS_LAST).copy_(torch.from_numpy(VALUES))
     layout = layout if len(shape) == 4 else CONTIGUOUS
-    np.testing.assert_array_equal(memory.read(shape, layout).numpy(), VALUES.reshape(shape))
+    np.testing.assert_array_equal(memory.read(shape, layout).cpu().numpy(), VALUES.reshape(shape))
 
 
 def test_fewer_values_are_the_first_ones(memory):
-    np.testing.assert_array_equal(memory.read((2, 3)).numpy(), [[0, 1, 2], [3, 4, 5]])
+    np.testing.assert_array_equal(memory.read((2, 3)).cpu().numpy(), [[0, 1, 2], [3, 4, 5]])
     np.testing.assert_array_equal(memory.array(SHAPE), VALUES)
 
 
@@ -102,14 +103,14 @@ def test_an_array_outlives_its_memory():
 def test_taken_values_are_the_values(memory, layout):
     wanted = torch.channels_last if layout == CHANNELS_LAST else torch.contiguous_format
     memory.clear()
-    memory.take(torch.full(SHAPE, 2.0).contiguous(memory_format=wanted), layout)
+    memory.take(torch.full(SHAPE, 2.0, device=device.current()).contiguous(memory_format=wanted), layout)
     assert memory.layout(SHAPE) == layout
-    np.testing.assert_array_equal(memory.read(SHAPE).numpy(), np.full(SHAPE, 2))
+    np.testing.assert_array_equal(memory.read(SHAPE).cpu().numpy(), np.full(SHAPE, 2))
 
 
 def test_a_taken_tensor_does_not_limit_the_capacity():
     memory = Memory(240)
-    memory.take(torch.ones(SHAPE).contiguous(memory_format=torch.channels_last), CHANNELS_LAST)
+    memory.take(torch.ones(SHAPE, device=device.current()).contiguous(memory_format=torch.channels_last), CHANNELS_LAST)
     larger = (4, 3, 4, 5)
     assert memory.read(larger, CHANNELS_LAST).shape == larger
 
@@ -117,7 +118,9 @@ def test_a_taken_tensor_does_not_limit_the_capacity():
 def test_what_is_held_shows_what_was_taken(memory):
     held = memory.array(SHAPE)
     memory.begin()
-    memory.take(torch.full(SHAPE, 2.0).contiguous(memory_format=torch.channels_last), CHANNELS_LAST)
+    memory.take(
+        torch.full(SHAPE, 2.0, device=device.current()).contiguous(memory_format=torch.channels_last), CHANNELS_LAST
+    )
     memory.end()
     np.testing.assert_array_equal(held, np.full(SHAPE, 2))
 
@@ -138,7 +141,7 @@ def test_deferred_values_are_not_written_over_others(memory):
     [
         lambda source: source.write(SHAPE).fill_(4),
         lambda source: source.update(SHAPE).fill_(4),
-        lambda source: source.take(torch.full(SHAPE, 4.0)),
+        lambda source: source.take(torch.full(SHAPE, 4.0, device=device.current())),
         lambda source: source.clear(),
         lambda source: source.array(SHAPE).fill(4),
         lambda source: source.tensor(SHAPE).fill_(4),
@@ -218,7 +221,7 @@ def test_added_to_cleared_values_and_to_others(memory, layout):
     assert memory.read(SHAPE).eq(0).all()
     memory.clear()
     for total in (1, 2):
-        memory.add(torch.ones(SHAPE), layout)
+        memory.add(torch.ones(SHAPE, device=device.current()), layout)
         assert memory.read(SHAPE).eq(total).all()
 
 
@@ -235,7 +238,7 @@ def test_the_version_tells_that_values_may_have_changed(memory):
 
 
 def given(value, count=120):
-    return torch.full((count,), float(value)).view(SHAPE if count == 120 else (count,))
+    return torch.full((count,), float(value), device=device.current()).view(SHAPE if count == 120 else (count,))
 
 
 def test_taken_memory_is_the_representation_and_what_it_replaces_is_the_makers(memory):
@@ -331,7 +334,7 @@ def test_equal_values_are_one_tensor(layout):
     ours, theirs = pair(layout)
     for memory in (ours, theirs):
         assert memory.layout(SHAPE) == layout
-        np.testing.assert_array_equal(memory.read(SHAPE, layout).numpy(), VALUES)
+        np.testing.assert_array_equal(memory.read(SHAPE, layout).cpu().numpy(), VALUES)
     assert ours.read(SHAPE, layout).data_ptr() == theirs.read(SHAPE, layout).data_ptr()
 
 
@@ -339,8 +342,8 @@ WRITES = {
     "write": lambda memory, layout: memory.write(SHAPE, layout).fill_(7),
     "update": lambda memory, layout: memory.update(SHAPE, layout).fill_(7),
     "part": lambda memory, layout: memory.update(SHAPE, layout)[0].add_(1),
-    "take": lambda memory, layout: memory.take(torch.full(SHAPE, 7.0), CONTIGUOUS),
-    "add": lambda memory, layout: memory.add(torch.full(SHAPE, 7.0), CONTIGUOUS),
+    "take": lambda memory, layout: memory.take(torch.full(SHAPE, 7.0, device=device.current()), CONTIGUOUS),
+    "add": lambda memory, layout: memory.add(torch.full(SHAPE, 7.0, device=device.current()), CONTIGUOUS),
     "clear": lambda memory, layout: (memory.clear(), memory.read(SHAPE, layout)),
     "array": lambda memory, layout: memory.array(SHAPE).fill(7),
     "tensor": lambda memory, layout: memory.tensor(SHAPE).fill_(7),
@@ -366,8 +369,8 @@ def test_who_writes_to_equal_values_leaves_the_others(write, of, layout):
     alone.write(SHAPE, layout).copy_(torch.from_numpy(VALUES))
     for memory in (writer, alone):
         WRITES[write](memory, layout)
-    np.testing.assert_array_equal(writer.read(SHAPE).numpy(), alone.read(SHAPE).numpy())
-    np.testing.assert_array_equal(other.read(SHAPE).numpy(), VALUES)
+    np.testing.assert_array_equal(writer.read(SHAPE).cpu().numpy(), alone.read(SHAPE).cpu().numpy())
+    np.testing.assert_array_equal(other.read(SHAPE).cpu().numpy(), VALUES)
 
 
 def test_the_last_of_equal_values_writes_where_they_are():
@@ -380,8 +383,8 @@ def test_the_last_of_equal_values_writes_where_they_are():
 
 def test_the_memory_that_equal_values_replace_is_nobodys():
     ours, theirs = pair(CONTIGUOUS)
-    assert ours.take(torch.zeros(SHAPE)) is None
-    np.testing.assert_array_equal(theirs.read(SHAPE).numpy(), VALUES)
+    assert ours.take(torch.zeros(SHAPE, device=device.current())) is None
+    np.testing.assert_array_equal(theirs.read(SHAPE).cpu().numpy(), VALUES)
 
 
 @pytest.mark.parametrize("held", ["ours", "theirs"])
@@ -392,7 +395,7 @@ def test_what_is_held_has_equal_values_in_a_copy(held):
     ours.equal(theirs, SHAPE)
     np.testing.assert_array_equal(array, VALUES)
     array[...] = 7
-    np.testing.assert_array_equal((theirs if held == "ours" else ours).read(SHAPE).numpy(), VALUES)
+    np.testing.assert_array_equal((theirs if held == "ours" else ours).read(SHAPE).cpu().numpy(), VALUES)
 
 
 def test_three_with_equal_values():
@@ -401,9 +404,9 @@ def test_three_with_equal_values():
     third.equal(ours, SHAPE)
     ours.update(SHAPE).zero_()
     theirs.update(SHAPE).fill_(1)
-    np.testing.assert_array_equal(third.read(SHAPE).numpy(), VALUES)
+    np.testing.assert_array_equal(third.read(SHAPE).cpu().numpy(), VALUES)
     third.equal(third, SHAPE)
-    np.testing.assert_array_equal(third.read(SHAPE).numpy(), VALUES)
+    np.testing.assert_array_equal(third.read(SHAPE).cpu().numpy(), VALUES)
 
 
 @pytest.mark.parametrize("layout", [CONTIGUOUS, CHANNELS_LAST])
@@ -413,7 +416,7 @@ def test_deferred_values_are_those_before_equal_ones_are_written_to(write, layou
     deferred = Memory(120)
     deferred.defer(lambda: deferred.write(SHAPE, layout).copy_(ours.read(SHAPE, layout)), ours)
     WRITES[write](ours, layout)
-    np.testing.assert_array_equal(deferred.read(SHAPE).numpy(), VALUES)
+    np.testing.assert_array_equal(deferred.read(SHAPE).cpu().numpy(), VALUES)
 
 
 def test_deferred_values_are_those_before_others_take_their_place():
@@ -421,4 +424,4 @@ def test_deferred_values_are_those_before_others_take_their_place():
     ours.write(SHAPE).copy_(torch.from_numpy(VALUES))
     deferred.defer(lambda: deferred.write(SHAPE).copy_(ours.read(SHAPE)), ours)
     ours.equal(theirs, SHAPE)
-    np.testing.assert_array_equal(deferred.read(SHAPE).numpy(), VALUES)
+    np.testing.assert_array_equal(deferred.read(SHAPE).cpu().numpy(), VALUES)

@@ -153,12 +153,12 @@ class Trained:
             for name, blob in net.blobs.items():
                 for read in (blob.read, blob.read_diff):
                     try:
-                        self.seen.append((f"{title} {i} {name} {read.__name__}", read().clone().numpy()))
+                        self.seen.append((f"{title} {i} {name} {read.__name__}", read().clone().cpu().numpy()))
                     except GivenBackError:
                         self.seen.append((f"{title} {i} {name} {read.__name__}", None))
         learned = [blob.read() for blob in (*solver.net.learnable, *solver.history)]
         learned += [blob.read_diff() for blob in solver.net.learnable if at_diffs]
-        self.seen += [(f"{title} learned {i}", values.clone().numpy()) for i, values in enumerate(learned)]
+        self.seen += [(f"{title} learned {i}", values.clone().cpu().numpy()) for i, values in enumerate(learned)]
 
     def add(self, title, arrays):
         self.seen += [(f"{title} {name}", values.copy()) for name, values in arrays.items()]
