@@ -5,8 +5,9 @@
 float32 without TF32, PyTorch's defaults otherwise. eager: the module of eager.py in the layout, NCHW or channels-last,
 that is faster here, fused SGD; graph: the same, captured. All take turns in one process; a figure is the median of the
 rounds, a ratio the other's time over the runtime's: how many times faster the runtime is. forward: the net to use, its
-outputs read on the host; train: forward, backward and update, nothing read. Memory: the most that tensors have at a
-time beyond what there was. On the CPU, where there are no graphs and memory is not counted, it shows that all runs.
+outputs read on the host; train: forward, backward and update, nothing read; the runtime reuses memory, as
+``caffe-pylayers train`` does. Memory: the most that tensors have at a time beyond what there was. On the CPU, where
+there are no graphs and memory is not counted, it shows that all runs.
 """
 
 import argparse
@@ -48,7 +49,10 @@ def on_gpu():
 def runtimes(name, batch, what):
     """The call of the runtime; forward's gives arrays."""
     net, solver = net_of(name, batch, what)
-    return net.forward if what == "forward" else lambda: solver.step(1)
+    if what == "forward":
+        return net.forward
+    solver.reuse_memory()
+    return lambda: solver.step(1)
 
 
 def net_of(name, batch, what):

@@ -60,7 +60,10 @@ def lenet(request, root, tmp_path):
         if not files:
             param.test_interval = 0
             param.ClearField("test_iter")
-        return pycaffe.SGDSolver(param)
+        solver = pycaffe.SGDSolver(param)
+        if files:
+            solver.reuse_memory()  # as `train` does
+        return solver
 
     return make
 

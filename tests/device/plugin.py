@@ -73,7 +73,7 @@ def lacking(error):
 def on_device(request, monkeypatch):
     """Have layers compute on the device."""
     if request.config.getoption("device") == stand_in.NAME:
-        stand_in.stand_in(request.config.stash[PLACE], monkeypatch)
+        stand_in.use(request.config.stash[PLACE], monkeypatch)
     if request.config.getoption("device") != "cuda":
         yield
         return

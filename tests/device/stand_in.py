@@ -5,7 +5,6 @@ operation with a tensor of the host fails. Its kernels are the CPU's, so that al
 wait tests/runtime/meta/ shows; streams and pinned memory only a GPU has.
 """
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -14,7 +13,6 @@ import types
 from pathlib import Path
 
 import torch
-from torch.utils import cpp_extension
 
 from caffe_pylayers.runtime.memory import device
 
@@ -39,7 +37,7 @@ def load():
     return torch.device(NAME, 0)
 
 
-def stand_in(place, monkeypatch):
+def use(place, monkeypatch):
     """Have the runtime take the device for a GPU, which it computes on from now on."""
     monkeypatch.setattr(device, "count", lambda: 1)
     monkeypatch.setattr(device, "_select", lambda number: place)
@@ -48,6 +46,8 @@ def stand_in(place, monkeypatch):
 
 def _built():
     """The library of this PyTorch, compiled by one process for all."""
+    import fcntl  # which Windows lacks
+
     version = hashlib.sha256(SOURCE.read_bytes() + torch.__version__.encode()).hexdigest()[:12]
     library = BUILT / f"{version}.so"
     BUILT.mkdir(parents=True, exist_ok=True)
@@ -55,9 +55,9 @@ def _built():
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not library.exists():
             part = library.with_suffix(".part")
-            words = [COMPILER, "-O1", "-std=c++20", "-shared", "-fPIC", str(SOURCE), "-o", str(part)]
-            words += [f"-I{path}" for path in cpp_extension.include_paths()]
-            words += [f"-L{path}" for path in cpp_extension.library_paths()]
-            subprocess.run([*words, "-lc10", "-ltorch_cpu"], check=True)
+            pytorch = Path(torch.__file__).parent
+            words = [COMPILER, "-O1", "-std=c++20", "-shared", "-fPIC", SOURCE, "-o", part, f"-I{pytorch}/include"]
+            words += [f"-I{pytorch}/include/torch/csrc/api/include", f"-L{pytorch}/lib", "-lc10", "-ltorch_cpu"]
+            subprocess.run(list(map(str, words)), check=True)
             part.rename(library)
     return library
