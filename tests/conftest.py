@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import warnings
@@ -22,6 +23,10 @@ collect_ignore_glob = (
     if importlib.util.find_spec("torch")
     else ["device/test_stand_in.py", "fuzz/*", "parity/*", "pycaffe/*", "runtime/*"]
 )
+
+# What a shell starts in the background ignores Ctrl-C, and so would all processes that tests send one.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 if importlib.util.find_spec("caffe"):
     with warnings.catch_warnings():

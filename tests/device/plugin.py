@@ -23,7 +23,6 @@ LONGEST = 3000  # characters of a reason, its end
 LIBRARIES = {"h5py": "h5py", "lmdb": "lmdb", "yaml": "pyyaml", "cv2": "opencv-python-headless"}
 ABSENT = {library: package for library, package in LIBRARIES.items() if find_spec(library) is None}
 STDERR = os.dup(2)  # where no test catches it
-PLACE = pytest.StashKey()
 
 
 def pytest_addoption(parser):
@@ -36,7 +35,7 @@ def pytest_configure(config):
     if config.getoption("device") == "cuda" and not torch.cuda.is_available():
         raise pytest.UsageError(f"this PyTorch ({torch.__version__}) sees no GPU")
     if config.getoption("device") == stand_in.NAME:
-        config.stash[PLACE] = stand_in.load()
+        stand_in.load()
     path = config.getoption("report")
     if path and not hasattr(config, "workerinput"):
         config.pluginmanager.register(Report(Path(path)))
@@ -73,7 +72,7 @@ def lacking(error):
 def on_device(request, monkeypatch):
     """Have layers compute on the device."""
     if request.config.getoption("device") == stand_in.NAME:
-        stand_in.use(request.config.stash[PLACE], monkeypatch)
+        stand_in.use(monkeypatch)
     if request.config.getoption("device") != "cuda":
         yield
         return

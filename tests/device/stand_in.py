@@ -5,6 +5,7 @@ operation with a tensor of the host fails. Its kernels are the CPU's, so that al
 wait tests/runtime/meta/ shows; streams and pinned memory only a GPU has.
 """
 
+import functools
 import hashlib
 import os
 import shutil
@@ -26,6 +27,7 @@ def has_compiler():
     return shutil.which(COMPILER) is not None
 
 
+@functools.cache
 def load():
     """Have PyTorch know the device; return it."""
     torch.ops.load_library(str(_built()))
@@ -37,10 +39,10 @@ def load():
     return torch.device(NAME, 0)
 
 
-def use(place, monkeypatch):
+def use(monkeypatch):
     """Have the runtime take the device for a GPU, which it computes on from now on."""
     monkeypatch.setattr(device, "count", lambda: 1)
-    monkeypatch.setattr(device, "_select", lambda number: place)
+    monkeypatch.setattr(device, "_select", lambda number: load())
     device.set_mode_gpu()
 
 
