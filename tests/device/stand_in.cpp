@@ -14,7 +14,6 @@
 #include <torch/library.h>
 
 #include <cstring>
-#include <unordered_map>
 #include <vector>
 
 namespace {
@@ -93,8 +92,8 @@ at::Scalar number(const at::Tensor& tensor) { return host(tensor).item(); }
 
 at::Tensor as_strided(const at::Tensor& tensor, c10::SymIntArrayRef size, c10::SymIntArrayRef stride,
                       std::optional<c10::SymInt> offset) {
-  auto at_ = offset ? std::optional<int64_t>(offset->expect_int()) : std::nullopt;
-  return at::cpu::as_strided(tensor, C10_AS_INTARRAYREF_SLOW(size), C10_AS_INTARRAYREF_SLOW(stride), at_);
+  auto start = offset ? std::optional<int64_t>(offset->expect_int()) : std::nullopt;
+  return at::cpu::as_strided(tensor, C10_AS_INTARRAYREF_SLOW(size), C10_AS_INTARRAYREF_SLOW(stride), start);
 }
 
 at::Tensor& set_storage(at::Tensor& tensor, at::Storage storage) { return at::cpu::set_(tensor, storage); }
@@ -113,9 +112,10 @@ const at::Tensor& resize(const at::Tensor& tensor, at::IntArrayRef size, std::op
 at::Tensor convolution(const at::Tensor& x, const at::Tensor& weight, const std::optional<at::Tensor>& bias,
                        at::IntArrayRef stride, at::IntArrayRef pad, at::IntArrayRef dilation, bool transposed,
                        at::IntArrayRef output_pad, int64_t groups) {
-  std::optional<at::Tensor> bias_;
-  if (bias && bias->defined()) bias_ = host(*bias);
-  return at::convolution(host(x), host(weight), bias_, stride, pad, dilation, transposed, output_pad, groups).to(HERE);
+  std::optional<at::Tensor> on_host;
+  if (bias && bias->defined()) on_host = host(*bias);
+  return at::convolution(host(x), host(weight), on_host, stride, pad, dilation, transposed, output_pad, groups)
+      .to(HERE);
 }
 
 std::tuple<at::Tensor, at::Tensor, at::Tensor> convolution_backward(
