@@ -136,19 +136,16 @@ class Rounds:
 
     def __init__(self) -> None:
         self._needed = 0  # bytes of the process after the largest of those rounds before which all was returned
-        self._returned = False
-        self._since = RARELY  # rounds
+        self._since = RARELY  # rounds, since all was returned
 
     def done(self) -> None:
         """A round is done."""
-        now = resident()
         self._since += 1
-        if self._returned:
-            self._needed = max(self._needed, now)
-            self._returned = False
-        elif self._since >= RARELY and now > self._needed + max(self._needed >> 4, LEAST_GROWTH):
+        if self._since == 1:
+            self._needed = max(self._needed, resident())
+        elif self._since >= RARELY and resident() > self._needed + max(self._needed >> 4, LEAST_GROWTH):
             return_pages()
-            self._returned, self._since = True, 0
+            self._since = 0
 
 
 def resident() -> int:

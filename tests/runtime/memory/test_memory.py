@@ -11,6 +11,10 @@ SHAPE = (2, 3, 4, 5)
 VALUES = np.arange(120, dtype=np.float32).reshape(SHAPE)
 
 
+def given(value, count=120):
+    return torch.full((count,), float(value), device=device.current()).view(SHAPE if count == 120 else (count,))
+
+
 @pytest.fixture
 def memory():
     made = Memory(120)
@@ -103,14 +107,14 @@ def test_an_array_outlives_its_memory():
 def test_taken_values_are_the_values(memory, layout):
     wanted = torch.channels_last if layout == CHANNELS_LAST else torch.contiguous_format
     memory.clear()
-    memory.take(torch.full(SHAPE, 2.0, device=device.current()).contiguous(memory_format=wanted), layout)
+    memory.take(given(2).contiguous(memory_format=wanted), layout)
     assert memory.layout(SHAPE) == layout
     np.testing.assert_array_equal(memory.read(SHAPE).cpu().numpy(), np.full(SHAPE, 2))
 
 
 def test_a_taken_tensor_does_not_limit_the_capacity():
     memory = Memory(240)
-    memory.take(torch.ones(SHAPE, device=device.current()).contiguous(memory_format=torch.channels_last), CHANNELS_LAST)
+    memory.take(given(1).contiguous(memory_format=torch.channels_last), CHANNELS_LAST)
     larger = (4, 3, 4, 5)
     assert memory.read(larger, CHANNELS_LAST).shape == larger
 
@@ -118,9 +122,7 @@ def test_a_taken_tensor_does_not_limit_the_capacity():
 def test_what_is_held_shows_what_was_taken(memory):
     held = memory.array(SHAPE)
     memory.begin()
-    memory.take(
-        torch.full(SHAPE, 2.0, device=device.current()).contiguous(memory_format=torch.channels_last), CHANNELS_LAST
-    )
+    memory.take(given(2).contiguous(memory_format=torch.channels_last), CHANNELS_LAST)
     memory.end()
     np.testing.assert_array_equal(held, np.full(SHAPE, 2))
 
@@ -141,7 +143,7 @@ def test_deferred_values_are_not_written_over_others(memory):
     [
         lambda source: source.write(SHAPE).fill_(4),
         lambda source: source.update(SHAPE).fill_(4),
-        lambda source: source.take(torch.full(SHAPE, 4.0, device=device.current())),
+        lambda source: source.take(given(4)),
         lambda source: source.clear(),
         lambda source: source.array(SHAPE).fill(4),
         lambda source: source.tensor(SHAPE).fill_(4),
@@ -221,7 +223,7 @@ def test_added_to_cleared_values_and_to_others(memory, layout):
     assert memory.read(SHAPE).eq(0).all()
     memory.clear()
     for total in (1, 2):
-        memory.add(torch.ones(SHAPE, device=device.current()), layout)
+        memory.add(given(1), layout)
         assert memory.read(SHAPE).eq(total).all()
 
 
@@ -235,10 +237,6 @@ def test_the_version_tells_that_values_may_have_changed(memory):
     seen = memory.version
     memory.begin()  # held may have been written to
     assert memory.version > seen, held
-
-
-def given(value, count=120):
-    return torch.full((count,), float(value), device=device.current()).view(SHAPE if count == 120 else (count,))
 
 
 def test_taken_memory_is_the_representation_and_what_it_replaces_is_the_makers(memory):
@@ -342,8 +340,8 @@ WRITES = {
     "write": lambda memory, layout: memory.write(SHAPE, layout).fill_(7),
     "update": lambda memory, layout: memory.update(SHAPE, layout).fill_(7),
     "part": lambda memory, layout: memory.update(SHAPE, layout)[0].add_(1),
-    "take": lambda memory, layout: memory.take(torch.full(SHAPE, 7.0, device=device.current()), CONTIGUOUS),
-    "add": lambda memory, layout: memory.add(torch.full(SHAPE, 7.0, device=device.current()), CONTIGUOUS),
+    "take": lambda memory, layout: memory.take(given(7), CONTIGUOUS),
+    "add": lambda memory, layout: memory.add(given(7), CONTIGUOUS),
     "clear": lambda memory, layout: (memory.clear(), memory.read(SHAPE, layout)),
     "array": lambda memory, layout: memory.array(SHAPE).fill(7),
     "tensor": lambda memory, layout: memory.tensor(SHAPE).fill_(7),
@@ -383,7 +381,7 @@ def test_the_last_of_equal_values_writes_where_they_are():
 
 def test_the_memory_that_equal_values_replace_is_nobodys():
     ours, theirs = pair(CONTIGUOUS)
-    assert ours.take(torch.zeros(SHAPE, device=device.current())) is None
+    assert ours.take(given(0)) is None
     np.testing.assert_array_equal(theirs.read(SHAPE).cpu().numpy(), VALUES)
 
 
